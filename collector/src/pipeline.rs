@@ -1,0 +1,3 @@
+//! Everything that happens to a hit between its bytes and its event. Pure and synchronous.
+
+pub mod hit;

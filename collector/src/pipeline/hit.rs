@@ -1,0 +1,92 @@
+//! A hit as every wire format is parsed into: bounded, but not yet cleaned, and not allowed to be stored.
+
+use compact_str::CompactString;
+use sotto_schema::{event::Kind, rowbinary::Decimal4};
+
+/// What one request said about one thing that happened on a page.
+///
+/// Has no `Serialize`: only [`sotto_schema::event::Event`] leaves the pipeline.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Hit {
+    /// Public key of the site, or its host name in formats that name sites so.
+    pub site: CompactString,
+    /// What happened.
+    pub kind: Kind,
+    /// Number of the page view; 0 when the format has none.
+    pub view: u64,
+    /// Counter within the page view.
+    pub seq: u32,
+    /// The visitor's decision as a mask of categories; `None` while undecided.
+    pub consent: Option<u8>,
+    /// How long ago it happened, in milliseconds, at most 24 hours.
+    pub age_ms: u32,
+    /// The browser said that it is driven by a program.
+    pub automated: bool,
+    /// Absolute URL of the page; empty for kinds that belong to a page view already sent.
+    pub url: String,
+    /// Referrer as the browser gave it; empty when there is none.
+    pub referrer: String,
+    /// Viewport width in CSS pixels.
+    pub width: Option<u16>,
+    /// Visible time since the last report, in milliseconds.
+    pub engaged_ms: u32,
+    /// Deepest scroll position in per cent, 0 to 100.
+    pub scroll: u8,
+    /// Name of a custom event.
+    pub name: CompactString,
+    /// Whether a custom event counts as an interaction.
+    pub interactive: bool,
+    /// What the site says about a custom event.
+    pub props: Vec<(CompactString, CompactString)>,
+    /// Worth of a custom event and its ISO 4217 currency.
+    pub revenue: Option<(Decimal4, CompactString)>,
+    /// Web vitals.
+    pub vitals: Vitals,
+    /// Clicks of a click map.
+    pub clicks: Vec<Click>,
+}
+
+/// Web vitals of one page view; 0 stands for not measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Vitals {
+    /// Largest Contentful Paint in milliseconds.
+    pub lcp_ms: u32,
+    /// First Contentful Paint in milliseconds.
+    pub fcp_ms: u32,
+    /// Interaction to Next Paint in milliseconds.
+    pub inp_ms: u32,
+    /// Time to First Byte in milliseconds.
+    pub ttfb_ms: u32,
+    /// Cumulative Layout Shift in thousandths.
+    pub cls_milli: u32,
+}
+
+/// One click of a click map.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Click {
+    /// Structural path of the element.
+    pub path: CompactString,
+    /// x and y within the element in thousandths, x within the page in thousandths, y in pixels.
+    pub at: [u32; 4],
+}
+
+/// What the request's headers said; borrowed, gone after the pipeline.
+///
+/// Has no `Debug`: the user agent must not reach a log.
+#[derive(Clone, Copy, Default)]
+pub struct Headers<'a> {
+    /// `User-Agent`.
+    pub user_agent: &'a str,
+    /// `Sec-CH-UA`.
+    pub ch_brands: Option<&'a str>,
+    /// `Sec-CH-UA-Mobile`.
+    pub ch_mobile: Option<&'a str>,
+    /// `Sec-CH-UA-Platform`.
+    pub ch_platform: Option<&'a str>,
+    /// `Sec-CH-UA-Platform-Version`.
+    pub ch_platform_version: Option<&'a str>,
+    /// `Accept-Language`.
+    pub accept_language: &'a str,
+    /// `Sec-GPC` is exactly `1`.
+    pub gpc: bool,
+}

@@ -1,0 +1,6 @@
+//! What Sotto may store, and where: the data map, events, consent policies, sites, migrations, and the ClickHouse
+//! they live in. A leaf of the house: it knows no HTTP request and no address.
+
+pub mod event;
+pub mod policy;
+pub mod rowbinary;
