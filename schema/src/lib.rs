@@ -1,6 +1,10 @@
 //! What Sotto may store, and where: the data map, events, consent policies, sites, migrations, and the ClickHouse
 //! they live in. A leaf of the house: it knows no HTTP request and no address.
 
+pub mod db;
+pub mod engine;
 pub mod event;
+pub mod migrate;
 pub mod policy;
 pub mod rowbinary;
+pub mod site;
