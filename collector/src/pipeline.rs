@@ -2,3 +2,4 @@
 
 pub mod hit;
 pub mod parse;
+pub mod sanitise;
