@@ -1,3 +1,5 @@
 //! Everything that happens to a hit between its bytes and its event. Pure and synchronous.
 
 pub mod hit;
+pub mod parse;
+pub mod sanitise;
