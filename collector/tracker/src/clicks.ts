@@ -4,7 +4,7 @@
 // and the position on the page. Never text, never values; never inputs, labels and other answers to a
 // question, nor anything inside [data-sotto-mask].
 
-import { beforeLeaving, module } from './module'
+import { beforeLeaving, module, savesData } from './module'
 import { Consent } from './sotto'
 
 const NEVER =
@@ -14,6 +14,7 @@ const BATCH = 20
 type Click = [path: string, x: number, y: number, pageX: number, pageY: number]
 
 module('_clicks', (sotto) => {
+  if (savesData()) return
   let batch: Click[] = []
   const allowed = () => sotto.c! & Consent.Analytics
 

@@ -13,3 +13,8 @@ export function module(name: `_${string}`, run: (sotto: Sotto) => void) {
 export function beforeLeaving(report: (ending: boolean) => void) {
   addEventListener('sotto:flush', (event) => report((event as CustomEvent).detail === 1))
 }
+
+/** The visitor pays for data: modules that can be done without stay still. */
+export function savesData() {
+  return (navigator as { connection?: { saveData?: boolean } }).connection?.saveData
+}

@@ -4,9 +4,10 @@
 // server takes the last. A router's next view has no values of its own: reporting stops there.
 
 import { onCLS, onFCP, onINP, onLCP, onTTFB, type Metric } from 'web-vitals'
-import { beforeLeaving, module } from './module'
+import { beforeLeaving, module, savesData } from './module'
 
 module('_vitals', (sotto) => {
+  if (savesData()) return
   const latest: Record<string, number> = {}
   let changed: boolean | undefined
   let over: boolean
