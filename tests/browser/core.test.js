@@ -354,7 +354,9 @@ test('script_included_twice_counts_once', async ({ site, collector, newPage, set
   assert.deepEqual(hits.map((hit) => hit.n ?? hit.k), ['p', 'Tap'])
 })
 
-test('full_keepalive_quota_keeps_the_hit_and_sends_it_later_with_its_age', async ({ site, collector, newPage }) => {
+test('full_keepalive_quota_keeps_the_hit_and_sends_it_later_with_its_age', async (world) => {
+  const { site, collector, newPage } = world
+  world.anyHit = true // a value of 10 KB
   const page = await newPage()
   await page.addInitScript(() => {
     const original = window.fetch

@@ -38,9 +38,10 @@ function start(script: HTMLScriptElement, calls: Call[]) {
   }
 
   /** A rejection means offline, blocked, over the browser's keepalive quota, or a server that is busy. */
-  function post(hit: Hit, born: number) {
-    const keep = () => undelivered[8] || undelivered.push([hit, born])
-    hit.a = (now() - born) | 0 || undefined
+  function post(hit: Hit, born?: number) {
+    const since = born || now()
+    const keep = () => undelivered[8] || undelivered.push([hit, since])
+    hit.a = born && (now() - born) | 0
     fetch(endpoint, { method: 'POST', keepalive: true, credentials: 'omit', body: JSON.stringify(hit) }).then(
       (answer) => answer.status > 499 && keep(),
       keep,
@@ -50,10 +51,7 @@ function start(script: HTMLScriptElement, calls: Call[]) {
   function send(kind: Kind, fields: object) {
     if (!view) return
     for (const late of undelivered.splice(0)) post(...late)
-    post(
-      { v: 1, s: options.site, k: kind, i: view, q: sequence++, c: sotto.c, b: +navigator.webdriver || undefined, ...fields },
-      now(),
-    )
+    post({ v: 1, s: options.site, k: kind, i: view, q: sequence++, c: sotto.c, b: +navigator.webdriver || undefined, ...fields })
   }
 
   function tell(event: string, detail: unknown) {

@@ -23,8 +23,32 @@ export interface Sotto {
   send(kind: Kind, fields: object): void
   /** Sets the mask and tells the server and the modules (event `sotto:consent` on window). */
   consent(mask: number, source?: string): void
+  /** Registers a consent manager; there with the module `consent`. */
+  adapter?(source: string, adapter: Adapter): void
   /** Marks of the modules that run already. */
   [module: `_${string}`]: 1 | undefined
+}
+
+/** One category or service of a consent manager, by the manager's own id. */
+export type Choice = [id: string, granted: boolean]
+
+/** What a consent manager says: choices, or a mask where it has no categories. */
+export type Decision = Choice[] | number
+
+export interface Adapter {
+  /**
+   * The visitor's decision; undefined while there is none or the manager is not there yet. Managers
+   * that answer later call `decide` instead. May throw: a half-loaded manager is asked again.
+   */
+  read(decide: (decision: Decision) => void): Decision | undefined | void
+  /** Categories of the manager's ids, where their names do not say it; 0 is known and of no category. */
+  ids?: Record<string, number>
+  /** Events on window or document after which to read again, separated by spaces. */
+  events?: string
+  /** Subscribes by other means. Tried until it returns true. */
+  watch?(again: () => void): boolean | void
+  /** The manager tells nobody about changes: keep asking. */
+  silent?: boolean
 }
 
 /** Arguments of an early call, as `arguments` or an array. */
@@ -39,5 +63,8 @@ export interface Stub {
 declare global {
   interface Window {
     sotto?: Sotto | Stub
+  }
+  interface Navigator {
+    globalPrivacyControl?: boolean
   }
 }

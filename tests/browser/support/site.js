@@ -1,13 +1,26 @@
+import { readFile } from 'node:fs/promises'
+import { extname, join, normalize } from 'node:path'
 import { listen } from './http.js'
 
-/** A website: what is set with `page` is served, every other path gets a plain page with the tag. */
+const packages = join(import.meta.dirname, '../../../node_modules')
+const TYPES = { '.js': 'text/javascript', '.css': 'text/css' }
+
+/**
+ * A website: what is set with `page` is served, /npm/… comes from installed packages, and every
+ * other path gets a plain page with the tag.
+ */
 export async function startSite() {
   const pages = new Map()
   const listeners = new Map()
   let tag = ''
-  const server = await listen((request, response) => {
+  const server = await listen(async (request, response) => {
     const { pathname } = new URL(request.url, 'http://x')
     if (pathname == '/favicon.ico') return response.writeHead(204).end()
+    if (pathname.startsWith('/npm/')) {
+      response.setHeader('content-type', TYPES[extname(pathname)] ?? 'application/octet-stream')
+      const file = await readFile(join(packages, normalize(pathname.slice(4)))).catch(() => undefined)
+      return response.writeHead(file ? 200 : 404).end(file)
+    }
     listeners.get(pathname)?.(request)
     const page = pages.get(pathname) ?? {}
     response.writeHead(page.status ?? 200, { 'content-type': 'text/html; charset=utf-8', ...page.headers })

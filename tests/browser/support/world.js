@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { chromium } from 'playwright-core'
+import { valid } from './wire.js'
 import { startCollector } from './collector.js'
 import { startSite } from './site.js'
 
@@ -42,6 +44,8 @@ export function inChromium({ args = [] } = {}) {
         context,
         /** Uncaught exceptions of all pages. */
         errors,
+        /** Set by the tests that send more than the wire allows; all others may only send valid hits. */
+        anyHit: false,
         newPage: () => context.newPage(),
         /** Puts the tag on all pages. */
         install(attributes = '', modules = []) {
@@ -65,6 +69,8 @@ export function inChromium({ args = [] } = {}) {
       world.install()
       try {
         await run(world)
+        for (const { hit, body } of world.anyHit ? [] : collector.received)
+          assert.ok(valid(hit), `not of the wire format: ${body.slice(0, 300)} ${JSON.stringify(valid.errors?.slice(0, 3))}`)
       } finally {
         await context.close()
         await Promise.all([site.close(), collector.close()])
