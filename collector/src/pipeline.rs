@@ -2,4 +2,5 @@
 
 pub mod hit;
 pub mod parse;
+pub mod referrer;
 pub mod sanitise;
