@@ -4,7 +4,7 @@
 //! **Promises.** Every hit ends in exactly one outcome. No field outside the visitor's allowed categories leaves
 //! [`process`]. The address and the user agent end here.
 
-use sotto_geoip::GeoDb;
+use sotto_geoip::{GeoDb, NetworkKind};
 use sotto_schema::{
     event::{Event, Field, FieldSet, Kind, Screen, Tier},
     policy::{Consent, Minimal, Rule},
@@ -19,7 +19,7 @@ use crate::{
     sessions::Sessions,
 };
 
-
+pub mod bots;
 pub mod device;
 pub mod hit;
 pub mod parse;
@@ -27,6 +27,7 @@ pub mod referrer;
 pub mod sanitise;
 pub mod visitor;
 
+use bots::HostingRule;
 use hit::{Headers, Hit};
 
 /// Length of an hour, to which times are cut that belong to nobody.
@@ -67,11 +68,13 @@ pub fn process(hit: Hit, headers: &Headers<'_>, client: &ClientIp, at: &Surround
         return Err(DropReason::InvalidPayload);
     }
     let device = at.classifier.classify(headers);
-    if let Some(reason) = device.bot.or(hit.automated.then_some(DropReason::BotAutomated)) {
+    let located = client.locate(at.geo);
+    let network = located.network.as_ref().map_or(NetworkKind::Unknown, |n| n.kind);
+    let bot = device.bot.or_else(|| bots::of_hit(&hit));
+    if let Some(reason) = bot.or_else(|| bots::of_network(network, HostingRule::default(), headers)) {
         return Err(reason);
     }
     let gate = Gate::open(&hit, headers, at)?;
-    let located = client.locate(at.geo);
 
     let mut event = Event {
         site: at.rules.site.id,
