@@ -74,8 +74,10 @@ pub fn run_worker(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(TcpListener::from_std(listener).map_err(io::Error::other)?, service, limits, stop));
-    Ok(())
+    runtime.block_on(async {
+        serve(TcpListener::from_std(listener)?, service, limits, stop).await;
+        Ok(())
+    })
 }
 
 /// Serves connections until `stop`, then drains.
