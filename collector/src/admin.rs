@@ -89,8 +89,16 @@ impl Admin {
     fn gauges(&self) -> Vec<Gauge> {
         let gauge = |name, help, value: usize| Gauge { name, help, value: value as f64 };
         vec![
-            gauge("sotto_spool_bytes", "Bytes of all segments of the spool.", self.spool.disk_bytes() as usize),
-            gauge("sotto_spool_records", "Records ever made durable in this spool.", self.spool.durable() as usize - 1),
+            gauge(
+                "sotto_spool_bytes",
+                "Bytes of all segments of the spool.",
+                self.spool.disk_bytes() as usize,
+            ),
+            gauge(
+                "sotto_spool_records",
+                "Records ever made durable in this spool.",
+                self.spool.durable() as usize - 1,
+            ),
             gauge("sotto_sites", "Sites that are set up.", self.rules.count()),
             gauge("sotto_salts", "Salts that are alive.", self.salts.count()),
             gauge("sotto_sessions", "Visitors of the last half hour.", self.sessions.count()),

@@ -236,8 +236,10 @@ impl Config {
     /// # Errors
     /// See [`ConfigError`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text)
-            .map_err(|e| ConfigError::Parse { path: path.into(), message: e.to_string().trim_end().to_owned() })?;
+        let config: Self = toml::from_str(text).map_err(|e| ConfigError::Parse {
+            path: path.into(),
+            message: e.to_string().trim_end().to_owned(),
+        })?;
         config.check(&path.display().to_string())?;
         Ok(config)
     }
@@ -256,20 +258,85 @@ impl Config {
         let public = self.public_url.as_deref();
         let s = &self.server;
         let checks = [
-            ("clickhouse.url", url.is_none_or(url_ok), url.unwrap_or_default().to_owned(), "it must be like \"http://host:8123\""),
-            ("public_url", public.is_none_or(url_ok), public.unwrap_or_default().to_owned(), "it must be like \"https://stats.example.org\""),
-            ("clickhouse.memory", self.clickhouse.memory >= ByteSize::mb(300), self.clickhouse.memory.to_string(), "it must be at least \"300MB\""),
-            ("server.workers", s.workers.is_none_or(|n| (1..=256).contains(&n)), format!("{:?}", s.workers.unwrap_or_default()), "it must be 1 to 256"),
-            ("server.connections_max", s.connections_max >= 1, s.connections_max.to_string(), "it must be at least 1"),
+            (
+                "clickhouse.url",
+                url.is_none_or(url_ok),
+                url.unwrap_or_default().to_owned(),
+                "it must be like \"http://host:8123\"",
+            ),
+            (
+                "public_url",
+                public.is_none_or(url_ok),
+                public.unwrap_or_default().to_owned(),
+                "it must be like \"https://stats.example.org\"",
+            ),
+            (
+                "clickhouse.memory",
+                self.clickhouse.memory >= ByteSize::mb(300),
+                self.clickhouse.memory.to_string(),
+                "it must be at least \"300MB\"",
+            ),
+            (
+                "server.workers",
+                s.workers.is_none_or(|n| (1..=256).contains(&n)),
+                format!("{:?}", s.workers.unwrap_or_default()),
+                "it must be 1 to 256",
+            ),
+            (
+                "server.connections_max",
+                s.connections_max >= 1,
+                s.connections_max.to_string(),
+                "it must be at least 1",
+            ),
             ("server.requests_max", s.requests_max >= 1, s.requests_max.to_string(), "it must be at least 1"),
-            ("server.header_timeout", (second..=hour).contains(&s.header_timeout), format!("{:#}", s.header_timeout), "it must be \"1s\" to \"1h\""),
-            ("server.request_timeout", (second..=hour).contains(&s.request_timeout), format!("{:#}", s.request_timeout), "it must be \"1s\" to \"1h\""),
-            ("server.drain_timeout", (SignedDuration::ZERO..=hour).contains(&s.drain_timeout), format!("{:#}", s.drain_timeout), "it must be \"0s\" to \"1h\""),
-            ("spool.size_max", self.spool.size_max >= ByteSize::mb(64), self.spool.size_max.to_string(), "it must be at least \"64MB\""),
-            ("spool.segment_size", (ByteSize::mb(1)..=ByteSize::gb(1)).contains(&self.spool.segment_size), self.spool.segment_size.to_string(), "it must be \"1MB\" to \"1GB\""),
-            ("ship.interval", (SignedDuration::from_millis(50)..=hour).contains(&self.ship.interval), format!("{:#}", self.ship.interval), "it must be \"50ms\" to \"1h\""),
-            ("ship.batch_rows_max", (1..=1_000_000).contains(&self.ship.batch_rows_max), self.ship.batch_rows_max.to_string(), "it must be 1 to 1000000"),
-            ("sessions.visitors_max", self.sessions.visitors_max >= 1_000, self.sessions.visitors_max.to_string(), "it must be at least 1000"),
+            (
+                "server.header_timeout",
+                (second..=hour).contains(&s.header_timeout),
+                format!("{:#}", s.header_timeout),
+                "it must be \"1s\" to \"1h\"",
+            ),
+            (
+                "server.request_timeout",
+                (second..=hour).contains(&s.request_timeout),
+                format!("{:#}", s.request_timeout),
+                "it must be \"1s\" to \"1h\"",
+            ),
+            (
+                "server.drain_timeout",
+                (SignedDuration::ZERO..=hour).contains(&s.drain_timeout),
+                format!("{:#}", s.drain_timeout),
+                "it must be \"0s\" to \"1h\"",
+            ),
+            (
+                "spool.size_max",
+                self.spool.size_max >= ByteSize::mb(64),
+                self.spool.size_max.to_string(),
+                "it must be at least \"64MB\"",
+            ),
+            (
+                "spool.segment_size",
+                (ByteSize::mb(1)..=ByteSize::gb(1)).contains(&self.spool.segment_size),
+                self.spool.segment_size.to_string(),
+                "it must be \"1MB\" to \"1GB\"",
+            ),
+            (
+                "ship.interval",
+                (SignedDuration::from_millis(50)..=hour).contains(&self.ship.interval),
+                format!("{:#}", self.ship.interval),
+                "it must be \"50ms\" to \"1h\"",
+            ),
+            (
+                "ship.batch_rows_max",
+                (1..=1_000_000).contains(&self.ship.batch_rows_max),
+                self.ship.batch_rows_max.to_string(),
+                "it must be 1 to 1000000",
+            ),
+            (
+                "sessions.visitors_max",
+                self.sessions.visitors_max >= 1_000,
+                self.sessions.visitors_max.to_string(),
+                "it must be at least 1000",
+            ),
         ];
         for (key, ok, found, allowed) in checks {
             if !ok {
@@ -308,7 +375,10 @@ mod tests {
         for (text, parts) in [
             ("listne = \"a\"", vec!["sotto.toml", "listne", "expected one of", "listen"]),
             ("listen = \"8787\"", vec!["sotto.toml", "listen", "socket address"]),
-            ("[ship]\ninterval = \"10ms\"", vec!["sotto.toml", "ship.interval", "10ms", "\"50ms\" to \"1h\""]),
+            (
+                "[ship]\ninterval = \"10ms\"",
+                vec!["sotto.toml", "ship.interval", "10ms", "\"50ms\" to \"1h\""],
+            ),
             ("[clickhouse]\nurl = \"localhost:8123\"", vec!["clickhouse.url", "http://host:8123"]),
             ("[clickhouse]\nmemory = \"299MB\"", vec!["clickhouse.memory", "at least \"300MB\""]),
             ("[spool]\nsize_max = \"63MB\"", vec!["spool.size_max", "at least \"64MB\""]),

@@ -119,7 +119,11 @@ pub fn render(metrics: &Metrics, gauges: &[Gauge]) -> String {
         let _written = writeln!(out, "sotto_hits_total{{outcome=\"{name}\",reason=\"{reason}\"}} {total}");
     }
     for (name, help, value) in [
-        ("sotto_spool_refused_total", "Requests answered 503 because the spool could not take them.", &metrics.spool_refused),
+        (
+            "sotto_spool_refused_total",
+            "Requests answered 503 because the spool could not take them.",
+            &metrics.spool_refused,
+        ),
         ("sotto_shipped_hits_total", "Hits that are in ClickHouse.", &metrics.shipped_hits),
         ("sotto_shipped_batches_total", "Batches that are in ClickHouse.", &metrics.shipped_batches),
         ("sotto_ship_failures_total", "Attempts to ship that failed.", &metrics.ship_failures),

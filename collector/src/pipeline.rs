@@ -11,13 +11,7 @@ use sotto_schema::{
     rowbinary::{Date, Millis},
 };
 
-use crate::{
-    client_ip::ClientIp,
-    outcome::DropReason,
-    rules::Rules,
-    salts::Salt,
-    sessions::Sessions,
-};
+use crate::{client_ip::ClientIp, outcome::DropReason, rules::Rules, salts::Salt, sessions::Sessions};
 
 pub mod bots;
 pub mod device;
@@ -57,7 +51,12 @@ pub struct Surroundings<'a> {
 ///
 /// # Errors
 /// Why the hit is not kept; that is a choice, not a failure.
-pub fn process(hit: Hit, headers: &Headers<'_>, client: &ClientIp, at: &Surroundings<'_>) -> Result<Event, DropReason> {
+pub fn process(
+    hit: Hit,
+    headers: &Headers<'_>,
+    client: &ClientIp,
+    at: &Surroundings<'_>,
+) -> Result<Event, DropReason> {
     let page = sanitise::page(&hit.url);
     if let Some(page) = &page
         && !at.rules.site.owns(&page.hostname)
@@ -146,7 +145,11 @@ impl Gate {
             Kind::Consent => true,
             Kind::Engagement | Kind::Custom | Kind::Vitals | Kind::Click => false,
         };
-        if kept { Ok(Self { consent, allowed, tier: Tier::Minimal }) } else { Err(DropReason::ConsentRefused) }
+        if kept {
+            Ok(Self { consent, allowed, tier: Tier::Minimal })
+        } else {
+            Err(DropReason::ConsentRefused)
+        }
     }
 
     fn time_ms(&self, time_ms: i64) -> i64 {
@@ -158,7 +161,12 @@ impl Gate {
 }
 
 /// Where the visit came from.
-fn attribute(event: &mut Event, page: &sanitise::Page, hit: &Hit, allowed: FieldSet) -> Result<(), DropReason> {
+fn attribute(
+    event: &mut Event,
+    page: &sanitise::Page,
+    hit: &Hit,
+    allowed: FieldSet,
+) -> Result<(), DropReason> {
     // A source named by a campaign tag is a campaign field in disguise.
     let tags = if allowed.contains(Field::UtmSource) { page.tags.clone() } else { sanitise::Tags::default() };
     let found = referrer::attribute(&page.hostname, &hit.referrer, tags);
@@ -197,7 +205,13 @@ fn describe(event: &mut Event, hit: Hit, allowed: FieldSet) -> Result<(), DropRe
 }
 
 /// Whose visit it is, for this day and site only.
-fn identify(event: &mut Event, headers: &Headers<'_>, client: &ClientIp, at: &Surroundings<'_>, allowed: FieldSet) {
+fn identify(
+    event: &mut Event,
+    headers: &Headers<'_>,
+    client: &ClientIp,
+    at: &Surroundings<'_>,
+    allowed: FieldSet,
+) {
     let Some(salt) = at.salt.filter(|_| allowed.contains(Field::Visitor)) else { return };
     let site = at.rules.site.id;
     let before = at.salt_before.map(|salt| visitor::key(salt, site, client, headers.user_agent));

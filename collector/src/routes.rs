@@ -203,7 +203,8 @@ impl Collector {
         let client = client_ip::client_ip(peer, headers, &self.trusted_proxies);
         let said = said(headers);
         let now_ms = self.clock.now_ms();
-        let mut admitted = Admitted { append: Append::default(), outcomes: Vec::with_capacity(hits.len()), now_ms };
+        let mut admitted =
+            Admitted { append: Append::default(), outcomes: Vec::with_capacity(hits.len()), now_ms };
         for hit in hits {
             let outcome = self.road(hit, &said, &client, now_ms, &mut admitted.append);
             admitted.outcomes.push(outcome);
@@ -212,7 +213,14 @@ impl Collector {
     }
 
     /// One hit's road up to the spool.
-    fn road(&self, hit: Hit, headers: &Headers<'_>, client: &ClientIp, now_ms: i64, append: &mut Append) -> (u64, Outcome) {
+    fn road(
+        &self,
+        hit: Hit,
+        headers: &Headers<'_>,
+        client: &ClientIp,
+        now_ms: i64,
+        append: &mut Append,
+    ) -> (u64, Outcome) {
         let Some(rules) = self.rules.get(&hit.site) else {
             self.unknown_site.notify_one();
             return (0, Outcome::Dropped(DropReason::UnknownSite));

@@ -33,7 +33,8 @@ impl Rules {
     /// When the site's `day` ends, in milliseconds since 1970-01-01 UTC.
     pub fn day_end_ms(&self, day: Date) -> i64 {
         let next = EPOCH.checked_add(jiff::Span::new().days(i64::from(day.0) + 1));
-        next.and_then(|date| date.to_zoned(self.zone.clone())).map_or(i64::MAX, |z| z.timestamp().as_millisecond())
+        next.and_then(|date| date.to_zoned(self.zone.clone()))
+            .map_or(i64::MAX, |z| z.timestamp().as_millisecond())
     }
 }
 
@@ -63,7 +64,9 @@ impl RuleBook {
         let book = Self { book: ArcSwap::default(), copy };
         match fs::read(&book.copy).map(|bytes| serde_json::from_slice::<Vec<Site>>(&bytes)) {
             Ok(Ok(sites)) => book.set(sites),
-            Ok(Err(error)) => tracing::warn!(%error, "the copy of the sites cannot be read and is made again"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the copy of the sites cannot be read and is made again")
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => tracing::warn!(%error, "the copy of the sites cannot be read"),
         }

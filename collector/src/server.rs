@@ -3,13 +3,7 @@
 //! **Promises.** A client that sends nothing, half a header or half a body is closed in time; open connections are
 //! bounded per worker (more wait in the kernel's queue); a stop drains what is under way within a bound.
 
-use std::{
-    convert::Infallible,
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,7 +12,10 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{Service, ServiceExt};
 
-use crate::{client_ip::Peer, stack::{HttpService, Response}};
+use crate::{
+    client_ip::Peer,
+    stack::{HttpService, Response},
+};
 
 /// Connections the kernel may hold for us before they are accepted.
 const BACKLOG: i32 = 4096;

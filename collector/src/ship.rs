@@ -67,7 +67,10 @@ impl Shipper {
                 Ok(_) => pause = PAUSE_MIN,
                 Err(error) => {
                     self.metrics.ship_failures.fetch_add(1, Ordering::Relaxed);
-                    tracing::warn!(error = &error as &dyn std::error::Error, "batch not shipped, trying again");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "batch not shipped, trying again"
+                    );
                     pause = (pause * 2).min(PAUSE_MAX);
                     if stop.is_cancelled() || wait(&stop, jittered(pause)).await {
                         break;
@@ -95,7 +98,9 @@ impl Shipper {
     /// See [`ShipError`]; the next call ships the same batch.
     pub async fn ship_one(&mut self) -> Result<u64, ShipError> {
         let Some(batch) = self.reader.seal(self.rows_max, BATCH_BYTES_MAX)? else { return Ok(0) };
-        tokio::time::timeout(INSERT_TIMEOUT, insert(&self.db, &batch)).await.map_err(|_| ShipError::Timeout)??;
+        tokio::time::timeout(INSERT_TIMEOUT, insert(&self.db, &batch))
+            .await
+            .map_err(|_| ShipError::Timeout)??;
         self.reader.shipped(&batch)?;
         self.metrics.shipped_hits.fetch_add(batch.count, Ordering::Relaxed);
         self.metrics.shipped_batches.fetch_add(1, Ordering::Relaxed);

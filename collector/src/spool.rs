@@ -67,7 +67,9 @@ pub enum OpenError {
         source: io::Error,
     },
     /// Acknowledged hits may be missing or damaged; nothing is guessed.
-    #[error("the spool is damaged at {path}, byte {offset}; `sotto spool inspect` shows what can still be read")]
+    #[error(
+        "the spool is damaged at {path}, byte {offset}; `sotto spool inspect` shows what can still be read"
+    )]
     Damaged {
         /// The segment.
         path: PathBuf,

@@ -99,7 +99,8 @@ impl Scripts {
             .flat_map(|v| v.split(','))
             .any(|tag| tag.trim().trim_start_matches("W/").as_bytes() == script.etag.as_bytes());
         let accepted = request.get(header::ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let accepts = |name: &str| accepted.split(',').any(|e| e.split(';').next().is_some_and(|e| e.trim() == name));
+        let accepts =
+            |name: &str| accepted.split(',').any(|e| e.split(';').next().is_some_and(|e| e.trim() == name));
         let (body, encoding) = if accepts("br") {
             (&script.brotli, Some("br"))
         } else if accepts("gzip") {
@@ -107,11 +108,8 @@ impl Scripts {
         } else {
             (&script.plain, None)
         };
-        let mut response = if matches {
-            stack::empty(StatusCode::NOT_MODIFIED)
-        } else {
-            Response::new(body.clone().into())
-        };
+        let mut response =
+            if matches { stack::empty(StatusCode::NOT_MODIFIED) } else { Response::new(body.clone().into()) };
         let headers = response.headers_mut();
         headers.insert(header::ETAG, script.etag.clone());
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
@@ -202,7 +200,8 @@ mod tests {
         let scripts = Scripts::embedded().unwrap();
         let script = scripts.script("/s.js").unwrap();
         let mut plain = Vec::new();
-        std::io::Read::read_to_end(&mut brotli::Decompressor::new(&script.brotli[..], 4096), &mut plain).unwrap();
+        std::io::Read::read_to_end(&mut brotli::Decompressor::new(&script.brotli[..], 4096), &mut plain)
+            .unwrap();
         assert_eq!(plain, script.plain);
         plain.clear();
         std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&script.gzip[..]), &mut plain).unwrap();

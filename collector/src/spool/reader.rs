@@ -167,15 +167,15 @@ impl Reader {
 
     fn open_at(&self, start: u64) -> io::Result<Open> {
         let dir = self.dir();
-        let first = segment::list(&dir)?
-            .into_iter()
-            .rev()
-            .find(|first| *first <= start)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no segment holds record {start}")))?;
+        let first =
+            segment::list(&dir)?.into_iter().rev().find(|first| *first <= start).ok_or_else(|| {
+                io::Error::new(io::ErrorKind::NotFound, format!("no segment holds record {start}"))
+            })?;
         let path = segment::path(&dir, first);
         let file = File::open(&path)?;
-        let header = Header::read(&file)?
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{} has no header", path.display())))?;
+        let header = Header::read(&file)?.ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{} has no header", path.display()))
+        })?;
         let mut open = Open { file, at: header.len(), next: first, header };
         while open.next < start {
             let mut len = [0u8; 4];

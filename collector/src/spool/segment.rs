@@ -48,9 +48,8 @@ impl Header {
         let columns_len = u32_at(fixed, 12)? as usize;
         let end = FIXED_HEADER.checked_add(columns_len)?;
         let crc = u32_at(bytes, end)?;
-        let intact = &fixed[..8] == MAGIC
-            && u32_at(fixed, 8)? == VERSION
-            && crc == crc32c::crc32c(bytes.get(..end)?);
+        let intact =
+            &fixed[..8] == MAGIC && u32_at(fixed, 8)? == VERSION && crc == crc32c::crc32c(bytes.get(..end)?);
         intact.then(|| {
             Some(Self {
                 first: u64_at(fixed, 16)?,
@@ -324,10 +323,7 @@ mod tests {
         drop(write(&settings, 3));
         drop(create(&settings, 4).unwrap());
         drop(create(&settings, 9).unwrap());
-        assert!(matches!(
-            recover(&settings),
-            Err(OpenError::Damaged { .. } | OpenError::Gap { .. })
-        ));
+        assert!(matches!(recover(&settings), Err(OpenError::Damaged { .. } | OpenError::Gap { .. })));
     }
 
     #[test]

@@ -128,7 +128,7 @@ const USERS: &str = r#"<clickhouse>
   <users>
     <default><password></password><networks><ip>127.0.0.1</ip></networks><profile>lock</profile><quota>default</quota><grants><query>GRANT SYSTEM LISTEN ON *.*</query></grants></default>
     <collector><password_sha256_hex>@COLLECTOR@</password_sha256_hex><networks><ip>127.0.0.1</ip></networks><profile>collector</profile><quota>default</quota>
-      <grants><query>GRANT TABLE ENGINE ON *</query><query>GRANT BACKUP, RESTORE ON *.*</query><query>GRANT SELECT, INSERT, CREATE, ALTER, DROP, TRUNCATE, OPTIMIZE, SHOW, SYSTEM ON @DATABASE@.*</query><query>GRANT SELECT ON system.*</query></grants></collector>
+      <grants><query>GRANT TABLE ENGINE ON *</query><query>GRANT BACKUP ON *.*</query><query>GRANT SELECT, INSERT, CREATE, ALTER, DROP, TRUNCATE, OPTIMIZE, SHOW, SYSTEM ON @DATABASE@.*</query><query>GRANT SELECT ON system.*</query></grants></collector>
     <dashboard><password_sha256_hex>@DASHBOARD@</password_sha256_hex><networks><ip>127.0.0.1</ip></networks><profile>dashboard</profile><quota>default</quota>
       <grants><query>GRANT SELECT ON @DATABASE@.*</query></grants></dashboard>
   </users>
