@@ -34,7 +34,7 @@ const MANAGERS = {
       ${npm('klaro/dist/klaro.js').replace('<script', '<script data-config="klaroConfig"')}`,
     steps: [
       [(page) => page.click('.cm-btn-accept-all'), 13],
-      // A toggle that is not saved is no decision; one refused service refuses its purpose.
+      // One refused service refuses its purpose.
       [(page) => page.evaluate(() => { const manager = klaro.getManager(); manager.updateConsent('more-ads', false); manager.saveAndApplyConsents() }), 5],
       [(page) => page.evaluate(() => { const manager = klaro.getManager(); manager.changeAll(false); manager.saveAndApplyConsents() }), 1],
     ],
@@ -138,3 +138,15 @@ for (const [name, { head, steps }] of Object.entries(MANAGERS))
     else assert.equal(again.c, last)
     assert.deepEqual(errors, [])
   })
+
+test('klaro_toggle_that_is_not_saved_is_no_decision', async ({ site, collector, newPage, install, settled }) => {
+  install('', ['consent', 'consent-klaro'])
+  site.page('/page', { body: '<h1>Shop</h1>' + MANAGERS.klaro.head() })
+  const page = await newPage()
+  await page.goto(site.origin + '/page')
+  await page.click('.cm-btn-accept-all')
+  await collector.hit('decision', (hit) => hit.c == 13)
+  await page.evaluate(() => klaro.getManager().updateConsent('stats', false))
+  await settled(page)
+  assert.deepEqual(collector.hits('o').map((hit) => hit.c), [13])
+})

@@ -60,7 +60,7 @@ const MOCKS = {
     window.UC_UI = { isInitialized: () => true, isConsentRequired: () => required, getServicesBaseInfo: () => services }
     window.choose = (choice) => {
       required = false
-      services = [['essential', true], ['functional', choice.preference], ['analytics', choice.analytics], ['marketing', choice.marketing], ['marketing', choice.marketing]]
+      services = [['essential', true], ['functional', choice.preference], ['analytics', choice.analytics], ['marketing', choice.marketing], ['marketing', choice.analytics /* a second service disagrees */]]
         .map(([categorySlug, status]) => ({ categorySlug, consent: { status } }))
       dispatchEvent(new CustomEvent('UC_UI_CMP_EVENT', { detail: { type: 'SAVE' } }))
     }`,

@@ -269,6 +269,13 @@ test('query_is_reduced_to_campaign_parameters', async ({ site, collector, newPag
   assert.deepEqual(paths([view]), ['/a?utm_source=news&utm_id=7&ref=hn&gclid=&via=x&source=y'])
 })
 
+test('credentials_in_the_address_are_not_sent', async ({ site, collector, newPage }) => {
+  const page = await newPage()
+  await page.goto(site.origin.replace('//', '//ann:secret@') + '/a')
+  const [view] = await collector.pageviews(1)
+  assert.equal(view.u, site.origin + '/a')
+})
+
 test('same_origin_referrer_is_cleaned_like_the_address', async ({ site, collector, newPage }) => {
   site.page('/from', { tag: '', body: '<a href="/to">to</a>' })
   const page = await newPage()

@@ -223,7 +223,17 @@ test('web_vitals_stay_with_the_first_view_of_a_document', async (world) => {
   await page.waitForFunction(() => performance.getEntriesByType('paint').length > 1)
   await leave(page)
   await world.collector.hit('vitals', (hit) => hit.k == 'w')
+  // A slow interaction in the second view changes INP, which belongs to the document.
+  await page.evaluate(() => {
+    window.observer = new PerformanceObserver(() => (window.slow = true))
+    window.observer.observe({ type: 'event', durationThreshold: 16 })
+    document.querySelector('button').addEventListener('click', () => {
+      for (const end = performance.now() + 300; performance.now() < end; );
+    })
+  })
   await page.click('button')
+  await page.waitForFunction(() => window.slow)
+  await page.evaluate(() => new Promise((resolve) => requestIdleCallback(() => setTimeout(resolve, 50), { timeout: 500 })))
   await page.evaluate(() => history.pushState({}, '', '/third'))
   await world.collector.pageviews(3)
   const hits = (await world.settled(page)).filter((hit) => hit.k == 'w')

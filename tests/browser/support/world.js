@@ -33,7 +33,7 @@ export function inChromium({ args = [] } = {}) {
   after(() => browser?.close())
 
   return (name, run) =>
-    test(name, async () => {
+    test(name, { timeout: 60_000 }, async () => {
       const [site, collector] = await Promise.all([startSite(), startCollector()])
       const context = await browser.newContext()
       const errors = []

@@ -16,7 +16,8 @@ summary{min-height:44px;padding:.6em 0;cursor:pointer;text-decoration:underline}
 label{display:flex;gap:.75rem;align-items:start;padding:.5em 0}
 input{flex:none;width:24px;height:24px;margin:0;accent-color:var(--a)}
 b{font-weight:700}
-small{font-size:.9em}
+small{display:block;margin-top:.75rem;font-size:.9em}
+details>div{margin-top:.5rem}
 a{display:inline-block;min-height:24px}
 :focus-visible{outline:3px solid var(--a);outline-offset:3px}
 dialog:focus-visible,h2:focus{outline:0}

@@ -1,11 +1,10 @@
-// Klaro 0.7. It has no DOM event: its manager is watched. The notification `consents` comes at every
-// toggle that is not saved yet, so only `saveConsents` counts. A service marked as required is the
-// operator's decision and says nothing about the visitor's.
+// Klaro 0.7. It has no DOM event: its manager is watched. It notifies at every toggle, so only what is
+// saved counts. A service marked as required is the operator's decision and says nothing about the visitor's.
 import { adapter, page } from './adapter'
 
 adapter('klaro', {
   watch(again) {
-    page.klaro.getManager().watch({ update: (_: unknown, name: string) => name == 'saveConsents' && again() })
+    page.klaro.getManager().watch({ update: again })
     return true
   },
   read() {
