@@ -3,6 +3,7 @@
 use std::{
     fmt,
     fs::{self, File},
+    io::IsTerminal,
     path::{Path, PathBuf},
 };
 
@@ -31,7 +32,7 @@ pub const LIBCHDB_VERSION: &str = "26.7.3-stable.1";
 
 /// Privacy-first website analytics that keeps its promises.
 #[derive(Debug, Parser)]
-#[command(name = "sotto", version, about, max_term_width = 100)]
+#[command(name = "sotto", version, about, max_term_width = 100, args_override_self = true)]
 pub struct Args {
     /// Configuration file. Default: sotto.toml if it is there.
     #[arg(long, global = true, value_name = "FILE")]
@@ -280,6 +281,7 @@ pub fn init_log(filter: Option<&str>, json: bool) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let log =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     if json { log.json().init() } else { log.compact().init() }
 }
 

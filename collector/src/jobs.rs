@@ -125,7 +125,7 @@ impl Jobs {
         };
         match self.salts.retire(dead) {
             Ok(0) => {}
-            Ok(count) => tracing::info!(count, "salts destroyed"),
+            Ok(count) => tracing::debug!(count, "salts destroyed"),
             Err(error) => tracing::error!(%error, "salts cannot be destroyed; trying again"),
         }
     }

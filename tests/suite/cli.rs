@@ -13,7 +13,8 @@ fn rows(text: &str) -> Vec<Value> {
 fn everything_that_lists_also_lists_json() {
     let sotto = Sotto::start();
     let key = sotto.add_site("a.example", &["--name", "Shop"]);
-    let (ok, out) = sotto.try_run(&["user", "add", "ada@example.org", "--role", "owner"], "a long enough password\n");
+    let (ok, out) =
+        sotto.try_run(&["user", "add", "ada@example.org", "--role", "owner"], "a long enough password\n");
     assert!(ok, "{out}");
     sotto.run(&["goal", "add", "Shop", "Thanks", "--page", "/thanks"]);
     sotto.run(&["token", "add", "ci"]);
@@ -124,7 +125,11 @@ fn exported_events_can_be_imported_once() {
     for _again in 0..2 {
         sotto.run(&["import", &file, "--from", "sotto", "--site", &to]);
     }
-    assert_eq!(sotto.report(&to, &["--metrics", "pageviews"])[0]["pageviews"], 3, "a second import doubles nothing");
+    assert_eq!(
+        sotto.report(&to, &["--metrics", "pageviews"])[0]["pageviews"],
+        3,
+        "a second import doubles nothing"
+    );
     std::fs::write(&file, "{\"site\":1,\"address\":\"192.0.2.1\"}\n").unwrap();
     let (ok, out) = sotto.try_run(&["import", &file, "--from", "sotto"], "");
     assert!(!ok && out.contains("line 1") && out.contains("address"), "{out}");
@@ -163,7 +168,9 @@ fn erased_visitor_is_gone_and_others_stay() {
     let visitor = first["visitor"].as_str().map_or_else(|| first["visitor"].to_string(), str::to_owned);
     let held = sotto.run(&["privacy", "export", &key, "--visitor", &visitor]);
     assert_eq!(held.lines().count(), 1);
-    assert!(sotto.run(&["privacy", "erase", &key, "--visitor", &visitor]).contains("1 events erased, 0 left"));
+    assert!(
+        sotto.run(&["privacy", "erase", &key, "--visitor", &visitor]).contains("1 events erased, 0 left")
+    );
     assert_eq!(sotto.run(&["privacy", "export", &key, "--visitor", &visitor]), "");
     assert_eq!(sotto.report(&key, &["--metrics", "pageviews"])[0]["pageviews"], 1);
 }

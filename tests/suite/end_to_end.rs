@@ -49,7 +49,7 @@ fn set_up(sotto: &Sotto, hostname: &str) -> (String, String) {
             ("site_name", "Test"),
             ("hostname", hostname),
             ("time_zone", "Europe/Paris"),
-            ("policy", "cnil"),
+            ("preset", "cnil"),
         ],
     );
     assert_eq!(done.status, 303, "{}", done.text());
@@ -121,7 +121,11 @@ fn program_reads_reports_with_a_token() {
 fn visitor_is_counted_once_a_day_and_visits_go_on_after_a_restart() {
     let mut sotto = Sotto::start();
     let key = sotto.add_site("a.example", &[]);
-    for (n, agent) in [(1, PERSON), (2, PERSON), (3, "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0")] {
+    for (n, agent) in [
+        (1, PERSON),
+        (2, PERSON),
+        (3, "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"),
+    ] {
         let body = pageview(&key, &format!("v{n}"), "https://a.example/");
         assert_eq!(sotto.hit(&body, &[("user-agent", agent)]), 204);
     }
@@ -152,7 +156,15 @@ fn visitor_who_refused_counts_as_an_anonymous_pageview() {
     let kept = ["path", "hostname", "referrer_host"].map(|f| stored[f].as_str().unwrap().to_owned());
     assert_eq!(kept, ["/x", "a.example", "b.example"]);
     assert_eq!(stored["gpc"], true);
-    for (field, absent) in [("visitor", "0"), ("session", "0"), ("view", "0"), ("browser", ""), ("utm_source", ""), ("source", ""), ("language", "")] {
+    for (field, absent) in [
+        ("visitor", "0"),
+        ("session", "0"),
+        ("view", "0"),
+        ("browser", ""),
+        ("utm_source", ""),
+        ("source", ""),
+        ("language", ""),
+    ] {
         let value = &stored[field];
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         assert_eq!(text, absent, "{field}");
@@ -169,7 +181,13 @@ fn answer_fits_the_request() {
     let agent = [("user-agent", PERSON)];
     for (method, path, body, status, why) in [
         ("POST", "/e", b"garbage".to_vec(), 204, "a probe learns nothing"),
-        ("POST", "/e", pageview("nobody", "v", "https://a.example/").into_bytes(), 204, "an unknown site neither"),
+        (
+            "POST",
+            "/e",
+            pageview("nobody", "v", "https://a.example/").into_bytes(),
+            204,
+            "an unknown site neither",
+        ),
         ("POST", "/e", vec![b' '; body_max], 204, "the body at its limit"),
         ("POST", "/e", vec![b' '; body_max + 1], 413, "the body beyond its limit"),
         ("GET", "/e", Vec::new(), 405, "hits are posted"),
@@ -246,7 +264,9 @@ fn slow_client_is_closed_and_others_are_served() {
     let mut half_body = connect(&sotto.url);
     half_body.write_all(b"POST /e HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{").unwrap();
     assert_eq!(request("GET", &format!("{}/s.js", sotto.url), &[], b"").status, 200);
-    for (what, stream) in [("silent", &mut silent), ("half header", &mut half_header), ("half body", &mut half_body)] {
+    for (what, stream) in
+        [("silent", &mut silent), ("half header", &mut half_header), ("half body", &mut half_body)]
+    {
         let mut answer = Vec::new();
         let ended = stream.read_to_end(&mut answer);
         assert!(ended.is_ok(), "{what}: {ended:?}");

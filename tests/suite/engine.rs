@@ -71,7 +71,8 @@ fn passwords_and_configuration_are_private_and_new_at_each_start() {
     let mut sotto = Sotto::start();
     let before = endpoint(&sotto).0.password;
     for file in ["endpoint.json", "config.xml", "users.xml"] {
-        let mode = std::fs::metadata(sotto.data().join("clickhouse").join(file)).unwrap().permissions().mode();
+        let mode =
+            std::fs::metadata(sotto.data().join("clickhouse").join(file)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
     sotto.stop();
@@ -92,7 +93,10 @@ fn rude_clients(auth: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("half a body", head("Content-Length: 100000\r\n\r\nINSERT INTO events FORMAT TSV\n1\n")),
         ("a chunk", head("Transfer-Encoding: chunked\r\n\r\n4\r\n1\n2\n\r\n")),
         ("a bad chunk", head("Transfer-Encoding: chunked\r\n\r\nZZZZ\r\nINSERT")),
-        ("an endless result", head("Content-Length: 46\r\n\r\nSELECT number FROM system.numbers LIMIT 9999999")),
+        (
+            "an endless result",
+            head("Content-Length: 46\r\n\r\nSELECT number FROM system.numbers LIMIT 9999999"),
+        ),
         ("a long address", [b"GET /?query=".to_vec(), vec![b'a'; 2_000_000]].concat()),
         ("an expectation", head("Expect: 100-continue\r\nContent-Length: 50\r\n\r\n")),
     ]
@@ -136,7 +140,8 @@ fn rude_client_leaves_the_server_alive() {
 fn killed_server_is_started_again_and_keeps_what_it_had() {
     let sotto = Sotto::start();
     let site = sotto.add_site("a.example", &[]);
-    let hit = |n: u32| format!(r#"{{"v":1,"s":"{site}","k":"p","i":"view{n}","q":0,"u":"https://a.example/"}}"#);
+    let hit =
+        |n: u32| format!(r#"{{"v":1,"s":"{site}","k":"p","i":"view{n}","q":0,"u":"https://a.example/"}}"#);
     assert_eq!(sotto.hit(&hit(1), &[]), 204);
     sotto.wait_for_pageviews(&site, 1);
     for pid in sotto.clickhouse_pids() {

@@ -18,9 +18,9 @@ struct Server {
 }
 
 fn library() -> PathBuf {
-    let cache = std::env::var("SOTTO_CACHE").map(PathBuf::from).unwrap_or_else(|_| {
-        PathBuf::from(std::env::var("HOME").unwrap()).join(".cache/sotto")
-    });
+    let cache = std::env::var("SOTTO_CACHE")
+        .map(PathBuf::from)
+        .unwrap_or_else(|_| PathBuf::from(std::env::var("HOME").unwrap()).join(".cache/sotto"));
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
     FOUND
         .get_or_init(|| {
@@ -63,7 +63,9 @@ async fn dump(db: &Db) -> String {
     for name in names {
         let sql = "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = {name:String}";
         let created: String = db.query(sql).param("name", &name).fetch_one().await.unwrap();
-        dump.push_str(&created.replace("sotto.", "").replace(", `", ",\n    `").replace(") ENGINE", ")\nENGINE"));
+        dump.push_str(
+            &created.replace("sotto.", "").replace(", `", ",\n    `").replace(") ENGINE", ")\nENGINE"),
+        );
         dump.push_str(";\n\n");
     }
     dump
@@ -79,7 +81,11 @@ async fn migrated_tables_are_those_of_the_golden_dump() {
     if expected != found {
         let new = golden.with_extension("sql.new");
         fs::write(&new, &found).unwrap();
-        panic!("the tables are not those of {}; if that is meant, replace it by {}", golden.display(), new.display());
+        panic!(
+            "the tables are not those of {}; if that is meant, replace it by {}",
+            golden.display(),
+            new.display()
+        );
     }
     server.engine.stop().await;
 }
@@ -162,7 +168,9 @@ async fn changed_or_newer_database_stops_the_start() {
     migrate::migrate(&db).await.unwrap();
     let note = "INSERT INTO schema_migrations (version, name, checksum, applied) VALUES ({version:UInt32}, 'x', 'y', now64(3) + 1)";
     db.query(note).param("version", 1u32).execute().await.unwrap();
-    assert!(matches!(migrate::migrate(&db).await, Err(MigrateError::Changed { name }) if name == MIGRATIONS[0].name));
+    assert!(
+        matches!(migrate::migrate(&db).await, Err(MigrateError::Changed { name }) if name == MIGRATIONS[0].name)
+    );
     let newer = MIGRATIONS.len() as u32 + 1;
     db.query(note).param("version", newer).execute().await.unwrap();
     assert!(matches!(migrate::migrate(&db).await, Err(MigrateError::Newer { found, .. }) if found == newer));
@@ -178,7 +186,8 @@ async fn batch_that_is_sent_again_with_its_token_is_kept_once() {
     Event { site: 1, day: Date(20_000), expires: Date(20_090), ..Event::default() }.encode(&mut row);
     let send = async |token: &str| {
         let sql = ["INSERT INTO events (", COLUMNS, ") FORMAT RowBinary"].concat();
-        let mut insert = db.client().insert_formatted_with(sql).with_setting("insert_deduplication_token", token);
+        let mut insert =
+            db.client().insert_formatted_with(sql).with_setting("insert_deduplication_token", token);
         insert.send(row.clone().into()).await.unwrap();
         insert.end().await.unwrap();
     };

@@ -78,6 +78,7 @@ pub async fn print_lines(databases: &Databases, sql: &str, site: u64, visitor: u
 }
 
 async fn print_query(query: clickhouse::query::Query) -> Result<(), Failure> {
+    let query = query.with_setting("output_format_json_escape_forward_slashes", "0");
     let mut cursor = query.fetch_bytes("JSONEachRow")?;
     let mut out = std::io::stdout().lock();
     while let Some(bytes) = cursor.next().await? {
@@ -180,13 +181,12 @@ pub async fn backup(args: BackupArgs, config: &Config, places: &Places) -> Resul
     let made = with_databases(config, places, async |databases| {
         let dir = fs::canonicalize(engine_directory(config))?.join("backups");
         fs::create_dir_all(&dir)?;
-        databases
-            .writer
-            .query("BACKUP DATABASE {database:Identifier} TO File({name:String})")
-            .param("database", databases.writer.access().database)
-            .param("name", &name)
-            .execute()
-            .await?;
+        let made = dir.join("backup.tar");
+        if made.exists() {
+            fs::remove_file(&made)?; // of a backup that was interrupted
+        }
+        databases.writer.query(include_str!("data/backup.sql")).execute().await?;
+        fs::rename(made, dir.join(&name))?;
         Ok(dir.join(&name))
     })
     .await?;
@@ -224,13 +224,7 @@ async fn restore_into(args: &RestoreArgs, config: &Config, engine: &Embedded) ->
     let copy = dir.join("restore.tar");
     fs::copy(&args.file, &copy).map_err(|e| Failure::usage(format!("{}: {e}", args.file.display())))?;
     let db = engine.databases().writer;
-    let restored = db
-        .without_database()
-        .query_raw("RESTORE DATABASE {database:Identifier} FROM File({name:String})")
-        .param("database", db.access().database)
-        .param("name", "restore.tar")
-        .execute()
-        .await;
+    let restored = db.without_database().query_raw(include_str!("data/restore.sql")).execute().await;
     fs::remove_file(copy)?;
     restored?;
     migrate::migrate(&db).await?;

@@ -68,6 +68,15 @@ impl Listing {
     }
 }
 
+/// A figure: whole where it is a count, else with its fraction; null where there is none.
+pub fn number(figure: Option<f64>) -> Value {
+    match figure {
+        Some(n) if n.fract() == 0.0 && n.abs() < 9e15 => Value::from(n as i64),
+        Some(n) => Value::from((n * 10_000.0).round() / 10_000.0),
+        None => Value::Null,
+    }
+}
+
 /// A time for people and programs: RFC 3339 in UTC.
 pub fn time(ms: i64) -> Value {
     jiff::Timestamp::from_millisecond(ms)
