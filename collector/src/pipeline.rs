@@ -2,6 +2,7 @@
 
 pub mod bots;
 pub mod device;
+pub mod dropin;
 pub mod hit;
 pub mod parse;
 pub mod referrer;

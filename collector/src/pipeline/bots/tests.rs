@@ -6,6 +6,7 @@ fn classify(ua: &str) -> Option<DropReason> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn user_agent_names_its_rule() {
     use DropReason::{BotAi, BotAutomated, BotUserAgent};
     for (ua, expected) in [
