@@ -70,9 +70,10 @@ fn event_props(event: &Map<String, Value>) -> Vec<(compact_str::CompactString, c
 fn revenue(
     event: &Map<String, Value>,
 ) -> Option<(sotto_schema::rowbinary::Decimal4, compact_str::CompactString)> {
-    let revenue = match value(event, &["$", "revenue"])? {
-        Value::String(text) => serde_json::from_str(text).ok()?,
-        other => other.clone(),
+    let sent = value(event, &["$", "revenue"])?;
+    let revenue: Value = match sent.as_str() {
+        Some(text) => serde_json::from_str(text).ok()?,
+        None => sent.clone(),
     };
     let code = revenue.get("currency")?.as_str()?;
     Some((amount(revenue.get("amount")?)?, currency(code)?))
