@@ -1,8 +1,7 @@
 //! What each stage of the road costs: `cargo bench -p sotto-collector --bench stages`.
 //!
 //! Real inputs: the bytes that the script sends, user agents and referrers as browsers send them. A place needs a
-//! database: `*.mmdb` files in `target/bench-geoip`
-//! are used; without them the lookups find nothing.
+//! database: `*.mmdb` files in `target/bench-geoip` are used; without them the lookups find nothing.
 
 use std::path::PathBuf;
 
