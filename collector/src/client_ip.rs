@@ -67,6 +67,11 @@ impl ClientIp {
         Self(address.to_canonical())
     }
 
+    /// The address that somebody with a token claims for a visitor.
+    pub fn claimed(text: &str) -> Option<Self> {
+        node(text).map(Self)
+    }
+
     /// First door: where the address is.
     pub fn locate(&self, geo: &GeoDb) -> Located {
         Located { place: geo.place(self.0), network: geo.network(self.0) }

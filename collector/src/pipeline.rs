@@ -15,6 +15,7 @@ use crate::{client_ip::ClientIp, outcome::DropReason, rules::Rules, salts::Salt,
 
 pub mod bots;
 pub mod device;
+pub mod dropin;
 pub mod hit;
 pub mod parse;
 pub mod referrer;

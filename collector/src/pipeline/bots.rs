@@ -53,7 +53,7 @@ pub(super) fn of_headers(
         return Some(DropReason::BotAutomated);
     }
     let browser_like = in_app || BROWSER_PREFIXES.iter().any(|prefix| ua.starts_with(prefix));
-    let crawler = is_known_crawler || has_bot_word(ua) || CRAWLERS.is_match(ua);
+    let crawler = is_known_crawler || has_bot_word(ua) || has_crawler_form(ua) || CRAWLERS.is_match(ua);
     (crawler || !browser_like).then_some(DropReason::BotUserAgent)
 }
 
@@ -99,6 +99,25 @@ fn has_bot_word(ua: &str) -> bool {
         ends && !phone
     })
 }
+
+/// Whether the user agent is written as crawlers write theirs: `compatible` without the old browsers that said so, too,
+/// or with a host name or mail address in it.
+fn has_crawler_form(ua: &str) -> bool {
+    let compatible = ua.contains("compatible") && !OLD_BROWSERS.iter().any(|name| ua.contains(name));
+    let host = |top: &str| ua.match_indices(top).any(|(at, _)| !ends_in_word(ua, at + top.len()));
+    let mail =
+        ua.match_indices('@').any(|(at, _)| ua[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()));
+    compatible || mail || HOST_ENDS.iter().any(|top| host(top))
+}
+
+fn ends_in_word(ua: &str, at: usize) -> bool {
+    ua.as_bytes().get(at).is_some_and(|b| b.is_ascii_alphanumeric() || b".-_".contains(b))
+}
+
+/// Browsers that say `compatible`.
+const OLD_BROWSERS: [&str; 4] = ["MSIE", "Konqueror", "Opera", "Trident"];
+/// Ends of host names. App packages begin with these words, but do not end with them.
+const HOST_ENDS: [&str; 6] = [".com", ".net", ".org", ".co", ".io", ".de"];
 
 /// What browsers begin with.
 const BROWSER_PREFIXES: [&str; 6] = ["Mozilla/", "Opera/", "Dalvik/", "UCWEB", "Nokia", "SAMSUNG"];

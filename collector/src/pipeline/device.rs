@@ -4,7 +4,7 @@
 //! What it promises: families and major versions only; the same answer for the same headers; a version that browsers
 //! freeze (macOS 10.15, Android 10 without a model, Windows 10 for 11) is not passed on as if it were true.
 //! What it refuses: to keep a user agent. The cache of answers is keyed by a seeded 64-bit hash.
-//! Where the proof is: a table with every user agent that woothee gets wrong, and `tests/tests/devices.rs`, which
+//! Where the proof is: a table with every user agent that woothee gets wrong, and `benches/accuracy.rs`, which
 //! measures against labelled traffic that npm has.
 //!
 //! Layers, the later one wins: woothee for what has no token of its own; the tokens of `browser.rs`, in-app browsers

@@ -16,7 +16,10 @@ use sotto_schema::event::Kind;
 
 use super::hit::{Click, Hit, Vitals};
 use crate::outcome::DropReason;
+pub(crate) use number::{clamped, decimal4, decimal4_text};
 use text::chars_within;
+pub(crate) use text::cut;
+pub(crate) use wire::currency;
 use wire::{Wire, WireKind};
 
 /// The longest body.

@@ -14,7 +14,7 @@ use compact_str::CompactString;
 use memchr::memchr2;
 use percent_encoding::percent_decode_str;
 
-use super::parse::NAME_CHARS_MAX;
+use super::parse::{NAME_CHARS_MAX, cut};
 pub use mask::{EMAIL, ID, IP, PHONE, TOKEN};
 
 /// The longest stored path.
@@ -62,7 +62,13 @@ pub struct PersonalData(&'static str);
 /// Reduces an absolute `http` or `https` URL; `None` for anything else.
 pub fn page(url: &str) -> Option<Page> {
     let parts = split(url)?;
-    Some(Page { hostname: hostname(parts.authority)?, path: path(parts.path), tags: tags(parts.query) })
+    let mut page =
+        Page { hostname: hostname(parts.authority)?, path: path(parts.path), tags: tags(parts.query) };
+    if !parts.route.is_empty() {
+        page.path =
+            cut(&compact_str::format_compact!("{}#{}", page.path, path(parts.route)), PATH_CHARS_MAX).into();
+    }
+    Some(page)
 }
 
 /// Host and path of a referrer, reduced like a page's; `None` if it is none. Apps are referrers of their own:
@@ -137,6 +143,8 @@ struct Parts<'a> {
     authority: &'a str,
     path: &'a str,
     query: &'a str,
+    /// The fragment, where it is the page of an application that routes by it (`#/page`).
+    route: &'a str,
 }
 
 fn split(url: &str) -> Option<Parts<'_>> {
@@ -147,11 +155,13 @@ fn split(url: &str) -> Option<Parts<'_>> {
 }
 
 fn split_authority(rest: &str) -> Parts<'_> {
-    let rest = &rest[..memchr::memchr(b'#', rest.as_bytes()).unwrap_or(rest.len())];
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     let end = memchr2(b'/', b'?', rest.as_bytes()).unwrap_or(rest.len());
     let (authority, rest) = rest.split_at(end);
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    Parts { authority, path, query }
+    let route = if fragment.starts_with('/') || fragment.starts_with("!/") { fragment } else { "" };
+    let route = route.split_once('?').map_or(route, |(route, _)| route);
+    Parts { authority, path, query, route }
 }
 
 /// The host of an authority, in lower case; `None` if it is not a name. User names, passwords and ports are dropped.
@@ -194,14 +204,6 @@ fn without_controls(text: &str) -> std::borrow::Cow<'_, str> {
         text.chars().filter(|c| !c.is_control()).collect::<String>().into()
     } else {
         text.into()
-    }
-}
-
-/// The first `max` characters.
-fn cut(text: &str, max: usize) -> &str {
-    match text.char_indices().nth(max) {
-        Some((end, _)) => &text[..end],
-        None => text,
     }
 }
 

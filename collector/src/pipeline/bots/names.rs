@@ -5,7 +5,7 @@
 pub(super) const AI: &[&str] = &[
     "GPTBot", "OAI-SearchBot", "ChatGPT-User", "ChatGPT-Agent", "OAI-AdsBot", "ClaudeBot", "Claude-User",
     "Claude-SearchBot", "Claude-Web", "anthropic-ai", "PerplexityBot", "Perplexity-User", "Google-Extended",
-    "Google-CloudVertexBot", "Google-NotebookLM", "GoogleAgent", "Gemini-Deep-Research", "CCBot", "Bytespider",
+    "Google-CloudVertexBot", "Google-Agent", "Google-NotebookLM", "GoogleAgent", "Gemini-Deep-Research", "CCBot", "Bytespider",
     "TikTokSpider", "Amazonbot", "Amzn-SearchBot", "Amzn-User", "NovaAct", "bedrockbot", "Applebot-Extended",
     "meta-externalagent", "meta-externalfetcher", "meta-webindexer", "FacebookBot", "cohere-ai",
     "cohere-training-data-crawler", "Diffbot", "AI2Bot", "YouBot", "DuckAssistBot", "MistralAI-User",
@@ -34,6 +34,8 @@ pub(super) const AUTOMATED: &[&str] = &[
     "Nightmare",
     "CasperJS",
     "Splash/",
+    "splash Version",
+    "Ghost Inspector",
     "Zombie.js",
 ];
 
@@ -44,7 +46,9 @@ pub(super) const CRAWLERS: &[&str] = &[
     "crawl", "spider", "slurp", "scraper", "fetcher", "http://", "https://", "+http", "httpclient", "http-client",
     "http_request", "link check", "linkcheck", "validator", "archiver", "indexer", "feedparser", "feedfetcher",
     "rss reader", "feedburner", "webmon", "healthcheck", "health check", "uptime", "urlpreview", "uripreview",
-    "link preview", "linkpreview", "site analyzer", "security scan", "vulnerab", "prerender", "rendertron",
+    "link preview", "linkpreview", "site analyzer", "security scan", "vulnerab", "prerender", "rendertron", "monitor",
+    "scanner", "contentscan", "researchscan", "scraping", "-agent", " agent", "httpagent", "inspector", "auditor",
+    "sitemap", "webcapture", "imageproxy", "watcher/", "verify/", "subscribers", "translationserver", "mailto:",
     // Search engines and networks.
     "mediapartners-google", "adsbot", "apis-google", "google-read-aloud", "googleother", "google-inspectiontool",
     "google-site-verification", "google-safety", "googleproducer", "google favicon", "google web preview",
@@ -53,7 +57,7 @@ pub(super) const CRAWLERS: &[&str] = &[
     "sogou web", "yisouspider", "360spider", "haosouspider", "petalbot", "coccocbot", "seznambot", "daum/", "yeti/",
     "naverbot", "qwantify", "ia_archiver", "archive.org", "heritrix", "mail.ru_bot", "exabot", "facebookexternalhit",
     "facebookcatalog", "facebot", "embedly", "skypeuripreview", "flipboardproxy", "vkshare", "w3c_", "w3c-",
-    "whatsapp/2.", "snap url preview", "iframely", "outbrain", "quora link preview", "pinterest/0.", "tumblr/",
+    "whatsapp/0.", "whatsapp/2.", "google-ads-", "google-physicalweb", "playstore-google", "snap url preview", "iframely", "outbrain", "quora link preview", "pinterest/0.", "tumblr/",
     // Monitors and measurement.
     "pingdom", "statuscake", "site24x7", "newrelicpinger", "datadog", "gtmetrix", "lighthouse", "pagespeed", "ptst/",
     "catchpoint", "dareboost", "speedcurve", "calibre", "uptimerobot", "betteruptime", "better uptime", "checkly",
@@ -61,7 +65,7 @@ pub(super) const CRAWLERS: &[&str] = &[
     // Optimisers, archives, scanners.
     "screaming frog", "sitebulb", "deepcrawl", "semrush", "ahrefs", "mj12", "dotbot", "rogerbot", "blexbot", "netcraft",
     "censys", "expanse", "zgrab", "masscan", "nmap", "nuclei", "nikto", "sqlmap", "wpscan", "leakix", "internet-measurement",
-    "palo alto", "shodan", "qualys", "acunetix", "burp", "zap/", "dirbuster", "gobuster", "feroxbuster",
+    "palo alto", "openvas", "sucuri", "hardenize", "securityheaders", "httrack", "shodan", "qualys", "acunetix", "burp", "zap/", "dirbuster", "gobuster", "feroxbuster",
     // Libraries and tools.
     "python", "aiohttp", "httpx", "curl/", "libcurl", "wget", "libwww", "lwp::", "lwp-", "go-http", "java/", "okhttp", "axios",
     "node-fetch", "undici", "got (", "superagent", "ruby", "faraday", "mechanize", "perl", "php/", "guzzle", "postman",

@@ -6,6 +6,7 @@ fn classify(ua: &str) -> Option<DropReason> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn user_agent_names_its_rule() {
     use DropReason::{BotAi, BotAutomated, BotUserAgent};
     for (ua, expected) in [
@@ -87,6 +88,20 @@ fn user_agent_names_its_rule() {
             None,
         ),
         ("Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", None),
+        (
+            "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Mobile Safari/537.36 (Ecosia android@150.0.0.0)",
+            None,
+        ),
+        ("Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; Trident/4.0)", None),
+        ("Mozilla/5.0 (compatible; Example)", Some(BotUserAgent)),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/90.0.0.0 Safari/537.36 (team@example.com)",
+            Some(BotUserAgent),
+        ),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/90.0.0.0 Safari/537.36 example.com",
+            Some(BotUserAgent),
+        ),
         ("Opera/9.80 (J2ME/MIDP; Opera Mini/7.1.32052/191.273; U; en) Presto/2.8.119 Version/11.10", None),
     ] {
         assert_eq!(classify(ua), expected, "{ua}");

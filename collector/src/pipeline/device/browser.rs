@@ -149,7 +149,7 @@ const TABLE: &[(&str, &str, Within, u8)] = &[
     ("MiuiBrowser/", "MIUI Browser", Own, 82), ("HeyTapBrowser/", "HeyTap", Own, 82),
     ("VivoBrowser/", "Vivo Browser", Own, 82), ("MQQBrowser/", "QQ Browser", Own, 83),
     ("QQBrowser/", "QQ Browser", Own, 82), ("Whale/", "Whale", Own, 82), ("Silk/", "Silk", Own, 82),
-    ("Brave/", "Brave", Own, 82), ("Brave Chrome", "Brave", Own, 82), ("Ecosia", "Ecosia", Own, 81),
+    ("Brave/", "Brave", Own, 82), ("Brave Chrome", "Brave", Own, 82), ("Ecosia android@", "Ecosia", Own, 82), ("Ecosia ios@", "Ecosia", Own, 82), ("Ecosia", "Ecosia", Own, 81),
     ("AvastSecureBrowser/", "Avast", Own, 81), ("Avast/", "Avast", Own, 81), ("AVG/", "AVG", Own, 81),
     ("CCleaner/", "CCleaner", Own, 81), ("Norton/", "Norton", Own, 81), ("SE 2.X MetaSr", "Sogou", Own, 81),
     ("SogouMobileBrowser/", "Sogou", Own, 82), ("SogouMSE", "Sogou", Own, 81),

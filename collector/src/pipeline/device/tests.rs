@@ -72,6 +72,7 @@ fn user_agent_tells_browser_system_and_class() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn client_hints_know_better() {
     const WINDOWS: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36";
     const ANDROID: &str = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36";

@@ -31,3 +31,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 pub(crate) fn chars_within(text: &str, max: usize) -> bool {
     text.len() <= max || (text.len() <= max * 4 && text.chars().count() <= max)
 }
+
+/// The first `max` characters.
+pub(crate) fn cut(text: &str, max: usize) -> &str {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    }
+}

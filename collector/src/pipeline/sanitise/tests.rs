@@ -13,6 +13,9 @@ fn url_is_reduced_to_host_path_and_tags() {
         ("https://münchen.example/a", "münchen.example", "/a"),
         ("https://example.org/a;jsessionid=0123456789ABCDEF?x", "example.org", "/a"),
         ("https://example.org/%00a%0a", "example.org", "/a"),
+        ("https://example.org/a#top", "example.org", "/a"),
+        ("https://example.org/app#/users/anna@example.org?x", "example.org", "/app#/users/[email]"),
+        ("https://example.org/?q=1#!/page", "example.org", "/#!/page"),
         ("  https://example.org/a ", "example.org", "/a"),
     ] {
         let page = page(url).unwrap_or_else(|| panic!("{url}"));
