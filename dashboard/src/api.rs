@@ -56,6 +56,31 @@ pub fn table(table: &Table) -> Value {
     })
 }
 
+/// A table as CSV (RFC 4180), with the names of its columns. A value that a spreadsheet would take for a formula is
+/// written after an apostrophe, because visitors can choose values.
+pub fn csv(table: &Table) -> String {
+    let mut out = String::new();
+    let head = table.by.map(Dimension::name).into_iter().chain(table.metrics.iter().map(|m| m.name()));
+    out.push_str(&head.collect::<Vec<_>>().join(","));
+    out.push_str("\r\n");
+    for row in &table.rows {
+        let value = table.by.map(|_| csv_field(&row.value));
+        let figures = table.metrics.iter().zip(&row.figures).map(|(m, f)| {
+            let number = number(*m, *f);
+            if number.is_null() { String::new() } else { number.to_string() }
+        });
+        out.push_str(&value.into_iter().chain(figures).collect::<Vec<_>>().join(","));
+        out.push_str("\r\n");
+    }
+    out
+}
+
+fn csv_field(value: &str) -> String {
+    let formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let value = if formula { format!("'{value}") } else { value.to_owned() };
+    if value.contains([',', '"', '\n', '\r']) { format!("\"{}\"", value.replace('"', "\"\"")) } else { value }
+}
+
 /// Counts as whole numbers, ratios with four digits after the point.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Counts are whole and not negative.
 fn number(metric: Metric, figure: Option<f64>) -> Value {
@@ -246,11 +271,18 @@ async fn report(
     reader: Reader,
     Path(key): Path<String>,
     RawQuery(asked): RawQuery,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Response, Refusal> {
     let site = site_of(&app, &reader, &key).await?;
-    let query = question(asked.as_deref().unwrap_or(""), &site)?;
+    let asked = asked.unwrap_or_default();
+    let query = question(&asked, &site)?;
     let answer = run(&app.settings.databases.reader, &query).await?;
-    Ok(Json(json!({"query": about(&site, &query), "table": table(&answer)})))
+    if url::form_urlencoded::parse(asked.as_bytes()).any(|(n, v)| n == "format" && v == "csv") {
+        let by = query.by.map_or("totals", Dimension::name);
+        let name = format!("attachment; filename=\"{key}-{by}-{}-{}.csv\"", query.range.from, query.range.to);
+        let kind = (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned());
+        return Ok(([kind, (header::CONTENT_DISPOSITION, name)], csv(&answer)).into_response());
+    }
+    Ok(Json(json!({"query": about(&site, &query), "table": table(&answer)})).into_response())
 }
 
 async fn overview(
@@ -319,6 +351,18 @@ mod tests {
             "rows": [{"page": "/", "visitors": 12, "bounce_rate": null}],
         });
         assert_eq!(table(&answer), expected);
+    }
+
+    #[test]
+    fn value_in_csv_is_quoted_and_never_a_formula() {
+        for (value, expected) in [
+            ("/a", "/a"),
+            ("a,\"b\"", "\"a,\"\"b\"\"\""),
+            ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+            ("@a,b", "\"'@a,b\""),
+        ] {
+            assert_eq!(csv_field(value), expected);
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use axum::{
 use crate::{App, assets, auth::SignedIn, page::PageError};
 
 mod install;
+mod list;
 mod overview;
 mod policy_choice;
 mod set_up;
@@ -33,6 +34,7 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/sites/new", get(sites::show_new).post(sites::add))
         .route("/switch", get(sites::switch))
         .route("/s/{key}", get(overview::show))
+        .route("/s/{key}/list/{by}", get(list::show))
         .route("/s/{key}/install", get(install::show))
         .route("/assets/{file}", get(assets::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

@@ -21,7 +21,7 @@ use crate::{
 };
 
 mod graph;
-mod header;
+pub(super) mod header;
 mod panel;
 mod strip;
 
@@ -51,19 +51,19 @@ struct OverviewPage {
 }
 
 /// What every part of the page works with.
-struct Asked<'a> {
+pub(super) struct Asked<'a> {
     db: &'a Db,
     key: &'a str,
     view: &'a View,
     now: &'a Zoned,
     /// The chosen period.
-    query: Query,
+    pub(super) query: Query,
     /// The one before it, when compared.
     before: Option<Query>,
 }
 
 impl<'a> Asked<'a> {
-    fn new(db: &'a Db, site: &'a Site, view: &'a View, now: &'a Zoned) -> Self {
+    pub(super) fn new(db: &'a Db, site: &'a Site, view: &'a View, now: &'a Zoned) -> Self {
         let scope = Scope { site: site.id, time_zone: site.time_zone.clone() };
         let today = now.date();
         let range = view.period.range(today);
@@ -145,14 +145,18 @@ async fn consent_counts(asked: &Asked<'_>) -> Result<consent::Consent, PageError
 /// The points of the chosen period and of the one before.
 async fn points(asked: &Asked<'_>) -> Result<(Vec<series::Point>, Vec<series::Point>), PageError> {
     let interval = asked.query.range.interval();
+    let metrics = vec![asked.view.metric];
+    let now = Query { metrics: metrics.clone(), ..asked.query.clone() };
     let before = async {
         match &asked.before {
             // The whole earlier period is drawn, also beyond the present hour.
-            Some(query) => series::run(asked.db, &Query { until_ms: None, ..query.clone() }, interval).await,
+            Some(query) => {
+                series::run(asked.db, &Query { until_ms: None, metrics, ..query.clone() }, interval).await
+            }
             None => Ok(Vec::new()),
         }
     };
-    Ok(tokio::try_join!(series::run(asked.db, &asked.query, interval), before)?)
+    Ok(tokio::try_join!(series::run(asked.db, &now, interval), before)?)
 }
 
 /// The name of the period before, for people.
