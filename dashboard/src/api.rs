@@ -24,7 +24,8 @@ use crate::{
     page::PageError,
     range::now_in,
     report::{
-        Dimension, Metric, Query, ReportError, Scope, Table, TableRow, Typed, consent, first_hit, run, series,
+        Dimension, Metric, Query, ReportError, Scope, Table, TableRow, Typed, consent, first_hit, present,
+        run, series,
     },
 };
 
@@ -34,6 +35,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/sites/{key}/report", get(report))
         .route("/api/v1/sites/{key}/overview", get(overview))
         .route("/api/v1/sites/{key}/first-hit", get(first))
+        .route("/api/v1/sites/{key}/now", get(now))
         .route("/api/{*rest}", get(async || Refusal::NOT_FOUND))
 }
 
@@ -320,6 +322,16 @@ async fn overview(
             "gpc": consent.gpc,
         },
     })))
+}
+
+async fn now(
+    State(app): State<Arc<App>>,
+    reader: Reader,
+    Path(key): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    let site = site_of(&app, &reader, &key).await?;
+    let visitors = present::run(&app.settings.databases.reader, site.id).await?;
+    Ok(Json(json!({"visitors": visitors})))
 }
 
 async fn first(

@@ -20,6 +20,7 @@ mod counts;
 mod dimension;
 pub mod first_hit;
 mod metric;
+pub mod present;
 pub mod series;
 
 pub use counts::Counts;

@@ -16,6 +16,7 @@ mod list;
 mod overview;
 mod policy_choice;
 mod set_up;
+mod settings;
 mod sign_in;
 mod sites;
 
@@ -35,6 +36,7 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/switch", get(sites::switch))
         .route("/s/{key}", get(overview::show))
         .route("/s/{key}/list/{by}", get(list::show))
+        .route("/s/{key}/settings", get(settings::show).post(settings::submit))
         .route("/s/{key}/install", get(install::show))
         .route("/assets/{file}", get(assets::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

@@ -16,7 +16,7 @@ use crate::{
     auth::SignedIn,
     page::{PageError, Shell, Theme, html},
     range::{Period, Range, now_in, same_time_on},
-    report::{Counts, Metric, Query, Scope, consent, counts, first_hit, series},
+    report::{Counts, Metric, Query, Scope, consent, counts, first_hit, present, series},
     view::View,
 };
 
@@ -47,6 +47,9 @@ struct OverviewPage {
     panels: Vec<panel::PanelView>,
     /// Whether anything was ever counted.
     empty: bool,
+    /// Measured visitors in the last minutes.
+    present: u64,
+    may_edit: bool,
     attribution: Option<String>,
 }
 
@@ -112,11 +115,13 @@ pub(super) async fn show(
     let now = now_in(&site.time_zone);
     let view = View::parse(query.as_deref().unwrap_or(""), now.date());
     let asked = Asked::new(db, &site, &view, &now);
-    let (totals, graph, strip, panels) = tokio::try_join!(
+    let present = async { Ok(present::run(db, site.id).await?) };
+    let (totals, graph, strip, panels, present) = tokio::try_join!(
         totals(&asked),
         graph::build(&asked),
         strip::build(&asked, &site),
         panel::build(&asked),
+        present,
     )?;
     let empty = totals.0.pageviews == 0 && first_hit::run(db, site.id).await?.is_none();
     Ok(html(&OverviewPage {
@@ -126,6 +131,8 @@ pub(super) async fn show(
         strip,
         panels: panels.into_iter().map(|p| p.with_total(totals.0)).collect(),
         empty,
+        present,
+        may_edit: signed_in.role(site.id) >= Some(Role::Editor),
         attribution: app.settings.geo_attribution.clone(),
         shell: Shell {
             title: site.name.clone(),

@@ -37,6 +37,7 @@ pub(in crate::routes) struct Header {
     pub(in crate::routes) days: String,
     pub(in crate::routes) compared: Option<String>,
     pub(in crate::routes) compare_link: String,
+    pub(in crate::routes) today_link: String,
     pub(in crate::routes) chips: Vec<Chip>,
     pub(in crate::routes) clear: String,
     /// The rest of the address, for the form of days.
@@ -50,6 +51,8 @@ pub(in crate::routes) struct Key {
     pub(in crate::routes) value: String,
     pub(in crate::routes) exact: String,
     pub(in crate::routes) change: Option<Change>,
+    /// Whether there was nothing before.
+    pub(in crate::routes) new: bool,
     pub(in crate::routes) link: String,
     pub(in crate::routes) current: bool,
 }
@@ -92,6 +95,7 @@ pub(in crate::routes) fn build(asked: &Asked<'_>) -> Header {
         days: range.label(),
         compared: asked.before.as_ref().map(|q| before_label(view.period, q.range)),
         compare_link: view.with_compare(!view.compare).link(key),
+        today_link: view.with_period(Period::Today).link(key),
         chips,
         clear: view.without_filters().link(key),
         hidden: url::form_urlencoded::parse(rest.as_bytes()).into_owned().collect(),
@@ -106,6 +110,8 @@ pub(in crate::routes) fn keys(asked: &Asked<'_>, (now, before): (Counts, Option<
             help: metric.help(),
             value: figure(metric, value),
             exact: exact(metric, value),
+            new: before.is_some_and(|b| metric.of(&b).is_none_or(|v| v == 0.0))
+                && value.is_some_and(|v| v > 0.0),
             change: before.and_then(|b| Change::between(metric, value, metric.of(&b))),
             link: asked.view.with_metric(metric).link(asked.key),
             current: asked.view.metric == metric,
