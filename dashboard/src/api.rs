@@ -7,27 +7,29 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{FromRequestParts, Path, RawQuery, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    extract::{Path, RawQuery, State},
+    http::header,
     response::{IntoResponse, Response},
     routing::get,
 };
 use serde_json::{Value, json};
-use sotto_schema::{
-    account,
-    site::{self, Site},
-};
+use sotto_schema::site::{self, Site};
 
 use crate::{
     App,
-    auth::{self, SignedIn},
-    page::PageError,
     range::now_in,
-    report::{
-        Dimension, Metric, Query, ReportError, Scope, Table, TableRow, Typed, consent, first_hit, present,
-        run, series,
-    },
+    report::{Dimension, Metric, Query, ReportError, Scope, Typed, consent, first_hit, present, run, series},
 };
+
+mod reader;
+mod refusal;
+mod write;
+
+pub use write::{csv, table};
+
+use reader::Reader;
+use refusal::Refusal;
+use write::number;
 
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -37,179 +39,6 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/sites/{key}/first-hit", get(first))
         .route("/api/v1/sites/{key}/now", get(now))
         .route("/api/{*rest}", get(async || Refusal::NOT_FOUND))
-}
-
-/// A table as JSON: `{"metrics": [...], "by": ..., "rows": [{"value": ..., "visitors": ...}]}`.
-pub fn table(table: &Table) -> Value {
-    let row = |row: &TableRow| {
-        let mut out = serde_json::Map::new();
-        if let Some(by) = table.by {
-            out.insert(by.name().to_owned(), json!(row.value));
-        }
-        for (metric, figure) in table.metrics.iter().zip(&row.figures) {
-            out.insert(metric.name().to_owned(), number(*metric, *figure));
-        }
-        Value::Object(out)
-    };
-    json!({
-        "by": table.by.map(Dimension::name),
-        "metrics": table.metrics.iter().map(|m| m.name()).collect::<Vec<_>>(),
-        "rows": table.rows.iter().map(row).collect::<Vec<_>>(),
-    })
-}
-
-/// A table as CSV (RFC 4180), with the names of its columns. A value that a spreadsheet would take for a formula is
-/// written after an apostrophe, because visitors can choose values.
-pub fn csv(table: &Table) -> String {
-    let mut out = String::new();
-    let head = table.by.map(Dimension::name).into_iter().chain(table.metrics.iter().map(|m| m.name()));
-    out.push_str(&head.collect::<Vec<_>>().join(","));
-    out.push_str("\r\n");
-    for row in &table.rows {
-        let value = table.by.map(|_| csv_field(&row.value));
-        let figures = table.metrics.iter().zip(&row.figures).map(|(m, f)| {
-            let number = number(*m, *f);
-            if number.is_null() { String::new() } else { number.to_string() }
-        });
-        out.push_str(&value.into_iter().chain(figures).collect::<Vec<_>>().join(","));
-        out.push_str("\r\n");
-    }
-    out
-}
-
-fn csv_field(value: &str) -> String {
-    let formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let value = if formula { format!("'{value}") } else { value.to_owned() };
-    if value.contains([',', '"', '\n', '\r']) { format!("\"{}\"", value.replace('"', "\"\"")) } else { value }
-}
-
-/// Counts as whole numbers, ratios with four digits after the point.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Counts are whole and not negative.
-fn number(metric: Metric, figure: Option<f64>) -> Value {
-    match (metric, figure) {
-        (_, None) => Value::Null,
-        (Metric::Visitors | Metric::Visits | Metric::Pageviews | Metric::Events, Some(n)) => json!(n as u64),
-        (Metric::BounceRate | Metric::EngagedSeconds | Metric::ViewsPerVisit, Some(n)) => {
-            json!((n * 10_000.0).round() / 10_000.0)
-        }
-    }
-}
-
-/// Why a request is refused.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    status: StatusCode,
-    code: &'static str,
-    message: std::borrow::Cow<'static, str>,
-    hint: &'static str,
-}
-
-impl Refusal {
-    const fn new(status: StatusCode, code: &'static str, message: &'static str, hint: &'static str) -> Self {
-        Self { status, code, message: std::borrow::Cow::Borrowed(message), hint }
-    }
-
-    const NOT_FOUND: Self = Self::new(
-        StatusCode::NOT_FOUND,
-        "not_found",
-        "there is no such thing, or not for you",
-        "GET /api/v1/sites lists the sites you may read",
-    );
-    const UNAUTHORIZED: Self = Self::new(
-        StatusCode::UNAUTHORIZED,
-        "unauthorized",
-        "no valid token or sign-in came with the request",
-        "send 'Authorization: Bearer TOKEN'; 'sotto token add' makes one",
-    );
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let body = json!({"error": {"code": self.code, "message": self.message, "hint": self.hint}});
-        (self.status, Json(body)).into_response()
-    }
-}
-
-impl From<PageError> for Refusal {
-    fn from(error: PageError) -> Self {
-        match error {
-            PageError::NotFound => Self::NOT_FOUND,
-            PageError::SignIn(_) => Self::UNAUTHORIZED,
-            PageError::Forbidden | PageError::ForeignForm => {
-                Self::new(StatusCode::FORBIDDEN, "forbidden", "your role does not allow this", "ask an owner")
-            }
-            PageError::Away => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "database_away",
-                "the database cannot be reached",
-                "try again in a few seconds; visits are still being collected",
-            ),
-            PageError::Broken => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "broken",
-                "something went wrong",
-                "the server's log says what",
-            ),
-        }
-    }
-}
-
-impl From<ReportError> for Refusal {
-    fn from(error: ReportError) -> Self {
-        match error {
-            ReportError::Database(error) => PageError::from(error).into(),
-            ReportError::Metric(_)
-            | ReportError::Dimension(_)
-            | ReportError::Filter(_)
-            | ReportError::Range(_)
-            | ReportError::Limit(_) => Self {
-                message: error.to_string().into(),
-                ..Self::new(StatusCode::BAD_REQUEST, "bad_request", "", "see the message for what is known")
-            },
-        }
-    }
-}
-
-impl From<clickhouse::error::Error> for Refusal {
-    fn from(error: clickhouse::error::Error) -> Self {
-        PageError::from(error).into()
-    }
-}
-
-/// Who asks: a browser that is signed in, or a program with a token.
-pub(crate) enum Reader {
-    Person(SignedIn),
-    Program(account::Bearer),
-}
-
-impl Reader {
-    fn may_read(&self, site: u64) -> bool {
-        match self {
-            Self::Person(signed_in) => signed_in.role(site).is_some(),
-            Self::Program(bearer) => bearer.site == 0 || bearer.site == site,
-        }
-    }
-}
-
-fn bearer_secret(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, secret) = value.split_once(' ')?;
-    (scheme.eq_ignore_ascii_case("bearer") && secret.len() <= 200).then(|| secret.trim())
-}
-
-impl FromRequestParts<Arc<App>> for Reader {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
-        let db = &app.settings.databases.writer;
-        if parts.headers.contains_key(header::AUTHORIZATION) {
-            let secret = bearer_secret(&parts.headers).ok_or(Refusal::UNAUTHORIZED)?;
-            let bearer = account::bearer(db, secret).await.map_err(PageError::from)?;
-            return bearer.map(Self::Program).ok_or(Refusal::UNAUTHORIZED);
-        }
-        let signed_in = auth::signed_in(app, &parts.headers).await?;
-        signed_in.map(Self::Person).ok_or(Refusal::UNAUTHORIZED)
-    }
 }
 
 async fn readable(app: &App, reader: &Reader) -> Result<Vec<Site>, Refusal> {
@@ -343,57 +172,4 @@ async fn first(
     let hit = first_hit::run(&app.settings.databases.reader, site.id).await?;
     let seen = hit.map(|h| crate::routes::seen(&h, &site.time_zone));
     Ok(Json(json!({"first": seen.map(|s| json!({"page": s.page, "time": s.time}))})))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::http::HeaderValue;
-
-    #[test]
-    fn table_names_its_figures_and_keeps_counts_whole() {
-        let answer = Table {
-            by: Some(Dimension::Page),
-            metrics: vec![Metric::Visitors, Metric::BounceRate],
-            rows: vec![TableRow { value: "/".into(), figures: vec![Some(12.0), None] }],
-        };
-        let expected = json!({
-            "by": "page",
-            "metrics": ["visitors", "bounce_rate"],
-            "rows": [{"page": "/", "visitors": 12, "bounce_rate": null}],
-        });
-        assert_eq!(table(&answer), expected);
-    }
-
-    #[test]
-    fn value_in_csv_is_quoted_and_never_a_formula() {
-        for (value, expected) in [
-            ("/a", "/a"),
-            ("a,\"b\"", "\"a,\"\"b\"\"\""),
-            ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
-            ("@a,b", "\"'@a,b\""),
-        ] {
-            assert_eq!(csv_field(value), expected);
-        }
-    }
-
-    #[test]
-    fn token_is_read_from_a_bearer_header_only() {
-        for (value, expected) in [
-            ("Bearer sotto_abc", Some("sotto_abc")),
-            ("bearer  sotto_abc ", Some("sotto_abc")),
-            ("Basic abc", None),
-            ("Bearer", None),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::AUTHORIZATION, HeaderValue::from_static(value));
-            assert_eq!(bearer_secret(&headers), expected, "{value}");
-        }
-    }
-
-    #[test]
-    fn token_for_one_site_reads_no_other() {
-        let reader = Reader::Program(account::Bearer { site: 7, scope: account::Scope::Read });
-        assert!(reader.may_read(7) && !reader.may_read(8));
-    }
 }
