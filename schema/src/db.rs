@@ -83,6 +83,11 @@ impl Db {
         self.shared.load().1.query_raw(sql)
     }
 
+    /// A client of the same server and user with no database chosen, to create or restore one.
+    pub fn without_database(&self) -> Client {
+        self.access().without_database()
+    }
+
     /// Whether the server answers this user.
     ///
     /// # Errors

@@ -2,10 +2,12 @@
 //! they live in. A leaf of the house: it knows no HTTP request and no address.
 
 pub mod account;
+pub mod datamap;
 pub mod db;
 pub mod engine;
 pub mod event;
 pub mod goal;
+pub mod ledger;
 pub mod migrate;
 pub mod policy;
 pub mod rowbinary;

@@ -1,1 +1,387 @@
-//! To be written.
+//! The harness: starts the real program with its real embedded ClickHouse on free ports, asks it as browsers and people
+//! do, and takes it down by its process number.
+//!
+//! What it promises: a test never waits a fixed time, but for a condition with a deadline; whatever a test started is
+//! gone when the test ends, also when it fails.
+
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)] // A test that cannot go on says where.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+mod browser;
+mod site;
+
+pub use browser::{Chromium, PERSON};
+pub use site::Pages;
+
+/// How long a test waits for something that should happen at once, on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program under test, built before the tests are run.
+pub fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let built = test.parent().and_then(Path::parent).unwrap().join("sotto");
+    assert!(built.exists(), "{} is missing: `cargo build` comes before `cargo test`", built.display());
+    built
+}
+
+/// The root of the workspace.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Asks `condition` until it gives a value.
+///
+/// # Panics
+/// When it gives none within [`PATIENCE`].
+pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// An answer of an HTTP server.
+#[derive(Debug)]
+pub struct Answer {
+    /// Status code.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
+    }
+
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+/// Sends a request. Redirects are not followed.
+pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    try_request(method, url, headers, body).unwrap_or_else(|e| panic!("{method} {url}: {e}"))
+}
+
+/// Sends a request that may fail before an answer comes.
+///
+/// # Errors
+/// When no answer comes.
+pub fn try_request(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Answer, ureq::Error> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_global(Some(PATIENCE))
+        .allow_non_standard_methods(true)
+        .build()
+        .into();
+    let mut builder = ureq::http::Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        builder = builder.header(*name, *value);
+    }
+    let mut answer = agent.run(builder.body(body).unwrap())?;
+    let headers = answer
+        .headers()
+        .iter()
+        .map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
+        .collect();
+    let status = answer.status().as_u16();
+    let body = answer.body_mut().with_config().limit(64 << 20).read_to_vec()?;
+    Ok(Answer { status, headers, body })
+}
+
+/// A running Sotto with its own data directory.
+pub struct Sotto {
+    child: Option<Child>,
+    data: Arc<tempfile::TempDir>,
+    cache: tempfile::TempDir,
+    /// Public address, like `http://127.0.0.1:40001`.
+    pub url: String,
+    /// Private address.
+    pub admin: String,
+    /// One-time set-up link, while nobody owns the installation.
+    pub set_up: Option<String>,
+    log: Arc<Mutex<String>>,
+}
+
+/// A configuration that ships at once, so that tests do not wait.
+const CONFIG: &str =
+    "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[ship]\ninterval = \"50ms\"\n";
+
+impl Sotto {
+    /// Starts Sotto on an empty directory.
+    pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// Starts Sotto on an empty directory with more configuration.
+    pub fn start_with(config: &str) -> Self {
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        Self::start_in(data, config)
+    }
+
+    fn start_in(data: Arc<tempfile::TempDir>, config: &str) -> Self {
+        let mut sotto = Self {
+            child: None,
+            data,
+            cache: tempfile::tempdir().unwrap(),
+            url: String::new(),
+            admin: String::new(),
+            set_up: None,
+            log: Arc::default(),
+        };
+        fs::write(sotto.config_file(), format!("{CONFIG}{config}")).unwrap();
+        sotto.spawn();
+        sotto
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.cache.path().join("sotto.toml")
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.data.path().join("data")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(program());
+        command.arg("--config").arg(self.config_file()).arg("--data").arg(self.data());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn spawn(&mut self) {
+        let mut child =
+            self.command().arg("serve").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (lines, announced) = mpsc::channel();
+        collect(child.stdout.take().unwrap(), self.log.clone(), Some(lines));
+        collect(child.stderr.take().unwrap(), self.log.clone(), None);
+        self.child = Some(child);
+        self.set_up = None;
+        loop {
+            let Ok(line) = announced.recv_timeout(PATIENCE) else {
+                panic!("sotto did not start:\n{}", self.log())
+            };
+            let last_word = line.split_whitespace().find(|w| w.starts_with("http")).unwrap_or_default();
+            match line.split_whitespace().next() {
+                Some("dashboard") => self.url = last_word.trim_end_matches('/').to_owned(),
+                Some("set") => self.set_up = Some(last_word.to_owned()),
+                Some("health") => self.admin = last_word.trim_end_matches("/readyz").to_owned(),
+                Some("data") => return,
+                _ => {}
+            }
+        }
+    }
+
+    /// What it wrote to standard output and error so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Its process number.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(self.child.as_ref().unwrap())
+    }
+
+    /// Stops it as a supervisor does, and checks that it ended well.
+    pub fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        let status = wait_for("a clean stop", || child.try_wait().unwrap());
+        assert!(status.success(), "{status}\n{}", self.log());
+    }
+
+    /// Kills it with no chance to do anything.
+    pub fn kill(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Starts it again on the same data, after [`Sotto::stop`] or [`Sotto::kill`].
+    pub fn start_again(&mut self) {
+        assert!(self.child.is_none(), "stop or kill comes first");
+        self.spawn();
+    }
+
+    /// Runs a command of the program on the same data; its standard output.
+    ///
+    /// # Panics
+    /// When the command fails.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let (ok, out) = self.try_run(arguments, "");
+        assert!(ok, "sotto {}: {out}", arguments.join(" "));
+        out
+    }
+
+    /// Runs a command of the program on the same data with `input`; whether it succeeded, and what it wrote.
+    pub fn try_run(&self, arguments: &[&str], input: &str) -> (bool, String) {
+        let mut child = self
+            .command()
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        if output.status.success() {
+            (true, stdout)
+        } else {
+            (false, stdout + &String::from_utf8_lossy(&output.stderr))
+        }
+    }
+
+    /// Adds a site for pages on `hostname`; its key. Waits until the collector knows it.
+    pub fn add_site(&self, hostname: &str, more: &[&str]) -> String {
+        let listed = self.run(&[&["site", "add", hostname, "--json"], more].concat());
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        let key = listed[0]["key"].as_str().unwrap().to_owned();
+        wait_for("the collector to know the site", || {
+            // A hit of a site that is not known makes the collector look.
+            let probe =
+                format!(r#"{{"v":1,"s":"{key}","k":"p","i":"probe","q":0,"b":1,"u":"https://{hostname}/"}}"#);
+            let before = self.outcomes("dropped", "bot_automated");
+            self.hit(&probe, &[]);
+            (self.outcomes("dropped", "bot_automated") > before).then_some(())
+        });
+        key
+    }
+
+    /// Sends a hit as a person's browser does; the status.
+    pub fn hit(&self, body: &str, headers: &[(&str, &str)]) -> u16 {
+        let mut all = vec![("user-agent", PERSON), ("accept-language", "de-DE,de;q=0.9")];
+        all.retain(|(name, _)| !headers.iter().any(|(other, _)| other == name));
+        all.extend(headers);
+        request("POST", &format!("{}/e", self.url), &all, body.as_bytes()).status
+    }
+
+    /// How many hits ended in an outcome since the start.
+    pub fn outcomes(&self, outcome: &str, reason: &str) -> u64 {
+        let wanted = format!("sotto_hits_total{{outcome=\"{outcome}\",reason=\"{reason}\"}} ");
+        let metrics = request("GET", &format!("{}/metrics", self.admin), &[], b"").text();
+        metrics.lines().find_map(|l| l.strip_prefix(&wanted)?.parse().ok()).unwrap()
+    }
+
+    /// A report as the command line gives it.
+    pub fn report(&self, site: &str, more: &[&str]) -> Vec<Value> {
+        let text = self.run(&[&["report", site, "--json"], more].concat());
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Waits until the report of `site` counts `pageviews`.
+    pub fn wait_for_pageviews(&self, site: &str, pageviews: u64) {
+        wait_for(&format!("{pageviews} pageviews"), || {
+            let report = self.report(site, &["--metrics", "pageviews"]);
+            (report[0]["pageviews"].as_f64() == Some(pageviews as f64)).then_some(())
+        });
+    }
+
+    /// Process numbers of the embedded ClickHouse.
+    pub fn clickhouse_pids(&self) -> Vec<Pid> {
+        children(self.pid())
+    }
+}
+
+impl Drop for Sotto {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let _written = writeln!(std::io::stderr(), "--- log of sotto ---\n{log}");
+        }
+        if let Some(mut child) = self.child.take() {
+            let _gone = kill_process(Pid::from_child(&child), Signal::TERM);
+            let _ended = child.wait();
+        }
+    }
+}
+
+/// Reads a pipe into the log, and its lines into `lines`.
+fn collect(pipe: impl Read + Send + 'static, log: Arc<Mutex<String>>, lines: Option<mpsc::Sender<String>>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            log.lock().unwrap().push_str(&format!("{line}\n"));
+            if let Some(lines) = &lines {
+                let _closed = lines.send(line);
+            }
+        }
+    });
+}
+
+/// Process numbers of the children of `parent`.
+pub fn children(parent: Pid) -> Vec<Pid> {
+    let mut found = Vec::new();
+    for task in
+        fs::read_dir(format!("/proc/{}/task", parent.as_raw_nonzero())).into_iter().flatten().flatten()
+    {
+        let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        found.extend(text.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)));
+    }
+    found
+}
+
+/// Whether a process is there (and not only its entry).
+pub fn is_alive(pid: Pid) -> bool {
+    fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()))
+        .is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z')))
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A connection to write raw bytes to.
+pub fn connect(url: &str) -> TcpStream {
+    let stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// All files below `dir`, with their contents.
+pub fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if let Ok(bytes) = fs::read(&path) {
+            found.push((path, bytes));
+        }
+    }
+    found
+}

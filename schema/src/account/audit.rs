@@ -40,6 +40,10 @@ pub enum Action {
     GoalAdd,
     /// A goal was removed.
     GoalRemove,
+    /// Events were erased on request.
+    Erase,
+    /// Events were imported from a file.
+    Import,
 }
 
 impl Action {
@@ -60,6 +64,8 @@ impl Action {
             Self::TokenRemove => "token_remove",
             Self::GoalAdd => "goal_add",
             Self::GoalRemove => "goal_remove",
+            Self::Erase => "erase",
+            Self::Import => "import",
         }
     }
 }

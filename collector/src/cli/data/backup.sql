@@ -1,0 +1,1 @@
+BACKUP DATABASE sotto TO File('backup.tar')

@@ -1,0 +1,1 @@
+RESTORE DATABASE sotto FROM File('restore.tar')

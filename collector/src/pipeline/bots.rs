@@ -1,0 +1,117 @@
+//! Hits that nobody is behind: crawlers, AI crawlers, programs, automated browsers, servers.
+//!
+//! What it promises: each rule has its own reason, so that the data-quality page can say which one caught what; none
+//! of the user agents of ordinary browsers is caught (measured against npm's `user-agents`).
+//! What it refuses: to drop by network alone. People reach sites through VPNs and corporate networks that end in data
+//! centres, so a hosting network only counts together with a sign that no person sends (see [`of_network`]).
+//!
+//! Names are taken from what the crawlers' operators publish; Matomo's, isbot's and others' lists were not copied.
+
+mod names;
+
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+use serde::{Deserialize, Serialize};
+use sotto_geoip::NetworkKind;
+
+use super::{
+    device::Hints,
+    hit::{Headers, Hit},
+};
+use crate::outcome::DropReason;
+
+/// What a site wants with hits from hosting networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostingRule {
+    /// They are kept.
+    Keep,
+    /// They are dropped when something else shows that there is no person.
+    #[default]
+    DropSuspicious,
+    /// They are dropped.
+    Drop,
+}
+
+/// What the hit itself says: a browser under remote control sets `navigator.webdriver`.
+pub fn of_hit(hit: &Hit) -> Option<DropReason> {
+    hit.automated.then_some(DropReason::BotAutomated)
+}
+
+/// What the user agent and hints say.
+pub(super) fn of_headers(
+    ua: &str,
+    hints: &Hints<'_>,
+    in_app: bool,
+    is_known_crawler: bool,
+) -> Option<DropReason> {
+    if AI.is_match(ua) {
+        return Some(DropReason::BotAi);
+    }
+    if AUTOMATED.is_match(ua) || hints.brands.contains("HeadlessChrome") {
+        return Some(DropReason::BotAutomated);
+    }
+    let browser_like = in_app || BROWSER_PREFIXES.iter().any(|prefix| ua.starts_with(prefix));
+    let crawler = is_known_crawler || has_bot_word(ua) || CRAWLERS.is_match(ua);
+    (crawler || !browser_like).then_some(DropReason::BotUserAgent)
+}
+
+/// What the network says. By default a hit from a hosting network is dropped only when it has no `Accept-Language`,
+/// which every browser sends and few programs do, or when user agent and platform hint name different systems, as a
+/// browser on a server does that pretends to be somebody's. A person behind a VPN shows neither.
+pub fn of_network(kind: NetworkKind, rule: HostingRule, headers: &Headers<'_>) -> Option<DropReason> {
+    let hosting = match kind {
+        NetworkKind::Hosting => true,
+        NetworkKind::Unknown | NetworkKind::Consumer => false,
+    };
+    let dropped = match rule {
+        HostingRule::Keep => false,
+        HostingRule::DropSuspicious => hosting && is_suspicious(headers),
+        HostingRule::Drop => hosting,
+    };
+    dropped.then_some(DropReason::BotNetwork)
+}
+
+fn is_suspicious(headers: &Headers<'_>) -> bool {
+    headers.accept_language.trim().is_empty()
+        || is_contradictory(headers.user_agent, Hints::of(headers).platform)
+}
+
+/// Whether the platform hint names another system than the user agent. `Linux` with an Android user agent is the
+/// "desktop site" of a phone the other way round and is let pass.
+fn is_contradictory(ua: &str, platform: &str) -> bool {
+    match platform {
+        "Windows" => !ua.contains("Windows"),
+        "macOS" => !ua.contains("Mac"),
+        "Linux" => ua.contains("Windows NT") || ua.contains("Macintosh") || ua.contains("iPhone"),
+        "Android" => ua.contains("Windows NT") || ua.contains("Macintosh") || ua.contains("iPhone"),
+        _ => false,
+    }
+}
+
+/// Whether `bot` stands at the end of a word or of a part of one. Cubot makes phones.
+fn has_bot_word(ua: &str) -> bool {
+    BOT.find_iter(ua).any(|found| {
+        let bytes = ua.as_bytes();
+        let ends = bytes.get(found.end()).is_none_or(|b| !b.is_ascii_lowercase());
+        let phone = found.start() >= 2 && bytes[found.start() - 2..found.start()].eq_ignore_ascii_case(b"cu");
+        ends && !phone
+    })
+}
+
+/// What browsers begin with.
+const BROWSER_PREFIXES: [&str; 6] = ["Mozilla/", "Opera/", "Dalvik/", "UCWEB", "Nokia", "SAMSUNG"];
+
+static BOT: LazyLock<AhoCorasick> = LazyLock::new(|| list(&["bot"]));
+static AI: LazyLock<AhoCorasick> = LazyLock::new(|| list(names::AI));
+static AUTOMATED: LazyLock<AhoCorasick> = LazyLock::new(|| list(names::AUTOMATED));
+static CRAWLERS: LazyLock<AhoCorasick> = LazyLock::new(|| list(names::CRAWLERS));
+
+#[expect(clippy::expect_used, reason = "the lists are constant and built by the tests")]
+fn list(names: &[&str]) -> AhoCorasick {
+    AhoCorasick::builder().ascii_case_insensitive(true).build(names).expect("list of names")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,258 @@
+//! The native wire format, version 1: bytes in, bounded hits out.
+//!
+//! What it promises: every accepted hit is within the limits below; unknown keys are ignored, so that old collectors
+//! understand newer scripts; no input panics.
+//! What it refuses: a body with one hit that is not of the format is refused whole. Values that a browser measures
+//! (times, depths) are clamped instead, since they are wrong only by degree.
+//! Where the proof is: `tests/vectors/native.json` (shared with the script's tests), the limits' tests, the fuzz target.
+
+mod number;
+mod text;
+mod wire;
+
+use std::borrow::Cow;
+
+use sotto_schema::event::Kind;
+
+use super::hit::{Click, Hit, Vitals};
+use crate::outcome::DropReason;
+use text::chars_within;
+use wire::{Wire, WireKind};
+
+/// The longest body.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// The most hits in a body.
+pub const HITS_MAX: usize = 100;
+/// The most props of an event.
+pub const PROPS_MAX: usize = 20;
+/// The longest key of a prop.
+pub const PROP_KEY_CHARS_MAX: usize = 64;
+/// The longest value of a prop.
+pub const PROP_VALUE_CHARS_MAX: usize = 200;
+/// The longest name of an event.
+pub const NAME_CHARS_MAX: usize = 64;
+/// The longest page URL.
+pub const URL_BYTES_MAX: usize = 2048;
+/// The longest referrer.
+pub const REFERRER_BYTES_MAX: usize = 2048;
+/// The most clicks in a hit.
+pub const CLICKS_MAX: usize = 50;
+/// The longest structural path of a click.
+pub const CLICK_PATH_CHARS_MAX: usize = 256;
+/// The oldest late hit.
+pub const AGE_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+/// The highest counter within a page view.
+pub const SEQ_MAX: u64 = 100_000;
+/// The longest page-view id. Ids longer than 12 digits are cut to their low 64 bits.
+pub const VIEW_CHARS_MAX: usize = 16;
+/// The longest site key.
+pub const SITE_CHARS_MAX: usize = 253;
+/// The longest query of the pixel.
+pub const QUERY_BYTES_MAX: usize = 8 * 1024;
+/// More visible time than this in one report is cut to it.
+pub const ENGAGED_MS_MAX: u32 = 30 * 60 * 1000;
+/// Slower vitals than this are cut to it.
+pub const VITAL_MS_MAX: u32 = 10 * 60 * 1000;
+/// More layout shift than this is cut to it.
+pub const CLS_MILLI_MAX: u32 = 100_000;
+/// Clicks further down or right than this are cut to it.
+pub const CLICK_AT_MAX: u32 = 1_000_000;
+
+/// Why a body is not understood; nothing of it is kept. Names fields, never values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// The body or query is longer than its limit.
+    #[error("body is too long")]
+    BodyTooLarge,
+    /// It is not JSON, or a field has another type.
+    #[error("body is not of the format")]
+    Syntax,
+    /// There are no hits, or too many.
+    #[error("body has no hits or more than {HITS_MAX}")]
+    HitCount,
+    /// A required field is missing or empty.
+    #[error("field {0} is missing")]
+    Missing(&'static str),
+    /// A field is longer or higher than its limit.
+    #[error("field {0} is too large")]
+    TooLarge(&'static str),
+    /// A field has a value that is not one of its.
+    #[error("field {0} is invalid")]
+    Invalid(&'static str),
+    /// It happened longer ago than a late hit may.
+    #[error("hit is too old")]
+    TooOld,
+}
+
+impl ParseError {
+    /// What the refusal counts as.
+    pub const fn reason(self) -> DropReason {
+        match self {
+            Self::BodyTooLarge => DropReason::BodyTooLarge,
+            Self::TooOld => DropReason::TooOld,
+            Self::Syntax | Self::HitCount | Self::Missing(_) | Self::TooLarge(_) | Self::Invalid(_) => {
+                DropReason::InvalidPayload
+            }
+        }
+    }
+}
+
+/// Reads one JSON object or an array of them.
+pub fn hits(body: &[u8]) -> Result<Vec<Hit>, ParseError> {
+    if body.len() > BODY_BYTES_MAX {
+        return Err(ParseError::BodyTooLarge);
+    }
+    let wires = match body.iter().find(|b| !b.is_ascii_whitespace()) {
+        Some(b'[') => serde_json::from_slice::<wire::Batch<'_>>(body).map_err(|_| ParseError::Syntax)?.0,
+        Some(_) => vec![serde_json::from_slice::<Wire<'_>>(body).map_err(|_| ParseError::Syntax)?],
+        None => return Err(ParseError::Syntax),
+    };
+    if wires.is_empty() || wires.len() > HITS_MAX {
+        return Err(ParseError::HitCount);
+    }
+    wires.into_iter().map(hit).collect()
+}
+
+/// Reads the query of the pixel (`s`, `u`, `r`, `c`) as a pageview without page-view id. Without `u` the URL is
+/// empty; the caller has the `Referer` of the request.
+pub fn pixel(query: &str) -> Result<Hit, ParseError> {
+    if query.len() > QUERY_BYTES_MAX {
+        return Err(ParseError::BodyTooLarge);
+    }
+    let mut hit = Hit { kind: Kind::Pageview, ..Hit::default() };
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*key {
+            "s" => hit.site = site(&value)?,
+            "u" => hit.url = url(value)?,
+            "r" => hit.referrer = referrer(value)?,
+            "c" => hit.consent = Some(consent(value.parse().map_err(|_| ParseError::Invalid("c"))?)?),
+            _ => {}
+        }
+    }
+    if hit.site.is_empty() { Err(ParseError::Missing("s")) } else { Ok(hit) }
+}
+
+fn hit(wire: Wire<'_>) -> Result<Hit, ParseError> {
+    if wire.v != 1 {
+        return Err(ParseError::Invalid("v"));
+    }
+    if wire.a > AGE_MS_MAX {
+        return Err(ParseError::TooOld);
+    }
+    if wire.q > SEQ_MAX {
+        return Err(ParseError::TooLarge("q"));
+    }
+    let view = match (&wire.i, wire.k) {
+        (Some(id), _) => view(&id.0)?,
+        (None, WireKind::O) => 0,
+        (None, _) => return Err(ParseError::Missing("i")),
+    };
+    let mut hit = Hit {
+        site: site(&wire.s.0)?,
+        kind: wire.k.into(),
+        view,
+        seq: wire.q as u32,
+        consent: wire.c.map(consent).transpose()?,
+        age_ms: wire.a as u32,
+        automated: wire.b.0,
+        width: wire.w.map(|w| w.0.min(u32::from(u16::MAX)) as u16),
+        ..Hit::default()
+    };
+    hit.url = wire.u.map_or(Ok(String::new()), |u| url(u.0))?;
+    hit.referrer = wire.r.map_or(Ok(String::new()), |r| referrer(r.0))?;
+    match wire.k {
+        WireKind::P if hit.url.is_empty() => return Err(ParseError::Missing("u")),
+        WireKind::P | WireKind::O => {}
+        WireKind::E => {
+            hit.engaged_ms = wire.e.unwrap_or_default().0.min(ENGAGED_MS_MAX);
+            hit.scroll = wire.d.unwrap_or_default().0.min(100) as u8;
+        }
+        WireKind::X => {
+            hit.name = name(&wire.n.ok_or(ParseError::Missing("n"))?.0)?;
+            hit.interactive = true;
+            hit.props = wire.p.into_pairs()?;
+            hit.revenue = wire.revenue.map(wire::Revenue::into_amount).transpose()?;
+        }
+        WireKind::W => hit.vitals = vitals(&wire.m.ok_or(ParseError::Missing("m"))?),
+        WireKind::C => hit.clicks = clicks(wire.h)?,
+    }
+    Ok(hit)
+}
+
+fn vitals(m: &wire::WireVitals) -> Vitals {
+    let ms = |v: f64| number::clamped(v, VITAL_MS_MAX);
+    Vitals {
+        lcp_ms: ms(m.lcp),
+        fcp_ms: ms(m.fcp),
+        inp_ms: ms(m.inp),
+        ttfb_ms: ms(m.ttfb),
+        cls_milli: number::clamped(m.cls * 1000.0, CLS_MILLI_MAX),
+    }
+}
+
+fn clicks(wire: Vec<wire::WireClick<'_>>) -> Result<Vec<Click>, ParseError> {
+    if wire.is_empty() {
+        return Err(ParseError::Missing("h"));
+    }
+    if wire.len() > CLICKS_MAX {
+        return Err(ParseError::TooLarge("h"));
+    }
+    wire.into_iter()
+        .map(|wire::WireClick(path, x, y, page_x, page_y)| {
+            if !chars_within(&path.0, CLICK_PATH_CHARS_MAX) {
+                return Err(ParseError::TooLarge("h"));
+            }
+            Ok(Click { path: path.0.into(), at: [x, y, page_x, page_y].map(|n| n.0.min(CLICK_AT_MAX)) })
+        })
+        .collect()
+}
+
+/// A site key or host name.
+pub(crate) fn site(text: &str) -> Result<compact_str::CompactString, ParseError> {
+    match text {
+        "" => Err(ParseError::Missing("s")),
+        _ if !chars_within(text, SITE_CHARS_MAX) => Err(ParseError::TooLarge("s")),
+        _ => Ok(text.into()),
+    }
+}
+
+/// The name of an event.
+pub(crate) fn name(text: &str) -> Result<compact_str::CompactString, ParseError> {
+    match text.trim() {
+        "" => Err(ParseError::Missing("n")),
+        name if !chars_within(name, NAME_CHARS_MAX) => Err(ParseError::TooLarge("n")),
+        name => Ok(name.into()),
+    }
+}
+
+pub(crate) fn url(text: Cow<'_, str>) -> Result<String, ParseError> {
+    if text.len() > URL_BYTES_MAX { Err(ParseError::TooLarge("u")) } else { Ok(text.into_owned()) }
+}
+
+pub(crate) fn referrer(text: Cow<'_, str>) -> Result<String, ParseError> {
+    if text.len() > REFERRER_BYTES_MAX { Err(ParseError::TooLarge("r")) } else { Ok(text.into_owned()) }
+}
+
+/// A mask of the four categories.
+fn consent(mask: u64) -> Result<u8, ParseError> {
+    u8::try_from(mask).ok().filter(|m| *m <= 15).ok_or(ParseError::Invalid("c"))
+}
+
+/// The number of a page view, from digits and lower-case letters.
+pub(crate) fn view(id: &str) -> Result<u64, ParseError> {
+    if id.is_empty() || id.len() > VIEW_CHARS_MAX {
+        return Err(ParseError::Invalid("i"));
+    }
+    let number = id.bytes().try_fold(0u64, |n, b| {
+        let digit = match b {
+            b'0'..=b'9' => b - b'0',
+            b'a'..=b'z' => b - b'a' + 10,
+            _ => return None,
+        };
+        Some(n.wrapping_mul(36).wrapping_add(u64::from(digit)))
+    });
+    number.filter(|n| *n != 0).ok_or(ParseError::Invalid("i"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+use super::*;
+use proptest::prelude::*;
+use sotto_schema::rowbinary::Decimal4;
+
+#[track_caller]
+fn one(body: &str) -> Hit {
+    let mut hits = hits(body.as_bytes()).unwrap_or_else(|e| panic!("{body}: {e}"));
+    assert_eq!(hits.len(), 1);
+    hits.remove(0)
+}
+
+#[track_caller]
+fn refused(body: &str) -> ParseError {
+    match hits(body.as_bytes()) {
+        Ok(_) => panic!("accepted: {body}"),
+        Err(e) => e,
+    }
+}
+
+/// A hit of the kind with `extra` keys.
+fn with(kind: &str, extra: &str) -> String {
+    format!(r#"{{"v":1,"s":"k7f3","k":"{kind}","i":"a1b2c3d4","q":1{extra}}}"#)
+}
+
+#[test]
+fn each_kind_is_read() {
+    let p = one(&with(
+        "p",
+        r#","c":5,"a":1500,"b":1,"u":"https://example.org/a?utm_source=x","r":"https://a.example/","w":1280"#,
+    ));
+    assert_eq!(
+        p,
+        Hit {
+            site: "k7f3".into(),
+            kind: Kind::Pageview,
+            view: u64::from_str_radix("a1b2c3d4", 36).unwrap(),
+            seq: 1,
+            consent: Some(5),
+            age_ms: 1500,
+            automated: true,
+            url: "https://example.org/a?utm_source=x".into(),
+            referrer: "https://a.example/".into(),
+            width: Some(1280),
+            ..Hit::default()
+        }
+    );
+    let e = one(&with("e", r#","e":12345.6,"d":80"#));
+    assert_eq!((e.kind, e.engaged_ms, e.scroll, e.consent), (Kind::Engagement, 12_346, 80, None));
+    let x = one(&with(
+        "x",
+        r#","n":"Sign \u0075p","p":{"plan":"pro","seats":3,"share":0.5,"trial":true,"none":null},"m$":{"a":"12.34","c":"eur"}"#,
+    ));
+    assert_eq!((x.kind, x.name.as_str(), x.interactive), (Kind::Custom, "Sign up", true));
+    let props: Vec<_> = x.props.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    assert_eq!(props, [("plan", "pro"), ("seats", "3"), ("share", "0.5"), ("trial", "true")]);
+    assert_eq!(x.revenue, Some((Decimal4(123_400), "EUR".into())));
+    let w = one(&with("w", r#","m":{"LCP":2512.4,"CLS":0.1234,"INP":200,"TTFB":80}"#));
+    assert_eq!(w.vitals, Vitals { lcp_ms: 2512, fcp_ms: 0, inp_ms: 200, ttfb_ms: 80, cls_milli: 123 });
+    let c = one(&with("c", r#","h":[["main>a:2",500,250,333,1200]]"#));
+    assert_eq!(c.clicks, [Click { path: "main>a:2".into(), at: [500, 250, 333, 1200] }]);
+    let o = one(r#"{"v":1,"s":"k7f3","k":"o","c":15}"#);
+    assert_eq!((o.kind, o.view, o.consent), (Kind::Consent, 0, Some(15)));
+}
+
+#[test]
+fn batch_is_read_in_order_and_unknown_keys_are_ignored() {
+    let body = format!(
+        "\n [{},{}]",
+        with("e", r#","zz":{"deep":[1,2]}"#),
+        with("p", r#","u":"https://a.example/""#)
+    );
+    let kinds: Vec<_> = hits(body.as_bytes()).unwrap().iter().map(|h| h.kind).collect();
+    assert_eq!(kinds, [Kind::Engagement, Kind::Pageview]);
+}
+
+#[test]
+fn body_outside_the_format_is_refused_with_the_field() {
+    for (body, expected) in [
+        (String::new(), ParseError::Syntax),
+        ("null".into(), ParseError::Syntax),
+        ("{".into(), ParseError::Syntax),
+        ("[]".into(), ParseError::HitCount),
+        (with("p", "") + "x", ParseError::Syntax),
+        (r#"{"v":2,"s":"k","k":"o"}"#.into(), ParseError::Invalid("v")),
+        (r#"{"s":"k","k":"o"}"#.into(), ParseError::Syntax),
+        (r#"{"v":1,"s":"","k":"o"}"#.into(), ParseError::Missing("s")),
+        (r#"{"v":1,"s":"k","k":"z"}"#.into(), ParseError::Syntax),
+        (r#"{"v":1,"s":"k","k":"e"}"#.into(), ParseError::Missing("i")),
+        (with("p", ""), ParseError::Missing("u")),
+        (with("x", ""), ParseError::Missing("n")),
+        (with("x", r#","n":"  ""#), ParseError::Missing("n")),
+        (with("x", r#","n":"a","p":{"a":{"b":1}}"#), ParseError::Syntax),
+        (with("x", r#","n":"a","m$":{"a":"1e99","c":"EUR"}"#), ParseError::Invalid("m$")),
+        (with("x", r#","n":"a","m$":{"a":"inf","c":"EUR"}"#), ParseError::Invalid("m$")),
+        (with("x", r#","n":"a","m$":{"a":1,"c":"EURO"}"#), ParseError::Invalid("m$")),
+        (with("w", ""), ParseError::Missing("m")),
+        (with("c", ""), ParseError::Missing("h")),
+        (with("o", r#","c":16"#), ParseError::Invalid("c")),
+        (with("o", r#","c":-1"#), ParseError::Syntax),
+        (with("o", "").replace("a1b2c3d4", "A1"), ParseError::Invalid("i")),
+        (with("o", "").replace("a1b2c3d4", "0"), ParseError::Invalid("i")),
+        (with("o", "").replace("a1b2c3d4", ""), ParseError::Invalid("i")),
+    ] {
+        assert_eq!(refused(&body), expected, "{body}");
+        assert_eq!(expected.reason(), DropReason::InvalidPayload);
+    }
+}
+
+/// A body of the kind with `n` as the size of one thing.
+type Sized = fn(usize) -> String;
+
+#[test]
+fn every_limit_holds_at_the_limit_and_breaks_one_above() {
+    let limits: [(usize, ParseError, Sized); 12] = [
+        (BODY_BYTES_MAX, ParseError::BodyTooLarge, |n| {
+            let body = with("o", "");
+            format!("{body}{}", " ".repeat(n - body.len()))
+        }),
+        (HITS_MAX, ParseError::HitCount, |n| format!("[{}]", vec![with("o", ""); n].join(","))),
+        (PROPS_MAX, ParseError::TooLarge("p"), |n| {
+            let props: Vec<_> = (0..n).map(|i| format!(r#""k{i}":{i}"#)).collect();
+            with("x", &format!(r#","n":"a","p":{{{}}}"#, props.join(",")))
+        }),
+        (PROP_KEY_CHARS_MAX, ParseError::TooLarge("p"), |n| {
+            with("x", &format!(r#","n":"a","p":{{"{}":1}}"#, "ä".repeat(n)))
+        }),
+        (PROP_VALUE_CHARS_MAX, ParseError::TooLarge("p"), |n| {
+            with("x", &format!(r#","n":"a","p":{{"k":"{}"}}"#, "😀".repeat(n)))
+        }),
+        (NAME_CHARS_MAX, ParseError::TooLarge("n"), |n| with("x", &format!(r#","n":"{}""#, "ß".repeat(n)))),
+        (URL_BYTES_MAX, ParseError::TooLarge("u"), |n| with("p", &format!(r#","u":"{}""#, "u".repeat(n)))),
+        (REFERRER_BYTES_MAX, ParseError::TooLarge("r"), |n| {
+            with("p", &format!(r#","u":"a","r":"{}""#, "r".repeat(n)))
+        }),
+        (CLICKS_MAX, ParseError::TooLarge("h"), |n| {
+            with("c", &format!(r#","h":[{}]"#, vec![r#"["a",1,2,3,4]"#; n].join(",")))
+        }),
+        (CLICK_PATH_CHARS_MAX, ParseError::TooLarge("h"), |n| {
+            with("c", &format!(r#","h":[["{}",1,2,3,4]]"#, "é".repeat(n)))
+        }),
+        (SITE_CHARS_MAX, ParseError::TooLarge("s"), |n| with("o", "").replace("k7f3", &"s".repeat(n))),
+        (VIEW_CHARS_MAX, ParseError::Invalid("i"), |n| with("o", "").replace("a1b2c3d4", &"z".repeat(n))),
+    ];
+    for (limit, error, body) in limits {
+        assert!(hits(body(limit).as_bytes()).is_ok(), "{error} at {limit}");
+        assert_eq!(refused(&body(limit + 1)), error, "{limit} + 1");
+    }
+    for (key, limit, error) in
+        [("q", SEQ_MAX, ParseError::TooLarge("q")), ("a", AGE_MS_MAX, ParseError::TooOld)]
+    {
+        let body = |n: u64| format!(r#"{{"v":1,"s":"k","k":"o","{key}":{n}}}"#);
+        assert!(hits(body(limit).as_bytes()).is_ok());
+        assert_eq!(refused(&body(limit + 1)), error);
+    }
+}
+
+#[test]
+fn measured_values_are_clamped() {
+    let e = one(&with("e", r#","e":99999999999,"d":250"#));
+    assert_eq!((e.engaged_ms, e.scroll), (ENGAGED_MS_MAX, 100));
+    let e = one(&with("e", r#","e":-5,"d":-0.4"#));
+    assert_eq!((e.engaged_ms, e.scroll), (0, 0));
+    let w = one(&with("w", r#","m":{"LCP":1e12,"CLS":1e9}"#));
+    assert_eq!((w.vitals.lcp_ms, w.vitals.cls_milli), (VITAL_MS_MAX, CLS_MILLI_MAX));
+    let p = one(&with("p", r#","u":"a","w":70000"#));
+    assert_eq!(p.width, Some(u16::MAX));
+    let c = one(&with("c", r#","h":[["a",-1,1e9,0.5,4]]"#));
+    assert_eq!(c.clicks[0].at, [0, CLICK_AT_MAX, 1, 4]);
+}
+
+#[test]
+fn pixel_is_a_pageview_without_id() {
+    let hit = pixel("s=k7f3&u=https%3A%2F%2Fexample.org%2Fa+b&r=https://a.example/&c=4&x=1").unwrap();
+    assert_eq!(hit.url, "https://example.org/a b");
+    assert_eq!((hit.kind, hit.view, hit.consent), (Kind::Pageview, 0, Some(4)));
+    for (query, expected) in [
+        ("u=a".to_owned(), ParseError::Missing("s")),
+        ("s=".to_owned(), ParseError::Missing("s")),
+        ("s=k&c=x".to_owned(), ParseError::Invalid("c")),
+        (format!("s=k&u={}", "a".repeat(URL_BYTES_MAX + 1)), ParseError::TooLarge("u")),
+        (format!("s=k&z={}", "a".repeat(QUERY_BYTES_MAX)), ParseError::BodyTooLarge),
+    ] {
+        assert_eq!(pixel(&query).unwrap_err(), expected);
+    }
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(body in proptest::collection::vec(any::<u8>(), 0..300), query in ".{0,200}") {
+        let _ = (hits(&body), pixel(&query));
+    }
+
+    #[test]
+    fn accepted_hit_is_within_its_limits(e in any::<f64>(), d in any::<f64>(), name in ".{1,80}", value in ".{0,250}") {
+        let json = serde_json::json!({
+            "v": 1, "s": "k", "k": "x", "i": "a", "e": e, "d": d, "n": name, "p": {"k": value}
+        });
+        if let Ok(hits) = hits(json.to_string().as_bytes()) {
+            prop_assert!(hits[0].name.chars().count() <= NAME_CHARS_MAX);
+            prop_assert!(hits[0].props[0].1.chars().count() <= PROP_VALUE_CHARS_MAX);
+            prop_assert!(hits[0].engaged_ms <= ENGAGED_MS_MAX && hits[0].scroll <= 100);
+        }
+    }
+}

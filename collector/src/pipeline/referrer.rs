@@ -1,0 +1,239 @@
+//! From referrer and campaign tags to source and channel.
+//!
+//! What it promises: one source and one channel for every visit; the same for the same words. Facts are in
+//! `data/referrers.toml` and `data/referrer_spam.txt`, not here.
+//! What it refuses: pages of the same site and pages that visitors are sent to and come back from (payment, sign-in)
+//! are no sources.
+//! A caller whose visitor does not allow campaign fields passes no tags; then everything comes from the referrer.
+
+mod facts;
+
+use compact_str::CompactString;
+
+use super::sanitise::{self, Tags};
+use facts::{FACTS, Kind, Source};
+
+/// Where a visit came from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Attribution {
+    /// Name of the source; empty for direct visits and for pages of the same site.
+    pub source: CompactString,
+    /// Host of the referrer; empty where it is no source.
+    pub referrer_host: CompactString,
+    /// Path of the referrer, masked; empty where it is no source.
+    pub referrer_path: CompactString,
+    /// The class of the source.
+    pub channel: Channel,
+    /// Campaign tags as sent, masked.
+    pub tags: Tags,
+    /// The referrer is on the spam list.
+    pub spam: bool,
+}
+
+/// The class of a source. The names are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Channel {
+    /// Typed, bookmarked, or not told.
+    #[default]
+    Direct,
+    /// Search results.
+    OrganicSearch,
+    /// Advertisements beside search results.
+    PaidSearch,
+    /// Links in social networks.
+    OrganicSocial,
+    /// Advertisements in social networks.
+    PaidSocial,
+    /// Links in videos.
+    OrganicVideo,
+    /// Advertisements in videos.
+    PaidVideo,
+    /// Answers of AI assistants.
+    AiAssistant,
+    /// Mail programs and newsletters.
+    Email,
+    /// Messengers and SMS.
+    Messaging,
+    /// Other sites.
+    Referral,
+    /// Other campaigns.
+    Campaign,
+    /// Banners.
+    Display,
+    /// Affiliate programs.
+    Affiliates,
+    /// The site itself, or a page that the visitor came back from.
+    Internal,
+}
+
+impl Channel {
+    /// All channels.
+    pub const ALL: [Self; 15] = [
+        Self::Direct,
+        Self::OrganicSearch,
+        Self::PaidSearch,
+        Self::OrganicSocial,
+        Self::PaidSocial,
+        Self::OrganicVideo,
+        Self::PaidVideo,
+        Self::AiAssistant,
+        Self::Email,
+        Self::Messaging,
+        Self::Referral,
+        Self::Campaign,
+        Self::Display,
+        Self::Affiliates,
+        Self::Internal,
+    ];
+
+    /// The stored name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::OrganicSearch => "organic_search",
+            Self::PaidSearch => "paid_search",
+            Self::OrganicSocial => "organic_social",
+            Self::PaidSocial => "paid_social",
+            Self::OrganicVideo => "organic_video",
+            Self::PaidVideo => "paid_video",
+            Self::AiAssistant => "ai_assistant",
+            Self::Email => "email",
+            Self::Messaging => "messaging",
+            Self::Referral => "referral",
+            Self::Campaign => "campaign",
+            Self::Display => "display",
+            Self::Affiliates => "affiliates",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// Names the source of a visit to a page of `page_host` with the referrer that the browser gave and the tags of the
+/// page's URL.
+pub fn attribute(page_host: &str, referrer: &str, tags: Tags) -> Attribution {
+    let (host, path) = sanitise::referrer(referrer).unwrap_or_default();
+    let by_host = if host.is_empty() { None } else { FACTS.by_host(&host) };
+    let no_source =
+        !host.is_empty() && (is_same_site(page_host, &host) || by_host.is_some_and(Source::is_return));
+    let spam = FACTS.is_spam(&host);
+    let (host, path, by_host) = if no_source { Default::default() } else { (host, path, by_host) };
+
+    let click = FACTS.click_id(tags.click_id);
+    let tagged = source_of_tag(&tags.source);
+    let known = match tagged {
+        Some(Tagged::Known(source)) => Some(source),
+        Some(Tagged::Unknown) => None,
+        // A click identifier that is no payment sticks to links that people copy: the referrer knows better.
+        None => by_host.or_else(|| click.filter(|c| c.paid || host.is_empty()).and_then(|c| c.source)),
+    };
+    let source = match (known, tagged) {
+        (Some(source), _) => CompactString::from(source.name.as_str()),
+        (None, Some(_)) => tags.source.clone(),
+        (None, None) => host.strip_prefix("www.").unwrap_or(&host).into(),
+    };
+    let has_tags = !(tags.source.is_empty() && tags.medium.is_empty() && tags.campaign.is_empty());
+    let channel = match () {
+        () if has_tags || click.is_some() => {
+            campaign_channel(&tags, click, known.map(|s| s.kind), !host.is_empty())
+        }
+        () if no_source => Channel::Internal,
+        () if host.is_empty() => Channel::Direct,
+        () => organic(known.map(|s| s.kind)).unwrap_or(Channel::Referral),
+    };
+    Attribution { source, referrer_host: host, referrer_path: path, channel, tags, spam }
+}
+
+#[derive(Clone, Copy)]
+enum Tagged {
+    Known(&'static Source),
+    Unknown,
+}
+
+fn source_of_tag(tag: &str) -> Option<Tagged> {
+    if tag.is_empty() {
+        return None;
+    }
+    let tag = tag.to_ascii_lowercase();
+    let known = FACTS.by_alias(&tag).or_else(|| if tag.contains('.') { FACTS.by_host(&tag) } else { None });
+    Some(known.filter(|s| !s.is_return()).map_or(Tagged::Unknown, Tagged::Known))
+}
+
+/// The channel of a visit with campaign tags or a click identifier.
+fn campaign_channel(
+    tags: &Tags,
+    click: Option<&facts::ClickId>,
+    kind: Option<Kind>,
+    has_referrer: bool,
+) -> Channel {
+    let told = tags.medium.to_ascii_lowercase();
+    let medium = if told.is_empty() { click.map_or("", |c| c.medium.as_str()) } else { &told };
+    let is = |word: facts::Medium| FACTS.is_medium(word, medium);
+    let paid = is(facts::Medium::Paid)
+        || medium.starts_with("paid")
+        || medium.starts_with("cp")
+        || (told.is_empty() && click.is_some_and(|c| c.paid));
+    if is(facts::Medium::Display) {
+        Channel::Display
+    } else if is(facts::Medium::Affiliates) {
+        Channel::Affiliates
+    } else if is(facts::Medium::Email) {
+        Channel::Email
+    } else if is(facts::Medium::Messaging) {
+        Channel::Messaging
+    } else if paid {
+        paid_channel(kind, medium)
+    } else if is(facts::Medium::Social) {
+        Channel::OrganicSocial
+    } else if is(facts::Medium::Video) {
+        Channel::OrganicVideo
+    } else if is(facts::Medium::Search) {
+        Channel::OrganicSearch
+    } else if let Some(channel) = organic(kind) {
+        channel
+    } else if is(facts::Medium::Referral) || (has_referrer && tags.source.is_empty() && medium.is_empty()) {
+        Channel::Referral
+    } else {
+        Channel::Campaign
+    }
+}
+
+fn paid_channel(kind: Option<Kind>, medium: &str) -> Channel {
+    match kind {
+        _ if medium.contains("social") => Channel::PaidSocial,
+        _ if medium.contains("search") => Channel::PaidSearch,
+        _ if medium.contains("video") => Channel::PaidVideo,
+        Some(Kind::Search) => Channel::PaidSearch,
+        Some(Kind::Social) => Channel::PaidSocial,
+        Some(Kind::Video) => Channel::PaidVideo,
+        Some(Kind::Ai | Kind::Email | Kind::Messaging | Kind::Referral | Kind::Return) | None => {
+            Channel::Campaign
+        }
+    }
+}
+
+fn organic(kind: Option<Kind>) -> Option<Channel> {
+    match kind? {
+        Kind::Search => Some(Channel::OrganicSearch),
+        Kind::Social => Some(Channel::OrganicSocial),
+        Kind::Video => Some(Channel::OrganicVideo),
+        Kind::Ai => Some(Channel::AiAssistant),
+        Kind::Email => Some(Channel::Email),
+        Kind::Messaging => Some(Channel::Messaging),
+        Kind::Referral => Some(Channel::Referral),
+        Kind::Return => None,
+    }
+}
+
+/// Whether both hosts are the same or under one registrable domain.
+fn is_same_site(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b) || registrable(a).is_some_and(|domain| registrable(b) == Some(domain))
+}
+
+/// The part of a host that somebody registered: one label and a public suffix.
+pub(crate) fn registrable(host: &str) -> Option<&str> {
+    let is_number = host.rsplit('.').next().is_some_and(|label| label.bytes().all(|b| b.is_ascii_digit()));
+    if is_number { None } else { psl::domain_str(host) }
+}
+
+#[cfg(test)]
+mod tests;

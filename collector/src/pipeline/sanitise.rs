@@ -1,0 +1,273 @@
+//! What may leave the pipeline of a URL, a name or a prop: pages without queries, text without personal data.
+//!
+//! What it promises: no e-mail address, phone number, token or long id survives in a path, a campaign tag or an
+//! event's name; each is replaced by a mask that says what it was, so that reports still group. Work is linear in the
+//! length of the text.
+//! What it refuses: props that look like personal data are not masked but refused, since a site that sends them
+//! should learn of it ([`PersonalData`]).
+//! Where the proof is: tables of what is masked and of what must stay, and properties on generated addresses and
+//! numbers put into generated text.
+
+mod mask;
+
+use compact_str::CompactString;
+use memchr::memchr2;
+use percent_encoding::percent_decode_str;
+
+use super::parse::NAME_CHARS_MAX;
+pub use mask::{EMAIL, ID, IP, PHONE, TOKEN};
+
+/// The longest stored path.
+pub const PATH_CHARS_MAX: usize = 1024;
+/// The longest stored campaign tag.
+pub const TAG_CHARS_MAX: usize = 128;
+/// The longest stored host name (RFC 1035, section 2.3.4).
+pub const HOST_BYTES_MAX: usize = 253;
+/// How many pairs of a query are looked at.
+pub const QUERY_PAIRS_MAX: usize = 64;
+
+/// A page's URL, reduced to what may be stored.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// Host in lower case, without port.
+    pub hostname: CompactString,
+    /// Path, decoded, without query; `/` at least.
+    pub path: CompactString,
+    /// Campaign tags of the query.
+    pub tags: Tags,
+}
+
+/// The keys of a query that say where a visit came from; all others are forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tags {
+    /// `utm_source`, or `source`, `ref`, `via` where that is missing.
+    pub source: CompactString,
+    /// `utm_medium`.
+    pub medium: CompactString,
+    /// `utm_campaign`.
+    pub campaign: CompactString,
+    /// `utm_content`.
+    pub content: CompactString,
+    /// `utm_term`.
+    pub term: CompactString,
+    /// The name of the click identifier that was there, for example `gclid`. Its value is not looked at.
+    pub click_id: &'static str,
+}
+
+/// A prop looks like personal data; the hit that carries it is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("prop looks like personal data ({0})")]
+pub struct PersonalData(&'static str);
+
+/// Reduces an absolute `http` or `https` URL; `None` for anything else.
+pub fn page(url: &str) -> Option<Page> {
+    let parts = split(url)?;
+    Some(Page { hostname: hostname(parts.authority)?, path: path(parts.path), tags: tags(parts.query) })
+}
+
+/// Host and path of a referrer, reduced like a page's; `None` if it is none. Apps are referrers of their own:
+/// `android-app://com.example/` has the host `com.example`.
+pub fn referrer(url: &str) -> Option<(CompactString, CompactString)> {
+    let parts = match url.trim().strip_prefix("android-app://") {
+        Some(rest) => split_authority(rest),
+        None => split(url)?,
+    };
+    Some((hostname(parts.authority)?, path(parts.path)))
+}
+
+/// The campaign tags of a query, with or without the leading `?`.
+pub fn tags(query: &str) -> Tags {
+    let mut tags = Tags::default();
+    let (mut source, mut reference, mut via) = Default::default();
+    let query = query.strip_prefix('?').unwrap_or(query);
+    for (key, value) in form_urlencoded::parse(query.as_bytes()).take(QUERY_PAIRS_MAX) {
+        let key = key.to_ascii_lowercase();
+        let slot = match key.as_str() {
+            "utm_source" => &mut tags.source,
+            "utm_medium" => &mut tags.medium,
+            "utm_campaign" => &mut tags.campaign,
+            "utm_content" => &mut tags.content,
+            "utm_term" => &mut tags.term,
+            "source" => &mut source,
+            "ref" => &mut reference,
+            "via" => &mut via,
+            other => {
+                if let Some(known) = CLICK_IDS.iter().find(|id| **id == other) {
+                    tags.click_id = known;
+                }
+                continue;
+            }
+        };
+        if slot.is_empty() {
+            *slot = tag(&value);
+        }
+    }
+    for candidate in [source, reference, via] {
+        if tags.source.is_empty() {
+            tags.source = candidate;
+        }
+    }
+    tags
+}
+
+/// The name of an event, with personal data masked.
+pub fn event_name(name: &str) -> CompactString {
+    cut(&mask::masked(name.trim()), NAME_CHARS_MAX).into()
+}
+
+/// A prop that may be kept, or the reason why not.
+pub fn prop(key: &str, value: &str) -> Result<(CompactString, CompactString), PersonalData> {
+    let (key, value) = (key.trim(), value.trim());
+    if let Some(what) = PERSONAL_KEYS.iter().find(|k| is_key(key, k)) {
+        return Err(PersonalData(what));
+    }
+    if let Some(what) = mask::found(key).or_else(|| mask::found(value)) {
+        return Err(PersonalData(what));
+    }
+    Ok((key.into(), value.into()))
+}
+
+/// Whether `key` is `name`, whatever its case and its `_`, `-`, `.` and blanks.
+fn is_key(key: &str, name: &str) -> bool {
+    let mut letters = key.bytes().filter(|b| !b"_-. ".contains(b)).map(|b| b.to_ascii_lowercase());
+    name.bytes().all(|b| letters.next() == Some(b)) && letters.next().is_none()
+}
+
+struct Parts<'a> {
+    authority: &'a str,
+    path: &'a str,
+    query: &'a str,
+}
+
+fn split(url: &str) -> Option<Parts<'_>> {
+    let url = url.trim();
+    let (scheme, rest) = url.split_once("://")?;
+    let web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
+    web.then(|| split_authority(rest))
+}
+
+fn split_authority(rest: &str) -> Parts<'_> {
+    let rest = &rest[..memchr::memchr(b'#', rest.as_bytes()).unwrap_or(rest.len())];
+    let end = memchr2(b'/', b'?', rest.as_bytes()).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at(end);
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    Parts { authority, path, query }
+}
+
+/// The host of an authority, in lower case; `None` if it is not a name. User names, passwords and ports are dropped.
+fn hostname(authority: &str) -> Option<CompactString> {
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match host.strip_prefix('[') {
+        Some(v6) => v6.split_once(']')?.0,
+        None => host.split_once(':').map_or(host, |(host, _)| host),
+    };
+    let host = host.trim_end_matches('.');
+    let valid = !host.is_empty()
+        && host.len() <= HOST_BYTES_MAX
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b) || !b.is_ascii());
+    valid.then(|| {
+        let mut host = CompactString::from(host);
+        host.make_ascii_lowercase();
+        host
+    })
+}
+
+/// A path with personal data masked. It is decoded first, so that encoding hides nothing and `/café` is one page.
+fn path(raw: &str) -> CompactString {
+    if raw.is_empty() {
+        return CompactString::const_new("/");
+    }
+    let decoded = percent_decode_str(raw).decode_utf8_lossy();
+    let clean = without_controls(&decoded);
+    // Parameters of a path segment are session ids more often than anything else (`;jsessionid=`).
+    let clean = clean.split_once(';').map_or(&*clean, |(path, _)| path);
+    cut(&mask::masked(clean), PATH_CHARS_MAX).into()
+}
+
+fn tag(value: &str) -> CompactString {
+    let clean = without_controls(value.trim());
+    cut(&mask::masked(&clean), TAG_CHARS_MAX).into()
+}
+
+fn without_controls(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        text.chars().filter(|c| !c.is_control()).collect::<String>().into()
+    } else {
+        text.into()
+    }
+}
+
+/// The first `max` characters.
+fn cut(text: &str, max: usize) -> &str {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    }
+}
+
+/// Click identifiers of advertising networks and mail senders, by parameter.
+pub const CLICK_IDS: [&str; 22] = [
+    "gclid",
+    "gbraid",
+    "wbraid",
+    "dclid",
+    "msclkid",
+    "fbclid",
+    "ttclid",
+    "twclid",
+    "li_fat_id",
+    "igshid",
+    "yclid",
+    "epik",
+    "rdt_cid",
+    "sccid",
+    "qclid",
+    "obclid",
+    "tblci",
+    "irclickid",
+    "awc",
+    "mc_eid",
+    "_hsenc",
+    "vmcid",
+];
+
+/// Keys of props that name personal data whatever their value.
+const PERSONAL_KEYS: [&str; 34] = [
+    "email",
+    "mail",
+    "emailaddress",
+    "useremail",
+    "customeremail",
+    "phone",
+    "phonenumber",
+    "telephone",
+    "tel",
+    "mobile",
+    "mobilenumber",
+    "firstname",
+    "lastname",
+    "surname",
+    "fullname",
+    "username",
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "accesstoken",
+    "ssn",
+    "iban",
+    "creditcard",
+    "cardnumber",
+    "cvv",
+    "ip",
+    "ipaddress",
+    "dateofbirth",
+    "birthdate",
+    "birthday",
+    "passport",
+    "streetaddress",
+    "userid",
+];
+
+#[cfg(test)]
+mod tests;

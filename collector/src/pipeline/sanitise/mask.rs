@@ -1,0 +1,258 @@
+//! Finds personal data in text: one pass from left to right over words, no backtracking.
+//!
+//! Text is cut at everything that cannot be part of an address, a number or a token. What is looked at then is a run
+//! of characters without those, so each rule sees a run once and whole.
+
+use std::borrow::Cow;
+
+/// Stands for an e-mail address.
+pub const EMAIL: &str = "[email]";
+/// Stands for a phone number.
+pub const PHONE: &str = "[phone]";
+/// Stands for a token or another secret.
+pub const TOKEN: &str = "[token]";
+/// Stands for a network address.
+pub const IP: &str = "[ip]";
+/// Stands for the identifier of one thing or person.
+pub const ID: &str = "[id]";
+
+/// The text with every finding replaced by its mask.
+pub(super) fn masked(text: &str) -> Cow<'_, str> {
+    let mut out = String::new();
+    let mut kept = 0;
+    for finding in Findings::of(text) {
+        out.push_str(&text[kept..finding.start]);
+        out.push_str(finding.mask);
+        kept = finding.end;
+    }
+    if kept == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[kept..]);
+    Cow::Owned(out)
+}
+
+/// The mask of the first finding.
+pub(super) fn found(text: &str) -> Option<&'static str> {
+    Findings::of(text).next().map(|f| f.mask)
+}
+
+struct Finding {
+    start: usize,
+    end: usize,
+    mask: &'static str,
+}
+
+/// The findings of a text, from left to right.
+struct Findings<'a> {
+    text: &'a str,
+    at: usize,
+    has_at_sign: bool,
+}
+
+impl<'a> Findings<'a> {
+    fn of(text: &'a str) -> Self {
+        Self { text, at: 0, has_at_sign: text.contains('@') || text.contains("%40") }
+    }
+}
+
+impl Iterator for Findings<'_> {
+    type Item = Finding;
+
+    fn next(&mut self) -> Option<Finding> {
+        loop {
+            let rest = &self.text[self.at..];
+            let start = self.at + rest.find(|c| !is_separator(c))?;
+            let len = self.text[start..].find(is_separator).unwrap_or(self.text.len() - start);
+            let end = start + len;
+            let word = &self.text[start..end];
+            let finding = match whole(word, self.has_at_sign) {
+                Some(mask) => Some(Finding { start, end, mask }),
+                None => {
+                    let part =
+                        identifier(word).map(|f| Finding { start: start + f.start, end: start + f.end, ..f });
+                    let number = number(self.text, start, end);
+                    match (part, number) {
+                        (Some(part), Some(number)) if part.start < number.start => Some(part),
+                        (part, number) => number.or(part),
+                    }
+                }
+            };
+            match finding {
+                Some(finding) => {
+                    self.at = finding.end;
+                    return Some(finding);
+                }
+                None => self.at = end,
+            }
+        }
+    }
+}
+
+/// What ends a word: what neither an address nor a token contains.
+fn is_separator(c: char) -> bool {
+    c.is_whitespace() || "/?&=#,;:\"'<>()[]{}|\\".contains(c)
+}
+
+/// The mask for a word that has to go as a whole.
+fn whole(word: &str, has_at_sign: bool) -> Option<&'static str> {
+    if has_at_sign && is_email(word) {
+        Some(EMAIL)
+    } else if is_jwt(word) || is_random_word(word) {
+        Some(TOKEN)
+    } else if is_ip(word) {
+        Some(IP)
+    } else {
+        None
+    }
+}
+
+/// A word with an `@`, plain or encoded, between something and a name with a top-level domain. `@name` alone is a
+/// handle, `package@1.2.3` a version.
+fn is_email(word: &str) -> bool {
+    let split = word.rsplit_once('@').or_else(|| word.rsplit_once("%40"));
+    let Some((local, domain)) = split else { return false };
+    let domain = domain.trim_end_matches(['.', '-', '_']);
+    let Some((name, top)) = domain.rsplit_once('.') else { return false };
+    !local.is_empty() && !name.is_empty() && top.chars().take(2).filter(|c| c.is_alphabetic()).count() == 2
+}
+
+/// Base64url parts between dots, the first of which encodes `{"`.
+fn is_jwt(word: &str) -> bool {
+    let mut parts = word.split('.');
+    let (Some(head), Some(body)) = (parts.next(), parts.next()) else { return false };
+    head.starts_with("eyJ") && head.len() >= 10 && body.len() >= 4
+}
+
+/// An address of IP version 4.
+fn is_ip(word: &str) -> bool {
+    let mut groups = word.split('.');
+    let valid =
+        groups.by_ref().take(4).filter(|g| !g.is_empty() && g.len() <= 3 && g.parse::<u8>().is_ok()).count();
+    valid == 4 && groups.next().is_none()
+}
+
+/// UUIDs, long numbers, long hexadecimal numbers and random strings within a word (`order_123456789`).
+fn identifier(word: &str) -> Option<Finding> {
+    if word.len() < DIGITS_MIN {
+        return None;
+    }
+    if let Some(start) = word.as_bytes().windows(36).position(is_uuid) {
+        return Some(Finding { start, end: start + 36, mask: ID });
+    }
+    let mut start = 0;
+    for part in word.split(|c: char| !c.is_ascii_alphanumeric()) {
+        if let Some(mask) = part_mask(part) {
+            return Some(Finding { start, end: start + part.len(), mask });
+        }
+        let next = word[start + part.len()..].chars().next();
+        start += part.len() + next.map_or(0, char::len_utf8);
+    }
+    None
+}
+
+/// 8-4-4-4-12 hexadecimal digits.
+fn is_uuid(window: &[u8]) -> bool {
+    window.iter().enumerate().all(|(i, b)| match i {
+        8 | 13 | 18 | 23 => *b == b'-',
+        _ => b.is_ascii_hexdigit(),
+    })
+}
+
+/// The mask for a run of ASCII letters and digits.
+fn part_mask(part: &str) -> Option<&'static str> {
+    let digits = part.bytes().filter(u8::is_ascii_digit).count();
+    let letters = part.len() - digits;
+    if letters == 0 && digits >= DIGITS_MIN {
+        return Some(ID);
+    }
+    if part.len() >= HEX_MIN && digits >= 2 && part.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Some(ID);
+    }
+    (part.len() >= TOKEN_MIN && digits >= 2 && class_changes(part) >= 5).then_some(TOKEN)
+}
+
+/// A token that has `-` and `_` in it: mixed more than any title.
+fn is_random_word(word: &str) -> bool {
+    word.len() >= TOKEN_WORD_MIN
+        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_~+%".contains(&b))
+        && word.bytes().filter(u8::is_ascii_digit).count() >= 3
+        && word.bytes().any(|b| b.is_ascii_uppercase())
+        && word.bytes().any(|b| b.is_ascii_lowercase())
+        && class_changes(word) >= 9
+}
+
+/// How often small letters, capitals and digits follow each other.
+fn class_changes(text: &str) -> usize {
+    let class = |b: u8| match b {
+        b'0'..=b'9' => 1,
+        b'A'..=b'Z' => 2,
+        b'a'..=b'z' => 3,
+        _ => 0,
+    };
+    text.as_bytes()
+        .windows(2)
+        .filter(|w| class(w[0]) != 0 && class(w[1]) != 0 && class(w[0]) != class(w[1]))
+        .count()
+}
+
+/// The first phone number that begins in the word from `start` to `end`, or another number in groups (cards, bank
+/// accounts). Numbers begin at the word's beginning or after a character that is neither letter nor digit, and may
+/// go on over blanks and brackets.
+fn number(text: &str, start: usize, end: usize) -> Option<Finding> {
+    let bytes = text.as_bytes();
+    (start..end)
+        .filter(|i| matches!(bytes[*i], b'0'..=b'9' | b'+'))
+        .filter(|i| *i == start || !bytes[i - 1].is_ascii_alphanumeric())
+        .find_map(|i| number_at(text, i))
+}
+
+fn number_at(text: &str, start: usize) -> Option<Finding> {
+    let bytes = text.as_bytes();
+    let international = bytes[start] == b'+' || bytes[start..].starts_with(b"00");
+    let (mut digits, mut groups, mut gap, mut end) = (0, 1, 0, start);
+    for (i, byte) in bytes.iter().enumerate().skip(start + usize::from(bytes[start] == b'+')) {
+        match byte {
+            b'0'..=b'9' => {
+                groups += usize::from(gap > 0);
+                gap = 0;
+                digits += 1;
+                end = i + 1;
+            }
+            b' ' | b'-' | b'.' | b'(' | b')' if gap < 2 => gap += 1,
+            _ => break,
+        }
+        if digits > GROUPED_DIGITS_MAX {
+            break;
+        }
+    }
+    let goes_on = bytes.get(end).is_some_and(u8::is_ascii_alphanumeric);
+    let enough =
+        if international { digits >= 8 } else { digits >= 10 && groups >= 3 && !is_date(&text[start..end]) };
+    if !enough || goes_on {
+        return None;
+    }
+    let opened = start > 0 && bytes[start - 1] == b'(';
+    let mask = if digits <= PHONE_DIGITS_MAX { PHONE } else { ID };
+    Some(Finding { start: start - usize::from(opened), end, mask })
+}
+
+/// A year, a month and a day come first: `2026-11-21-1430`.
+fn is_date(text: &str) -> bool {
+    let mut groups = text.split(['-', '.', ' ']).map(|g| g.parse::<u32>().unwrap_or(0));
+    let mut within = |low, high| groups.next().is_some_and(|n| (low..=high).contains(&n));
+    within(1900, 2100) && within(1, 12) && within(1, 31)
+}
+
+/// Numbers with fewer digits name pages (years, articles, products).
+const DIGITS_MIN: usize = 9;
+/// Hexadecimal numbers with fewer digits are as often words or short hashes of assets.
+const HEX_MIN: usize = 16;
+/// Mixed strings with fewer characters are too often names.
+const TOKEN_MIN: usize = 16;
+/// The same for strings with dashes, which titles have, too.
+const TOKEN_WORD_MIN: usize = 20;
+/// The longest phone number (ITU-T E.164).
+const PHONE_DIGITS_MAX: usize = 15;
+/// No number in groups is longer (IBAN).
+const GROUPED_DIGITS_MAX: usize = 34;

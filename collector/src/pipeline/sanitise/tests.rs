@@ -1,0 +1,248 @@
+use super::*;
+use proptest::prelude::*;
+
+#[test]
+fn url_is_reduced_to_host_path_and_tags() {
+    for (url, hostname, path) in [
+        ("https://Example.ORG", "example.org", "/"),
+        ("http://example.org:8080/a/b?x=1#top", "example.org", "/a/b"),
+        ("https://user:pw@example.org/a", "example.org", "/a"),
+        ("https://example.org?x", "example.org", "/"),
+        ("https://example.org./caf%C3%A9/%2e", "example.org", "/café/."),
+        ("https://[2001:db8::1]:443/a", "2001:db8::1", "/a"),
+        ("https://münchen.example/a", "münchen.example", "/a"),
+        ("https://example.org/a;jsessionid=0123456789ABCDEF?x", "example.org", "/a"),
+        ("https://example.org/%00a%0a", "example.org", "/a"),
+        ("  https://example.org/a ", "example.org", "/a"),
+    ] {
+        let page = page(url).unwrap_or_else(|| panic!("{url}"));
+        assert_eq!((page.hostname.as_str(), page.path.as_str()), (hostname, path), "{url}");
+    }
+    for url in [
+        "",
+        "/a",
+        "data:text/html,x",
+        "file:///etc/passwd",
+        "about:blank",
+        "https://",
+        "https:///a",
+        "https://a b/",
+        "javascript://x",
+    ] {
+        assert_eq!(page(url), None, "{url}");
+    }
+}
+
+#[test]
+fn query_leaves_campaign_tags_and_the_names_of_click_ids() {
+    let tags = |q: &str| page(&format!("https://example.org/?{q}")).unwrap().tags;
+    assert_eq!(
+        tags(
+            "utm_source=News+Letter&utm_medium=email&utm_campaign=a%20b&utm_content=c&utm_term=d&q=secret&gclid=XYZ"
+        ),
+        Tags {
+            source: "News Letter".into(),
+            medium: "email".into(),
+            campaign: "a b".into(),
+            content: "c".into(),
+            term: "d".into(),
+            click_id: "gclid",
+        }
+    );
+    for (query, source) in [
+        ("ref=a", "a"),
+        ("via=a&source=b", "b"),
+        ("source=b&utm_source=c", "c"),
+        ("UTM_SOURCE=c", "c"),
+        ("utm_source=&ref=a", "a"),
+        ("utm_source=a&utm_source=b", "a"),
+        ("referrer=a", ""),
+    ] {
+        assert_eq!(tags(query).source, source, "{query}");
+    }
+    assert_eq!(tags("utm_source=anna%40example.org").source, EMAIL);
+    assert_eq!(tags("gclid").click_id, "gclid");
+    assert_eq!(
+        tags(&format!("utm_term={}", "ä".repeat(TAG_CHARS_MAX + 1))).term.chars().count(),
+        TAG_CHARS_MAX
+    );
+    assert_eq!(tags(&format!("{}utm_source=a", "x&".repeat(QUERY_PAIRS_MAX - 1))).source, "a");
+    assert_eq!(tags(&format!("{}utm_source=a", "x&".repeat(QUERY_PAIRS_MAX))).source, "");
+}
+
+#[test]
+fn personal_data_in_a_path_is_masked() {
+    for (path, expected) in [
+        ("/u/anna.muster+x@example.co.uk/edit", "/u/[email]/edit"),
+        ("/u/anna%40example.org", "/u/[email]"),
+        ("/u/anna%2540example.org", "/u/[email]"),
+        ("/mailto:anna@example.org", "/mailto:[email]"),
+        ("/491701234567", "/[id]"),
+        ("/+491701234567", "/[phone]"),
+        ("/call/+49%20170%20123-4567", "/call/[phone]"),
+        ("/call/0049-170-1234567/x", "/call/[phone]/x"),
+        ("/tel:+1(555)123-4567", "/tel:[phone]"),
+        ("/call/(0170) 123 45 67", "/call/[phone]"),
+        ("/call/555-123-4567", "/call/[phone]"),
+        ("/order/123456789", "/order/[id]"),
+        ("/order-123456789.html", "/order-[id].html"),
+        ("/a-123456789-987654321", "/a-[id]-[id]"),
+        ("/ip/192.0.2.1", "/ip/[ip]"),
+        ("/card/4111 1111 1111 1111", "/card/[id]"),
+        ("/call-0049-170-1234567", "/call-[phone]"),
+        ("/x/Xy9-aB3_kLm8Q-zW2eR7", "/x/[token]"),
+        ("/o/550e8400-e29b-41d4-a716-446655440000", "/o/[id]"),
+        ("/o/user-550e8400-e29b-41d4-a716-446655440000.pdf", "/o/user-[id].pdf"),
+        ("/reset/9f86d081884c7d659a2feaa0c55ad015", "/reset/[id]"),
+        ("/t/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "/t/[token]"),
+        ("/reset/dGhpcyBpcyBh0IHRva2Vu9x", "/reset/[token]"),
+        ("/key/sk_live_51H8aBcD2eFgH3iJkL", "/key/[token]"),
+    ] {
+        let page = page(&format!("https://example.org{path}")).unwrap();
+        assert_eq!(page.path, expected, "{path}");
+    }
+}
+
+#[test]
+fn ordinary_path_stays_as_it_is() {
+    for path in [
+        "/",
+        "/blog/2026/11/21/a-title",
+        "/blog/2026-11-21-a-title",
+        "/products/12345678",
+        "/@anna/posts",
+        "/docs/v1.2.3/install",
+        "/en-GB/about",
+        "/a/b.html",
+        "/events/2026-11-21-1430",
+        "/iso/2026.11.21",
+        "/category/home-and-garden/page/12",
+        "/p/abcdef0123",
+        "/100-200-300-things",
+        "/über-uns",
+        "/日本語/ページ",
+        "/AngularJSTutorialForBeginnersAndExperts",
+        "/articles/how-to-make-1000000-dollars",
+        "/rooms/12-34-56",
+        "/github.com@v1",
+        "/npm/@scope/package@1.2.3-beta.4",
+        "/v1.2.3.4",
+        "/How-To-Use-The-iPhone-15-Pro",
+        "/facade/decade/bedded",
+    ] {
+        assert_eq!(page(&format!("https://example.org{path}")).unwrap().path, path);
+    }
+}
+
+#[test]
+fn messenger_link_loses_its_number() {
+    for (url, expected) in [
+        ("https://wa.me/491701234567", ("wa.me", "/[id]")),
+        ("https://wa.me/+491701234567?text=Hi", ("wa.me", "/[phone]")),
+        ("https://api.whatsapp.com/send?phone=491701234567", ("api.whatsapp.com", "/send")),
+        ("https://api.whatsapp.com/send/491701234567/", ("api.whatsapp.com", "/send/[id]/")),
+        ("android-app://com.google.android.gm/", ("com.google.android.gm", "/")),
+    ] {
+        let (host, path) = referrer(url).unwrap();
+        assert_eq!((host.as_str(), path.as_str()), expected, "{url}");
+    }
+    assert_eq!(referrer("tel:+491701234567"), None);
+    assert_eq!(referrer(""), None);
+}
+
+#[test]
+fn long_path_is_cut() {
+    let path = format!("/{}", "a-".repeat(PATH_CHARS_MAX));
+    let page = page(&format!("https://example.org{path}")).unwrap();
+    assert_eq!(page.path.chars().count(), PATH_CHARS_MAX);
+}
+
+#[test]
+fn prop_with_personal_data_is_refused() {
+    for (key, value) in [
+        ("email", "x"),
+        ("E-Mail", "x"),
+        ("user_id", "7"),
+        ("First Name", "Anna"),
+        ("note", "write to anna@example.org"),
+        ("note", "call +49 170 1234567 now"),
+        ("note", "call 555-123-4567"),
+        ("anna@example.org", "1"),
+        ("order", "550e8400-e29b-41d4-a716-446655440000"),
+        ("session", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"),
+    ] {
+        assert!(prop(key, value).is_err(), "{key}: {value}");
+    }
+    for (key, value) in [
+        ("plan", "pro"),
+        ("price", "1234.50"),
+        ("items", "3"),
+        ("when", "2026-11-21"),
+        ("handle", "@anna"),
+        ("mailing", "weekly"),
+        (" a ", " b "),
+    ] {
+        assert_eq!(prop(key, value), Ok((key.trim().into(), value.trim().into())));
+    }
+}
+
+#[test]
+fn event_name_is_masked() {
+    assert_eq!(event_name(" Mail to anna@example.org "), "Mail to [email]");
+    assert_eq!(event_name("Sign up"), "Sign up");
+}
+
+proptest! {
+    #[test]
+    fn no_address_survives(
+        before in "[a-zA-Z /._-]{0,20}[/ ]",
+        local in "[a-z0-9._+-]{1,20}",
+        domain in "[a-z0-9-]{1,12}\\.[a-z]{2,6}",
+        after in "([/ ?][a-zA-Z /._-]{0,20})?",
+    ) {
+        let address = format!("{local}@{domain}");
+        let text = format!("{before}{address}{after}");
+        for masked in [
+            page(&format!("https://example.org/{text}")).unwrap().path,
+            event_name(&text),
+            tags(&format!("utm_source={}", text.replace('+', "%2b"))).source,
+            referrer(&format!("https://example.org/{}", text.replace('@', "%40"))).unwrap().1,
+        ] {
+            prop_assert!(!masked.contains(&address) && !masked.contains('@'), "{masked}");
+        }
+        prop_assert!(prop("note", &text).is_err());
+    }
+
+    #[test]
+    fn no_international_number_survives(
+        before in "[a-zA-Z /._-]{0,20}[/ ]",
+        prefix in "\\+|00",
+        digits in "[1-9][0-9]{8,13}",
+        cuts in proptest::collection::vec((2..8usize, "[ .-]"), 0..3),
+        after in "([/ ?][a-zA-Z /._-]{0,20})?",
+    ) {
+        let mut number = digits.clone();
+        for (at, separator) in cuts {
+            if at < number.len() && !number[at - 1..at].contains([' ', '.', '-']) && !number[at..=at].contains([' ', '.', '-']) {
+                number.insert_str(at, &separator);
+            }
+        }
+        let text = format!("{before}{prefix}{number}{after}");
+        for masked in [page(&format!("https://example.org/{text}")).unwrap().path, event_name(&text)] {
+            let left = masked.bytes().filter(u8::is_ascii_digit).count();
+            prop_assert!(left == 0, "{text} -> {masked}");
+        }
+        prop_assert!(prop("note", &text).is_err());
+    }
+
+    #[test]
+    fn masking_again_changes_nothing(text in ".{0,60}") {
+        let once = event_name(&text);
+        prop_assert_eq!(event_name(&once), once);
+    }
+
+    #[test]
+    fn arbitrary_text_never_panics(text in ".{0,200}") {
+        let _ = (page(&text), page(&format!("https://a/{text}")), referrer(&text), tags(&text), prop(&text, &text));
+    }
+}

@@ -1,0 +1,142 @@
+CREATE TABLE audit_log (`time` DateTime64(3, 'UTC'),
+    `actor` UInt64,
+    `action` LowCardinality(String),
+    `site` UInt64,
+    `detail` String)
+ENGINE = MergeTree PARTITION BY toYYYYMM(time) ORDER BY time SETTINGS index_granularity = 8192;
+
+CREATE TABLE events (`site` UInt64,
+    `day` Date,
+    `expires` Date,
+    `time` DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    `kind` Enum8('pageview' = 0, 'engagement' = 1, 'custom' = 2, 'vitals' = 3, 'click' = 4, 'consent' = 5),
+    `tier` Enum8('full' = 0, 'minimal' = 1),
+    `granted` UInt8,
+    `refused` UInt8,
+    `gpc` Bool,
+    `hostname` LowCardinality(String),
+    `path` String CODEC(ZSTD(1)),
+    `referrer_host` LowCardinality(String),
+    `country` LowCardinality(String),
+    `device` Enum8('unknown' = 0, 'desktop' = 1, 'mobile' = 2, 'tablet' = 3, 'tv' = 4, 'console' = 5, 'wearable' = 6, 'car' = 7),
+    `visitor` UInt64,
+    `session` UInt64,
+    `view` UInt64,
+    `seq` UInt32,
+    `source` LowCardinality(String),
+    `referrer_path` String CODEC(ZSTD(1)),
+    `region` LowCardinality(String),
+    `city` LowCardinality(String),
+    `asn` UInt32,
+    `network` LowCardinality(String),
+    `network_kind` Enum8('unknown' = 0, 'consumer' = 1, 'hosting' = 2),
+    `browser` LowCardinality(String),
+    `browser_version` LowCardinality(String),
+    `os` LowCardinality(String),
+    `os_version` LowCardinality(String),
+    `screen` Enum8('unknown' = 0, 'xs' = 1, 'sm' = 2, 'md' = 3, 'lg' = 4, 'xl' = 5),
+    `engaged_ms` UInt32,
+    `scroll` UInt8,
+    `name` LowCardinality(String),
+    `interactive` Bool,
+    `props` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `revenue` Decimal(18, 4),
+    `currency` LowCardinality(String),
+    `lcp_ms` UInt32,
+    `fcp_ms` UInt32,
+    `inp_ms` UInt32,
+    `ttfb_ms` UInt32,
+    `cls_milli` UInt32,
+    `click_path` Array(String) CODEC(ZSTD(1)),
+    `click_at` Array(UInt32) CODEC(ZSTD(1)),
+    `language` LowCardinality(String),
+    `channel` LowCardinality(String),
+    `utm_source` LowCardinality(String),
+    `utm_medium` LowCardinality(String),
+    `utm_campaign` LowCardinality(String),
+    `utm_content` LowCardinality(String),
+    `utm_term` LowCardinality(String),
+    `click_id` LowCardinality(String))
+ENGINE = MergeTree PARTITION BY toMonday(expires) ORDER BY (site, day, visitor, session, time) SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192;
+
+CREATE TABLE goals (`id` UInt64,
+    `site` UInt64,
+    `name` String,
+    `kind` Enum8('page' = 1, 'event' = 2),
+    `pattern` String,
+    `created` DateTime64(3, 'UTC'),
+    `version` UInt64,
+    `deleted` UInt8)
+ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (site, id) SETTINGS index_granularity = 8192;
+
+CREATE TABLE members (`user` UInt64,
+    `site` UInt64,
+    `role` Enum8('viewer' = 1, 'editor' = 2, 'owner' = 3),
+    `version` UInt64,
+    `deleted` UInt8)
+ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (user, site) SETTINGS index_granularity = 8192;
+
+CREATE TABLE outcomes (`site` UInt64,
+    `hour` DateTime('UTC'),
+    `outcome` LowCardinality(String),
+    `reason` LowCardinality(String),
+    `hits` UInt64)
+ENGINE = SummingMergeTree(hits) PARTITION BY toYYYYMM(hour) ORDER BY (site, hour, outcome, reason) SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 8192;
+
+CREATE TABLE salt_ledger (`seq` UInt64,
+    `time` DateTime64(3, 'UTC'),
+    `event` Enum8('born' = 1, 'died' = 2),
+    `site` UInt64,
+    `day` Date,
+    `commitment` FixedString(32),
+    `previous` FixedString(32),
+    `hash` FixedString(32))
+ENGINE = MergeTree ORDER BY seq SETTINGS index_granularity = 8192;
+
+CREATE TABLE schema_migrations (`version` UInt32,
+    `name` String,
+    `checksum` String,
+    `applied` DateTime64(3, 'UTC') DEFAULT now64(3))
+ENGINE = ReplacingMergeTree ORDER BY version SETTINGS index_granularity = 8192;
+
+CREATE TABLE sign_ins (`id` FixedString(32),
+    `user` UInt64,
+    `created` DateTime64(3, 'UTC'),
+    `expires` DateTime64(3, 'UTC'),
+    `version` UInt64,
+    `deleted` UInt8)
+ENGINE = ReplacingMergeTree(version, deleted) ORDER BY id TTL toDateTime(expires) + toIntervalDay(1) SETTINGS index_granularity = 8192;
+
+CREATE TABLE sites (`id` UInt64,
+    `key` String,
+    `name` String,
+    `hostnames` Array(String),
+    `time_zone` LowCardinality(String),
+    `preset` LowCardinality(String),
+    `policy` String,
+    `retention_days` UInt16,
+    `created` DateTime64(3, 'UTC'),
+    `version` UInt64,
+    `deleted` UInt8)
+ENGINE = ReplacingMergeTree(version, deleted) ORDER BY id SETTINGS non_replicated_deduplication_window = 100, index_granularity = 8192;
+
+CREATE TABLE tokens (`id` UInt64,
+    `hash` FixedString(32),
+    `name` String,
+    `site` UInt64,
+    `scope` Enum8('read' = 1, 'write' = 2),
+    `created` DateTime64(3, 'UTC'),
+    `version` UInt64,
+    `deleted` UInt8)
+ENGINE = ReplacingMergeTree(version, deleted) ORDER BY id SETTINGS index_granularity = 8192;
+
+CREATE TABLE users (`id` UInt64,
+    `email` String,
+    `name` String,
+    `password` String,
+    `totp` String,
+    `created` DateTime64(3, 'UTC'),
+    `version` UInt64,
+    `deleted` UInt8)
+ENGINE = ReplacingMergeTree(version, deleted) ORDER BY id SETTINGS index_granularity = 8192;
+

@@ -1,0 +1,169 @@
+//! Every sentence about privacy names the test that fails when it is false, and that test exists.
+
+use std::fs;
+
+use serde_json::Value;
+use sotto_tests::{Sotto, files, workspace};
+
+/// An address and a user agent that occur nowhere else.
+const ADDRESS: &str = "203.0.113.77";
+const ADDRESS_BYTES: [u8; 4] = [203, 0, 113, 77];
+const AGENT: &str =
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.31.41 Safari/537.36";
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|w| w == needle)
+}
+
+/// Sends some of everything from the address and user agent above.
+fn send_all_kinds(sotto: &Sotto, key: &str) {
+    for (n, kind) in [
+        r#""k":"p","q":0,"u":"https://a.example/page?email=jane%40example.org&utm_source=n","r":"https://b.example/x?token=abcdefabcdef","w":1440"#,
+        r#""k":"e","q":1,"e":12000,"d":70"#,
+        r#""k":"x","q":2,"n":"Sign up","p":{"plan":"pro"}"#,
+        r#""k":"w","q":3,"m":{"LCP":1200}"#,
+        r#""k":"o","q":4,"c":15"#,
+    ]
+    .iter()
+    .enumerate()
+    {
+        for consent in ["", r#","c":15"#, r#","c":1"#] {
+            if kind.contains("\"c\"") && !consent.is_empty() {
+                continue;
+            }
+            let hit = format!(r#"{{"v":1,"s":"{key}","i":"view{n}",{kind}{consent}}}"#);
+            assert_eq!(sotto.hit(&hit, &[("user-agent", AGENT), ("x-forwarded-for", ADDRESS)]), 204);
+        }
+    }
+    sotto.wait_for_pageviews(key, 3);
+}
+
+#[test]
+fn address_and_user_agent_are_nowhere_after_a_load_of_real_hits() {
+    let mut sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &[]);
+    send_all_kinds(&sotto, &key);
+    sotto.stop();
+    let mut places = files(&sotto.data());
+    places.extend(fs::read_dir("/dev/shm").into_iter().flatten().flatten().flat_map(|e| files(&e.path())));
+    places.push(("the log".into(), sotto.log().into_bytes()));
+    assert!(places.len() > 10, "something was scanned");
+    for (place, bytes) in &places {
+        for (what, needle) in [
+            ("the address", ADDRESS.as_bytes()),
+            ("the user agent", AGENT.as_bytes()),
+            ("a part of the user agent", b"142.0.31.41"),
+            ("the e-mail address", b"jane@example.org"),
+            ("the e-mail address", b"jane%40example.org"),
+        ] {
+            assert!(!contains(bytes, needle), "{what} is in {}", place.display());
+        }
+    }
+    // The address as four bytes, next to each other, could be chance in a large file; in what we write ourselves it is
+    // not.
+    for (place, bytes) in places.iter().filter(|(p, _)| p.starts_with(sotto.data().join("spool"))) {
+        assert!(!contains(bytes, &ADDRESS_BYTES), "the address is in {}", place.display());
+    }
+}
+
+#[test]
+fn salts_file_is_on_a_ram_disk_and_in_no_other_place() {
+    let mut sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &[]);
+    send_all_kinds(&sotto, &key);
+    let ram: Vec<_> = fs::read_dir("/dev/shm")
+        .unwrap()
+        .flatten()
+        .filter_map(|e| fs::read(e.path().join("salts")).ok())
+        .filter(|bytes| bytes.len() >= 42)
+        .collect();
+    assert!(!ram.is_empty(), "the salt of the day is on the RAM disk");
+    sotto.stop();
+    for salts in &ram {
+        for record in salts.chunks_exact(42) {
+            let salt = &record[10..];
+            for (place, bytes) in files(&sotto.data()) {
+                assert!(!contains(&bytes, salt), "a salt is in {}", place.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn stored_columns_are_those_of_the_records_of_processing() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &[]);
+    send_all_kinds(&sotto, &key);
+    let records: Vec<Value> = serde_json::from_str(&sotto.run(&["privacy", "records", "--json"])).unwrap();
+    let named: Vec<&str> = records.iter().map(|r| r["name"].as_str().unwrap()).collect();
+    for line in sotto.run(&["export", &key]).lines() {
+        let event: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap();
+        assert_eq!(
+            event.keys().map(String::as_str).collect::<std::collections::BTreeSet<_>>(),
+            named.iter().copied().collect()
+        );
+    }
+}
+
+#[test]
+fn tags_value_of_a_click_identifier_is_never_stored() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &["--policy", "cookieless"]);
+    let hit =
+        format!(r#"{{"v":1,"s":"{key}","k":"p","i":"v1","q":0,"u":"https://a.example/?gclid=SECRET123"}}"#);
+    assert_eq!(sotto.hit(&hit, &[]), 204);
+    sotto.wait_for_pageviews(&key, 1);
+    let stored = sotto.run(&["export", &key]);
+    assert!(stored.contains("\"click_id\":\"gclid\"") && !stored.contains("SECRET123"), "{stored}");
+}
+
+#[test]
+fn dashboard_asks_no_third_party_for_anything() {
+    let sotto = Sotto::start();
+    let link = sotto.set_up.clone().unwrap();
+    let page = sotto_tests::request("GET", &link, &[], b"");
+    let policy = page.header("content-security-policy").unwrap().to_owned();
+    assert!(policy.contains("default-src 'none'") && !policy.contains("http"), "{policy}");
+    assert!(!page.text().contains("src=\"http"), "{}", page.text());
+    assert_eq!(page.header("referrer-policy"), Some("same-origin"));
+}
+
+/// The names of all tests of the workspace.
+fn tests() -> Vec<String> {
+    let mut names = Vec::new();
+    for part in ["schema", "geoip", "collector", "dashboard", "tests"] {
+        for (path, bytes) in files(&workspace().join(part)) {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            match path.extension().and_then(|e| e.to_str()) {
+                Some("rs") => {
+                    let calls = text.split("fn ").skip(1);
+                    names.extend(calls.filter_map(|c| c.split(['(', '<']).next()).map(str::to_owned));
+                }
+                Some("js" | "ts") => {
+                    let calls = text.split("test('").skip(1);
+                    names.extend(calls.filter_map(|c| c.split('\'').next()).map(str::to_owned));
+                }
+                _ => {}
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn every_claim_of_the_readme_names_a_test_that_exists() {
+    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let section = readme.split("## What is honest to claim").nth(1).expect("the README has the section");
+    let section = section.split("\n## ").next().unwrap();
+    let claims: Vec<&str> =
+        section.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| claim")).collect();
+    assert!(claims.len() >= 8, "{claims:?}");
+    let tests = tests();
+    for claim in claims {
+        let named: Vec<&str> = claim.split('`').skip(1).step_by(2).filter(|n| n.contains('_')).collect();
+        assert!(!named.is_empty(), "a claim without a test: {claim}");
+        for name in named {
+            assert!(tests.iter().any(|t| t == name), "there is no test {name}: {claim}");
+        }
+    }
+}

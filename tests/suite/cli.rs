@@ -1,0 +1,214 @@
+//! The command line as people and programs use it.
+
+use std::process::Command;
+
+use serde_json::Value;
+use sotto_tests::{Sotto, program};
+
+fn rows(text: &str) -> Vec<Value> {
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+#[test]
+fn everything_that_lists_also_lists_json() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &["--name", "Shop"]);
+    let (ok, out) =
+        sotto.try_run(&["user", "add", "ada@example.org", "--role", "owner"], "a long enough password\n");
+    assert!(ok, "{out}");
+    sotto.run(&["goal", "add", "Shop", "Thanks", "--page", "/thanks"]);
+    sotto.run(&["token", "add", "ci"]);
+    for (arguments, columns) in [
+        (&["site", "list"][..], &["key", "name", "hostnames", "time_zone", "policy"][..]),
+        (&["user", "list"], &["email", "roles"]),
+        (&["token", "list"], &["id", "name", "site", "scope"]),
+        (&["goal", "list", "a.example"], &["id", "name", "kind", "pattern"]),
+        (&["salts", "ledger"], &[]),
+        (&["spool", "inspect"], &["segment", "records", "waiting"]),
+        (&["report", "Shop"], &["visitors", "pageviews"]),
+    ] {
+        let listed = rows(&sotto.run(&[arguments, &["--json"]].concat()));
+        if let Some(first) = listed.first() {
+            for column in columns {
+                assert!(!first[column].is_null(), "{arguments:?} lacks {column}: {first}");
+            }
+        } else {
+            assert!(columns.is_empty(), "{arguments:?} lists nothing");
+        }
+        assert!(!sotto.run(arguments).starts_with('['), "{arguments:?} is a table without --json");
+    }
+    sotto.run(&["site", "remove", &key]);
+    assert_eq!(rows(&sotto.run(&["site", "list", "--json"])).len(), 0);
+}
+
+#[test]
+fn commands_work_beside_a_running_sotto_and_without_one() {
+    let mut sotto = Sotto::start();
+    sotto.run(&["site", "add", "a.example"]);
+    sotto.stop();
+    sotto.run(&["site", "add", "b.example"]);
+    assert_eq!(rows(&sotto.run(&["site", "list", "--json"])).len(), 2);
+}
+
+#[test]
+fn second_sotto_on_the_same_data_is_refused_and_says_what_to_do() {
+    let sotto = Sotto::start();
+    let (ok, out) = sotto.try_run(&["serve"], "");
+    assert!(!ok && out.contains("in use by another sotto") && out.contains("--data"), "{out}");
+}
+
+#[test]
+fn mistake_is_answered_with_file_key_and_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |config: &str, arguments: &[&str], variables: &[(&str, &str)]| {
+        let file = dir.path().join("sotto.toml");
+        std::fs::write(&file, config).unwrap();
+        let output = Command::new(program())
+            .current_dir(dir.path())
+            .envs(variables.iter().copied())
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(!output.status.success(), "{config} {arguments:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    for (config, arguments, variables, parts) in [
+        ("lisen = \"x\"", &["site", "list"][..], &[][..], &["sotto.toml", "lisen", "listen"][..]),
+        ("[ship]\ninterval = \"1ms\"", &["site", "list"], &[], &["sotto.toml", "ship.interval", "\"50ms\""]),
+        ("", &["--config", "nowhere.toml", "site", "list"], &[], &["nowhere.toml", "cannot read"]),
+        ("", &["--listen", "8787", "serve"], &[], &["--listen", "127.0.0.1:8787"]),
+        ("", &["serve"], &[("SOTTO_LISTEN", "8787")], &["SOTTO_LISTEN", "127.0.0.1:8787"]),
+        ("", &["--data", "/proc/nowhere", "serve"], &[], &["data = /proc/nowhere", "cannot be made"]),
+        ("", &["dashboard"], &[], &["clickhouse.url"]),
+    ] {
+        let text = run(config, arguments, variables);
+        for part in parts {
+            assert!(text.contains(part), "{config:?} {arguments:?}: {text:?} lacks {part:?}");
+        }
+    }
+}
+
+#[test]
+fn wrong_argument_names_what_is_allowed() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &[]);
+    for (arguments, part) in [
+        (&["report", "nobody"][..], "sotto site list"),
+        (&["report", &key, "--metrics", "clicks"], "pageviews"),
+        (&["report", &key, "--by", "planet"], "country"),
+        (&["report", &key, "--filter", "planet=Mars"], "country"),
+        (&["site", "add", "https://a.example/"], "example.org"),
+        (&["site", "add", "c.example", "--time-zone", "Mars/Base"], "Europe/Paris"),
+        (&["site", "add", "c.example", "--retention-days", "761"], "760"),
+        (&["token", "remove", "5"], "sotto token list"),
+        (&["privacy", "erase", &key, "--visitor", "0"], "no visitor"),
+        (&["export", &key, "--from", "yesterday"], "2026-11-01"),
+    ] {
+        let (ok, out) = sotto.try_run(arguments, "");
+        assert!(!ok && out.contains(part), "{arguments:?}: {out:?} lacks {part:?}");
+    }
+}
+
+#[test]
+fn exported_events_can_be_imported_once() {
+    let sotto = Sotto::start();
+    let (from, to) = (sotto.add_site("a.example", &[]), sotto.add_site("b.example", &[]));
+    for n in 0..3 {
+        let hit = format!(r#"{{"v":1,"s":"{from}","k":"p","i":"v{n}","q":0,"u":"https://a.example/{n}"}}"#);
+        assert_eq!(sotto.hit(&hit, &[]), 204);
+    }
+    sotto.wait_for_pageviews(&from, 3);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("events.jsonl");
+    std::fs::write(&file, sotto.run(&["export", &from])).unwrap();
+    let file = file.display().to_string();
+    for _again in 0..2 {
+        sotto.run(&["import", &file, "--from", "sotto", "--site", &to]);
+    }
+    assert_eq!(
+        sotto.report(&to, &["--metrics", "pageviews"])[0]["pageviews"],
+        3,
+        "a second import doubles nothing"
+    );
+    std::fs::write(&file, "{\"site\":1,\"address\":\"192.0.2.1\"}\n").unwrap();
+    let (ok, out) = sotto.try_run(&["import", &file, "--from", "sotto"], "");
+    assert!(!ok && out.contains("line 1") && out.contains("address"), "{out}");
+}
+
+#[test]
+fn backup_can_be_restored_into_an_empty_directory() {
+    let mut sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &[]);
+    let hit = format!(r#"{{"v":1,"s":"{key}","k":"p","i":"v1","q":0,"u":"https://a.example/"}}"#);
+    assert_eq!(sotto.hit(&hit, &[]), 204);
+    sotto.wait_for_pageviews(&key, 1);
+    let dir = tempfile::tempdir().unwrap();
+    let archive = dir.path().join("backup.tar").display().to_string();
+    sotto.run(&["backup", &archive]);
+    let restored = dir.path().join("restored").display().to_string();
+    sotto.run(&["--data", &restored, "restore", &archive]);
+    let report = rows(&sotto.run(&["--data", &restored, "report", &key, "--metrics", "pageviews", "--json"]));
+    assert_eq!(report[0]["pageviews"], 1);
+    let (ok, out) = sotto.try_run(&["--data", &restored, "restore", &archive], "");
+    assert!(!ok && out.contains("has a database already"), "{out}");
+    sotto.stop();
+}
+
+#[test]
+fn erased_visitor_is_gone_and_others_stay() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &[]);
+    for (n, language) in ["de", "fr"].iter().enumerate() {
+        let hit = format!(r#"{{"v":1,"s":"{key}","k":"p","i":"v{n}","q":0,"u":"https://a.example/{n}"}}"#);
+        let agent = format!("{} {language}", sotto_tests::PERSON);
+        assert_eq!(sotto.hit(&hit, &[("user-agent", &agent)]), 204);
+    }
+    sotto.wait_for_pageviews(&key, 2);
+    let first: Value = serde_json::from_str(sotto.run(&["export", &key]).lines().next().unwrap()).unwrap();
+    let visitor = first["visitor"].as_str().map_or_else(|| first["visitor"].to_string(), str::to_owned);
+    let held = sotto.run(&["privacy", "export", &key, "--visitor", &visitor]);
+    assert_eq!(held.lines().count(), 1);
+    assert!(
+        sotto.run(&["privacy", "erase", &key, "--visitor", &visitor]).contains("1 events erased, 0 left")
+    );
+    assert_eq!(sotto.run(&["privacy", "export", &key, "--visitor", &visitor]), "");
+    assert_eq!(sotto.report(&key, &["--metrics", "pageviews"])[0]["pageviews"], 1);
+}
+
+#[test]
+fn ledger_tells_of_the_salt_and_verifies() {
+    let mut sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &[]);
+    let hit = format!(r#"{{"v":1,"s":"{key}","k":"p","i":"v1","q":0,"u":"https://a.example/"}}"#);
+    assert_eq!(sotto.hit(&hit, &[]), 204);
+    sotto.stop();
+    let lines = rows(&sotto.run(&["salts", "ledger", "--json"]));
+    assert_eq!((lines.len(), &lines[0]["event"]), (1, &"born".into()));
+    assert!(sotto.run(&["salts", "ledger", "--verify"]).contains("chain intact, 1 salts alive"));
+}
+
+#[test]
+fn doctor_finds_nothing_wrong_with_a_good_installation() {
+    let sotto = Sotto::start();
+    let checks = rows(&sotto.run(&["doctor", "--json"]));
+    assert!(checks.len() >= 5);
+    assert!(checks.iter().all(|c| c["result"] == "ok"), "{checks:?}");
+}
+
+#[test]
+fn demo_fills_a_site_through_the_real_road() {
+    let mut sotto = Sotto::start();
+    sotto.stop();
+    let out = sotto.run(&["demo", "--days", "3", "--visits", "40", "--fill-only"]);
+    assert!(out.contains("Sign in as owner@demo.example"), "{out}");
+    let totals = &sotto.report("demo.example", &["--metrics", "visitors,visits,pageviews,events"])[0];
+    for metric in ["visitors", "visits", "pageviews", "events"] {
+        assert!(totals[metric].as_u64().unwrap() > 0, "{metric}: {totals}");
+    }
+    for dimension in ["source", "country", "device", "browser", "page", "utm_campaign", "channel"] {
+        let rows = sotto.report("demo.example", &["--metrics", "pageviews", "--by", dimension]);
+        assert!(rows.len() > 1, "{dimension}: {rows:?}");
+    }
+    let again = sotto.run(&["demo", "--days", "3", "--fill-only"]);
+    assert!(!again.contains("hits/s"), "it is filled once: {again}");
+}
