@@ -14,6 +14,13 @@ pub(crate) struct Tick {
     pub(crate) label: String,
 }
 
+impl Tick {
+    /// Whether the label would stand out beyond the axis if it were centred.
+    pub(crate) fn is_end(&self) -> bool {
+        self.at.parse::<f64>().is_ok_and(|at| at > 97.0)
+    }
+}
+
 /// A line with the area below it, the part of it that is not complete yet, and a line to compare with.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plot {

@@ -112,6 +112,15 @@ impl Change {
         }
     }
 
+    /// The sign for it.
+    pub(crate) const fn arrow(&self) -> char {
+        match self.direction {
+            Direction::Up => '↑',
+            Direction::Down => '↓',
+            Direction::Flat => '→',
+        }
+    }
+
     /// From `before` to `now`; `None` where there was nothing before.
     pub(crate) fn between(metric: Metric, now: Option<f64>, before: Option<f64>) -> Option<Self> {
         let (now, before) = (now?, before.filter(|b| *b > 0.0)?);

@@ -156,6 +156,18 @@ impl Filters {
         Self(self.0.iter().filter(|f| *f != filter).cloned().collect())
     }
 
+    /// As the API's address has them.
+    pub(crate) fn equations(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|f| {
+            let sign = match f.verb {
+                Verb::Is => "=",
+                Verb::Not => "!=",
+                Verb::Has => "~=",
+            };
+            format!("{}{sign}{}", f.field.name(), f.value)
+        })
+    }
+
     /// The filters, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Filter> {
         self.0.iter()
@@ -224,7 +236,9 @@ mod tests {
     proptest! {
         #[test]
         fn written_filter_reads_as_itself(filter in any_filter()) {
-            prop_assert_eq!(Filter::parse(&filter.to_string()), Some(filter));
+            prop_assert_eq!(Filter::parse(&filter.to_string()), Some(filter.clone()));
+            let equation = Filters::default().with(filter.clone()).equations().next().unwrap();
+            prop_assert_eq!(Filter::parse_equation(&equation), Some(filter));
         }
 
         #[test]

@@ -21,6 +21,8 @@ mod places;
 pub mod range;
 pub mod report;
 mod routes;
+#[cfg(test)]
+mod tests;
 mod view;
 
 /// What the dashboard needs to know.

@@ -20,6 +20,7 @@ mod counts;
 mod dimension;
 pub mod first_hit;
 mod metric;
+pub mod present;
 pub mod series;
 
 pub use counts::Counts;
@@ -167,10 +168,16 @@ pub(crate) struct CountsRow {
     engaged: u64,
 }
 
+/// A report's text with and without filters.
+pub(crate) struct Sql {
+    all: &'static str,
+    some: &'static str,
+}
+
 /// Adds what every report's `scope.sql` needs.
-pub(crate) fn scoped(db: &Db, sql: &str, query: &Query) -> clickhouse::query::Query {
+pub(crate) fn scoped(db: &Db, sql: &Sql, query: &Query) -> clickhouse::query::Query {
     let [is, isnt, has] = query.filters.parameters();
-    db.query(sql)
+    db.query(if query.filters.is_empty() { sql.all } else { sql.some })
         .param("site", query.scope.site)
         .param("tz", &query.scope.time_zone)
         .param("from", query.range.from.to_string())
@@ -184,8 +191,28 @@ pub(crate) fn scoped(db: &Db, sql: &str, query: &Query) -> clickhouse::query::Qu
 
 /// The year 2200: after everything.
 const UNTIL_END_MS: i64 = 7_258_118_400_000;
-const BY_VISIT: &str = concat!(include_str!("report/scope.sql"), include_str!("report/by_visit.sql"));
-const BY_HIT: &str = concat!(include_str!("report/scope.sql"), include_str!("report/by_hit.sql"));
+
+/// Puts a report's text together.
+macro_rules! sql {
+    ($report:literal) => {
+        Sql {
+            all: concat!(
+                include_str!("report/keep_all.sql"),
+                include_str!("report/scope.sql"),
+                include_str!($report)
+            ),
+            some: concat!(
+                include_str!("report/keep_some.sql"),
+                include_str!("report/scope.sql"),
+                include_str!($report)
+            ),
+        }
+    };
+}
+
+const BY_VISIT: Sql = sql!("report/by_visit.sql");
+const BY_HIT: Sql = sql!("report/by_hit.sql");
+const CONSENT: Sql = sql!("report/consent.sql");
 
 /// The plain counts from which the metrics are made, one row per value.
 ///
@@ -197,11 +224,11 @@ pub async fn counts(db: &Db, query: &Query) -> Result<Vec<(String, Counts)>, Rep
         (_, metric) => metric.copied().unwrap_or(Metric::Visitors).order(),
     };
     let asked = match query.by.and_then(Dimension::of_hit) {
-        Some((column, entry)) => scoped(db, BY_HIT, query)
+        Some((column, entry)) => scoped(db, &BY_HIT, query)
             .param("by", column)
             .param("entry", entry.unwrap_or("everything"))
             .param("bounces", entry.is_some() && query.metrics.contains(&Metric::BounceRate)),
-        None => scoped(db, BY_VISIT, query).param("by", query.by.map_or("everything", Dimension::name)),
+        None => scoped(db, &BY_VISIT, query).param("by", query.by.map_or("everything", Dimension::name)),
     };
     let rows: Vec<CountsRow> = asked.param("order", order).param("limit", query.limit).fetch_all().await?;
     let mut rows: Vec<_> = rows

@@ -12,9 +12,11 @@ use axum::{
 use crate::{App, assets, auth::SignedIn, page::PageError};
 
 mod install;
+mod list;
 mod overview;
 mod policy_choice;
 mod set_up;
+mod settings;
 mod sign_in;
 mod sites;
 
@@ -33,6 +35,8 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/sites/new", get(sites::show_new).post(sites::add))
         .route("/switch", get(sites::switch))
         .route("/s/{key}", get(overview::show))
+        .route("/s/{key}/list/{by}", get(list::show))
+        .route("/s/{key}/settings", get(settings::show).post(settings::submit))
         .route("/s/{key}/install", get(install::show))
         .route("/assets/{file}", get(assets::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

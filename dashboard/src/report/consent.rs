@@ -4,7 +4,7 @@ use clickhouse::Row;
 use serde::Deserialize;
 use sotto_schema::db::Db;
 
-use super::{Query, ReportError, scoped};
+use super::{CONSENT, Query, ReportError, scoped};
 
 /// Pageviews by how they were counted and by consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Row, Deserialize)]
@@ -35,6 +35,5 @@ impl Consent {
 /// # Errors
 /// When ClickHouse cannot be asked.
 pub async fn run(db: &Db, query: &Query) -> Result<Consent, ReportError> {
-    const SQL: &str = concat!(include_str!("scope.sql"), include_str!("consent.sql"));
-    Ok(scoped(db, SQL, query).fetch_one().await?)
+    Ok(scoped(db, &CONSENT, query).fetch_one().await?)
 }

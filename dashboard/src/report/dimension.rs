@@ -136,6 +136,33 @@ impl Dimension {
         }
     }
 
+    /// The name for people, of many values.
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Page => "Pages",
+            Self::EntryPage => "Entry pages",
+            Self::ExitPage => "Exit pages",
+            Self::Source => "Sources",
+            Self::Channel => "Channels",
+            Self::Referrer => "Referrers",
+            Self::UtmSource => "Campaign sources",
+            Self::UtmMedium => "Campaign media",
+            Self::UtmCampaign => "Campaigns",
+            Self::Country => "Countries",
+            Self::Region => "Regions",
+            Self::City => "Cities",
+            Self::Device => "Devices",
+            Self::Browser => "Browsers",
+            Self::Os => "Systems",
+            Self::Screen => "Screens",
+            Self::Language => "Languages",
+            Self::Hostname => "Host names",
+            Self::Event => "Events",
+            Self::Day => "Days",
+            Self::Hour => "Hours",
+        }
+    }
+
     /// What an empty value stands for.
     pub const fn none_label(self) -> &'static str {
         match self {

@@ -1,20 +1,11 @@
--- What every report begins with: the hits and the visits it is about, by site, days and filters.
+-- What every report begins with, after keep_all.sql or keep_some.sql: the hits and the visits it is about.
 --
--- A filter is a field, a verb (is, is not, contains) and values; a field without a filter costs nothing, because its
--- condition is a constant. Fields of a hit that stay the same during a visit (place, device, language) choose hits.
+-- Fields of a hit that stay the same during a visit (place, device, language) choose hits.
 -- Fields of one page or event (page, hostname, event) choose what is counted (`matching`) and, for figures of
 -- visits, the visits in which it occurs. Fields of a visit (entry, exit, source, campaign) are those of its first
 -- pageview and choose visits.
 --
 -- `session` is 0 for the anonymous pageviews of visitors who are not measured; each stands for itself.
-WITH
-    CAST({is:Array(Tuple(String, Array(String)))}, 'Map(String, Array(String))') AS wanted,
-    CAST({isnt:Array(Tuple(String, Array(String)))}, 'Map(String, Array(String))') AS unwanted,
-    CAST({has:Array(Tuple(String, Array(String)))}, 'Map(String, Array(String))') AS containing,
-    (field, value) -> (empty(wanted[field]) OR has(wanted[field], value))
-        AND (empty(unwanted[field]) OR NOT has(unwanted[field], value))
-        AND (empty(containing[field]) OR arrayExists(part -> positionCaseInsensitiveUTF8(value, part) > 0, containing[field]))
-        AS keep,
     hits AS
     (
         SELECT

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::{ToSpan, civil::Date};
 use sotto_schema::db::Db;
 
-use super::{Counts, Dimension, Metric, Query, ROWS_MAX, ReportError, counts};
+use super::{Counts, Dimension, Query, ROWS_MAX, ReportError, counts};
 use crate::range::{Interval, Range};
 
 /// One hour, day or month.
@@ -18,7 +18,7 @@ pub struct Point {
 }
 
 /// The query's counts by hour, day or month, in the order of time and without gaps. Months are sums of their days,
-/// so that they agree with them.
+/// so that they agree with them. Bounces are counted only when their rate is among the query's metrics.
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
@@ -27,7 +27,7 @@ pub async fn run(db: &Db, query: &Query, interval: Interval) -> Result<Vec<Point
         Interval::Hour => Dimension::Hour,
         Interval::Day | Interval::Month => Dimension::Day,
     };
-    let query = Query { by: Some(by), limit: ROWS_MAX, metrics: Metric::ALL.to_vec(), ..query.clone() };
+    let query = Query { by: Some(by), limit: ROWS_MAX, ..query.clone() };
     Ok(fill(query.range, interval, counts(db, &query).await?))
 }
 

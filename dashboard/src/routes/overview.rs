@@ -16,12 +16,12 @@ use crate::{
     auth::SignedIn,
     page::{PageError, Shell, Theme, html},
     range::{Period, Range, now_in, same_time_on},
-    report::{Counts, Metric, Query, Scope, consent, counts, first_hit, series},
+    report::{Counts, Metric, Query, Scope, consent, counts, first_hit, present, series},
     view::View,
 };
 
 mod graph;
-mod header;
+pub(super) mod header;
 mod panel;
 mod strip;
 
@@ -47,23 +47,26 @@ struct OverviewPage {
     panels: Vec<panel::PanelView>,
     /// Whether anything was ever counted.
     empty: bool,
+    /// Measured visitors in the last minutes.
+    present: u64,
+    may_edit: bool,
     attribution: Option<String>,
 }
 
 /// What every part of the page works with.
-struct Asked<'a> {
+pub(super) struct Asked<'a> {
     db: &'a Db,
     key: &'a str,
     view: &'a View,
     now: &'a Zoned,
     /// The chosen period.
-    query: Query,
+    pub(super) query: Query,
     /// The one before it, when compared.
     before: Option<Query>,
 }
 
 impl<'a> Asked<'a> {
-    fn new(db: &'a Db, site: &'a Site, view: &'a View, now: &'a Zoned) -> Self {
+    pub(super) fn new(db: &'a Db, site: &'a Site, view: &'a View, now: &'a Zoned) -> Self {
         let scope = Scope { site: site.id, time_zone: site.time_zone.clone() };
         let today = now.date();
         let range = view.period.range(today);
@@ -112,11 +115,13 @@ pub(super) async fn show(
     let now = now_in(&site.time_zone);
     let view = View::parse(query.as_deref().unwrap_or(""), now.date());
     let asked = Asked::new(db, &site, &view, &now);
-    let (totals, graph, strip, panels) = tokio::try_join!(
+    let present = async { Ok(present::run(db, site.id).await?) };
+    let (totals, graph, strip, panels, present) = tokio::try_join!(
         totals(&asked),
         graph::build(&asked),
         strip::build(&asked, &site),
         panel::build(&asked),
+        present,
     )?;
     let empty = totals.0.pageviews == 0 && first_hit::run(db, site.id).await?.is_none();
     Ok(html(&OverviewPage {
@@ -126,6 +131,8 @@ pub(super) async fn show(
         strip,
         panels: panels.into_iter().map(|p| p.with_total(totals.0)).collect(),
         empty,
+        present,
+        may_edit: signed_in.role(site.id) >= Some(Role::Editor),
         attribution: app.settings.geo_attribution.clone(),
         shell: Shell {
             title: site.name.clone(),
@@ -145,14 +152,18 @@ async fn consent_counts(asked: &Asked<'_>) -> Result<consent::Consent, PageError
 /// The points of the chosen period and of the one before.
 async fn points(asked: &Asked<'_>) -> Result<(Vec<series::Point>, Vec<series::Point>), PageError> {
     let interval = asked.query.range.interval();
+    let metrics = vec![asked.view.metric];
+    let now = Query { metrics: metrics.clone(), ..asked.query.clone() };
     let before = async {
         match &asked.before {
             // The whole earlier period is drawn, also beyond the present hour.
-            Some(query) => series::run(asked.db, &Query { until_ms: None, ..query.clone() }, interval).await,
+            Some(query) => {
+                series::run(asked.db, &Query { until_ms: None, metrics, ..query.clone() }, interval).await
+            }
             None => Ok(Vec::new()),
         }
     };
-    Ok(tokio::try_join!(series::run(asked.db, &asked.query, interval), before)?)
+    Ok(tokio::try_join!(series::run(asked.db, &now, interval), before)?)
 }
 
 /// The name of the period before, for people.

@@ -25,15 +25,15 @@ const fn words(preset: Preset) -> (&'static str, &'static str) {
     match preset {
         Preset::Cnil => (
             "Count everybody, ask for the rest",
-            "Plain visits are counted without a banner, as the French regulator CNIL allows; whoever objects is counted anonymously. Campaigns and details wait for a yes in your banner.",
+            "Plain visits count without a banner, as the French regulator CNIL allows. Campaigns and details wait for a yes.",
         ),
         Preset::Strict => (
             "Ask first, always",
-            "Until somebody says yes in your banner, they are only an anonymous pageview without visit or visitor. The safest answer where a privacy policy promises it.",
+            "Without a yes in your banner, people are bare pageviews: no visit, no visitor. Choose it if your policy promises consent.",
         ),
         Preset::Cookieless => (
             "Count without a banner",
-            "Visits and campaigns are counted from the start, without cookies and without recognising anybody tomorrow. Whoever objects is counted anonymously.",
+            "Visits and campaigns count from the start, without cookies and without knowing anybody tomorrow. Objections are honoured.",
         ),
     }
 }

@@ -128,7 +128,7 @@ impl SiteForm {
 }
 
 /// The host of what people paste: an address, with or without its scheme and path.
-fn plain_host(typed: &str) -> &str {
+pub(super) fn plain_host(typed: &str) -> &str {
     let typed = typed.trim();
     let rest = typed.strip_prefix("https://").or_else(|| typed.strip_prefix("http://")).unwrap_or(typed);
     let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
@@ -141,7 +141,7 @@ pub(super) struct Zone {
     pub(super) chosen: bool,
 }
 
-fn zones(chosen: &str) -> Vec<Zone> {
+pub(super) fn zones(chosen: &str) -> Vec<Zone> {
     let regions = [
         "Africa/",
         "America/",

@@ -10,53 +10,56 @@ use crate::{
 };
 
 /// A link that may be the current choice.
-pub(super) struct Choice {
-    pub(super) label: String,
-    pub(super) link: String,
-    pub(super) current: bool,
+pub(in crate::routes) struct Choice {
+    pub(in crate::routes) label: String,
+    pub(in crate::routes) link: String,
+    pub(in crate::routes) current: bool,
     /// Key that chooses it.
-    pub(super) shortcut: &'static str,
+    pub(in crate::routes) shortcut: &'static str,
 }
 
 /// A filter in force.
-pub(super) struct Chip {
-    pub(super) field: &'static str,
-    pub(super) verb: &'static str,
-    pub(super) value: String,
-    pub(super) remove: String,
+pub(in crate::routes) struct Chip {
+    pub(in crate::routes) field: &'static str,
+    pub(in crate::routes) verb: &'static str,
+    pub(in crate::routes) value: String,
+    pub(in crate::routes) remove: String,
 }
 
-pub(super) struct Header {
-    pub(super) period: String,
-    pub(super) periods: Vec<Choice>,
+pub(in crate::routes) struct Header {
+    pub(in crate::routes) period: String,
+    pub(in crate::routes) periods: Vec<Choice>,
     /// First and last day, for the form.
-    pub(super) from: String,
-    pub(super) to: String,
-    pub(super) today: String,
+    pub(in crate::routes) from: String,
+    pub(in crate::routes) to: String,
+    pub(in crate::routes) today: String,
     /// Days and clock, for people.
-    pub(super) days: String,
-    pub(super) compared: Option<String>,
-    pub(super) compare_link: String,
-    pub(super) chips: Vec<Chip>,
-    pub(super) clear: String,
+    pub(in crate::routes) days: String,
+    pub(in crate::routes) compared: Option<String>,
+    pub(in crate::routes) compare_link: String,
+    pub(in crate::routes) today_link: String,
+    pub(in crate::routes) chips: Vec<Chip>,
+    pub(in crate::routes) clear: String,
     /// The rest of the address, for the form of days.
-    pub(super) hidden: Vec<(String, String)>,
+    pub(in crate::routes) hidden: Vec<(String, String)>,
 }
 
 /// A key figure.
-pub(super) struct Key {
-    pub(super) label: &'static str,
-    pub(super) help: &'static str,
-    pub(super) value: String,
-    pub(super) exact: String,
-    pub(super) change: Option<Change>,
-    pub(super) link: String,
-    pub(super) current: bool,
+pub(in crate::routes) struct Key {
+    pub(in crate::routes) label: &'static str,
+    pub(in crate::routes) help: &'static str,
+    pub(in crate::routes) value: String,
+    pub(in crate::routes) exact: String,
+    pub(in crate::routes) change: Option<Change>,
+    /// Whether there was nothing before.
+    pub(in crate::routes) new: bool,
+    pub(in crate::routes) link: String,
+    pub(in crate::routes) current: bool,
 }
 
 const SHORTCUTS: [&str; 6] = ["T", "E", "W", "M", "Q", "Y"];
 
-pub(super) fn build(asked: &Asked<'_>) -> Header {
+pub(in crate::routes) fn build(asked: &Asked<'_>) -> Header {
     let (view, key) = (asked.view, asked.key);
     let range = asked.query.range;
     let periods = Period::NAMED
@@ -92,13 +95,14 @@ pub(super) fn build(asked: &Asked<'_>) -> Header {
         days: range.label(),
         compared: asked.before.as_ref().map(|q| before_label(view.period, q.range)),
         compare_link: view.with_compare(!view.compare).link(key),
+        today_link: view.with_period(Period::Today).link(key),
         chips,
         clear: view.without_filters().link(key),
         hidden: url::form_urlencoded::parse(rest.as_bytes()).into_owned().collect(),
     }
 }
 
-pub(super) fn keys(asked: &Asked<'_>, (now, before): (Counts, Option<Counts>)) -> Vec<Key> {
+pub(in crate::routes) fn keys(asked: &Asked<'_>, (now, before): (Counts, Option<Counts>)) -> Vec<Key> {
     let key = |metric: Metric| {
         let value = metric.of(&now);
         Key {
@@ -106,6 +110,8 @@ pub(super) fn keys(asked: &Asked<'_>, (now, before): (Counts, Option<Counts>)) -
             help: metric.help(),
             value: figure(metric, value),
             exact: exact(metric, value),
+            new: before.is_some_and(|b| metric.of(&b).is_none_or(|v| v == 0.0))
+                && value.is_some_and(|v| v > 0.0),
             change: before.and_then(|b| Change::between(metric, value, metric.of(&b))),
             link: asked.view.with_metric(metric).link(asked.key),
             current: asked.view.metric == metric,

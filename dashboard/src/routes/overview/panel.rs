@@ -41,6 +41,9 @@ pub(super) struct PanelView {
     pub(super) main_label: &'static str,
     pub(super) rows: Vec<Row>,
     pub(super) empty: &'static str,
+    /// The list of all values.
+    pub(super) more: String,
+    pub(super) tab_label: String,
     figures: Vec<(u64, u64)>,
     by: Dimension,
 }
@@ -81,6 +84,8 @@ async fn one(asked: &Asked<'_>, panel: Panel) -> Result<PanelView, PageError> {
         main_label: metric.label(),
         rows,
         empty: empty(by),
+        more: list_link(asked, by),
+        tab_label: by.plural().to_lowercase(),
         figures,
         by,
     })
@@ -99,6 +104,13 @@ fn row(asked: &Asked<'_>, by: Dimension, value: &str, main: u64, views: u64) -> 
         share: String::new(),
         bar: 0,
     }
+}
+
+/// The link to the list of all values of `by`.
+fn list_link(asked: &Asked<'_>, by: Dimension) -> String {
+    let query = asked.view.query();
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("/s/{}/list/{}{mark}{query}", asked.key, by.name())
 }
 
 /// What to do where a panel has no rows.

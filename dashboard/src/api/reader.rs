@@ -1,0 +1,78 @@
+//! Who asks the API: a browser that is signed in, or a program with a token.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header, request::Parts},
+};
+use sotto_schema::account;
+
+use super::refusal::Refusal;
+use crate::{
+    App,
+    auth::{self, SignedIn},
+    page::PageError,
+};
+
+/// Who asks: a browser that is signed in, or a program with a token.
+pub(crate) enum Reader {
+    Person(SignedIn),
+    Program(account::Bearer),
+}
+
+impl Reader {
+    pub(super) fn may_read(&self, site: u64) -> bool {
+        match self {
+            Self::Person(signed_in) => signed_in.role(site).is_some(),
+            Self::Program(bearer) => bearer.site == 0 || bearer.site == site,
+        }
+    }
+}
+
+fn bearer_secret(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, secret) = value.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && secret.len() <= 200).then(|| secret.trim())
+}
+
+impl FromRequestParts<Arc<App>> for Reader {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
+        let db = &app.settings.databases.writer;
+        if parts.headers.contains_key(header::AUTHORIZATION) {
+            let secret = bearer_secret(&parts.headers).ok_or(Refusal::UNAUTHORIZED)?;
+            let bearer = account::bearer(db, secret).await.map_err(PageError::from)?;
+            return bearer.map(Self::Program).ok_or(Refusal::UNAUTHORIZED);
+        }
+        let signed_in = auth::signed_in(app, &parts.headers).await?;
+        signed_in.map(Self::Person).ok_or(Refusal::UNAUTHORIZED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn token_is_read_from_a_bearer_header_only() {
+        for (value, expected) in [
+            ("Bearer sotto_abc", Some("sotto_abc")),
+            ("bearer  sotto_abc ", Some("sotto_abc")),
+            ("Basic abc", None),
+            ("Bearer", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_static(value));
+            assert_eq!(bearer_secret(&headers), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn token_for_one_site_reads_no_other() {
+        let reader = Reader::Program(account::Bearer { site: 7, scope: account::Scope::Read });
+        assert!(reader.may_read(7) && !reader.may_read(8));
+    }
+}

@@ -1,0 +1,93 @@
+//! Errors for programs: `{"error": {"code", "message", "hint"}}` with a fitting status.
+
+use std::borrow::Cow;
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use crate::{page::PageError, report::ReportError};
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: Cow<'static, str>,
+    hint: &'static str,
+}
+
+impl Refusal {
+    const fn new(status: StatusCode, code: &'static str, message: &'static str, hint: &'static str) -> Self {
+        Self { status, code, message: Cow::Borrowed(message), hint }
+    }
+
+    pub(super) const NOT_FOUND: Self = Self::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "there is no such thing, or not for you",
+        "GET /api/v1/sites lists the sites you may read",
+    );
+    pub(super) const UNAUTHORIZED: Self = Self::new(
+        StatusCode::UNAUTHORIZED,
+        "unauthorized",
+        "no valid token or sign-in came with the request",
+        "send 'Authorization: Bearer TOKEN'; 'sotto token add' makes one",
+    );
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = json!({"error": {"code": self.code, "message": self.message, "hint": self.hint}});
+        (self.status, Json(body)).into_response()
+    }
+}
+
+impl From<PageError> for Refusal {
+    fn from(error: PageError) -> Self {
+        match error {
+            PageError::NotFound => Self::NOT_FOUND,
+            PageError::SignIn(_) => Self::UNAUTHORIZED,
+            PageError::Forbidden | PageError::ForeignForm => {
+                Self::new(StatusCode::FORBIDDEN, "forbidden", "your role does not allow this", "ask an owner")
+            }
+            PageError::Away => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "database_away",
+                "the database cannot be reached",
+                "try again in a few seconds; visits are still being collected",
+            ),
+            PageError::Broken => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "broken",
+                "something went wrong",
+                "the server's log says what",
+            ),
+        }
+    }
+}
+
+impl From<ReportError> for Refusal {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Database(error) => PageError::from(error).into(),
+            ReportError::Metric(_)
+            | ReportError::Dimension(_)
+            | ReportError::Filter(_)
+            | ReportError::Range(_)
+            | ReportError::Limit(_) => Self {
+                message: error.to_string().into(),
+                ..Self::new(StatusCode::BAD_REQUEST, "bad_request", "", "see the message for what is known")
+            },
+        }
+    }
+}
+
+impl From<clickhouse::error::Error> for Refusal {
+    fn from(error: clickhouse::error::Error) -> Self {
+        PageError::from(error).into()
+    }
+}

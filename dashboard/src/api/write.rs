@@ -1,0 +1,93 @@
+//! Tables for programs: JSON and CSV.
+
+use serde_json::{Value, json};
+
+use crate::report::{Dimension, Metric, Table, TableRow};
+
+/// A table as JSON: `{"metrics": [...], "by": ..., "rows": [{"value": ..., "visitors": ...}]}`.
+pub fn table(table: &Table) -> Value {
+    let row = |row: &TableRow| {
+        let mut out = serde_json::Map::new();
+        if let Some(by) = table.by {
+            out.insert(by.name().to_owned(), json!(row.value));
+        }
+        for (metric, figure) in table.metrics.iter().zip(&row.figures) {
+            out.insert(metric.name().to_owned(), number(*metric, *figure));
+        }
+        Value::Object(out)
+    };
+    json!({
+        "by": table.by.map(Dimension::name),
+        "metrics": table.metrics.iter().map(|m| m.name()).collect::<Vec<_>>(),
+        "rows": table.rows.iter().map(row).collect::<Vec<_>>(),
+    })
+}
+
+/// A table as CSV (RFC 4180), with the names of its columns. A value that a spreadsheet would take for a formula is
+/// written after an apostrophe, because visitors can choose values.
+pub fn csv(table: &Table) -> String {
+    let mut out = String::new();
+    let head = table.by.map(Dimension::name).into_iter().chain(table.metrics.iter().map(|m| m.name()));
+    out.push_str(&head.collect::<Vec<_>>().join(","));
+    out.push_str("\r\n");
+    for row in &table.rows {
+        let value = table.by.map(|_| csv_field(&row.value));
+        let figures = table.metrics.iter().zip(&row.figures).map(|(m, f)| {
+            let number = number(*m, *f);
+            if number.is_null() { String::new() } else { number.to_string() }
+        });
+        out.push_str(&value.into_iter().chain(figures).collect::<Vec<_>>().join(","));
+        out.push_str("\r\n");
+    }
+    out
+}
+
+fn csv_field(value: &str) -> String {
+    let formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let value = if formula { format!("'{value}") } else { value.to_owned() };
+    if value.contains([',', '"', '\n', '\r']) { format!("\"{}\"", value.replace('"', "\"\"")) } else { value }
+}
+
+/// Counts as whole numbers, ratios with four digits after the point.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Counts are whole and not negative.
+pub(super) fn number(metric: Metric, figure: Option<f64>) -> Value {
+    match (metric, figure) {
+        (_, None) => Value::Null,
+        (Metric::Visitors | Metric::Visits | Metric::Pageviews | Metric::Events, Some(n)) => json!(n as u64),
+        (Metric::BounceRate | Metric::EngagedSeconds | Metric::ViewsPerVisit, Some(n)) => {
+            json!((n * 10_000.0).round() / 10_000.0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_names_its_figures_and_keeps_counts_whole() {
+        let answer = Table {
+            by: Some(Dimension::Page),
+            metrics: vec![Metric::Visitors, Metric::BounceRate],
+            rows: vec![TableRow { value: "/".into(), figures: vec![Some(12.0), None] }],
+        };
+        let expected = json!({
+            "by": "page",
+            "metrics": ["visitors", "bounce_rate"],
+            "rows": [{"page": "/", "visitors": 12, "bounce_rate": null}],
+        });
+        assert_eq!(table(&answer), expected);
+    }
+
+    #[test]
+    fn value_in_csv_is_quoted_and_never_a_formula() {
+        for (value, expected) in [
+            ("/a", "/a"),
+            ("a,\"b\"", "\"a,\"\"b\"\"\""),
+            ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+            ("@a,b", "\"'@a,b\""),
+        ] {
+            assert_eq!(csv_field(value), expected);
+        }
+    }
+}

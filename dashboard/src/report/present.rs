@@ -1,0 +1,13 @@
+//! How many visitors are there right now.
+
+use sotto_schema::db::Db;
+
+use super::ReportError;
+
+/// Measured visitors with a hit in the last five minutes.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn run(db: &Db, site: u64) -> Result<u64, ReportError> {
+    Ok(db.query(include_str!("present.sql")).param("site", site).fetch_one().await?)
+}

@@ -1,0 +1,243 @@
+//! All values of one dimension with all their figures: searched, sorted, in pages, and as a file.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Path, RawQuery, State},
+    response::Response,
+};
+use sotto_schema::account::Role;
+use url::form_urlencoded;
+
+use super::{
+    overview::{
+        Asked,
+        header::{self, Header},
+    },
+    sites,
+};
+use crate::{
+    App,
+    auth::SignedIn,
+    figures::exact,
+    filter::{Filter, Verb},
+    page::{PageError, Shell, Theme, html},
+    places,
+    range::now_in,
+    report::{Dimension, Metric, Query, ROWS_MAX, run},
+    view::View,
+};
+
+/// Rows of a page.
+const PAGE_ROWS: u64 = 50;
+const METRICS: [Metric; 6] = [
+    Metric::Visitors,
+    Metric::Visits,
+    Metric::Pageviews,
+    Metric::BounceRate,
+    Metric::EngagedSeconds,
+    Metric::Events,
+];
+
+/// Metrics by which the list can be sorted: counts.
+const fn sortable(metric: Metric) -> bool {
+    matches!(metric, Metric::Visitors | Metric::Visits | Metric::Pageviews | Metric::Events)
+}
+
+struct Column {
+    label: &'static str,
+    help: &'static str,
+    /// Empty for those that cannot be sorted by.
+    link: String,
+    current: bool,
+}
+
+struct Row {
+    label: String,
+    link: String,
+    figures: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "list.html")]
+struct ListPage {
+    shell: Shell,
+    header: Header,
+    title: &'static str,
+    column: &'static str,
+    columns: Vec<Column>,
+    rows: Vec<Row>,
+    search: String,
+    hidden: Vec<(String, String)>,
+    back: String,
+    file: String,
+    range: String,
+    earlier: Option<String>,
+    later: Option<String>,
+}
+
+/// What the list adds to the state of the overview.
+struct Asking {
+    sort: Metric,
+    search: String,
+    page: u64,
+}
+
+impl Asking {
+    fn parse(query: &str, by: Dimension) -> Self {
+        let first = |name: &str| {
+            form_urlencoded::parse(query.as_bytes()).find(|(n, _)| n == name).map(|(_, v)| v.into_owned())
+        };
+        let default = if by == Dimension::Event { Metric::Events } else { Metric::Visitors };
+        Self {
+            sort: first("sort")
+                .and_then(|s| Metric::from_name(&s))
+                .filter(|m| sortable(*m))
+                .unwrap_or(default),
+            search: first("q").unwrap_or_default().trim().chars().take(200).collect(),
+            page: first("page").and_then(|p| p.parse().ok()).unwrap_or(1).clamp(1, ROWS_MAX / PAGE_ROWS),
+        }
+    }
+
+    /// The link to this list with another order or page.
+    fn link(&self, path: &str, view: &View, sort: Metric, page: u64) -> String {
+        let mut out = form_urlencoded::Serializer::new(String::new());
+        out.append_pair("sort", sort.name());
+        if !self.search.is_empty() {
+            out.append_pair("q", &self.search);
+        }
+        if page > 1 {
+            out.append_pair("page", &page.to_string());
+        }
+        let rest = view.query();
+        let mark = if rest.is_empty() { "" } else { "&" };
+        format!("{path}?{rest}{mark}{}", out.finish())
+    }
+}
+
+/// The same list as a file, by the API.
+fn file_link(key: &str, query: &Query) -> String {
+    let mut out = form_urlencoded::Serializer::new(String::new());
+    out.append_pair("from", &query.range.from.to_string()).append_pair("to", &query.range.to.to_string());
+    out.append_pair("metrics", &METRICS.map(Metric::name).join(","));
+    if let Some(by) = query.by {
+        out.append_pair("by", by.name());
+    }
+    for equation in query.filters.equations() {
+        out.append_pair("filter", &equation);
+    }
+    out.append_pair("limit", &ROWS_MAX.to_string()).append_pair("format", "csv");
+    format!("/api/v1/sites/{key}/report?{}", out.finish())
+}
+
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    theme: Theme,
+    signed_in: SignedIn,
+    Path((key, by)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, PageError> {
+    let by = Dimension::from_name(&by).filter(|d| !d.is_time()).ok_or(PageError::NotFound)?;
+    let db = &app.settings.databases.reader;
+    let (site, all) = signed_in.site(db, &key, Role::Viewer).await?;
+    let query = query.unwrap_or_default();
+    let now = now_in(&site.time_zone);
+    let view = View::parse(&query, now.date());
+    let asking = Asking::parse(&query, by);
+    let asked = Asked::new(db, &site, &view, &now);
+    let searched = Filter::new(by, Verb::Has, &asking.search).filter(|_| !asking.search.is_empty());
+    let filters = match searched {
+        Some(filter) => view.filters.clone().with(filter),
+        None => view.filters.clone(),
+    };
+    let mut metrics = vec![asking.sort];
+    metrics.extend(METRICS.into_iter().filter(|m| *m != asking.sort));
+    // One more than is shown tells whether there is another page.
+    let limit = (asking.page * PAGE_ROWS + 1).min(ROWS_MAX);
+    let question = Query { by: Some(by), filters, metrics, limit, ..asked.query.clone() };
+    let table = run(db, &question).await?;
+    let path = format!("/s/{key}/list/{}", by.name());
+    let skipped = usize::try_from((asking.page - 1) * PAGE_ROWS).unwrap_or(usize::MAX);
+    let shown = usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);
+    let more = table.rows.len() > skipped.saturating_add(shown);
+    let figure = |row: &crate::report::TableRow, metric: Metric| {
+        let at = table.metrics.iter().position(|m| *m == metric);
+        exact(metric, at.and_then(|i| row.figures.get(i).copied().flatten()))
+    };
+    let rows: Vec<Row> = table
+        .rows
+        .iter()
+        .skip(skipped)
+        .take(shown)
+        .map(|row| Row {
+            label: places::label(by, &row.value),
+            link: Filter::new(by, Verb::Is, &row.value)
+                .map_or_else(|| view.clone(), |f| view.with_filter(f))
+                .link(&key),
+            figures: METRICS.map(|m| figure(row, m)).into(),
+        })
+        .collect();
+    Ok(html(&ListPage {
+        header: header::build(&asked),
+        title: by.plural(),
+        column: by.label(),
+        columns: columns(&asking, &path, &view),
+        range: if rows.is_empty() {
+            String::new()
+        } else {
+            format!("{} – {}", skipped + 1, skipped + rows.len())
+        },
+        rows,
+        hidden: form_urlencoded::parse(view.query().as_bytes()).into_owned().collect(),
+        back: view.link(&key),
+        file: file_link(&key, &question),
+        earlier: (asking.page > 1).then(|| asking.link(&path, &view, asking.sort, asking.page - 1)),
+        later: more.then(|| asking.link(&path, &view, asking.sort, asking.page + 1)),
+        search: asking.search,
+        shell: Shell {
+            title: format!("{} of {}", by.plural(), site.name),
+            theme,
+            who: Some(signed_in.who()),
+            sites: sites::links(&all, Some(&site)),
+        },
+    }))
+}
+
+fn columns(asking: &Asking, path: &str, view: &View) -> Vec<Column> {
+    let column = |metric: Metric| Column {
+        label: metric.label(),
+        help: metric.help(),
+        link: if sortable(metric) { asking.link(path, view, metric, 1) } else { String::new() },
+        current: metric == asking.sort,
+    };
+    METRICS.map(column).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    #[test]
+    fn page_and_order_outside_the_known_are_the_first_and_the_usual() {
+        for (query, page, sort) in [
+            ("", 1, Metric::Visitors),
+            ("page=0&sort=bounce_rate", 1, Metric::Visitors),
+            ("page=3&sort=pageviews", 3, Metric::Pageviews),
+            ("page=999999", ROWS_MAX / PAGE_ROWS, Metric::Visitors),
+        ] {
+            let asking = Asking::parse(query, Dimension::Page);
+            assert_eq!((asking.page, asking.sort), (page, sort), "{query}");
+        }
+        assert_eq!(Asking::parse("", Dimension::Event).sort, Metric::Events);
+    }
+
+    #[test]
+    fn link_keeps_the_state_of_the_overview() {
+        let view = View::parse("p=7d&f=country:is:FR", date(2026, 3, 31));
+        let asking = Asking::parse("q=blog", Dimension::Page);
+        let link = asking.link("/s/a/list/page", &view, Metric::Visits, 2);
+        assert_eq!(link, "/s/a/list/page?p=7d&f=country:is:FR&sort=visits&q=blog&page=2");
+    }
+}

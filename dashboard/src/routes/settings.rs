@@ -1,0 +1,218 @@
+//! A site's settings: what it is called, which pages belong to it, and how its visitors are counted.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    Form,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+use sotto_schema::{
+    account::{
+        Role,
+        audit::{self, Action},
+    },
+    policy::Preset,
+    site::{self, RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Site, SiteError, normalise_hostname},
+};
+
+use super::{
+    policy_choice::{Choice, choices},
+    sites::{self, Zone, plain_host, zones},
+};
+use crate::{
+    App,
+    auth::SignedIn,
+    page::{PageError, Shell, Theme, html_with},
+};
+
+#[derive(Template)]
+#[template(path = "settings.html")]
+struct SettingsPage {
+    shell: Shell,
+    key: String,
+    form: SettingsForm,
+    zones: Vec<Zone>,
+    choices: Vec<Choice>,
+    /// Whether the policy was changed by hand and fits no answer.
+    own_policy: bool,
+    days_min: u16,
+    days_max: u16,
+    error: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct SettingsForm {
+    name: String,
+    /// One host name per line.
+    hostnames: String,
+    time_zone: String,
+    preset: String,
+    retention_days: String,
+}
+
+impl SettingsForm {
+    fn of(site: &Site) -> Self {
+        Self {
+            name: site.name.clone(),
+            hostnames: site.hostnames.join("\n"),
+            time_zone: site.time_zone.clone(),
+            preset: site.preset.name().to_owned(),
+            retention_days: site.retention_days.to_string(),
+        }
+    }
+
+    /// The site with what was typed. A policy that was changed by hand stays while the answer does.
+    fn apply(&self, site: &Site) -> Result<Site, SiteError> {
+        let hostnames = self
+            .hostnames
+            .split(|c: char| c.is_whitespace() || c == ',')
+            .map(plain_host)
+            .filter(|h| !h.is_empty())
+            .map(normalise_hostname)
+            .collect::<Result<Vec<_>, _>>()?;
+        let preset = Preset::from_name(&self.preset).unwrap_or(site.preset);
+        let changed = Site {
+            name: self.name.trim().to_owned(),
+            hostnames,
+            time_zone: self.time_zone.clone(),
+            preset,
+            policy: if preset == site.preset { site.policy } else { preset.policy() },
+            retention_days: self.retention_days.trim().parse().map_err(|_| SiteError::Retention)?,
+            ..site.clone()
+        };
+        changed.validate()?;
+        Ok(changed)
+    }
+}
+
+fn page(
+    status: StatusCode,
+    theme: Theme,
+    signed_in: &SignedIn,
+    (site, all): (&Site, &[Site]),
+    form: SettingsForm,
+    error: String,
+) -> Response {
+    let preset = Preset::from_name(&form.preset).unwrap_or(site.preset);
+    let page = SettingsPage {
+        key: site.key.clone(),
+        zones: zones(&form.time_zone),
+        choices: choices(preset),
+        own_policy: site.policy != site.preset.policy(),
+        days_min: RETENTION_DAYS_MIN,
+        days_max: RETENTION_DAYS_MAX,
+        form,
+        error,
+        shell: Shell {
+            title: format!("Settings of {}", site.name),
+            theme,
+            who: Some(signed_in.who()),
+            sites: sites::links(all, Some(site)),
+        },
+    };
+    html_with(status, &page)
+}
+
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    theme: Theme,
+    signed_in: SignedIn,
+    Path(key): Path<String>,
+) -> Result<Response, PageError> {
+    let (site, all) = signed_in.site(&app.settings.databases.reader, &key, Role::Editor).await?;
+    let form = SettingsForm::of(&site);
+    Ok(page(StatusCode::OK, theme, &signed_in, (&site, &all), form, String::new()))
+}
+
+pub(super) async fn submit(
+    State(app): State<Arc<App>>,
+    theme: Theme,
+    signed_in: SignedIn,
+    Path(key): Path<String>,
+    Form(form): Form<SettingsForm>,
+) -> Result<Response, PageError> {
+    let db = &app.settings.databases.writer;
+    let (site, all) = signed_in.site(db, &key, Role::Editor).await?;
+    let changed = match form.apply(&site) {
+        Ok(changed) => changed,
+        Err(error) => {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return Ok(page(status, theme, &signed_in, (&site, &all), form, error.to_string()));
+        }
+    };
+    if changed != site {
+        site::save(db, &changed).await?;
+        audit::append(db, signed_in.user.id, Action::SiteChange, site.id, &difference(&site, &changed))
+            .await?;
+        (app.settings.sites_changed)();
+    }
+    Ok(Redirect::to(&format!("/s/{key}")).into_response())
+}
+
+/// What changed, for the audit log.
+fn difference(before: &Site, after: &Site) -> String {
+    let parts = [
+        (before.name != after.name, format!("name {:?}", after.name)),
+        (before.hostnames != after.hostnames, format!("host names {}", after.hostnames.join(" "))),
+        (before.time_zone != after.time_zone, format!("time zone {}", after.time_zone)),
+        (
+            before.preset != after.preset,
+            format!("policy {} (was {})", after.preset.name(), before.preset.name()),
+        ),
+        (
+            before.retention_days != after.retention_days,
+            format!("raw retention {} days (was {})", after.retention_days, before.retention_days),
+        ),
+    ];
+    parts.into_iter().filter(|(changed, _)| *changed).map(|(_, text)| text).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sotto_schema::policy::Keep;
+
+    fn site() -> Site {
+        Site::new("A", &["example.org"], "UTC", Preset::Cnil).unwrap()
+    }
+
+    #[test]
+    fn form_of_a_site_changes_nothing() {
+        let site = site();
+        assert_eq!(SettingsForm::of(&site).apply(&site), Ok(site));
+    }
+
+    #[test]
+    fn policy_changed_by_hand_stays_until_another_answer_is_given() {
+        let mut own = site();
+        own.policy.campaign = Keep::Never;
+        let mut form = SettingsForm::of(&own);
+        assert_eq!(form.apply(&own).unwrap().policy, own.policy);
+        form.preset = "strict".into();
+        assert_eq!(form.apply(&own).unwrap().policy, Preset::Strict.policy());
+    }
+
+    #[test]
+    fn value_that_is_not_allowed_is_refused() {
+        let site = site();
+        for (field, expected) in [("retention", SiteError::Retention), ("hosts", SiteError::Hostnames)] {
+            let mut form = SettingsForm::of(&site);
+            match field {
+                "retention" => form.retention_days = "761".into(),
+                _ => form.hostnames = " \n".into(),
+            }
+            assert_eq!(form.apply(&site), Err(expected));
+        }
+    }
+
+    #[test]
+    fn difference_names_what_changed_only() {
+        let (before, mut after) = (site(), site());
+        after.retention_days = 30;
+        assert_eq!(difference(&before, &after), "raw retention 30 days (was 90)");
+    }
+}
