@@ -8,6 +8,7 @@ use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 use sotto_geoip::GeoIp;
 use sotto_schema::{
+    account,
     db::Db,
     event::Event,
     ledger,
@@ -24,6 +25,7 @@ use crate::{
     salts::{Entry, GRACE_MS, Salts},
     sessions::{self, Sessions},
     spool::Reader,
+    tokens::TokenBook,
 };
 
 /// How often the rules are read when nothing says that they changed.
@@ -44,6 +46,8 @@ pub struct Jobs {
     pub rules: Arc<RuleBook>,
     /// Told when the rules may have changed.
     pub rules_changed: Arc<Notify>,
+    /// Tokens in force.
+    pub tokens: Arc<TokenBook>,
     /// Salts of the day.
     pub salts: Arc<Salts>,
     /// Visits of the last half hour.
@@ -99,6 +103,10 @@ impl Jobs {
                 }
             }
             Err(error) => tracing::warn!(%error, "sites cannot be read; going on with those known"),
+        }
+        match account::credentials(&self.db).await {
+            Ok(tokens) => self.tokens.replace(tokens),
+            Err(error) => tracing::warn!(%error, "tokens cannot be read; going on with those known"),
         }
     }
 

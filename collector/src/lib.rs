@@ -20,3 +20,4 @@ pub mod sessions;
 pub mod ship;
 pub mod spool;
 pub mod stack;
+pub mod tokens;

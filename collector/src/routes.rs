@@ -5,6 +5,9 @@
 //! | `POST /e` | a hit or an array of hits, native format v1: 204, also for hits that are dropped, so that a probe learns nothing and browsers do not send again |
 //! | `GET /e.gif` | a pageview without JavaScript: a transparent pixel |
 //! | `GET /s.js`, `/s.<modules>.js` | the script |
+//! | `/api/event`, `/api/send`, `/matomo.php`, `/count` and more | the formats of other products ([`dropin`]) |
+//!
+//! With a token of the site in `Authorization`, `POST /e` says in `X-Sotto-Outcome` what became of each hit.
 
 use std::{
     convert::Infallible,
@@ -15,7 +18,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{Request, body::Incoming};
 use sotto_geoip::GeoIp;
@@ -38,8 +41,10 @@ use crate::{
     sessions::Sessions,
     spool::{Append, Spool},
     stack::{self, HttpService, Response},
+    tokens::{self, TokenBook},
 };
 
+mod dropin;
 pub mod script;
 
 /// What all requests share.
@@ -48,6 +53,8 @@ pub struct Collector {
     pub spool: Spool,
     /// Rules of all sites.
     pub rules: Arc<RuleBook>,
+    /// Tokens in force.
+    pub tokens: Arc<TokenBook>,
     /// Salts of the day.
     pub salts: Arc<Salts>,
     /// Visits of the last half hour.
@@ -79,6 +86,9 @@ pub struct Admitted {
     pub now_ms: i64,
 }
 
+/// Tells the owner of a token what became of the hits of a request, in order.
+const OUTCOME: HeaderName = HeaderName::from_static("x-sotto-outcome");
+
 /// A 1x1 transparent GIF.
 const PIXEL: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
 
@@ -103,7 +113,7 @@ impl Routes {
 
 /// Whether the collector answers this path itself.
 fn is_own(path: &str) -> bool {
-    path == "/e" || path == "/e.gif" || script::Scripts::is_script(path)
+    path == "/e" || path == "/e.gif" || script::Scripts::is_script(path) || dropin::PATHS.contains(&path)
 }
 
 impl Service<Request<Incoming>> for Routes {
@@ -134,6 +144,7 @@ impl Collector {
             (&Method::GET | &Method::HEAD, path) if script::Scripts::is_script(path) => {
                 self.scripts.answer(path, request.headers())
             }
+            (_, path) if dropin::PATHS.contains(&path) => self.dropin(request).await,
             _ => stack::empty(StatusCode::METHOD_NOT_ALLOWED),
         }
     }
@@ -171,12 +182,7 @@ impl Collector {
         if kept.status() != StatusCode::NO_CONTENT {
             return kept;
         }
-        let mut response = Response::new(Bytes::from_static(PIXEL).into());
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/gif"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
-        response
+        pixel_answer()
     }
 
     fn count_unparsed(&self, reason: DropReason) {
@@ -192,10 +198,28 @@ impl Collector {
             return stack::unavailable();
         }
         // Counted when it is durable: a hit that got 503 has no outcome yet, its next attempt will.
-        for (site, outcome) in admitted.outcomes {
-            self.metrics.count(site, admitted.now_ms, outcome);
+        for (site, outcome) in &admitted.outcomes {
+            self.metrics.count(*site, admitted.now_ms, *outcome);
         }
-        stack::empty(StatusCode::NO_CONTENT)
+        let mut response = stack::empty(StatusCode::NO_CONTENT);
+        if let Some(told) = self.told(&admitted.outcomes, headers) {
+            response.headers_mut().insert(OUTCOME, told);
+        }
+        response
+    }
+
+    /// What became of the hits, for whoever shows a token of their site; nobody else learns it.
+    fn told(&self, outcomes: &[(u64, Outcome)], headers: &HeaderMap) -> Option<HeaderValue> {
+        let bearer = Some(self.tokens.of_headers(headers)?);
+        let names: Vec<&str> = outcomes
+            .iter()
+            .map(|(site, outcome)| match outcome {
+                _ if !tokens::covers(bearer, *site) => "unknown",
+                Outcome::Dropped(reason) => reason.name(),
+                Outcome::Stored | Outcome::Minimised => outcome.name(),
+            })
+            .collect();
+        HeaderValue::from_str(&names.join(", ")).ok()
     }
 
     /// The road of some hits of one request, up to the spool.
@@ -268,6 +292,16 @@ impl Collector {
         let salt = self.salts.get(rules.site.id, before)?;
         (now_ms < rules.day_end_ms(before) + GRACE_MS).then_some(salt)
     }
+}
+
+/// The pixel, for a hit that was taken.
+fn pixel_answer() -> Response {
+    let mut response = Response::new(Bytes::from_static(PIXEL).into());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/gif"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+    response
 }
 
 /// What the headers say, borrowed.

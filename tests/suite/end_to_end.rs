@@ -60,6 +60,15 @@ fn set_up(sotto: &Sotto, hostname: &str) -> (String, String) {
     (cookie, key)
 }
 
+/// The text of a page as a person copies it.
+fn shown(html: &str) -> String {
+    let mut text = String::new();
+    for part in html.split('<') {
+        text.push_str(part.split_once('>').map_or(part, |(_, text)| text));
+    }
+    text.replace("&#34;", "\"").replace("&#60;", "<").replace("&#62;", ">")
+}
+
 #[test]
 fn first_run_leads_from_the_link_to_the_first_visit() {
     let mut sotto = Sotto::start();
@@ -67,9 +76,8 @@ fn first_run_leads_from_the_link_to_the_first_visit() {
     let (cookie, key) = set_up(&sotto, "shop.example");
 
     let install = page(&sotto, &format!("/s/{key}/install"), &cookie).text();
-    let snippet = format!("src=&#34;{}/s.js&#34; data-site=&#34;{key}&#34;", sotto.url);
-    let shown = install.replace("&quot;", "&#34;").replace("&#x22;", "&#34;");
-    assert!(shown.contains(&snippet), "{install}");
+    let snippet = format!("<script defer src=\"{}/s.js\" data-site=\"{key}\"></script>", sotto.url);
+    assert!(shown(&install).contains(&snippet), "{install}");
 
     wait_for("the collector to take the hit", || {
         sotto.hit(&pageview(&key, "v1", "https://shop.example/shoes?size=9"), &[]);

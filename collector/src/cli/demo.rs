@@ -133,6 +133,7 @@ async fn fill(
     let collector = Collector {
         spool: spool.clone(),
         rules: rules.clone(),
+        tokens: Arc::default(),
         // Salts of days that are over: in memory only, and not in the ledger of real ones.
         salts: Arc::new(Salts::open(None)?),
         sessions: Arc::new(Sessions::new(100_000)),
@@ -157,6 +158,7 @@ async fn fill(
         db: db.clone(),
         rules,
         rules_changed: Arc::default(),
+        tokens: Arc::default(),
         salts: collector.salts.clone(),
         sessions: collector.sessions.clone(),
         geo: collector.geo.clone(),

@@ -21,6 +21,7 @@ use sotto_collector::{
     ship::Shipper,
     spool::{self, Spool},
     stack::{self, Body, HttpService},
+    tokens::TokenBook,
 };
 use sotto_geoip::GeoIp;
 use sotto_schema::{
@@ -233,11 +234,13 @@ async fn start(
     jobs::remember_sessions(&databases.writer, &reader, &sessions, clock.now_ms()).await;
     let geo = Arc::new(open_geoip(config, places));
     let rules = Arc::new(RuleBook::open(config.data.join("sites.json")));
+    let tokens = Arc::new(TokenBook::default());
     let rules_changed = Arc::new(Notify::new());
     let jobs = Jobs {
         db: databases.writer.clone(),
         rules: rules.clone(),
         rules_changed: rules_changed.clone(),
+        tokens: tokens.clone(),
         salts: salts.clone(),
         sessions: sessions.clone(),
         geo: geo.clone(),
@@ -263,6 +266,7 @@ async fn start(
     let collector = Arc::new(Collector {
         spool: spool.clone(),
         rules: rules.clone(),
+        tokens: tokens.clone(),
         salts: salts.clone(),
         sessions: sessions.clone(),
         geo: geo.clone(),
