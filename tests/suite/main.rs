@@ -9,4 +9,5 @@ mod durability;
 mod end_to_end;
 mod engine;
 mod house;
+mod reports;
 mod schema;

@@ -29,8 +29,7 @@ struct InstallPage {
     shell: Shell,
     key: String,
     hostname: String,
-    /// The words of the tag; a line may end between them.
-    snippet: [String; 4],
+    snippet: String,
     seen: Option<Seen>,
 }
 
@@ -56,12 +55,7 @@ pub(super) async fn show(
     let first = first_hit::run(&app.settings.databases.reader, site.id).await?;
     let Settings { public_url, script_path } = Settings::of(&app);
     Ok(html(&InstallPage {
-        snippet: [
-            "<script".to_owned(),
-            "defer".to_owned(),
-            format!("src=\"{public_url}{script_path}\""),
-            format!("data-site=\"{key}\"></script>"),
-        ],
+        snippet: format!("<script defer src=\"{public_url}{script_path}\" data-site=\"{key}\"></script>"),
         hostname: site.hostnames.first().cloned().unwrap_or_default(),
         key,
         seen: first.map(|hit| seen(&hit, &site.time_zone)),
