@@ -72,6 +72,7 @@ test: setup assets ## Everything that CI runs
 check: assets ## Format, lints, licences
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	@setup/cargo-deny
 
 .PHONY: test-rust
 test-rust: assets

@@ -5,12 +5,13 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use clickhouse::Row;
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use sotto_geoip::GeoIp;
 use sotto_schema::{
     account,
     db::Db,
-    event::Event,
+    event::{Event, Kind},
     ledger,
     rowbinary::{Date, Millis},
     site,
@@ -26,6 +27,7 @@ use crate::{
     sessions::{self, Sessions},
     spool::Reader,
     tokens::TokenBook,
+    views::{self, Views},
 };
 
 /// How often the rules are read when nothing says that they changed.
@@ -197,8 +199,16 @@ async fn append_ledger(db: &Db, entries: &[Entry], now_ms: i64) -> Result<(), cl
     ledger::append(db, &lines).await
 }
 
-/// Takes the visits of the last half hour over from ClickHouse, when it is there, and from the spool.
-pub async fn remember_sessions(db: &Db, reader: &Reader, sessions: &Sessions, now_ms: i64) {
+#[derive(Row, Deserialize)]
+struct LiveView {
+    site: u64,
+    view: u64,
+    hostname: CompactString,
+    path: CompactString,
+}
+
+/// Takes the visits and page views of the last half hour over from ClickHouse, when it is there, and from the spool.
+pub async fn remember_visits(db: &Db, reader: &Reader, sessions: &Sessions, views: &Views, now_ms: i64) {
     let since = now_ms - sessions::TIMEOUT_MS;
     let stored = db
         .query(include_str!("jobs/live_sessions.sql"))
@@ -209,12 +219,27 @@ pub async fn remember_sessions(db: &Db, reader: &Reader, sessions: &Sessions, no
         Ok(live) => live.iter().for_each(|s| sessions.remember(s.site, s.visitor, s.session, s.last)),
         Err(error) => tracing::warn!(%error, "visits of the last half hour cannot be read; some begin anew"),
     }
+    let viewed = db
+        .query(include_str!("jobs/live_views.sql"))
+        .param("since", since)
+        .param("most", views::VIEWS_MAX)
+        .fetch_all::<LiveView>()
+        .await;
+    match viewed {
+        Ok(live) => live.iter().for_each(|v| views.remember(v.site, v.view, &v.hostname, &v.path)),
+        Err(error) => {
+            tracing::warn!(%error, "page views of the last half hour cannot be read; some have no page")
+        }
+    }
     let spooled = reader.for_each_waiting(|mut record| {
         if let Some(event) = Event::decode(&mut record)
             && event.session != 0
             && event.time > Millis(since)
         {
             sessions.remember(event.site, event.visitor, event.session, event.time.0);
+            if event.kind == Kind::Pageview {
+                views.remember(event.site, event.view, &event.hostname, &event.path);
+            }
         }
     });
     if let Err(error) = spooled {

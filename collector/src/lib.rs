@@ -21,3 +21,4 @@ pub mod ship;
 pub mod spool;
 pub mod stack;
 pub mod tokens;
+pub mod views;

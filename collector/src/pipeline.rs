@@ -11,7 +11,9 @@ use sotto_schema::{
     rowbinary::{Date, Millis},
 };
 
-use crate::{client_ip::ClientIp, outcome::DropReason, rules::Rules, salts::Salt, sessions::Sessions};
+use crate::{
+    client_ip::ClientIp, outcome::DropReason, rules::Rules, salts::Salt, sessions::Sessions, views::Views,
+};
 
 pub mod bots;
 pub mod device;
@@ -42,6 +44,8 @@ pub struct Surroundings<'a> {
     pub salt_before: Option<&'a Salt>,
     /// Visits of the last half hour.
     pub sessions: &'a Sessions,
+    /// Pages of recent page views.
+    pub views: &'a Views,
     /// Places and networks.
     pub geo: &'a GeoDb,
     /// Knows browsers and crawlers.
@@ -116,6 +120,7 @@ pub fn process(
         attribute(&mut event, &page, &hit, gate.allowed)?;
         (event.hostname, event.path) = (page.hostname, page.path);
     }
+    place_in_view(&mut event, at, gate.allowed);
     describe(&mut event, hit, gate.allowed)?;
     identify(&mut event, headers, client, at, gate.allowed);
     // Everything above keeps to the allowed fields where looking them up costs; this line is the guarantee.
@@ -187,6 +192,21 @@ fn attribute(
     Ok(())
 }
 
+/// A page view's page, for itself and for what is reported about it later.
+fn place_in_view(event: &mut Event, at: &Surroundings<'_>, allowed: FieldSet) {
+    if !allowed.contains(Field::View) {
+        return;
+    }
+    if event.kind == Kind::Pageview {
+        at.views.remember(event.site, event.view, &event.hostname, &event.path);
+    } else if event.path.is_empty()
+        && let Some(page) = at.views.page(event.site, event.view)
+    {
+        event.hostname.clone_from(&page.hostname);
+        event.path.clone_from(&page.path);
+    }
+}
+
 /// What the site says about an interaction.
 fn describe(event: &mut Event, hit: Hit, allowed: FieldSet) -> Result<(), DropReason> {
     event.name = sanitise::event_name(&hit.name);
@@ -248,3 +268,6 @@ fn network_kind(kind: sotto_geoip::NetworkKind) -> sotto_schema::event::NetworkK
         From::Hosting => To::Hosting,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,7 @@ use crate::{
     spool::{Append, Spool},
     stack::{self, HttpService, Response},
     tokens::{self, TokenBook},
+    views::Views,
 };
 
 mod dropin;
@@ -59,6 +60,8 @@ pub struct Collector {
     pub salts: Arc<Salts>,
     /// Visits of the last half hour.
     pub sessions: Arc<Sessions>,
+    /// Pages of recent page views.
+    pub views: Arc<Views>,
     /// Places and networks.
     pub geo: Arc<GeoIp>,
     /// Knows browsers and crawlers.
@@ -262,6 +265,7 @@ impl Collector {
             salt: salt.as_deref(),
             salt_before: salt_before.as_deref(),
             sessions: &self.sessions,
+            views: &self.views,
             geo: &self.geo.load(),
             classifier: &self.classifier,
         };

@@ -216,7 +216,7 @@ pub fn ram_directory(data: &Path, candidates: &[PathBuf]) -> Option<PathBuf> {
     let name = blake3::hash(data.as_os_str().as_encoded_bytes()).to_hex();
     candidates
         .iter()
-        .find(|dir| rustix::fs::statfs(dir.as_path()).is_ok_and(|fs| i64::from(fs.f_type) == TMPFS))
+        .find(|dir| rustix::fs::statfs(dir.as_path()).is_ok_and(|fs| fs.f_type == TMPFS))
         .map(|dir| dir.join(format!("sotto-{}", &name[..16])))
 }
 

@@ -167,3 +167,15 @@ fn every_claim_of_the_readme_names_a_test_that_exists() {
         }
     }
 }
+
+#[test]
+fn configuration_examples_of_the_readme_are_valid() {
+    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let examples: Vec<&str> =
+        readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(examples.len() >= 2);
+    for example in examples {
+        let config = sotto_collector::config::Config::parse(example, "README.md".as_ref());
+        assert!(config.is_ok(), "{example}\n{config:?}");
+    }
+}

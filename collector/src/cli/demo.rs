@@ -137,6 +137,7 @@ async fn fill(
         // Salts of days that are over: in memory only, and not in the ledger of real ones.
         salts: Arc::new(Salts::open(None)?),
         sessions: Arc::new(Sessions::new(100_000)),
+        views: Arc::default(),
         geo: Arc::new(serve::open_geoip(config, places)),
         classifier: Classifier::default(),
         metrics: metrics.clone(),

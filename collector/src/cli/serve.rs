@@ -22,6 +22,7 @@ use sotto_collector::{
     spool::{self, Spool},
     stack::{self, Body, HttpService},
     tokens::TokenBook,
+    views::Views,
 };
 use sotto_geoip::GeoIp;
 use sotto_schema::{
@@ -231,7 +232,8 @@ async fn start(
     }
     let salts = Arc::new(Salts::open(ram.as_deref())?);
     let sessions = Arc::new(Sessions::new(config.sessions.visitors_max));
-    jobs::remember_sessions(&databases.writer, &reader, &sessions, clock.now_ms()).await;
+    let views = Arc::new(Views::default());
+    jobs::remember_visits(&databases.writer, &reader, &sessions, &views, clock.now_ms()).await;
     let geo = Arc::new(open_geoip(config, places));
     let rules = Arc::new(RuleBook::open(config.data.join("sites.json")));
     let tokens = Arc::new(TokenBook::default());
@@ -269,6 +271,7 @@ async fn start(
         tokens: tokens.clone(),
         salts: salts.clone(),
         sessions: sessions.clone(),
+        views,
         geo: geo.clone(),
         classifier: Classifier::default(),
         metrics: metrics.clone(),

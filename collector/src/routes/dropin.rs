@@ -207,7 +207,12 @@ impl Collector {
     fn refuse(&self, error: &ParseError, answer: serde_json::Value) -> Response {
         let reason = match error {
             ParseError::BodyTooLarge => DropReason::BodyTooLarge,
-            _ => DropReason::InvalidPayload,
+            ParseError::TooOld => DropReason::TooOld,
+            ParseError::Syntax
+            | ParseError::HitCount
+            | ParseError::Missing(_)
+            | ParseError::TooLarge(_)
+            | ParseError::Invalid(_) => DropReason::InvalidPayload,
         };
         self.count_unparsed(reason);
         json_answer(StatusCode::BAD_REQUEST, &answer)
