@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use divan::{Bencher, black_box};
 use http::{HeaderMap, HeaderValue};
 use sotto_collector::{
-    client_ip::{TrustedProxies, client_ip},
+    client_ip::{Peer, TrustedProxies, client_ip},
     pipeline::{
         bots::{self, HostingRule},
         device::Classifier,
@@ -66,7 +66,7 @@ fn find_client_address(bencher: Bencher<'_, '_>) {
     let mut headers = HeaderMap::new();
     headers.insert("x-forwarded-for", HeaderValue::from_static("198.51.100.7, 10.0.0.3"));
     let trusted = TrustedProxies::parse(&["loopback", "private"]).expect("networks");
-    let peer = "10.0.0.2".parse().expect("address");
+    let peer = Peer::new("10.0.0.2".parse().expect("address"));
     bencher.bench(|| client_ip(peer, black_box(&headers), &trusted).is_private());
 }
 

@@ -34,6 +34,24 @@ pub struct ClientIp(IpAddr);
 
 static_assertions::assert_not_impl_any!(ClientIp: fmt::Debug, fmt::Display, serde::Serialize, Clone, PartialEq);
 
+/// The other end of a connection, on its way from the server to [`client_ip`].
+///
+/// Has no `Debug`, `Display` or `Serialize`. `Clone`, because a request's extensions ask for it.
+#[derive(Clone, Copy)]
+pub struct Peer(IpAddr);
+
+static_assertions::assert_not_impl_any!(Peer: fmt::Debug, fmt::Display, serde::Serialize);
+
+impl Peer {
+    /// The other end of a connection.
+    pub const fn new(address: IpAddr) -> Self {
+        Self(address)
+    }
+
+    /// A program on this machine, such as a proxy.
+    pub const LOOPBACK: Self = Self(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+}
+
 /// Where an address is, as far as the databases know.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Located {
@@ -59,9 +77,9 @@ impl ClientIp {
         Located { place: geo.place(self.0), network: geo.network(self.0) }
     }
 
-    /// Second door, and the end of the address: its bytes for a keyed hash, one byte of length (4 or 16) and then
+    /// Second door: its bytes for a keyed hash, one byte of length (4 or 16) and then
     /// the address in network order. All of it: a network prefix would make one visitor of a whole household.
-    pub fn feed<T>(self, keyed_hash: impl FnOnce(&[u8]) -> T) -> T {
+    pub fn feed<T>(&self, keyed_hash: impl FnOnce(&[u8]) -> T) -> T {
         match self.0 {
             IpAddr::V4(v4) => {
                 let [a, b, c, d] = v4.octets();
@@ -135,8 +153,8 @@ pub struct TrustedProxiesError(String);
 /// Who sent the request: `peer`, or, if that is a trusted proxy, the nearest hop that is not one.
 ///
 /// A hop that cannot be read (`unknown`, obfuscated, garbage) ends the walk at the last address before it.
-pub fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> ClientIp {
-    let mut nearest = peer.to_canonical();
+pub fn client_ip(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) -> ClientIp {
+    let mut nearest = peer.0.to_canonical();
     if !trusted.contains(nearest) {
         return ClientIp(nearest);
     }
@@ -334,7 +352,7 @@ mod tests {
 
     #[track_caller]
     fn check(peer: &str, lines: &[(&'static str, &str)], expected: &str, why: &str) {
-        let found = client_ip(peer.parse().unwrap(), &headers(lines), &trusted());
+        let found = client_ip(Peer::new(peer.parse().unwrap()), &headers(lines), &trusted());
         assert_eq!(found.0, expected.parse::<IpAddr>().unwrap(), "{why}");
     }
 
@@ -514,13 +532,13 @@ mod tests {
         #[test]
         fn untrusted_peer_is_always_the_client(x in "[ -~]{0,200}", f in "[ -~]{0,200}") {
             let map = headers(&[("x-forwarded-for", &x), ("forwarded", &f), ("x-real-ip", &x)]);
-            prop_assert!(client_ip("198.51.100.9".parse().unwrap(), &map, &trusted()).0.to_string() == "198.51.100.9");
+            prop_assert!(client_ip(Peer::new("198.51.100.9".parse().unwrap()), &map, &trusted()).0.to_string() == "198.51.100.9");
         }
 
         #[test]
         fn nothing_on_the_left_changes_what_a_proxy_appended(left in "[ -~]{0,200}") {
             let map = headers(&[("x-forwarded-for", &format!("{left}, 192.0.2.1"))]);
-            prop_assert!(client_ip("10.0.0.2".parse().unwrap(), &map, &trusted()).0.to_string() == "192.0.2.1");
+            prop_assert!(client_ip(Peer::new("10.0.0.2".parse().unwrap()), &map, &trusted()).0.to_string() == "192.0.2.1");
         }
     }
 }

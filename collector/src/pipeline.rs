@@ -1,4 +1,17 @@
-//! Everything that happens to a hit between its bytes and its event. Pure and synchronous.
+//! Everything that happens to a hit between its bytes and its event. Pure and synchronous: same arguments, same
+//! outcome. No task, socket, file or clock is reached from here; salt, time and site rules are arguments.
+//!
+//! **Promises.** Every hit ends in exactly one outcome. No field outside the visitor's allowed categories leaves
+//! [`process`]. The address and the user agent end here.
+
+use sotto_geoip::{GeoDb, NetworkKind};
+use sotto_schema::{
+    event::{Event, Field, FieldSet, Kind, Screen, Tier},
+    policy::{Consent, Minimal, Rule},
+    rowbinary::{Date, Millis},
+};
+
+use crate::{client_ip::ClientIp, outcome::DropReason, rules::Rules, salts::Salt, sessions::Sessions};
 
 pub mod bots;
 pub mod device;
@@ -7,3 +20,231 @@ pub mod hit;
 pub mod parse;
 pub mod referrer;
 pub mod sanitise;
+pub mod visitor;
+
+use bots::HostingRule;
+use hit::{Headers, Hit};
+
+/// Length of an hour, to which times are cut that belong to nobody.
+const HOUR_MS: i64 = 60 * 60 * 1000;
+
+/// What [`process`] needs to know besides the hit.
+pub struct Surroundings<'a> {
+    /// When the hit happened, in milliseconds since 1970-01-01 UTC.
+    pub time_ms: i64,
+    /// The site's day at that time.
+    pub day: Date,
+    /// Rules of the hit's site.
+    pub rules: &'a Rules,
+    /// Salt of that day; `None` when it is dead, which leaves the hit without a visitor.
+    pub salt: Option<&'a Salt>,
+    /// Salt of the day before while it is alive.
+    pub salt_before: Option<&'a Salt>,
+    /// Visits of the last half hour.
+    pub sessions: &'a Sessions,
+    /// Places and networks.
+    pub geo: &'a GeoDb,
+    /// Knows browsers and crawlers.
+    pub classifier: &'a device::Classifier,
+}
+
+/// The road of a hit.
+///
+/// # Errors
+/// Why the hit is not kept; that is a choice, not a failure.
+pub fn process(
+    hit: Hit,
+    headers: &Headers<'_>,
+    client: &ClientIp,
+    at: &Surroundings<'_>,
+) -> Result<Event, DropReason> {
+    let page = sanitise::page(&hit.url);
+    if let Some(page) = &page
+        && !at.rules.site.owns(&page.hostname)
+    {
+        return Err(DropReason::ForeignHostname);
+    }
+    if page.is_none() && hit.kind == Kind::Pageview {
+        return Err(DropReason::InvalidPayload);
+    }
+    let device = at.classifier.classify(headers);
+    let located = client.locate(at.geo);
+    let network = located.network.as_ref().map_or(NetworkKind::Unknown, |n| n.kind);
+    let bot = device.bot.or_else(|| bots::of_hit(&hit));
+    if let Some(reason) = bot.or_else(|| bots::of_network(network, HostingRule::default(), headers)) {
+        return Err(reason);
+    }
+    let gate = Gate::open(&hit, headers, at)?;
+
+    let mut event = Event {
+        site: at.rules.site.id,
+        day: at.day,
+        expires: Date(at.day.0.saturating_add(at.rules.site.retention_days)),
+        time: Millis(gate.time_ms(at.time_ms)),
+        kind: hit.kind,
+        tier: gate.tier,
+        granted: gate.consent.granted(),
+        refused: gate.consent.refused(),
+        gpc: headers.gpc,
+        device: device.info.device,
+        browser: device.info.browser,
+        browser_version: device.info.browser_version,
+        os: device.info.os,
+        os_version: device.info.os_version,
+        screen: screen(hit.width),
+        language: language(headers.accept_language),
+        view: hit.view,
+        seq: hit.seq,
+        engaged_ms: hit.engaged_ms,
+        scroll: hit.scroll,
+        interactive: hit.interactive,
+        lcp_ms: hit.vitals.lcp_ms,
+        fcp_ms: hit.vitals.fcp_ms,
+        inp_ms: hit.vitals.inp_ms,
+        ttfb_ms: hit.vitals.ttfb_ms,
+        cls_milli: hit.vitals.cls_milli,
+        ..Event::default()
+    };
+    if let Some(place) = located.place {
+        (event.country, event.region, event.city) = (place.country, place.region, place.city);
+    }
+    if let Some(network) = located.network {
+        (event.asn, event.network) = (network.asn, network.name);
+        event.network_kind = network_kind(network.kind);
+    }
+    if let Some(page) = page {
+        attribute(&mut event, &page, &hit, gate.allowed)?;
+        (event.hostname, event.path) = (page.hostname, page.path);
+    }
+    describe(&mut event, hit, gate.allowed)?;
+    identify(&mut event, headers, client, at, gate.allowed);
+    // Everything above keeps to the allowed fields where looking them up costs; this line is the guarantee.
+    event.retain(gate.allowed);
+    Ok(event)
+}
+
+/// What consent allows for one hit.
+struct Gate {
+    consent: Consent,
+    allowed: FieldSet,
+    tier: Tier,
+}
+
+impl Gate {
+    fn open(hit: &Hit, headers: &Headers<'_>, at: &Surroundings<'_>) -> Result<Self, DropReason> {
+        let policy = &at.rules.site.policy;
+        let said = hit.consent.map_or(Consent::UNDECIDED, Consent::decided);
+        let consent = policy.with_gpc(said, headers.gpc);
+        let allowed = policy.allowed(consent);
+        if policy.allows(Rule::Measurement, consent) {
+            return Ok(Self { consent, allowed, tier: Tier::Full });
+        }
+        // A pageview counts without a visitor, and a decision is kept as proof that it was honoured. Everything else
+        // would say more about a visitor who does not want to be measured.
+        let kept = match hit.kind {
+            Kind::Pageview => policy.minimal == Minimal::Count,
+            Kind::Consent => true,
+            Kind::Engagement | Kind::Custom | Kind::Vitals | Kind::Click => false,
+        };
+        if kept {
+            Ok(Self { consent, allowed, tier: Tier::Minimal })
+        } else {
+            Err(DropReason::ConsentRefused)
+        }
+    }
+
+    fn time_ms(&self, time_ms: i64) -> i64 {
+        match self.tier {
+            Tier::Full => time_ms,
+            Tier::Minimal => time_ms - time_ms.rem_euclid(HOUR_MS),
+        }
+    }
+}
+
+/// Where the visit came from.
+fn attribute(
+    event: &mut Event,
+    page: &sanitise::Page,
+    hit: &Hit,
+    allowed: FieldSet,
+) -> Result<(), DropReason> {
+    // A source named by a campaign tag is a campaign field in disguise.
+    let tags = if allowed.contains(Field::UtmSource) { page.tags.clone() } else { sanitise::Tags::default() };
+    let found = referrer::attribute(&page.hostname, &hit.referrer, tags);
+    if found.spam {
+        return Err(DropReason::ReferrerSpam);
+    }
+    event.referrer_host = found.referrer_host;
+    event.referrer_path = found.referrer_path;
+    event.source = found.source;
+    event.channel = found.channel.name().into();
+    event.utm_source = found.tags.source;
+    event.utm_medium = found.tags.medium;
+    event.utm_campaign = found.tags.campaign;
+    event.utm_content = found.tags.content;
+    event.utm_term = found.tags.term;
+    event.click_id = found.tags.click_id.into();
+    Ok(())
+}
+
+/// What the site says about an interaction.
+fn describe(event: &mut Event, hit: Hit, allowed: FieldSet) -> Result<(), DropReason> {
+    event.name = sanitise::event_name(&hit.name);
+    if allowed.contains(Field::Props) {
+        for (key, value) in &hit.props {
+            event.props.push(sanitise::prop(key, value).map_err(|_| DropReason::PersonalData)?);
+        }
+        if let Some((amount, currency)) = hit.revenue {
+            (event.revenue, event.currency) = (amount, currency);
+        }
+    }
+    if allowed.contains(Field::ClickPath) {
+        event.click_at = hit.clicks.iter().flat_map(|c| c.at).collect();
+        event.click_path = hit.clicks.into_iter().map(|c| c.path).collect();
+    }
+    Ok(())
+}
+
+/// Whose visit it is, for this day and site only.
+fn identify(
+    event: &mut Event,
+    headers: &Headers<'_>,
+    client: &ClientIp,
+    at: &Surroundings<'_>,
+    allowed: FieldSet,
+) {
+    let Some(salt) = at.salt.filter(|_| allowed.contains(Field::Visitor)) else { return };
+    let site = at.rules.site.id;
+    let before = at.salt_before.map(|salt| visitor::key(salt, site, client, headers.user_agent));
+    event.visitor = visitor::key(salt, site, client, headers.user_agent);
+    let begins = matches!(event.kind, Kind::Pageview | Kind::Custom);
+    event.session = at.sessions.assign(site, event.visitor, before, at.time_ms, begins);
+}
+
+fn screen(width: Option<u16>) -> Screen {
+    match width {
+        None => Screen::Unknown,
+        Some(..576) => Screen::Xs,
+        Some(576..768) => Screen::Sm,
+        Some(768..992) => Screen::Md,
+        Some(992..1440) => Screen::Lg,
+        Some(1440..) => Screen::Xl,
+    }
+}
+
+/// The first language's primary subtag (RFC 9110, 12.5.4; RFC 5646), lower case.
+fn language(accept: &str) -> compact_str::CompactString {
+    let first = accept.split([',', ';', '-']).next().unwrap_or_default().trim();
+    let valid = (2..=3).contains(&first.len()) && first.bytes().all(|b| b.is_ascii_alphabetic());
+    if valid { first.to_ascii_lowercase().into() } else { Default::default() }
+}
+
+fn network_kind(kind: sotto_geoip::NetworkKind) -> sotto_schema::event::NetworkKind {
+    use sotto_geoip::NetworkKind as From;
+    use sotto_schema::event::NetworkKind as To;
+    match kind {
+        From::Unknown => To::Unknown,
+        From::Consumer => To::Consumer,
+        From::Hosting => To::Hosting,
+    }
+}

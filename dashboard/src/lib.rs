@@ -1,1 +1,74 @@
-//! To be written.
+//! The dashboard: from ClickHouse to eyes. Server-rendered pages, a JSON API on the same questions, and sign-in.
+//!
+//! Promises: every page works without JavaScript and keeps its state in its address; nobody sees a site without a
+//! role on it; a change needs a request from our own pages. Refuses, with the same "not found", sites that do not
+//! exist and sites one may not see. When ClickHouse is away, pages say so and ask to be tried again.
+
+use std::sync::Arc;
+
+use axum::{Router, middleware};
+use sotto_schema::{account::Hasher, db::Databases};
+
+pub mod api;
+mod assets;
+mod auth;
+mod chart;
+mod figures;
+pub mod filter;
+mod guard;
+mod page;
+mod places;
+pub mod range;
+pub mod report;
+mod routes;
+mod view;
+
+/// What the dashboard needs to know.
+#[derive(Clone)]
+pub struct Settings {
+    /// The connections to ClickHouse.
+    pub databases: Databases,
+    /// Where visitors' browsers reach the collector, without a slash at the end; printed in snippets.
+    pub public_url: String,
+    /// Called after a site was added or changed, so that the collector learns its rules.
+    pub sites_changed: Arc<dyn Fn() + Send + Sync>,
+    /// Hash ([`sotto_schema::account::secret_hash`]) of the one-time set-up link's token. The link is valid until
+    /// somebody owns the installation.
+    pub setup_token: Option<[u8; 32]>,
+    /// Whether browsers reach the dashboard over HTTPS, so that cookies can be bound to it.
+    pub secure_cookies: bool,
+    /// Path of the script on `public_url`.
+    pub script_path: String,
+    /// Path that takes events on `public_url`.
+    pub event_path: String,
+    /// Who has to be named for the place database.
+    pub geo_attribution: Option<String>,
+}
+
+/// What all requests share.
+pub(crate) struct App {
+    pub(crate) settings: Settings,
+    pub(crate) hasher: Hasher,
+    pub(crate) throttle: std::sync::Mutex<auth::throttle::Throttle>,
+    /// Held while the owner is created, so that a link used twice makes one owner.
+    pub(crate) setup: tokio::sync::Mutex<()>,
+}
+
+/// The dashboard's pages and API. Everything under `/api/v1` is JSON; the rest is for people.
+///
+/// # Panics
+/// When the operating system has no randomness; nothing could be kept secret then.
+pub fn router(settings: Settings) -> Router {
+    let app = Arc::new(App {
+        settings,
+        hasher: Hasher::new().expect("the operating system has randomness"),
+        throttle: std::sync::Mutex::default(),
+        setup: tokio::sync::Mutex::new(()),
+    });
+    routes::pages()
+        .merge(api::routes())
+        .fallback(page::not_found)
+        .layer(middleware::from_fn(guard::own_pages_only))
+        .layer(middleware::from_fn(guard::headers))
+        .with_state(app)
+}

@@ -5,7 +5,7 @@ CREATE TABLE IF NOT EXISTS sites
     id UInt64,
     key String,
     name String,
-    hostname String,
+    hostnames Array(String),
     time_zone LowCardinality(String),
     preset LowCardinality(String),
     policy String,

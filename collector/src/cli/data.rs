@@ -1,0 +1,239 @@
+//! `sotto export`, `import`, `backup` and `restore`
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, Write as _},
+    path::PathBuf,
+};
+
+use bytes::Bytes;
+use clap::ValueEnum;
+use sotto_collector::config::Config;
+use sotto_schema::{
+    account::audit::{self, Action},
+    db::{Databases, Db},
+    engine::Embedded,
+    event::Field,
+    migrate,
+};
+
+use super::{Failure, Places, engine_directory, engine_settings, external, lock, site::find, with_databases};
+
+/// Most lines that are imported at once.
+const IMPORT_LINES: usize = 20_000;
+/// The longest line of an import, in bytes.
+const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// `sotto export`
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    /// Key, name or host name of the site
+    site: String,
+    /// First day, like 2026-11-01
+    #[arg(long, default_value = "1970-01-01")]
+    from: String,
+    /// Last day
+    #[arg(long, default_value = "2149-01-01")]
+    to: String,
+}
+
+/// `sotto import`
+#[derive(Debug, clap::Args)]
+pub struct ImportArgs {
+    /// The file
+    file: PathBuf,
+    /// What wrote it
+    #[arg(long, value_enum)]
+    from: ImportKind,
+    /// Site that the events are for (key, name or host name); default: the one they were exported from
+    #[arg(long)]
+    site: Option<String>,
+}
+
+/// What wrote a file that is imported.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ImportKind {
+    /// `sotto export`
+    Sotto,
+}
+
+/// `sotto backup`
+#[derive(Debug, clap::Args)]
+pub struct BackupArgs {
+    /// The archive to make, ending in .tar; default: in the data directory, named by the time
+    file: Option<PathBuf>,
+}
+
+/// `sotto restore`
+#[derive(Debug, clap::Args)]
+pub struct RestoreArgs {
+    /// An archive that `sotto backup` made
+    file: PathBuf,
+}
+
+/// Prints the events that a query of one site and visitor finds, as JSON lines.
+pub async fn print_lines(databases: &Databases, sql: &str, site: u64, visitor: u64) -> Result<(), Failure> {
+    let query = databases.reader.query(sql).param("site", site).param("visitor", visitor);
+    print_query(query).await
+}
+
+async fn print_query(query: clickhouse::query::Query) -> Result<(), Failure> {
+    let mut cursor = query.fetch_bytes("JSONEachRow")?;
+    let mut out = std::io::stdout().lock();
+    while let Some(bytes) = cursor.next().await? {
+        out.write_all(&bytes)?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Runs `sotto export`.
+pub async fn export(args: ExportArgs, databases: &Databases) -> Result<(), Failure> {
+    let site = find(&databases.reader, &args.site).await?;
+    for (key, day) in [("--from", &args.from), ("--to", &args.to)] {
+        day.parse::<jiff::civil::Date>()
+            .map_err(|_| Failure::usage(format!("{key} = {day:?}, but it must be a day like 2026-11-01")))?;
+    }
+    let query = databases
+        .reader
+        .query(include_str!("data/export.sql"))
+        .param("site", site.id)
+        .param("from", &args.from)
+        .param("to", &args.to);
+    print_query(query).await
+}
+
+/// Runs `sotto import`. May be run again after a failure: what is there already is not doubled.
+pub async fn import(args: ImportArgs, databases: &Databases) -> Result<(), Failure> {
+    let ImportKind::Sotto = args.from;
+    let db = &databases.writer;
+    let site = match &args.site {
+        Some(site) => Some(find(db, site).await?.id),
+        None => None,
+    };
+    let open = |e: std::io::Error| Failure::usage(format!("{}: {e}", args.file.display()));
+    let mut lines = BufReader::new(File::open(&args.file).map_err(open)?);
+    let (mut batch, mut count, mut total, mut line) = (Vec::new(), 0, 0u64, String::new());
+    loop {
+        line.clear();
+        let end = lines.read_line(&mut line).map_err(open)? == 0;
+        if !end {
+            batch.extend_from_slice(&checked_line(&line, site).map_err(|why| {
+                Failure::usage(format!("{}: line {}: {why}", args.file.display(), total + 1))
+            })?);
+            batch.push(b'\n');
+            (count, total) = (count + 1, total + 1);
+        }
+        if count == IMPORT_LINES || (end && count > 0) {
+            insert_lines(db, std::mem::take(&mut batch)).await?;
+            count = 0;
+        }
+        if end {
+            break;
+        }
+    }
+    audit::append(db, 0, Action::Import, site.unwrap_or(0), &format!("{total} events")).await?;
+    println!("{total} events imported");
+    Ok(())
+}
+
+/// A line with only fields of the data map, for `site` if one is given.
+fn checked_line(line: &str, site: Option<u64>) -> Result<Vec<u8>, String> {
+    if line.len() > LINE_BYTES_MAX {
+        return Err(format!("is longer than {LINE_BYTES_MAX} bytes"));
+    }
+    let mut event: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(line).map_err(|e| e.to_string())?;
+    if let Some(name) = event.keys().find(|name| !Field::ALL.iter().any(|f| f.name() == name.as_str())) {
+        return Err(format!("{name:?} is no field of the data map"));
+    }
+    if let Some(site) = site {
+        event.insert("site".into(), site.to_string().into());
+    }
+    serde_json::to_vec(&event).map_err(|e| e.to_string())
+}
+
+async fn insert_lines(db: &Db, lines: Vec<u8>) -> Result<(), Failure> {
+    let token = format!("import-{}", &blake3::hash(&lines).to_hex()[..32]);
+    let mut insert = db
+        .client()
+        .insert_formatted_with("INSERT INTO events FORMAT JSONEachRow")
+        .with_setting("insert_deduplication_token", token)
+        .with_setting("async_insert", "0")
+        .with_setting("max_partitions_per_insert_block", "0");
+    insert.send(Bytes::from(lines)).await?;
+    insert.end().await?;
+    Ok(())
+}
+
+fn only_embedded(config: &Config) -> Result<(), Failure> {
+    if external(config).is_some() {
+        return Err(Failure::usage("clickhouse.url is set: use the backup commands of that server"));
+    }
+    Ok(())
+}
+
+/// Runs `sotto backup`; works beside a running sotto.
+pub async fn backup(args: BackupArgs, config: &Config, places: &Places) -> Result<(), Failure> {
+    only_embedded(config)?;
+    let name = format!("sotto-{}.tar", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
+    let made = with_databases(config, places, async |databases| {
+        let dir = fs::canonicalize(engine_directory(config))?.join("backups");
+        fs::create_dir_all(&dir)?;
+        databases
+            .writer
+            .query("BACKUP DATABASE {database:Identifier} TO File({name:String})")
+            .param("database", databases.writer.access().database)
+            .param("name", &name)
+            .execute()
+            .await?;
+        Ok(dir.join(&name))
+    })
+    .await?;
+    let file = match args.file {
+        Some(file) => {
+            fs::copy(&made, &file).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
+            fs::remove_file(made)?;
+            file
+        }
+        None => made,
+    };
+    println!("{} ({} bytes)", file.display(), fs::metadata(&file)?.len());
+    Ok(())
+}
+
+/// Runs `sotto restore`.
+pub async fn restore(args: RestoreArgs, config: &Config, places: &Places) -> Result<(), Failure> {
+    only_embedded(config)?;
+    let _lock = lock(config)?;
+    if engine_directory(config).join("store").exists() {
+        return Err(Failure::usage(format!(
+            "{} has a database already; restore into an empty directory with --data",
+            config.data.display()
+        )));
+    }
+    let engine = Embedded::start(engine_settings(config, places)?).await?;
+    let restored = restore_into(&args, config, &engine).await;
+    engine.stop().await;
+    restored
+}
+
+async fn restore_into(args: &RestoreArgs, config: &Config, engine: &Embedded) -> Result<(), Failure> {
+    let dir = fs::canonicalize(engine_directory(config))?.join("backups");
+    fs::create_dir_all(&dir)?;
+    let copy = dir.join("restore.tar");
+    fs::copy(&args.file, &copy).map_err(|e| Failure::usage(format!("{}: {e}", args.file.display())))?;
+    let db = engine.databases().writer;
+    let restored = db
+        .without_database()
+        .query_raw("RESTORE DATABASE {database:Identifier} FROM File({name:String})")
+        .param("database", db.access().database)
+        .param("name", "restore.tar")
+        .execute()
+        .await;
+    fs::remove_file(copy)?;
+    restored?;
+    migrate::migrate(&db).await?;
+    println!("restored into {}", config.data.display());
+    Ok(())
+}

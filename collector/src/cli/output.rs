@@ -1,0 +1,89 @@
+//! How a command answers: a table for people, JSON for programs.
+
+use serde_json::Value;
+
+/// Rows with named columns.
+#[derive(Debug)]
+pub struct Listing {
+    columns: Vec<&'static str>,
+    rows: Vec<Vec<Value>>,
+}
+
+impl Listing {
+    /// A listing without rows.
+    pub fn new(columns: &[&'static str]) -> Self {
+        Self { columns: columns.to_vec(), rows: Vec::new() }
+    }
+
+    /// Adds a row; one value per column.
+    pub fn row(&mut self, values: Vec<Value>) {
+        debug_assert_eq!(values.len(), self.columns.len());
+        self.rows.push(values);
+    }
+
+    /// Prints it.
+    pub fn print(&self, json: bool) {
+        if json {
+            println!("{}", self.json());
+        } else {
+            print!("{}", self.table());
+        }
+    }
+
+    fn json(&self) -> Value {
+        let object = |row: &Vec<Value>| {
+            let pairs = self.columns.iter().zip(row).map(|(c, v)| ((*c).to_owned(), v.clone()));
+            Value::Object(pairs.collect())
+        };
+        Value::Array(self.rows.iter().map(object).collect())
+    }
+
+    fn table(&self) -> String {
+        let text = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            Value::Array(values) => values
+                .iter()
+                .map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
+                .collect::<Vec<_>>()
+                .join(", "),
+            Value::Null => String::new(),
+            Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+        };
+        let mut lines: Vec<Vec<String>> = vec![self.columns.iter().map(|c| (*c).to_owned()).collect()];
+        lines.extend(self.rows.iter().map(|row| row.iter().map(text).collect()));
+        let widths: Vec<usize> = (0..self.columns.len())
+            .map(|i| lines.iter().map(|line| line[i].chars().count()).max().unwrap_or(0))
+            .collect();
+        let mut out = String::new();
+        for line in lines {
+            let cells: Vec<String> = line
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count())))
+                .collect();
+            out.push_str(cells.join("  ").trim_end());
+            out.push('\n');
+        }
+        out
+    }
+}
+
+/// A time for people and programs: RFC 3339 in UTC.
+pub fn time(ms: i64) -> Value {
+    jiff::Timestamp::from_millisecond(ms)
+        .map_or(Value::Null, |t| Value::String(t.round(jiff::Unit::Second).unwrap_or(t).to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listing_is_a_table_for_people_and_objects_for_programs() {
+        let mut listing = Listing::new(&["name", "n"]);
+        listing.row(vec!["ä".into(), 1.into()]);
+        listing.row(vec!["longer".into(), Value::Null]);
+        assert_eq!(listing.table(), "name    n\nä       1\nlonger\n");
+        assert_eq!(listing.json().to_string(), r#"[{"n":1,"name":"ä"},{"n":null,"name":"longer"}]"#);
+    }
+}

@@ -1,0 +1,417 @@
+//! `sotto serve`, `collect` and `dashboard`: puts the parts together, runs them, and takes them down in order.
+
+use std::{
+    fs, io::Write as _, os::unix::fs::OpenOptionsExt, path::PathBuf, sync::Arc, thread::JoinHandle,
+    time::Duration,
+};
+
+use http_body_util::BodyExt;
+use sotto_collector::{
+    admin::Admin,
+    clock::Clock,
+    config::Config,
+    jobs::{self, Jobs},
+    metrics::Metrics,
+    pipeline::device::Classifier,
+    routes::{Collector, Routes, script::Scripts},
+    rules::RuleBook,
+    salts::{self, Salts},
+    server,
+    sessions::Sessions,
+    ship::Shipper,
+    spool::{self, Spool},
+    stack::{self, Body, HttpService},
+};
+use sotto_geoip::GeoIp;
+use sotto_schema::{
+    db::Databases,
+    engine::Embedded,
+    event::COLUMNS,
+    migrate::{self, MigrateError},
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::{Failure, Places};
+
+/// How long to wait before an external server that was away is asked again.
+const MIGRATE_PAUSE: Duration = Duration::from_secs(2);
+/// File of the one-time set-up link's token.
+const SETUP_TOKEN: &str = "setup-token";
+
+/// What the dashboard needs from the rest.
+pub struct DashboardParts {
+    /// Where reports are read and settings stored.
+    pub databases: Databases,
+    /// How browsers reach Sotto.
+    pub public_url: String,
+    /// To be told when sites change.
+    pub sites_changed: Arc<Notify>,
+    /// Token of the one-time set-up link.
+    pub setup_token: Option<String>,
+    /// Sentence and address that the GeoIP data's licence asks for.
+    pub geo_attribution: Option<String>,
+}
+
+/// Makes the dashboard; main knows how.
+pub type MakeDashboard<'a> = &'a dyn Fn(DashboardParts) -> HttpService;
+
+/// A router of axum as a service that can stand beside the collector's routes.
+pub fn from_router(router: axum::Router) -> HttpService {
+    let service = router
+        .map_request(|request: http::Request<hyper::body::Incoming>| request.map(axum::body::Body::new))
+        .map_response(|response: axum::response::Response| {
+            response.map(|body| Body::Streamed(body.map_err(Into::into).boxed_unsync()))
+        });
+    stack::boxed(service)
+}
+
+/// Everything that runs, for taking it down in order.
+struct Running {
+    stop_workers: CancellationToken,
+    stop_rest: CancellationToken,
+    workers: Vec<JoinHandle<std::io::Result<()>>>,
+    admin: tokio::task::JoinHandle<()>,
+    jobs: tokio::task::JoinHandle<()>,
+    shipper: tokio::task::JoinHandle<spool::Reader>,
+    engine: Option<Embedded>,
+}
+
+/// Serves until told to stop.
+pub async fn run(
+    config: Config,
+    places: Places,
+    dashboard: Option<MakeDashboard<'_>>,
+) -> Result<(), Failure> {
+    let _lock = super::lock(&config)?;
+    // Before anything slow: an address that is taken should be said at once.
+    let listener = server::listen_alone(config.listen).map_err(|e| taken("listen", config.listen, &e))?;
+    let admin = server::listen_alone(config.admin_listen)
+        .map_err(|e| taken("admin_listen", config.admin_listen, &e))?;
+    let config = Config { listen: listener.local_addr()?, admin_listen: admin.local_addr()?, ..config };
+    let (databases, engine) = start_database(&config, &places).await?;
+    let running = start(&config, &places, databases, engine, listener, admin, dashboard).await?;
+    wait_for_stop().await?;
+    running.stop().await;
+    Ok(())
+}
+
+/// Serves the dashboard alone, on an external server.
+pub async fn run_dashboard(
+    config: Config,
+    _places: Places,
+    dashboard: MakeDashboard<'_>,
+) -> Result<(), Failure> {
+    let databases = super::external(&config).ok_or_else(|| {
+        Failure::usage(
+            "clickhouse.url must be set: the dashboard alone needs a server that the collector also uses",
+        )
+    })?;
+    let listener = server::listen_alone(config.listen).map_err(|e| taken("listen", config.listen, &e))?;
+    let config = Config { listen: listener.local_addr()?, ..config };
+    migrate::migrate(&databases.writer).await?;
+    let setup_token = setup_token(&config, &databases).await?;
+    announce(&config, setup_token.as_deref());
+    let parts = DashboardParts {
+        databases,
+        public_url: config.public_url(),
+        sites_changed: Arc::default(),
+        setup_token,
+        geo_attribution: None,
+    };
+    let service = stack::around(dashboard(parts), stack_limits(&config), Arc::default());
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(server::serve(
+        tokio::net::TcpListener::from_std(listener)?,
+        service,
+        server_limits(&config),
+        stop.clone(),
+    ));
+    wait_for_stop().await?;
+    stop.cancel();
+    serving.await?;
+    Ok(())
+}
+
+fn taken(key: &str, address: std::net::SocketAddr, error: &std::io::Error) -> Failure {
+    Failure::usage(format!(
+        "{key} = {address}: {error}; stop what listens there, or choose another in sotto.toml"
+    ))
+}
+
+/// Reaches or starts ClickHouse and brings its tables to this version's shape.
+async fn start_database(config: &Config, places: &Places) -> Result<(Databases, Option<Embedded>), Failure> {
+    if let Some(databases) = super::external(config) {
+        match migrate::migrate(&databases.writer).await {
+            Ok(_) => {}
+            Err(MigrateError::Database(error)) => {
+                tracing::warn!(%error, "ClickHouse is away; hits wait in the spool until it is back");
+                tokio::spawn(migrate_later(databases.clone()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        return Ok((databases, None));
+    }
+    let engine = Embedded::start(super::engine_settings(config, places)?).await?;
+    let databases = engine.databases();
+    if let Err(error) = migrate::migrate(&databases.writer).await {
+        engine.stop().await;
+        return Err(error.into());
+    }
+    Ok((databases, Some(engine)))
+}
+
+async fn migrate_later(databases: Databases) {
+    while let Err(error) = migrate::migrate(&databases.writer).await {
+        tracing::debug!(%error, "ClickHouse is still away");
+        tokio::time::sleep(MIGRATE_PAUSE).await;
+    }
+    tracing::info!("ClickHouse is there");
+}
+
+/// Opens the spool where the configuration wants it.
+pub fn open_spool(config: &Config) -> Result<(Spool, spool::Reader), spool::OpenError> {
+    spool::open(spool::Settings {
+        dir: config.data.join("spool"),
+        segment_bytes: config.spool.segment_size.as_u64(),
+        bytes_max: config.spool.size_max.as_u64(),
+        columns: COLUMNS.into(),
+    })
+}
+
+/// Opens the GeoIP files; what is wrong is said and degrades.
+pub fn open_geoip(config: &Config, places: &Places) -> GeoIp {
+    let sources = match jobs::geoip_directory(config.geoip.dir.clone(), &places.geoip) {
+        Some(dir) => vec![dir],
+        None => {
+            tracing::warn!("no GeoIP files; hits have no place. `make setup` fetches them");
+            Vec::new()
+        }
+    };
+    let (geo, errors) = GeoIp::open(sources);
+    for error in errors {
+        tracing::warn!(%error, "a GeoIP file cannot be used");
+    }
+    geo
+}
+
+fn server_limits(config: &Config) -> server::Limits {
+    server::Limits {
+        connections_max: config.server.connections_max,
+        header_timeout: config.server.header_timeout.unsigned_abs(),
+        drain_timeout: config.server.drain_timeout.unsigned_abs(),
+    }
+}
+
+fn stack_limits(config: &Config) -> stack::Limits {
+    stack::Limits {
+        requests_max: config.server.requests_max,
+        request_timeout: config.server.request_timeout.unsigned_abs(),
+    }
+}
+
+#[allow(clippy::too_many_lines)] // One part after the other; taking it apart would hide the order.
+async fn start(
+    config: &Config,
+    places: &Places,
+    databases: Databases,
+    engine: Option<Embedded>,
+    listener: std::net::TcpListener,
+    admin: std::net::TcpListener,
+    dashboard: Option<MakeDashboard<'_>>,
+) -> Result<Running, Failure> {
+    let clock = Clock::System;
+    let metrics = Arc::new(Metrics::default());
+    let (spool, reader) = open_spool(config)?;
+    let ram = salts::ram_directory(&fs::canonicalize(&config.data)?, &places.ram);
+    if ram.is_none() {
+        tracing::warn!("no RAM-backed directory; a restart gives today's visitors new keys");
+    }
+    let salts = Arc::new(Salts::open(ram.as_deref())?);
+    let sessions = Arc::new(Sessions::new(config.sessions.visitors_max));
+    jobs::remember_sessions(&databases.writer, &reader, &sessions, clock.now_ms()).await;
+    let geo = Arc::new(open_geoip(config, places));
+    let rules = Arc::new(RuleBook::open(config.data.join("sites.json")));
+    let rules_changed = Arc::new(Notify::new());
+    let jobs = Jobs {
+        db: databases.writer.clone(),
+        rules: rules.clone(),
+        rules_changed: rules_changed.clone(),
+        salts: salts.clone(),
+        sessions: sessions.clone(),
+        geo: geo.clone(),
+        metrics: metrics.clone(),
+        clock: clock.clone(),
+    };
+    jobs.read_rules().await;
+    jobs.retire_salts(clock.now_ms());
+    let setup_token = match dashboard {
+        Some(_) => setup_token(config, &databases).await?,
+        None => None,
+    };
+    let fallback = match dashboard {
+        Some(dashboard) => dashboard(DashboardParts {
+            databases: databases.clone(),
+            public_url: config.public_url(),
+            sites_changed: rules_changed.clone(),
+            setup_token: setup_token.clone(),
+            geo_attribution: geo.load().attributions().first().map(|a| a.text.to_owned()),
+        }),
+        None => stack::boxed(tower::service_fn(async |_| Ok(stack::empty(http::StatusCode::NOT_FOUND)))),
+    };
+    let collector = Arc::new(Collector {
+        spool: spool.clone(),
+        rules: rules.clone(),
+        salts: salts.clone(),
+        sessions: sessions.clone(),
+        geo: geo.clone(),
+        classifier: Classifier::default(),
+        metrics: metrics.clone(),
+        clock,
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        scripts: Scripts::embedded()?,
+        unknown_site: rules_changed,
+    });
+    let service = stack::around(Routes::new(collector, fallback), stack_limits(config), metrics.clone());
+    let (stop_workers, stop_rest) = (CancellationToken::new(), CancellationToken::new());
+    let workers = start_workers(config, listener, &service, &stop_workers)?;
+    let admin_service =
+        Admin { db: databases.writer.clone(), spool, metrics: metrics.clone(), rules, salts, sessions, geo }
+            .service();
+    let shipper = Shipper {
+        reader,
+        db: databases.writer.clone(),
+        interval: config.ship.interval.unsigned_abs(),
+        rows_max: config.ship.batch_rows_max,
+        metrics,
+    };
+    let running = Running {
+        admin: tokio::spawn(server::serve(
+            tokio::net::TcpListener::from_std(admin)?,
+            admin_service,
+            server_limits(config),
+            stop_rest.clone(),
+        )),
+        jobs: tokio::spawn(jobs.run(stop_rest.clone())),
+        shipper: tokio::spawn(shipper.run(stop_rest.clone())),
+        stop_workers,
+        stop_rest,
+        workers,
+        engine,
+    };
+    announce(config, setup_token.as_deref());
+    Ok(running)
+}
+
+/// Starts one worker per core. The first takes the listener that reserved the port.
+fn start_workers(
+    config: &Config,
+    listener: std::net::TcpListener,
+    service: &HttpService,
+    stop: &CancellationToken,
+) -> Result<Vec<JoinHandle<std::io::Result<()>>>, Failure> {
+    // The reservation kept others from the port while everything was put together; the workers share it.
+    drop(listener);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut workers = Vec::new();
+    for n in 0..config.server.workers.unwrap_or(cores) {
+        let listener = server::listen(config.listen).map_err(|e| taken("listen", config.listen, &e))?;
+        let (service, limits, stop) = (service.clone(), server_limits(config), stop.clone());
+        let worker = std::thread::Builder::new()
+            .name(format!("worker-{n}"))
+            .spawn(move || server::run_worker(listener, service, limits, stop))?;
+        workers.push(worker);
+    }
+    Ok(workers)
+}
+
+impl Running {
+    /// Takes everything down: no new hits, then the spool is shipped, then the rest.
+    async fn stop(self) {
+        tracing::info!("stopping");
+        self.stop_workers.cancel();
+        let joined = tokio::task::spawn_blocking(move || {
+            self.workers.into_iter().map(JoinHandle::join).filter(|r| !matches!(r, Ok(Ok(())))).count()
+        });
+        match joined.await {
+            Ok(0) => {}
+            failed => tracing::error!(?failed, "workers ended with an error"),
+        }
+        self.stop_rest.cancel();
+        for (part, ended) in [
+            ("shipper", self.shipper.await.map(|reader| reader.waiting())),
+            ("jobs", self.jobs.await.map(|()| 0)),
+            ("admin", self.admin.await.map(|()| 0)),
+        ] {
+            match ended {
+                Ok(0) => {}
+                Ok(waiting) => tracing::info!(waiting, "hits wait in the spool for the next start"),
+                Err(error) => tracing::error!(%error, part, "ended with an error"),
+            }
+        }
+        if let Some(engine) = self.engine {
+            engine.stop().await;
+        }
+    }
+}
+
+async fn wait_for_stop() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// The token of the one-time set-up link; none once an owner exists. Kept, so that a restart prints the same link.
+async fn setup_token(config: &Config, databases: &Databases) -> Result<Option<String>, Failure> {
+    let path = config.data.join(SETUP_TOKEN);
+    match sotto_schema::account::owner_exists(&databases.writer).await {
+        Ok(true) => {
+            if path.exists() {
+                fs::remove_file(&path)?;
+            }
+            return Ok(None);
+        }
+        Ok(false) => {}
+        Err(error) => {
+            tracing::warn!(%error, "cannot ask whether an owner exists; no set-up link is given");
+            return Ok(None);
+        }
+    }
+    if let Ok(token) = fs::read_to_string(&path)
+        && token.len() == 32
+    {
+        return Ok(Some(token));
+    }
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).map_err(|e| Failure::usage(e.to_string()))?;
+    let token: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    write_private(&path, &token)?;
+    Ok(Some(token))
+}
+
+/// Writes a file that only its owner can read.
+pub fn write_private(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+    let mut file = fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+/// Says where Sotto is and what to do first.
+fn announce(config: &Config, setup_token: Option<&str>) {
+    let url = config.public_url();
+    println!("Sotto is running.\n  dashboard  {url}/");
+    if let Some(token) = setup_token {
+        println!("  set up     {url}/setup/{token}   (one-time link: make your account and first site)");
+    }
+    println!("  health     http://{}/readyz", config.admin_listen);
+    println!("  data       {}", absolute(&config.data).display());
+}
+
+fn absolute(path: &std::path::Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}

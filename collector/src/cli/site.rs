@@ -1,0 +1,130 @@
+//! `sotto site`
+
+use clap::{Subcommand, ValueEnum};
+use sotto_schema::{
+    account::audit::{self, Action},
+    db::{Databases, Db},
+    policy::Preset,
+    site::{self, Site},
+};
+
+use super::{
+    Failure,
+    output::{Listing, time},
+};
+
+/// What to do with sites.
+#[derive(Debug, Subcommand)]
+pub enum SiteCommand {
+    /// Add a site and print its script tag's key
+    Add {
+        /// Host name, like example.org; may be given several times
+        #[arg(required = true)]
+        hostnames: Vec<String>,
+        /// Name; default: the first host name
+        #[arg(long)]
+        name: Option<String>,
+        /// IANA time zone in which its days begin
+        #[arg(long, default_value = "UTC")]
+        time_zone: String,
+        /// Consent policy
+        #[arg(long, value_enum, default_value_t)]
+        policy: PolicyName,
+        /// How many days raw events are kept (1 to 760)
+        #[arg(long, default_value_t = site::RETENTION_DAYS_DEFAULT)]
+        retention_days: u16,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List all sites
+    List {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a site; its events go with their retention
+    Remove {
+        /// Key, name or host name
+        site: String,
+    },
+}
+
+/// A consent policy by name.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum PolicyName {
+    /// Exempt measurement unless refused, everything else with consent
+    #[default]
+    Cnil,
+    /// Everything with consent
+    Strict,
+    /// Analytics and campaign fields unless refused
+    Cookieless,
+}
+
+impl From<PolicyName> for Preset {
+    fn from(name: PolicyName) -> Self {
+        match name {
+            PolicyName::Cnil => Self::Cnil,
+            PolicyName::Strict => Self::Strict,
+            PolicyName::Cookieless => Self::Cookieless,
+        }
+    }
+}
+
+/// The site that `text` names by key, name or host name.
+pub async fn find(db: &Db, text: &str) -> Result<Site, Failure> {
+    let sites = site::all(db).await?;
+    let host = site::normalise_hostname(text).unwrap_or_default();
+    let found: Vec<&Site> =
+        sites.iter().filter(|s| s.key == text || s.name == text || s.hostnames.contains(&host)).collect();
+    match found[..] {
+        [one] => Ok(one.clone()),
+        [] => Err(Failure::usage(format!("no site is called {text:?}; `sotto site list` shows them"))),
+        _ => {
+            Err(Failure::usage(format!("several sites are called {text:?}; use the key (`sotto site list`)")))
+        }
+    }
+}
+
+fn listing(sites: &[Site]) -> Listing {
+    let mut listing =
+        Listing::new(&["key", "name", "hostnames", "time_zone", "policy", "retention_days", "created"]);
+    for site in sites {
+        listing.row(vec![
+            site.key.as_str().into(),
+            site.name.as_str().into(),
+            site.hostnames.clone().into(),
+            site.time_zone.as_str().into(),
+            site.preset.name().into(),
+            site.retention_days.into(),
+            time(site.created_ms),
+        ]);
+    }
+    listing
+}
+
+/// Runs the command.
+pub async fn run(command: SiteCommand, databases: &Databases) -> Result<(), Failure> {
+    let db = &databases.writer;
+    match command {
+        SiteCommand::Add { hostnames, name, time_zone, policy, retention_days, json } => {
+            let name = name.unwrap_or_else(|| hostnames[0].clone());
+            let hostnames: Vec<&str> = hostnames.iter().map(String::as_str).collect();
+            let mut site = Site::new(&name, &hostnames, &time_zone, policy.into())?;
+            site.retention_days = retention_days;
+            site.validate()?;
+            site::save(db, &site).await?;
+            audit::append(db, 0, Action::SiteAdd, site.id, &site.name).await?;
+            listing(&[site]).print(json);
+        }
+        SiteCommand::List { json } => listing(&site::all(db).await?).print(json),
+        SiteCommand::Remove { site } => {
+            let site = find(db, &site).await?;
+            site::remove(db, &site).await?;
+            audit::append(db, 0, Action::SiteRemove, site.id, &site.name).await?;
+            println!("{} removed", site.name);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,414 @@
+//! The configuration file, `sotto.toml`. Everything has a default, so that none is needed to start.
+//!
+//! A mistake stops the start with the file, the key and what is allowed. Sizes are written like "600MB", durations
+//! like "1s" or "250ms".
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use bytesize::ByteSize;
+use jiff::SignedDuration;
+use serde::Deserialize;
+
+use crate::client_ip::TrustedProxies;
+
+/// The whole configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where everything is kept. Default: "data".
+    pub data: PathBuf,
+    /// The public address: collector and dashboard. Default: "127.0.0.1:8787".
+    pub listen: SocketAddr,
+    /// The address for health and metrics; keep it private. Default: "127.0.0.1:8788".
+    pub admin_listen: SocketAddr,
+    /// How browsers reach Sotto, for the script tag. Default: "http://" and `listen`.
+    pub public_url: Option<String>,
+    /// Where events are stored.
+    pub clickhouse: ClickHouse,
+    /// Where places and networks are looked up.
+    pub geoip: GeoIp,
+    /// Limits of the public listener.
+    pub server: Server,
+    /// Where hits become durable.
+    pub spool: Spool,
+    /// How hits get into ClickHouse.
+    pub ship: Ship,
+    /// How visits are told apart.
+    pub sessions: Sessions,
+}
+
+/// `[clickhouse]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClickHouse {
+    /// An external server, like "https://clickhouse.example.org:8443". Default: none, the embedded server is used.
+    pub url: Option<String>,
+    /// Database of an external server. Default: "sotto".
+    pub database: String,
+    /// User of an external server. Default: "default".
+    pub user: String,
+    /// Password of an external server. Default: empty.
+    pub password: Secret,
+    /// The embedded server's library. Default: where `make setup` puts it.
+    pub library: Option<PathBuf>,
+    /// Memory of the embedded server. Default: "600MB". Minimum: "300MB".
+    pub memory: ByteSize,
+}
+
+/// `[geoip]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GeoIp {
+    /// Directory of `.mmdb` files. Default: where `make setup` puts them.
+    pub dir: Option<PathBuf>,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Threads that serve the public listener. Default: one per core. Maximum: 256.
+    pub workers: Option<usize>,
+    /// Open connections per worker; more wait to be accepted. Default: 10000. Minimum: 1.
+    pub connections_max: usize,
+    /// Requests under way per worker; more get 503. Default: 4096. Minimum: 1.
+    pub requests_max: usize,
+    /// How long a client may take for a request's headers. Default: "10s".
+    pub header_timeout: SignedDuration,
+    /// How long a request may take as a whole. Default: "30s".
+    pub request_timeout: SignedDuration,
+    /// How long open connections may go on after a stop. Default: "10s".
+    pub drain_timeout: SignedDuration,
+    /// Networks whose `X-Forwarded-For`, `Forwarded` and `X-Real-IP` are believed. Default: ["loopback"].
+    pub trusted_proxies: TrustedProxies,
+}
+
+/// `[spool]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Spool {
+    /// Size of all segments at which hits get 503. Default: "4GB". Minimum: "64MB".
+    pub size_max: ByteSize,
+    /// Size of a segment. Default: "32MB". Minimum: "1MB".
+    pub segment_size: ByteSize,
+}
+
+/// `[ship]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ship {
+    /// How long hits may wait before they are shipped. Default: "1s". Minimum: "50ms".
+    pub interval: SignedDuration,
+    /// Most hits in a batch. Default: 50000. Minimum: 1.
+    pub batch_rows_max: u64,
+}
+
+/// `[sessions]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sessions {
+    /// Most visitors remembered at a time. Default: 500000. Minimum: 1000.
+    pub visitors_max: usize,
+}
+
+/// A value that is never shown.
+#[derive(Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: "data".into(),
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8787),
+            admin_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8788),
+            public_url: None,
+            clickhouse: ClickHouse::default(),
+            geoip: GeoIp::default(),
+            server: Server::default(),
+            spool: Spool::default(),
+            ship: Ship::default(),
+            sessions: Sessions::default(),
+        }
+    }
+}
+
+impl Default for ClickHouse {
+    fn default() -> Self {
+        Self {
+            url: None,
+            database: sotto_schema::engine::DATABASE.into(),
+            user: "default".into(),
+            password: Secret::default(),
+            library: None,
+            memory: ByteSize::mb(600),
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            connections_max: 10_000,
+            requests_max: 4_096,
+            header_timeout: SignedDuration::from_secs(10),
+            request_timeout: SignedDuration::from_secs(30),
+            drain_timeout: SignedDuration::from_secs(10),
+            trusted_proxies: TrustedProxies::default(),
+        }
+    }
+}
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self { size_max: ByteSize::gb(4), segment_size: ByteSize::mb(32) }
+    }
+}
+
+impl Default for Ship {
+    fn default() -> Self {
+        Self { interval: SignedDuration::from_secs(1), batch_rows_max: 50_000 }
+    }
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { visitors_max: 500_000 }
+    }
+}
+
+/// Why the configuration cannot be used; the start stops.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is no TOML, has an unknown key or a value of the wrong type.
+    #[error("{path}: {message}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What, where, and what is allowed.
+        message: String,
+    },
+    /// A value is out of its range.
+    #[error("{origin}: {key} = {found}, but {allowed}")]
+    Range {
+        /// The file, variable or option.
+        origin: String,
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        found: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads and checks a configuration file.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads and checks the text of a configuration file.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|e| ConfigError::Parse {
+            path: path.into(),
+            message: e.to_string().trim_end().to_owned(),
+        })?;
+        config.check(&path.display().to_string())?;
+        Ok(config)
+    }
+
+    /// Checks that every value is in its range. `origin` says where the values are from.
+    ///
+    /// # Errors
+    /// The first value that is not.
+    pub fn check(&self, origin: &str) -> Result<(), ConfigError> {
+        let second = SignedDuration::from_secs(1);
+        let hour = SignedDuration::from_hours(1);
+        let url_ok = |url: &str| {
+            url::Url::parse(url).is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host())
+        };
+        let url = self.clickhouse.url.as_deref();
+        let public = self.public_url.as_deref();
+        let s = &self.server;
+        let checks = [
+            (
+                "clickhouse.url",
+                url.is_none_or(url_ok),
+                url.unwrap_or_default().to_owned(),
+                "it must be like \"http://host:8123\"",
+            ),
+            (
+                "public_url",
+                public.is_none_or(url_ok),
+                public.unwrap_or_default().to_owned(),
+                "it must be like \"https://stats.example.org\"",
+            ),
+            (
+                "clickhouse.memory",
+                self.clickhouse.memory >= ByteSize::mb(300),
+                self.clickhouse.memory.to_string(),
+                "it must be at least \"300MB\"",
+            ),
+            (
+                "server.workers",
+                s.workers.is_none_or(|n| (1..=256).contains(&n)),
+                format!("{:?}", s.workers.unwrap_or_default()),
+                "it must be 1 to 256",
+            ),
+            (
+                "server.connections_max",
+                s.connections_max >= 1,
+                s.connections_max.to_string(),
+                "it must be at least 1",
+            ),
+            ("server.requests_max", s.requests_max >= 1, s.requests_max.to_string(), "it must be at least 1"),
+            (
+                "server.header_timeout",
+                (second..=hour).contains(&s.header_timeout),
+                format!("{:#}", s.header_timeout),
+                "it must be \"1s\" to \"1h\"",
+            ),
+            (
+                "server.request_timeout",
+                (second..=hour).contains(&s.request_timeout),
+                format!("{:#}", s.request_timeout),
+                "it must be \"1s\" to \"1h\"",
+            ),
+            (
+                "server.drain_timeout",
+                (SignedDuration::ZERO..=hour).contains(&s.drain_timeout),
+                format!("{:#}", s.drain_timeout),
+                "it must be \"0s\" to \"1h\"",
+            ),
+            (
+                "spool.size_max",
+                self.spool.size_max >= ByteSize::mb(64),
+                self.spool.size_max.to_string(),
+                "it must be at least \"64MB\"",
+            ),
+            (
+                "spool.segment_size",
+                (ByteSize::mb(1)..=ByteSize::gb(1)).contains(&self.spool.segment_size),
+                self.spool.segment_size.to_string(),
+                "it must be \"1MB\" to \"1GB\"",
+            ),
+            (
+                "ship.interval",
+                (SignedDuration::from_millis(50)..=hour).contains(&self.ship.interval),
+                format!("{:#}", self.ship.interval),
+                "it must be \"50ms\" to \"1h\"",
+            ),
+            (
+                "ship.batch_rows_max",
+                (1..=1_000_000).contains(&self.ship.batch_rows_max),
+                self.ship.batch_rows_max.to_string(),
+                "it must be 1 to 1000000",
+            ),
+            (
+                "sessions.visitors_max",
+                self.sessions.visitors_max >= 1_000,
+                self.sessions.visitors_max.to_string(),
+                "it must be at least 1000",
+            ),
+        ];
+        for (key, ok, found, allowed) in checks {
+            if !ok {
+                return Err(ConfigError::Range { origin: origin.to_owned(), key, found, allowed });
+            }
+        }
+        Ok(())
+    }
+
+    /// How browsers reach Sotto, without a slash at the end.
+    pub fn public_url(&self) -> String {
+        match &self.public_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("http://{}", self.listen),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, Path::new("sotto.toml"))
+    }
+
+    #[test]
+    fn empty_file_gives_the_defaults() {
+        let config = parse("").unwrap();
+        assert_eq!(config.public_url(), "http://127.0.0.1:8787");
+        assert_eq!(config.ship.interval, SignedDuration::from_secs(1));
+    }
+
+    #[test]
+    fn mistake_names_the_file_the_key_and_what_is_allowed() {
+        for (text, parts) in [
+            ("listne = \"a\"", vec!["sotto.toml", "listne", "expected one of", "listen"]),
+            ("listen = \"8787\"", vec!["sotto.toml", "listen", "socket address"]),
+            (
+                "[ship]\ninterval = \"10ms\"",
+                vec!["sotto.toml", "ship.interval", "10ms", "\"50ms\" to \"1h\""],
+            ),
+            ("[clickhouse]\nurl = \"localhost:8123\"", vec!["clickhouse.url", "http://host:8123"]),
+            ("[clickhouse]\nmemory = \"299MB\"", vec!["clickhouse.memory", "at least \"300MB\""]),
+            ("[spool]\nsize_max = \"63MB\"", vec!["spool.size_max", "at least \"64MB\""]),
+            ("[server]\nworkers = 0", vec!["server.workers", "1 to 256"]),
+            ("[server]\nworkers = 257", vec!["server.workers", "1 to 256"]),
+            ("[sessions]\nvisitors_max = 999", vec!["sessions.visitors_max", "at least 1000"]),
+        ] {
+            let message = parse(text).unwrap_err().to_string();
+            for part in parts {
+                assert!(message.contains(part), "{text:?}: {message:?} lacks {part:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn value_at_a_limit_is_accepted() {
+        for text in [
+            "[ship]\ninterval = \"50ms\"",
+            "[clickhouse]\nmemory = \"300MB\"",
+            "[spool]\nsize_max = \"64MB\"",
+            "[server]\nworkers = 256",
+            "[sessions]\nvisitors_max = 1000",
+        ] {
+            assert!(parse(text).is_ok(), "{text:?}: {:?}", parse(text));
+        }
+    }
+
+    #[test]
+    fn password_is_not_shown() {
+        let config = parse("[clickhouse]\npassword = \"hunter2\"").unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

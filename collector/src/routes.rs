@@ -1,0 +1,286 @@
+//! What the collector answers. Everything else goes to the fallback, the dashboard.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `POST /e` | a hit or an array of hits, native format v1: 204, also for hits that are dropped, so that a probe learns nothing and browsers do not send again |
+//! | `GET /e.gif` | a pageview without JavaScript: a transparent pixel |
+//! | `GET /s.js`, `/s.<modules>.js` | the script |
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::{Request, body::Incoming};
+use sotto_geoip::GeoIp;
+use sotto_schema::{event::Tier, rowbinary::Date};
+use tower::Service;
+
+use crate::{
+    client_ip::{self, ClientIp, Peer, TrustedProxies},
+    clock::Clock,
+    metrics::Metrics,
+    outcome::{DropReason, Outcome},
+    pipeline::{
+        self, Surroundings,
+        device::Classifier,
+        hit::{Headers, Hit},
+        parse,
+    },
+    rules::{RuleBook, Rules},
+    salts::{GRACE_MS, Salts},
+    sessions::Sessions,
+    spool::{Append, Spool},
+    stack::{self, HttpService, Response},
+};
+
+pub mod script;
+
+/// What all requests share.
+pub struct Collector {
+    /// Where hits become durable.
+    pub spool: Spool,
+    /// Rules of all sites.
+    pub rules: Arc<RuleBook>,
+    /// Salts of the day.
+    pub salts: Arc<Salts>,
+    /// Visits of the last half hour.
+    pub sessions: Arc<Sessions>,
+    /// Places and networks.
+    pub geo: Arc<GeoIp>,
+    /// Knows browsers and crawlers.
+    pub classifier: Classifier,
+    /// Counts outcomes.
+    pub metrics: Arc<Metrics>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Whose word is taken for the client's address.
+    pub trusted_proxies: TrustedProxies,
+    /// The script and its modules.
+    pub scripts: script::Scripts,
+    /// Told when a hit names a site that is not known: it may have been set up a moment ago.
+    pub unknown_site: Arc<tokio::sync::Notify>,
+}
+
+/// What came of the hits of one request.
+#[derive(Debug)]
+pub struct Admitted {
+    /// What is to be made durable.
+    pub append: Append,
+    /// Site and outcome of every hit, in order.
+    pub outcomes: Vec<(u64, Outcome)>,
+    /// When the request came, in milliseconds since 1970-01-01 UTC.
+    pub now_ms: i64,
+}
+
+/// A 1x1 transparent GIF.
+const PIXEL: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
+
+/// The routes as a service: the collector's own, and a fallback for the rest.
+#[derive(Clone)]
+pub struct Routes {
+    collector: HttpService,
+    fallback: HttpService,
+}
+
+impl Routes {
+    /// The collector's routes before `fallback`.
+    pub fn new(collector: Arc<Collector>, fallback: HttpService) -> Self {
+        let own = tower::service_fn(move |request| {
+            let collector = collector.clone();
+            async move { Ok::<_, Infallible>(collector.answer(request).await) }
+        });
+        let own = tower::ServiceBuilder::new().layer(stack::cors()).service(own);
+        Self { collector: stack::boxed(own), fallback }
+    }
+}
+
+/// Whether the collector answers this path itself.
+fn is_own(path: &str) -> bool {
+    path == "/e" || path == "/e.gif" || script::Scripts::is_script(path)
+}
+
+impl Service<Request<Incoming>> for Routes {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+        if is_own(request.uri().path()) {
+            Box::pin(self.collector.call(request))
+        } else {
+            // The dashboard has no business with the client's address.
+            request.extensions_mut().remove::<Peer>();
+            Box::pin(self.fallback.call(request))
+        }
+    }
+}
+
+impl Collector {
+    async fn answer(&self, request: Request<Incoming>) -> Response {
+        match (request.method(), request.uri().path()) {
+            (&Method::POST, "/e") => self.native(request).await,
+            (&Method::GET, "/e.gif") => self.pixel(request).await,
+            (&Method::GET | &Method::HEAD, path) if script::Scripts::is_script(path) => {
+                self.scripts.answer(path, request.headers())
+            }
+            _ => stack::empty(StatusCode::METHOD_NOT_ALLOWED),
+        }
+    }
+
+    async fn native(&self, request: Request<Incoming>) -> Response {
+        let (parts, body) = request.into_parts();
+        let body = match Limited::new(body, parse::BODY_BYTES_MAX).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => {
+                self.count_unparsed(DropReason::BodyTooLarge);
+                return stack::empty(StatusCode::PAYLOAD_TOO_LARGE);
+            }
+            // The client went away in mid-body: there is no hit, and nobody to answer.
+            Err(_) => return stack::empty(StatusCode::BAD_REQUEST),
+        };
+        match parse::hits(&body) {
+            Ok(hits) => self.keep(hits, &parts.headers, parts.extensions.get()).await,
+            Err(_) => {
+                self.count_unparsed(DropReason::InvalidPayload);
+                stack::empty(StatusCode::NO_CONTENT)
+            }
+        }
+    }
+
+    async fn pixel(&self, request: Request<Incoming>) -> Response {
+        let (parts, _) = request.into_parts();
+        let hit = parse::pixel(parts.uri.query().unwrap_or_default());
+        let kept = match hit {
+            Ok(hit) => self.keep(vec![hit], &parts.headers, parts.extensions.get()).await,
+            Err(_) => {
+                self.count_unparsed(DropReason::InvalidPayload);
+                stack::empty(StatusCode::NO_CONTENT)
+            }
+        };
+        if kept.status() != StatusCode::NO_CONTENT {
+            return kept;
+        }
+        let mut response = Response::new(Bytes::from_static(PIXEL).into());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/gif"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+        response
+    }
+
+    fn count_unparsed(&self, reason: DropReason) {
+        self.metrics.count(0, self.clock.now_ms(), Outcome::Dropped(reason));
+    }
+
+    /// Puts hits on their road and answers when they are on disk.
+    async fn keep(&self, hits: Vec<Hit>, headers: &HeaderMap, peer: Option<&Peer>) -> Response {
+        let Some(peer) = peer else { return stack::empty(StatusCode::INTERNAL_SERVER_ERROR) };
+        let admitted = self.admit(hits, headers, *peer);
+        if self.spool.append(admitted.append).await.is_err() {
+            self.metrics.spool_refused.fetch_add(1, Ordering::Relaxed);
+            return stack::unavailable();
+        }
+        // Counted when it is durable: a hit that got 503 has no outcome yet, its next attempt will.
+        for (site, outcome) in admitted.outcomes {
+            self.metrics.count(site, admitted.now_ms, outcome);
+        }
+        stack::empty(StatusCode::NO_CONTENT)
+    }
+
+    /// The road of some hits of one request, up to the spool.
+    pub fn admit(&self, hits: Vec<Hit>, headers: &HeaderMap, peer: Peer) -> Admitted {
+        let client = client_ip::client_ip(peer, headers, &self.trusted_proxies);
+        let said = said(headers);
+        let now_ms = self.clock.now_ms();
+        let mut admitted =
+            Admitted { append: Append::default(), outcomes: Vec::with_capacity(hits.len()), now_ms };
+        for hit in hits {
+            let outcome = self.road(hit, &said, &client, now_ms, &mut admitted.append);
+            admitted.outcomes.push(outcome);
+        }
+        admitted
+    }
+
+    /// One hit's road up to the spool.
+    fn road(
+        &self,
+        hit: Hit,
+        headers: &Headers<'_>,
+        client: &ClientIp,
+        now_ms: i64,
+        append: &mut Append,
+    ) -> (u64, Outcome) {
+        let Some(rules) = self.rules.get(&hit.site) else {
+            self.unknown_site.notify_one();
+            return (0, Outcome::Dropped(DropReason::UnknownSite));
+        };
+        let site = rules.site.id;
+        let time_ms = now_ms - i64::from(hit.age_ms);
+        let day = rules.day(time_ms);
+        let today = rules.day(now_ms);
+        let salt = if day == today { self.todays_salt(site, day) } else { self.salts.get(site, day) };
+        let salt_before = self.salt_before(&rules, day, now_ms);
+        let surroundings = Surroundings {
+            time_ms,
+            day,
+            rules: &rules,
+            salt: salt.as_deref(),
+            salt_before: salt_before.as_deref(),
+            sessions: &self.sessions,
+            geo: &self.geo.load(),
+            classifier: &self.classifier,
+        };
+        match pipeline::process(hit, headers, client, &surroundings) {
+            Ok(event) => {
+                let fits = append.record(|out| event.encode(out));
+                debug_assert!(fits, "the limits of the parser keep a row far below a record's");
+                match event.tier {
+                    Tier::Full => (site, Outcome::Stored),
+                    Tier::Minimal => (site, Outcome::Minimised),
+                }
+            }
+            Err(reason) => (site, Outcome::Dropped(reason)),
+        }
+    }
+
+    /// Today's salt. Without one (no randomness, no room in memory) hits are kept without a visitor.
+    fn todays_salt(&self, site: u64, day: Date) -> Option<Arc<crate::salts::Salt>> {
+        self.salts
+            .today(site, day)
+            .inspect_err(|error| tracing::error!(%error, "no salt can be made; visitors are not counted"))
+            .ok()
+    }
+
+    /// The salt of the day before, in the half hour in which visits are carried across midnight.
+    fn salt_before(&self, rules: &Rules, day: Date, now_ms: i64) -> Option<Arc<crate::salts::Salt>> {
+        let before = Date(day.0.checked_sub(1)?);
+        let salt = self.salts.get(rules.site.id, before)?;
+        (now_ms < rules.day_end_ms(before) + GRACE_MS).then_some(salt)
+    }
+}
+
+/// What the headers say, borrowed.
+fn said(headers: &HeaderMap) -> Headers<'_> {
+    let get = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    Headers {
+        user_agent: get("user-agent").unwrap_or_default(),
+        ch_brands: get("sec-ch-ua"),
+        ch_mobile: get("sec-ch-ua-mobile"),
+        ch_platform: get("sec-ch-ua-platform"),
+        ch_platform_version: get("sec-ch-ua-platform-version"),
+        accept_language: get("accept-language").unwrap_or_default(),
+        // W3C GPC: only the value 1 is a signal; of several headers, one with it is enough.
+        gpc: headers.get_all("sec-gpc").iter().any(|value| value.as_bytes() == b"1"),
+    }
+}

@@ -1,0 +1,295 @@
+//! The random salts behind the visitor keys: one per site and day, alive for the day and half an hour.
+//!
+//! **Promises.** A salt is 32 bytes from the operating system, never derived from anything stored. It is kept in
+//! memory and in a file on a RAM-backed directory (tmpfs), so that a restart within the day keeps the keys; where no
+//! such directory exists, in memory only. [`Salts::retire`] overwrites dead salts in both. The ledger gets a
+//! commitment of each salt (its hash), its birth and its death, never the salt.
+//!
+//! **Crash.** The file is replaced whole (rename); a torn file cannot be.
+//!
+//! **Proof**: tests below; `tests/tests/salts.rs` (what is on disk and in logs after a day).
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+use sotto_schema::rowbinary::Date;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// How long after the end of its day a salt is kept, to carry visits across midnight.
+pub const GRACE_MS: i64 = 30 * 60 * 1000;
+/// Length of a salt in bytes.
+pub const SALT_BYTES: usize = 32;
+const RECORD_BYTES: usize = 8 + 2 + SALT_BYTES;
+
+/// A salt. Has no `Debug`, `Display`, `Serialize` or `Clone`; overwritten when dropped.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct Salt([u8; SALT_BYTES]);
+
+impl Salt {
+    /// A salt for tests and imports, where nothing is secret.
+    pub fn from_bytes(bytes: [u8; SALT_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    fn random() -> io::Result<Self> {
+        let mut salt = Self([0; SALT_BYTES]);
+        getrandom::fill(&mut salt.0).map_err(|e| io::Error::other(e.to_string()))?;
+        Ok(salt)
+    }
+
+    /// A keyed hash under this salt.
+    pub fn hasher(&self) -> blake3::Hasher {
+        blake3::Hasher::new_keyed(&self.0)
+    }
+
+    /// What the ledger keeps: proves which salt it was to whoever has it, and tells nobody else anything.
+    pub fn commitment(&self) -> [u8; 32] {
+        blake3::derive_key("sotto 2026-11 salt commitment", &self.0)
+    }
+}
+
+/// Something that happened to a salt, for the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The salt was made (`true`) or destroyed (`false`).
+    pub born: bool,
+    /// Whose salt.
+    pub site: u64,
+    /// For which day.
+    pub day: Date,
+    /// Its commitment.
+    pub commitment: [u8; 32],
+}
+
+type Map = HashMap<(u64, Date), Arc<Salt>>;
+
+/// All salts that are alive.
+pub struct Salts {
+    alive: ArcSwap<Map>,
+    /// Taken to make or destroy salts; holds what the ledger has not been told.
+    change: Mutex<Vec<Entry>>,
+    file: Option<PathBuf>,
+}
+
+impl Salts {
+    /// Reads what a run earlier today left in `dir`, which must be RAM-backed; `None` keeps salts in memory only.
+    ///
+    /// # Errors
+    /// When the directory or file cannot be read or made.
+    pub fn open(dir: Option<&Path>) -> io::Result<Self> {
+        let mut map = Map::new();
+        let file = match dir {
+            None => None,
+            Some(dir) => {
+                fs::create_dir_all(dir)?;
+                let file = dir.join("salts");
+                read_file(&file, &mut map)?;
+                Some(file)
+            }
+        };
+        Ok(Self { alive: ArcSwap::from_pointee(map), change: Mutex::default(), file })
+    }
+
+    /// The salt of `site` for `day` if it is alive.
+    pub fn get(&self, site: u64, day: Date) -> Option<Arc<Salt>> {
+        self.alive.load().get(&(site, day)).cloned()
+    }
+
+    /// The salt of `site` for `day`, made if it is not there. Only for today: a dead salt must not be made again.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness or the file cannot be written.
+    pub fn today(&self, site: u64, day: Date) -> io::Result<Arc<Salt>> {
+        if let Some(salt) = self.get(site, day) {
+            return Ok(salt);
+        }
+        let mut entries = self.change.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(salt) = self.get(site, day) {
+            return Ok(salt);
+        }
+        let salt = Arc::new(Salt::random()?);
+        let mut map = Map::clone(&self.alive.load());
+        map.insert((site, day), salt.clone());
+        self.write_file(&map)?;
+        entries.push(Entry { born: true, site, day, commitment: salt.commitment() });
+        self.alive.store(Arc::new(map));
+        Ok(salt)
+    }
+
+    /// Destroys every salt for which `dead(site, day)`; memory is overwritten when the last request that holds one
+    /// ends. Returns how many.
+    ///
+    /// # Errors
+    /// When the file cannot be overwritten; nothing is destroyed then, and the next call tries again.
+    pub fn retire(&self, dead: impl Fn(u64, Date) -> bool) -> io::Result<usize> {
+        let mut entries = self.change.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut map = Map::clone(&self.alive.load());
+        let gone: Vec<_> = map.extract_if(|(site, day), _| dead(*site, *day)).collect();
+        if gone.is_empty() {
+            return Ok(0);
+        }
+        self.write_file(&map)?;
+        self.alive.store(Arc::new(map));
+        for ((site, day), salt) in &gone {
+            entries.push(Entry { born: false, site: *site, day: *day, commitment: salt.commitment() });
+        }
+        Ok(gone.len())
+    }
+
+    /// What happened since the last call, for the ledger.
+    pub fn take_entries(&self) -> Vec<Entry> {
+        std::mem::take(&mut self.change.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Gives entries back that could not be written to the ledger.
+    pub fn return_entries(&self, earlier: Vec<Entry>) {
+        let mut entries = self.change.lock().unwrap_or_else(PoisonError::into_inner);
+        let later = std::mem::replace(&mut *entries, earlier);
+        entries.extend(later);
+    }
+
+    /// How many salts are alive.
+    pub fn count(&self) -> usize {
+        self.alive.load().len()
+    }
+
+    /// Replaces the file; the one before is overwritten with zeros first, so that its pages hold nothing.
+    fn write_file(&self, map: &Map) -> io::Result<()> {
+        let Some(path) = &self.file else { return Ok(()) };
+        let mut bytes = Vec::with_capacity(map.len() * RECORD_BYTES);
+        for ((site, day), salt) in map {
+            bytes.extend_from_slice(&site.to_le_bytes());
+            bytes.extend_from_slice(&day.0.to_le_bytes());
+            bytes.extend_from_slice(&salt.0);
+        }
+        let new = path.with_extension("new");
+        let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
+        let written = file.write_all(&bytes);
+        bytes.zeroize();
+        written?;
+        let old = OpenOptions::new().write(true).open(path);
+        fs::rename(&new, path)?;
+        match old {
+            Ok(old) => overwrite(&old),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+fn overwrite(file: &File) -> io::Result<()> {
+    let len = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+    file.write_all_at(&vec![0; len], 0)
+}
+
+fn read_file(path: &Path, map: &mut Map) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    match File::open(path) {
+        Ok(mut file) => file.read_to_end(&mut bytes)?,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    for record in bytes.chunks_exact(RECORD_BYTES) {
+        let (site, rest) = record.split_at(8);
+        let (day, salt) = rest.split_at(2);
+        let numbers = (site.try_into().map(u64::from_le_bytes), day.try_into().map(u16::from_le_bytes));
+        if let ((Ok(site), Ok(day)), Ok(salt)) = (numbers, salt.try_into()) {
+            map.insert((site, Date(day)), Arc::new(Salt(salt)));
+        }
+    }
+    bytes.zeroize();
+    Ok(())
+}
+
+/// A directory in memory that outlives this process but not the machine: for `data`, under `candidates`.
+/// `None` when none of them is a tmpfs.
+pub fn ram_directory(data: &Path, candidates: &[PathBuf]) -> Option<PathBuf> {
+    /// `TMPFS_MAGIC` of linux/magic.h.
+    const TMPFS: i64 = 0x0102_1994;
+    let name = blake3::hash(data.as_os_str().as_encoded_bytes()).to_hex();
+    candidates
+        .iter()
+        .find(|dir| rustix::fs::statfs(dir.as_path()).is_ok_and(|fs| i64::from(fs.f_type) == TMPFS))
+        .map(|dir| dir.join(format!("sotto-{}", &name[..16])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static_assertions::assert_not_impl_any!(Salt: std::fmt::Debug, std::fmt::Display, serde::Serialize, Clone);
+
+    const TODAY: Date = Date(20_000);
+    const YESTERDAY: Date = Date(19_999);
+
+    fn bytes(salt: &Salt) -> [u8; 32] {
+        *salt.hasher().finalize().as_bytes()
+    }
+
+    #[test]
+    fn salt_differs_by_site_and_day_and_stays_within_them() {
+        let salts = Salts::open(None).unwrap();
+        let first = bytes(&salts.today(1, TODAY).unwrap());
+        assert_eq!(bytes(&salts.today(1, TODAY).unwrap()), first);
+        assert_ne!(bytes(&salts.today(2, TODAY).unwrap()), first);
+        assert_ne!(bytes(&salts.today(1, YESTERDAY).unwrap()), first);
+    }
+
+    #[test]
+    fn restart_keeps_the_salt_of_the_day() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = bytes(&Salts::open(Some(dir.path())).unwrap().today(1, TODAY).unwrap());
+        let again = Salts::open(Some(dir.path())).unwrap();
+        assert_eq!(bytes(&again.get(1, TODAY).unwrap()), first);
+        assert_eq!(again.take_entries(), [], "it was not born again");
+    }
+
+    #[test]
+    fn retired_salt_is_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let salts = Salts::open(Some(dir.path())).unwrap();
+        let dead = salts.today(1, YESTERDAY).unwrap();
+        salts.today(1, TODAY).unwrap();
+        // A second name for the file's pages: what the old file held must be gone from them, too.
+        let old = File::open(dir.path().join("salts")).unwrap();
+        assert_eq!(salts.retire(|_, day| day == YESTERDAY).unwrap(), 1);
+        assert!(salts.get(1, YESTERDAY).is_none());
+        let mut left = fs::read(dir.path().join("salts")).unwrap();
+        (&old).read_to_end(&mut left).unwrap();
+        assert!(!left.windows(SALT_BYTES).any(|w| w == dead.0));
+        assert_eq!(salts.count(), 1);
+    }
+
+    #[test]
+    fn ledger_hears_of_birth_and_death() {
+        let salts = Salts::open(None).unwrap();
+        let commitment = salts.today(1, YESTERDAY).unwrap().commitment();
+        salts.retire(|_, _| true).unwrap();
+        let entry = Entry { born: true, site: 1, day: YESTERDAY, commitment };
+        assert_eq!(salts.take_entries(), [entry, Entry { born: false, ..entry }]);
+        assert_eq!(salts.take_entries(), []);
+    }
+
+    #[test]
+    fn commitment_is_not_the_salt() {
+        let salt = Salt::from_bytes([7; 32]);
+        assert_ne!(salt.commitment(), salt.0);
+        assert_ne!(salt.commitment(), Salt::from_bytes([8; 32]).commitment());
+    }
+
+    #[test]
+    fn directory_on_a_disk_is_no_ram_directory() {
+        assert_eq!(ram_directory(Path::new("/x"), &[PathBuf::from("/proc")]), None);
+        let shm = PathBuf::from("/dev/shm");
+        if shm.exists() {
+            assert!(ram_directory(Path::new("/x"), &[shm.clone()]).unwrap().starts_with(shm));
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Which visit a hit belongs to: a bounded map of the visitors of the last half hour.
+//!
+//! **Promises.** One look-up and one update per hit. Never more than `visitors_max` entries: when full, entries that
+//! have ended go first, then an arbitrary one (its visitor's next hit begins another visit).
+//!
+//! **Crash.** The map is rebuilt from the last half hour of ClickHouse and the spool ([`Sessions::remember`]).
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+/// A visit ends after this long without a hit.
+pub const TIMEOUT_MS: i64 = 30 * 60 * 1000;
+const SHARDS: usize = 64;
+
+#[derive(Debug, Clone, Copy)]
+struct Session {
+    id: u64,
+    last_ms: i64,
+}
+
+/// Visitors of the last half hour and their visits.
+#[derive(Debug)]
+pub struct Sessions {
+    shards: Vec<Mutex<HashMap<(u64, u64), Session>>>,
+    shard_max: usize,
+}
+
+impl Sessions {
+    /// An empty map for at most `visitors_max` visitors.
+    pub fn new(visitors_max: usize) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            shard_max: visitors_max.div_ceil(SHARDS).max(1),
+        }
+    }
+
+    /// The visit of a hit at `time_ms`. `before` is the visitor's key under the salt of the day before, while that
+    /// one is alive: a visit that began under it goes on. A hit that does not `begin` visits (a report about a page
+    /// view) belongs to the visitor's last one; 0 if there is none.
+    pub fn assign(&self, site: u64, visitor: u64, before: Option<u64>, time_ms: i64, begins: bool) -> u64 {
+        let carried = before.and_then(|before| self.live(site, before, time_ms));
+        let mut shard = self.shard(site, visitor);
+        if let Some(session) = shard.get_mut(&(site, visitor)) {
+            let live = time_ms - session.last_ms < TIMEOUT_MS;
+            if live || !begins {
+                session.last_ms = session.last_ms.max(time_ms);
+                return session.id;
+            }
+        }
+        let id = match carried {
+            Some(id) => id,
+            None if begins => session_id(site, visitor, time_ms),
+            None => return 0,
+        };
+        self.make_room(&mut shard, time_ms);
+        shard.insert((site, visitor), Session { id, last_ms: time_ms });
+        id
+    }
+
+    /// Takes over a visit that was stored before a restart.
+    pub fn remember(&self, site: u64, visitor: u64, session: u64, time_ms: i64) {
+        let mut shard = self.shard(site, visitor);
+        let known = shard.get(&(site, visitor)).is_some_and(|s| s.last_ms >= time_ms);
+        if !known {
+            self.make_room(&mut shard, time_ms);
+            shard.insert((site, visitor), Session { id: session, last_ms: time_ms });
+        }
+    }
+
+    /// Forgets visits that have ended.
+    pub fn sweep(&self, now_ms: i64) {
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.retain(|_, s| now_ms - s.last_ms < TIMEOUT_MS);
+            if shard.capacity() > shard.len() * 4 {
+                shard.shrink_to_fit();
+            }
+        }
+    }
+
+    /// How many visitors are remembered.
+    pub fn count(&self) -> usize {
+        self.shards.iter().map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
+    }
+
+    fn live(&self, site: u64, visitor: u64, time_ms: i64) -> Option<u64> {
+        let shard = self.shard(site, visitor);
+        shard.get(&(site, visitor)).filter(|s| time_ms - s.last_ms < TIMEOUT_MS).map(|s| s.id)
+    }
+
+    fn shard(&self, site: u64, visitor: u64) -> std::sync::MutexGuard<'_, HashMap<(u64, u64), Session>> {
+        // Visitor keys are hashes: their bits are evenly spread.
+        let index = (visitor ^ site) as usize % SHARDS;
+        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn make_room(&self, shard: &mut HashMap<(u64, u64), Session>, now_ms: i64) {
+        if shard.len() < self.shard_max {
+            return;
+        }
+        shard.retain(|_, s| now_ms - s.last_ms < TIMEOUT_MS);
+        if shard.len() >= self.shard_max
+            && let Some(any) = shard.keys().next().copied()
+        {
+            shard.remove(&any);
+        }
+    }
+}
+
+/// A number for a new visit: depends on nothing but its visitor and beginning, and is never 0.
+fn session_id(site: u64, visitor: u64, time_ms: i64) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    for number in [site, visitor, time_ms.cast_unsigned()] {
+        hasher.update(&number.to_le_bytes());
+    }
+    let hash = hasher.finalize();
+    let mut id = [0; 8];
+    id.copy_from_slice(&hash.as_bytes()[..8]);
+    u64::from_le_bytes(id).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: i64 = 1_800_000_000_000;
+
+    #[test]
+    fn gap_decides_whether_a_visit_goes_on() {
+        for (gap, same) in [(0, true), (TIMEOUT_MS - 1, true), (TIMEOUT_MS, false)] {
+            let sessions = Sessions::new(1_000);
+            let first = sessions.assign(1, 7, None, NOW, true);
+            assert_eq!(sessions.assign(1, 7, None, NOW + gap, true) == first, same, "{gap}");
+        }
+    }
+
+    #[test]
+    fn visit_goes_on_across_midnight_under_the_new_key() {
+        let sessions = Sessions::new(1_000);
+        let first = sessions.assign(1, 7, None, NOW, true);
+        assert_eq!(sessions.assign(1, 8, Some(7), NOW + 1, true), first);
+        assert_eq!(sessions.assign(1, 8, None, NOW + TIMEOUT_MS, true), first);
+        assert_ne!(sessions.assign(1, 9, Some(7), NOW + TIMEOUT_MS, true), first);
+    }
+
+    #[test]
+    fn report_about_a_page_view_begins_no_visit() {
+        let sessions = Sessions::new(1_000);
+        assert_eq!(sessions.assign(1, 7, None, NOW, false), 0);
+        let first = sessions.assign(1, 7, None, NOW, true);
+        assert_eq!(sessions.assign(1, 7, None, NOW + 2 * TIMEOUT_MS, false), first);
+    }
+
+    #[test]
+    fn visitor_of_another_site_is_another() {
+        let sessions = Sessions::new(1_000);
+        assert_ne!(sessions.assign(1, 7, None, NOW, true), sessions.assign(2, 7, None, NOW, true));
+    }
+
+    #[test]
+    fn remembered_visit_goes_on() {
+        let sessions = Sessions::new(1_000);
+        sessions.remember(1, 7, 42, NOW);
+        sessions.remember(1, 7, 41, NOW - 1);
+        assert_eq!(sessions.assign(1, 7, None, NOW + 1, true), 42);
+    }
+
+    #[test]
+    fn swept_map_holds_only_live_visits() {
+        let sessions = Sessions::new(1_000);
+        sessions.assign(1, 7, None, NOW, true);
+        sessions.assign(1, 8, None, NOW + 1, true);
+        sessions.sweep(NOW + TIMEOUT_MS);
+        assert_eq!(sessions.count(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn map_never_exceeds_its_bound(visitors in proptest::collection::vec(any::<u64>(), 1..500)) {
+            let sessions = Sessions::new(64);
+            for (i, visitor) in visitors.iter().enumerate() {
+                sessions.assign(1, *visitor, None, NOW + i as i64, true);
+            }
+            prop_assert!(sessions.count() <= 64);
+        }
+
+        #[test]
+        fn hits_closer_than_the_gap_share_a_visit(gaps in proptest::collection::vec(0..TIMEOUT_MS, 1..50)) {
+            let sessions = Sessions::new(1_000);
+            let first = sessions.assign(1, 7, None, NOW, true);
+            let mut time = NOW;
+            for gap in gaps {
+                time += gap;
+                prop_assert_eq!(sessions.assign(1, 7, None, time, true), first);
+            }
+        }
+    }
+}

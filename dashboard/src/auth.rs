@@ -1,0 +1,137 @@
+//! Who asks, and what they may see. A signed-in browser has a cookie with a random value; a program has a token.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderValue, request::Parts},
+};
+use sotto_schema::{
+    account::{self, Member, Role, SIGN_IN_DAYS, User},
+    db::Db,
+    site::{self, Site},
+};
+
+use crate::{
+    App,
+    page::{PageError, cookie},
+};
+
+pub(crate) mod throttle;
+
+/// Somebody who is signed in.
+pub(crate) struct SignedIn {
+    pub(crate) user: User,
+    roles: Vec<Member>,
+}
+
+impl SignedIn {
+    /// What they may do on a site (0: on all sites).
+    pub(crate) fn role(&self, site: u64) -> Option<Role> {
+        role_of(&self.roles, site)
+    }
+
+    /// The sites they may see, by name.
+    pub(crate) async fn sites(&self, db: &Db) -> Result<Vec<Site>, PageError> {
+        let all = site::all(db).await?;
+        Ok(all.into_iter().filter(|s| self.role(s.id).is_some()).collect())
+    }
+
+    /// The site of that key, if they have at least `role` there. One that they may not see does not exist for them.
+    pub(crate) async fn site(&self, db: &Db, key: &str, role: Role) -> Result<(Site, Vec<Site>), PageError> {
+        let sites = self.sites(db).await?;
+        let site = sites.iter().find(|s| s.key == key).cloned().ok_or(PageError::NotFound)?;
+        if self.role(site.id) < Some(role) {
+            return Err(PageError::Forbidden);
+        }
+        Ok((site, sites))
+    }
+
+    /// Name, or address where there is none.
+    pub(crate) fn who(&self) -> String {
+        if self.user.name.is_empty() { self.user.email.clone() } else { self.user.name.clone() }
+    }
+}
+
+fn role_of(roles: &[Member], site: u64) -> Option<Role> {
+    roles.iter().filter(|m| m.site == 0 || m.site == site).map(|m| m.role).max()
+}
+
+/// The cookie's name. The prefix makes browsers refuse it from elsewhere, but needs HTTPS.
+const fn cookie_name(secure: bool) -> &'static str {
+    if secure { "__Host-sotto" } else { "sotto" }
+}
+
+/// The sign-in cookie of a request, as sent.
+pub(crate) fn sign_in_cookie(app: &App, headers: &HeaderMap) -> Option<String> {
+    let value = cookie(headers, cookie_name(app.settings.secure_cookies))?;
+    (value.len() == 64).then(|| value.to_owned())
+}
+
+/// The header that keeps (`Some`) or removes (`None`) the sign-in in a browser.
+pub(crate) fn set_cookie(app: &App, value: Option<&str>) -> HeaderValue {
+    let secure = app.settings.secure_cookies;
+    let age = if value.is_some() { SIGN_IN_DAYS * 86_400 } else { 0 };
+    let text = format!(
+        "{}={}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{}",
+        cookie_name(secure),
+        value.unwrap_or(""),
+        if secure { "; Secure" } else { "" }
+    );
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// Who a request comes from, if its cookie is valid.
+pub(crate) async fn signed_in(app: &App, headers: &HeaderMap) -> Result<Option<SignedIn>, PageError> {
+    let Some(secret) = sign_in_cookie(app, headers) else { return Ok(None) };
+    let db = &app.settings.databases.writer;
+    let Some(sign_in) = account::resume(db, &secret).await? else { return Ok(None) };
+    let roles = account::roles(db, sign_in.user.id).await?;
+    Ok(Some(SignedIn { user: sign_in.user, roles }))
+}
+
+impl FromRequestParts<Arc<App>> for SignedIn {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
+        signed_in(app, &parts.headers).await?.ok_or_else(|| PageError::SignIn(path.to_owned()))
+    }
+}
+
+/// Refuses everybody who does not own the installation.
+pub(crate) struct Owner(pub(crate) SignedIn);
+
+impl FromRequestParts<Arc<App>> for Owner {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        let signed_in = SignedIn::from_request_parts(parts, app).await?;
+        if signed_in.role(0) == Some(Role::Owner) { Ok(Self(signed_in)) } else { Err(PageError::Forbidden) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(site: u64, role: Role) -> Member {
+        Member { user: 1, site, role }
+    }
+
+    #[test]
+    fn role_on_all_sites_holds_on_each_and_the_greater_one_counts() {
+        let roles = [member(0, Role::Viewer), member(7, Role::Editor)];
+        for (site, expected) in [(7, Some(Role::Editor)), (8, Some(Role::Viewer)), (0, Some(Role::Viewer))] {
+            assert_eq!(role_of(&roles, site), expected, "{site}");
+        }
+    }
+
+    #[test]
+    fn role_on_one_site_holds_nowhere_else() {
+        let roles = [member(7, Role::Owner)];
+        assert_eq!(role_of(&roles, 8), None);
+        assert_eq!(role_of(&roles, 0), None);
+        assert_eq!(role_of(&[], 7), None);
+    }
+}

@@ -1,0 +1,275 @@
+//! Filters: which hits and visits a report is about. Written `page:is:/pricing` in an address and `page=/pricing` on
+//! a command line.
+
+use std::fmt;
+
+use crate::report::Dimension;
+
+/// How many filters a report may have.
+pub const FILTERS_MAX: usize = 20;
+/// The longest value of a filter, in bytes.
+pub const VALUE_BYTES_MAX: usize = 2_000;
+
+/// What a filter asks of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// To be it. Several filters of one field and this verb: to be one of them.
+    Is,
+    /// Not to be it.
+    Not,
+    /// To contain it, whatever the case.
+    Has,
+}
+
+impl Verb {
+    /// All verbs.
+    pub const ALL: [Self; 3] = [Self::Is, Self::Not, Self::Has];
+
+    /// The name in an address.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Is => "is",
+            Self::Not => "not",
+            Self::Has => "has",
+        }
+    }
+
+    /// For people.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Is => "is",
+            Self::Not => "is not",
+            Self::Has => "contains",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|v| v.name() == name)
+    }
+}
+
+/// One filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter {
+    /// The field; never a day or an hour, for which there is the period.
+    pub field: Dimension,
+    /// What is asked.
+    pub verb: Verb,
+    /// Of which value; empty stands for "none".
+    pub value: String,
+}
+
+/// Why a filter cannot be understood. The message is shown to people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownFilter {
+    /// See the message.
+    #[error(
+        "{0:?} is no filter; write it like country=DE, country!=FR or page~=/blog, with one of {list}",
+        list = fields()
+    )]
+    Form(String),
+    /// See the message.
+    #[error("a report has {FILTERS_MAX} filters at most")]
+    Many,
+}
+
+fn fields() -> String {
+    let names: Vec<_> = Dimension::ALL.into_iter().filter(|d| !d.is_time()).map(Dimension::name).collect();
+    names.join(", ")
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.field.name(), self.verb.name(), self.value)
+    }
+}
+
+impl Filter {
+    /// A filter; `None` when the field cannot be filtered or the value is too long.
+    pub fn new(field: Dimension, verb: Verb, value: &str) -> Option<Self> {
+        let allowed = !field.is_time() && value.len() <= VALUE_BYTES_MAX;
+        allowed.then(|| Self { field, verb, value: value.to_owned() })
+    }
+
+    /// Reads `page:is:/pricing`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, ':');
+        let field = Dimension::from_name(parts.next()?)?;
+        let verb = Verb::from_name(parts.next()?)?;
+        Self::new(field, verb, parts.next()?)
+    }
+
+    /// Reads `page=/pricing`, `page!=/pricing` or `page~=/pricing`.
+    pub fn parse_equation(text: &str) -> Option<Self> {
+        let (left, value) = text.split_once('=')?;
+        let (field, verb) = match left.as_bytes().last()? {
+            b'!' => (&left[..left.len() - 1], Verb::Not),
+            b'~' => (&left[..left.len() - 1], Verb::Has),
+            _ => (left, Verb::Is),
+        };
+        Self::new(Dimension::from_name(field.trim())?, verb, value)
+    }
+}
+
+/// The filters of a report.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filters(Vec<Filter>);
+
+/// Fields with their values, as ClickHouse gets them.
+type Parameter = Vec<(&'static str, Vec<String>)>;
+
+impl Filters {
+    /// Reads filters of an address; those that cannot be understood, doubled ones and those beyond
+    /// [`FILTERS_MAX`] are left out.
+    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        texts.into_iter().filter_map(Filter::parse).fold(Self::default(), |all, f| all.with(f))
+    }
+
+    /// Reads filters of a command line.
+    ///
+    /// # Errors
+    /// The first that cannot be understood, or that there are too many.
+    pub fn parse_equations<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownFilter> {
+        let mut filters = Vec::new();
+        for text in texts {
+            if filters.len() == FILTERS_MAX {
+                return Err(UnknownFilter::Many);
+            }
+            let filter = Filter::parse_equation(text);
+            filters.push(filter.ok_or_else(|| UnknownFilter::Form(text.to_owned()))?);
+        }
+        Ok(Self(filters))
+    }
+
+    /// These and one more, unless it is there already or there are [`FILTERS_MAX`].
+    #[must_use]
+    pub fn with(mut self, filter: Filter) -> Self {
+        if self.0.len() < FILTERS_MAX && !self.0.contains(&filter) {
+            self.0.push(filter);
+        }
+        self
+    }
+
+    /// These without one.
+    #[must_use]
+    pub fn without(&self, filter: &Filter) -> Self {
+        Self(self.0.iter().filter(|f| *f != filter).cloned().collect())
+    }
+
+    /// The filters, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Filter> {
+        self.0.iter()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a filter is about visits as a whole, so that reports about hits have to look for the visits first.
+    pub(crate) fn choose_visits(&self) -> bool {
+        self.0.iter().any(|f| match f.field {
+            Dimension::EntryPage
+            | Dimension::ExitPage
+            | Dimension::Source
+            | Dimension::Channel
+            | Dimension::Referrer
+            | Dimension::UtmSource
+            | Dimension::UtmMedium
+            | Dimension::UtmCampaign => true,
+            Dimension::Page
+            | Dimension::Country
+            | Dimension::Region
+            | Dimension::City
+            | Dimension::Device
+            | Dimension::Browser
+            | Dimension::Os
+            | Dimension::Screen
+            | Dimension::Language
+            | Dimension::Hostname
+            | Dimension::Event
+            | Dimension::Day
+            | Dimension::Hour => false,
+        })
+    }
+
+    /// The parameters `is`, `isnt` and `has` of `scope.sql`.
+    pub(crate) fn parameters(&self) -> [Parameter; 3] {
+        Verb::ALL.map(|verb| {
+            let mut fields: Parameter = Vec::new();
+            for filter in self.0.iter().filter(|f| f.verb == verb) {
+                let name = filter.field.name();
+                match fields.iter_mut().find(|(field, _)| *field == name) {
+                    Some((_, values)) => values.push(filter.value.clone()),
+                    None => fields.push((name, vec![filter.value.clone()])),
+                }
+            }
+            fields
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_filter() -> impl Strategy<Value = Filter> {
+        (0..Dimension::ALL.len(), 0..Verb::ALL.len(), "\\PC{0,40}")
+            .prop_filter_map("days are no filter", |(field, verb, value)| {
+                Filter::new(Dimension::ALL[field], Verb::ALL[verb], &value)
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn written_filter_reads_as_itself(filter in any_filter()) {
+            prop_assert_eq!(Filter::parse(&filter.to_string()), Some(filter));
+        }
+
+        #[test]
+        fn arbitrary_text_never_panics(text in "\\PC{0,60}") {
+            let _ = Filter::parse(&text);
+            let _ = Filter::parse_equation(&text);
+        }
+    }
+
+    #[test]
+    fn equation_has_three_verbs() {
+        for (text, expected) in [
+            ("country=DE", Some("country:is:DE")),
+            ("country!=FR", Some("country:not:FR")),
+            ("page~=/blog", Some("page:has:/blog")),
+            ("page=/a?b=c", Some("page:is:/a?b=c")),
+            ("source=", Some("source:is:")),
+            ("day=2026-01-01", None),
+            ("planet=Mars", None),
+            ("=DE", None),
+            ("country", None),
+        ] {
+            assert_eq!(Filter::parse_equation(text).map(|f| f.to_string()).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn filters_at_the_limit_are_kept_and_one_beyond_is_not() {
+        let texts: Vec<String> = (0..=FILTERS_MAX).map(|i| format!("page=/{i}")).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        assert_eq!(
+            Filters::parse_equations(texts[..FILTERS_MAX].iter().copied()).unwrap().iter().count(),
+            FILTERS_MAX
+        );
+        assert_eq!(Filters::parse_equations(texts.iter().copied()), Err(UnknownFilter::Many));
+        assert!(Filter::new(Dimension::Page, Verb::Is, &"a".repeat(VALUE_BYTES_MAX)).is_some());
+        assert!(Filter::new(Dimension::Page, Verb::Is, &"a".repeat(VALUE_BYTES_MAX + 1)).is_none());
+    }
+
+    #[test]
+    fn values_of_one_field_and_verb_are_alternatives() {
+        let filters = Filters::parse(["country:is:DE", "country:is:FR", "country:not:CH", "page:has:blog"]);
+        let [is, isnt, has] = filters.parameters();
+        assert_eq!(is, [("country", vec!["DE".to_owned(), "FR".to_owned()])]);
+        assert_eq!(isnt, [("country", vec!["CH".to_owned()])]);
+        assert_eq!(has, [("page", vec!["blog".to_owned()])]);
+    }
+}

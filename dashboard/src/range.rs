@@ -1,0 +1,298 @@
+//! Periods: which days of a site's time zone a report is about.
+
+use jiff::{
+    Timestamp, ToSpan, Zoned,
+    civil::{Date, Time},
+    tz::TimeZone,
+};
+
+/// The most days a report can be about: a little more than three years.
+pub const RANGE_DAYS_MAX: i32 = 1_100;
+
+/// Days from `from` to `to`, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// First day.
+    pub from: Date,
+    /// Last day.
+    pub to: Date,
+}
+
+/// Into what a graph cuts its period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interval {
+    /// Hours of a day.
+    Hour,
+    /// Days.
+    Day,
+    /// Months.
+    Month,
+}
+
+/// Why days cannot be asked for. The messages are shown to people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RangeError {
+    /// See the message.
+    #[error("{0:?} is no day; write it like 2026-01-31")]
+    Day(String),
+    /// See the message.
+    #[error("the first day is after the last one")]
+    Order,
+    /// See the message.
+    #[error("a report is about {RANGE_DAYS_MAX} days at most")]
+    Long,
+}
+
+impl Range {
+    /// One day.
+    pub const fn day(day: Date) -> Self {
+        Self { from: day, to: day }
+    }
+
+    /// The days from `from` to `to`.
+    ///
+    /// # Errors
+    /// When there are none or too many.
+    pub fn new(from: Date, to: Date) -> Result<Self, RangeError> {
+        let range = Self { from, to };
+        if from > to {
+            Err(RangeError::Order)
+        } else if range.len() > RANGE_DAYS_MAX {
+            Err(RangeError::Long)
+        } else {
+            Ok(range)
+        }
+    }
+
+    /// Reads first and last day; the last is `today` and the first 29 days before when they are not said.
+    ///
+    /// # Errors
+    /// When one is no day, or there are none or too many.
+    pub fn parse(from: Option<&str>, to: Option<&str>, today: Date) -> Result<Self, RangeError> {
+        let day = |text: &str| text.parse().map_err(|_| RangeError::Day(text.to_owned()));
+        let to = to.map_or(Ok(today), day)?;
+        let from = from.map_or_else(|| Ok(to.saturating_sub(29.days())), day)?;
+        Self::new(from, to)
+    }
+
+    /// How many days.
+    pub fn len(&self) -> i32 {
+        self.from.until(self.to).map_or(0, |span| span.get_days()) + 1
+    }
+
+    /// Never: a range has at least one day.
+    pub fn is_empty(&self) -> bool {
+        self.len() < 1
+    }
+
+    /// The days, in order.
+    pub fn days(&self) -> impl Iterator<Item = Date> + use<> {
+        let to = self.to;
+        self.from.series(1.day()).take_while(move |day| *day <= to)
+    }
+
+    /// Into what a graph of these days is cut.
+    pub fn interval(&self) -> Interval {
+        match self.len() {
+            ..=1 => Interval::Hour,
+            2..=100 => Interval::Day,
+            _ => Interval::Month,
+        }
+    }
+}
+
+/// A period as people choose it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Period {
+    /// The current day.
+    Today,
+    /// The day before.
+    Yesterday,
+    /// Seven days, today included.
+    Week,
+    /// Thirty days, today included.
+    Month,
+    /// Ninety days, today included.
+    Quarter,
+    /// The current month and the eleven before.
+    Year,
+    /// Days chosen one by one.
+    Custom(Range),
+}
+
+impl Period {
+    /// Those with a name.
+    pub const NAMED: [Self; 6] =
+        [Self::Today, Self::Yesterday, Self::Week, Self::Month, Self::Quarter, Self::Year];
+
+    /// The name in an address.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Today => "today",
+            Self::Yesterday => "yesterday",
+            Self::Week => "7d",
+            Self::Month => "30d",
+            Self::Quarter => "90d",
+            Self::Year => "12mo",
+            Self::Custom(_) => "custom",
+        }
+    }
+
+    /// The name for people.
+    pub fn label(self) -> String {
+        match self {
+            Self::Today => "Today".into(),
+            Self::Yesterday => "Yesterday".into(),
+            Self::Week => "Last 7 days".into(),
+            Self::Month => "Last 30 days".into(),
+            Self::Quarter => "Last 90 days".into(),
+            Self::Year => "Last 12 months".into(),
+            Self::Custom(range) => range.label(),
+        }
+    }
+
+    /// Reads a period; what cannot be read is the default of thirty days.
+    pub fn parse(name: Option<&str>, from: Option<&str>, to: Option<&str>, today: Date) -> Self {
+        match name {
+            Some("custom") => match (from, to) {
+                (Some(_), Some(_)) => Range::parse(from, to, today).map_or(Self::Month, Self::Custom),
+                _ => Self::Month,
+            },
+            Some(name) => Self::NAMED.into_iter().find(|p| p.name() == name).unwrap_or(Self::Month),
+            None => Self::Month,
+        }
+    }
+
+    /// Its days when the site's date is `today`.
+    pub fn range(self, today: Date) -> Range {
+        let back = |days: i32| Range { from: today.saturating_sub(days.days()), to: today };
+        match self {
+            Self::Today => Range::day(today),
+            Self::Yesterday => Range::day(today.saturating_sub(1.day())),
+            Self::Week => back(6),
+            Self::Month => back(29),
+            Self::Quarter => back(89),
+            Self::Year => Range { from: today.first_of_month().saturating_sub(11.months()), to: today },
+            Self::Custom(range) => range,
+        }
+    }
+
+    /// The period before it, of the same length; for twelve months the same days a year earlier.
+    pub fn previous(self, today: Date) -> Range {
+        let range = self.range(today);
+        if self == Self::Year {
+            return Range {
+                from: range.from.saturating_sub(12.months()),
+                to: range.to.saturating_sub(12.months()),
+            };
+        }
+        let days = range.len();
+        Range { from: range.from.saturating_sub(days.days()), to: range.to.saturating_sub(days.days()) }
+    }
+}
+
+impl Range {
+    /// For people: `3 Mar 2026` or `3 – 9 Mar 2026`.
+    pub fn label(&self) -> String {
+        let day = |d: Date| d.strftime("%-d %b %Y").to_string();
+        if self.from == self.to {
+            return day(self.to);
+        }
+        let short = match (self.from.year() == self.to.year(), self.from.month() == self.to.month()) {
+            (true, true) => self.from.strftime("%-d"),
+            (true, false) => self.from.strftime("%-d %b"),
+            (false, _) => self.from.strftime("%-d %b %Y"),
+        };
+        format!("{short} – {}", day(self.to))
+    }
+}
+
+/// Now, on a site's clock.
+pub fn now_in(time_zone: &str) -> Zoned {
+    let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
+    Timestamp::now().to_zoned(zone)
+}
+
+/// The moment on `day` at which the clock shows what it shows `now`; where it is skipped, the moment after.
+pub fn same_time_on(day: Date, now: &Zoned) -> Option<i64> {
+    let time: Time = now.time();
+    let zoned = day.to_datetime(time).to_zoned(now.time_zone().clone()).ok()?;
+    Some(zoned.timestamp().as_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    #[test]
+    fn period_includes_today_and_its_predecessor_has_as_many_days() {
+        let today = date(2026, 3, 31);
+        for (period, from, before) in [
+            (Period::Today, today, (date(2026, 3, 30), date(2026, 3, 30))),
+            (Period::Week, date(2026, 3, 25), (date(2026, 3, 18), date(2026, 3, 24))),
+            (Period::Month, date(2026, 3, 2), (date(2026, 1, 31), date(2026, 3, 1))),
+            (Period::Year, date(2025, 4, 1), (date(2024, 4, 1), date(2025, 3, 31))),
+        ] {
+            assert_eq!(period.range(today), Range { from, to: today }, "{period:?}");
+            assert_eq!(period.previous(today), Range { from: before.0, to: before.1 }, "{period:?}");
+        }
+        assert_eq!(Period::Yesterday.range(today), Range::day(date(2026, 3, 30)));
+    }
+
+    #[test]
+    fn leap_day_has_a_previous_year() {
+        let today = date(2028, 2, 29);
+        assert_eq!(Period::Year.range(today).from, date(2027, 3, 1));
+        assert_eq!(Period::Year.previous(today).to, date(2027, 2, 28));
+    }
+
+    #[test]
+    fn day_of_the_clock_change_is_one_day_of_the_range() {
+        // Europe/Paris left summer time on 2026-10-25 and entered it on 2026-03-29.
+        for today in [date(2026, 10, 26), date(2026, 3, 30)] {
+            let range = Period::Week.range(today);
+            assert_eq!((range.len(), range.days().count()), (7, 7));
+        }
+    }
+
+    #[test]
+    fn same_time_in_the_skipped_hour_is_the_moment_after() {
+        let now: Zoned = "2026-03-30T02:30:00[Europe/Paris]".parse().unwrap();
+        let skipped = same_time_on(date(2026, 3, 29), &now).unwrap();
+        let after: Zoned = "2026-03-29T03:30:00[Europe/Paris]".parse().unwrap();
+        assert_eq!(skipped, after.timestamp().as_millisecond());
+    }
+
+    #[test]
+    fn range_at_the_limit_is_accepted_and_one_day_more_is_not() {
+        let from = date(2024, 1, 1);
+        let last = from.saturating_add((RANGE_DAYS_MAX - 1).days());
+        assert!(Range::new(from, last).is_ok());
+        assert_eq!(Range::new(from, last.saturating_add(1.day())), Err(RangeError::Long));
+        assert_eq!(Range::new(last, from), Err(RangeError::Order));
+    }
+
+    #[test]
+    fn unreadable_period_is_thirty_days() {
+        let today = date(2026, 3, 31);
+        for (name, from, to) in [
+            (None, None, None),
+            (Some("week"), None, None),
+            (Some("custom"), None, None),
+            (Some("custom"), Some("2026-02-30"), Some("2026-03-01")),
+            (Some("custom"), Some("2026-03-02"), Some("2026-03-01")),
+        ] {
+            assert_eq!(Period::parse(name, from, to, today), Period::Month, "{name:?} {from:?}");
+        }
+    }
+
+    #[test]
+    fn label_says_each_part_of_a_date_once() {
+        let label = |from, to| Range { from, to }.label();
+        assert_eq!(label(date(2026, 3, 3), date(2026, 3, 3)), "3 Mar 2026");
+        assert_eq!(label(date(2026, 3, 3), date(2026, 3, 9)), "3 – 9 Mar 2026");
+        assert_eq!(label(date(2026, 2, 3), date(2026, 3, 9)), "3 Feb – 9 Mar 2026");
+        assert_eq!(label(date(2025, 12, 3), date(2026, 3, 9)), "3 Dec 2025 – 9 Mar 2026");
+    }
+}

@@ -1,0 +1,278 @@
+//! Questions about a site's traffic, and their answers: one [`Query`] and one [`Table`] for the pages, the JSON API
+//! and `sotto report`.
+//!
+//! Promises: the metrics are defined once, in `report/by_visit.sql` and `report/by_hit.sql`; a query cannot name
+//! another site, column or table than it was made for, because everything that varies is a typed parameter; lists
+//! are bounded. Refuses what it does not know with the list of what it knows.
+
+use clickhouse::Row;
+use jiff::civil::Date;
+use serde::Deserialize;
+use sotto_schema::db::Db;
+
+use crate::{
+    filter::{Filters, UnknownFilter},
+    range::{Range, RangeError},
+};
+
+pub mod consent;
+mod counts;
+mod dimension;
+pub mod first_hit;
+mod metric;
+pub mod series;
+
+pub use counts::Counts;
+pub use dimension::Dimension;
+pub use metric::Metric;
+
+/// How many rows a table has at most.
+pub const ROWS_MAX: u64 = 10_000;
+/// How many rows a table has when nobody says.
+pub const ROWS_DEFAULT: u64 = 100;
+
+/// The site a query is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// Its number.
+    pub site: u64,
+    /// Its time zone, for hours.
+    pub time_zone: String,
+}
+
+/// A question about a site's traffic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// The site.
+    pub scope: Scope,
+    /// The days, in the site's time zone.
+    pub range: Range,
+    /// Nothing from this moment on, in milliseconds since 1970-01-01 UTC. Ends an earlier period as early in its
+    /// last day as the present one is.
+    pub until_ms: Option<i64>,
+    /// Which hits and visits.
+    pub filters: Filters,
+    /// Which figures, in this order. Rows are sorted by the first.
+    pub metrics: Vec<Metric>,
+    /// One row per value of this, or one row for everything.
+    pub by: Option<Dimension>,
+    /// How many rows at most.
+    pub limit: u64,
+}
+
+/// The answer: figures in the order of the query's metrics.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// What the rows stand for.
+    pub by: Option<Dimension>,
+    /// What the figures are.
+    pub metrics: Vec<Metric>,
+    /// The rows, greatest first; days and hours by time.
+    pub rows: Vec<TableRow>,
+}
+
+/// One row of a [`Table`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableRow {
+    /// The value of the dimension; empty stands for "none" or "not known".
+    pub value: String,
+    /// The figures; `None` where there is nothing to divide by.
+    pub figures: Vec<Option<f64>>,
+}
+
+/// Why a question cannot be asked or answered. The messages are shown to people.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// See the message.
+    #[error("{0:?} is no metric; known are {list}", list = Metric::ALL.map(Metric::name).join(", "))]
+    Metric(String),
+    /// See the message.
+    #[error("{0:?} is nothing to group by; known are {list}", list = Dimension::names())]
+    Dimension(String),
+    /// See the message.
+    #[error(transparent)]
+    Filter(#[from] UnknownFilter),
+    /// See the message.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// See the message.
+    #[error("a table has 1 to {ROWS_MAX} rows, not {0:?}")]
+    Limit(String),
+    /// ClickHouse refused or cannot be reached.
+    #[error("cannot reach the database")]
+    Database(#[from] clickhouse::error::Error),
+}
+
+/// A question as it is typed: on a command line or in an address.
+#[derive(Debug, Clone, Default)]
+pub struct Typed<'a> {
+    /// First day, `YYYY-MM-DD`.
+    pub from: Option<&'a str>,
+    /// Last day, `YYYY-MM-DD`.
+    pub to: Option<&'a str>,
+    /// Names of metrics with commas between.
+    pub metrics: Option<&'a str>,
+    /// Name of a dimension.
+    pub by: Option<&'a str>,
+    /// Filters like `country=DE`, `country!=FR` and `page~=/blog`.
+    pub filters: Vec<&'a str>,
+    /// How many rows.
+    pub limit: Option<&'a str>,
+}
+
+impl Query {
+    /// Everything about `range`, in one row.
+    pub fn totals(scope: Scope, range: Range, filters: Filters) -> Self {
+        Self { scope, range, until_ms: None, filters, metrics: Metric::ALL.to_vec(), by: None, limit: 1 }
+    }
+
+    /// Reads a question. What is not said is the last thirty days, visitors, visits and pageviews, in one row.
+    ///
+    /// # Errors
+    /// The first thing that is not known, with what is known.
+    pub fn parse(scope: Scope, today: Date, typed: &Typed<'_>) -> Result<Self, ReportError> {
+        let metrics = typed.metrics.unwrap_or("visitors,visits,pageviews");
+        let metrics = metrics
+            .split(',')
+            .map(|name| Metric::from_name(name.trim()).ok_or_else(|| ReportError::Metric(name.to_owned())))
+            .collect::<Result<Vec<_>, _>>()?;
+        let by = typed
+            .by
+            .map(|name| Dimension::from_name(name).ok_or_else(|| ReportError::Dimension(name.to_owned())))
+            .transpose()?;
+        let limit = match typed.limit {
+            None => ROWS_DEFAULT,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|n| (1..=ROWS_MAX).contains(n))
+                .ok_or_else(|| ReportError::Limit(text.to_owned()))?,
+        };
+        let filters = Filters::parse_equations(typed.filters.iter().copied())?;
+        let range = Range::parse(typed.from, typed.to, today)?;
+        Ok(Self { scope, range, until_ms: None, filters, metrics, by, limit })
+    }
+}
+
+#[derive(Debug, Row, Deserialize)]
+pub(crate) struct CountsRow {
+    value: String,
+    visitors: u64,
+    visits: u64,
+    pageviews: u64,
+    measured_views: u64,
+    events: u64,
+    entries: u64,
+    bounces: u64,
+    engaged: u64,
+}
+
+/// Adds what every report's `scope.sql` needs.
+pub(crate) fn scoped(db: &Db, sql: &str, query: &Query) -> clickhouse::query::Query {
+    let [is, isnt, has] = query.filters.parameters();
+    db.query(sql)
+        .param("site", query.scope.site)
+        .param("tz", &query.scope.time_zone)
+        .param("from", query.range.from.to_string())
+        .param("to", query.range.to.to_string())
+        .param("until", query.until_ms.unwrap_or(UNTIL_END_MS))
+        .param("is", is)
+        .param("isnt", isnt)
+        .param("has", has)
+        .param("narrow", query.filters.choose_visits())
+}
+
+/// The year 2200: after everything.
+const UNTIL_END_MS: i64 = 7_258_118_400_000;
+const BY_VISIT: &str = concat!(include_str!("report/scope.sql"), include_str!("report/by_visit.sql"));
+const BY_HIT: &str = concat!(include_str!("report/scope.sql"), include_str!("report/by_hit.sql"));
+
+/// The plain counts from which the metrics are made, one row per value.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn counts(db: &Db, query: &Query) -> Result<Vec<(String, Counts)>, ReportError> {
+    let order = match (query.by, query.metrics.first()) {
+        (Some(Dimension::Day | Dimension::Hour), _) => "value",
+        (_, metric) => metric.copied().unwrap_or(Metric::Visitors).order(),
+    };
+    let asked = match query.by.and_then(Dimension::of_hit) {
+        Some((column, entry)) => scoped(db, BY_HIT, query)
+            .param("by", column)
+            .param("entry", entry.unwrap_or("everything"))
+            .param("bounces", entry.is_some() && query.metrics.contains(&Metric::BounceRate)),
+        None => scoped(db, BY_VISIT, query).param("by", query.by.map_or("everything", Dimension::name)),
+    };
+    let rows: Vec<CountsRow> = asked.param("order", order).param("limit", query.limit).fetch_all().await?;
+    let mut rows: Vec<_> = rows
+        .into_iter()
+        .map(|row| {
+            let counts = Counts {
+                visitors: row.visitors,
+                visits: row.visits,
+                pageviews: row.pageviews,
+                measured_views: row.measured_views,
+                events: row.events,
+                entries: row.entries,
+                bounces: row.bounces,
+                engaged_ms: row.engaged,
+            };
+            (row.value, counts)
+        })
+        .collect();
+    if query.by.is_some_and(Dimension::is_time) {
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
+    }
+    Ok(rows)
+}
+
+/// Answers a question.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn run(db: &Db, query: &Query) -> Result<Table, ReportError> {
+    let mut rows = counts(db, query).await?;
+    if query.by.is_none() && rows.is_empty() {
+        rows.push((String::new(), Counts::default()));
+    }
+    let figures = |counts: &Counts| query.metrics.iter().map(|m| m.of(counts)).collect();
+    Ok(Table {
+        by: query.by,
+        metrics: query.metrics.clone(),
+        rows: rows.into_iter().map(|(value, counts)| TableRow { value, figures: figures(&counts) }).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    fn parse(typed: &Typed<'_>) -> Result<Query, ReportError> {
+        Query::parse(Scope { site: 1, time_zone: "UTC".into() }, date(2026, 3, 31), typed)
+    }
+
+    #[test]
+    fn question_without_words_is_about_thirty_days() {
+        let query = parse(&Typed::default()).unwrap();
+        assert_eq!(query.range, Range { from: date(2026, 3, 2), to: date(2026, 3, 31) });
+        assert_eq!(query.metrics, [Metric::Visitors, Metric::Visits, Metric::Pageviews]);
+        assert_eq!((query.by, query.limit), (None, ROWS_DEFAULT));
+    }
+
+    #[test]
+    fn unknown_word_is_refused_with_what_is_known() {
+        for (typed, expected) in [
+            (Typed { metrics: Some("visitors,clicks"), ..Typed::default() }, "views_per_visit"),
+            (Typed { by: Some("planet"), ..Typed::default() }, "utm_campaign"),
+            (Typed { filters: vec!["planet=Mars"], ..Typed::default() }, "country"),
+            (Typed { from: Some("yesterday"), ..Typed::default() }, "2026-01-31"),
+            (Typed { limit: Some("0"), ..Typed::default() }, "10000"),
+            (Typed { limit: Some("10001"), ..Typed::default() }, "10000"),
+        ] {
+            let message = parse(&typed).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+        assert_eq!(parse(&Typed { limit: Some("10000"), ..Typed::default() }).unwrap().limit, ROWS_MAX);
+    }
+}

@@ -1,0 +1,40 @@
+//! How pageviews were counted, and what their visitors had said.
+
+use clickhouse::Row;
+use serde::Deserialize;
+use sotto_schema::db::Db;
+
+use super::{Query, ReportError, scoped};
+
+/// Pageviews by how they were counted and by consent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Row, Deserialize)]
+pub struct Consent {
+    /// Counted with visitor and visit.
+    pub full: u64,
+    /// Counted as an anonymous pageview.
+    pub anonymous: u64,
+    /// The visitor granted analytics.
+    pub granted: u64,
+    /// The visitor refused analytics.
+    pub refused: u64,
+    /// The visitor has not said.
+    pub undecided: u64,
+    /// The browser sent Global Privacy Control.
+    pub gpc: u64,
+}
+
+impl Consent {
+    /// All pageviews.
+    pub fn pageviews(&self) -> u64 {
+        self.full + self.anonymous
+    }
+}
+
+/// Counts the query's pageviews by consent.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn run(db: &Db, query: &Query) -> Result<Consent, ReportError> {
+    const SQL: &str = concat!(include_str!("scope.sql"), include_str!("consent.sql"));
+    Ok(scoped(db, SQL, query).fetch_one().await?)
+}

@@ -1,0 +1,37 @@
+//! What is counted; the metrics are made from it. Counts of parts can be added, metrics cannot.
+
+use std::ops::AddAssign;
+
+/// Plain counts of one value or period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Visitor keys; over several days the sum of the days.
+    pub visitors: u64,
+    /// Sessions.
+    pub visits: u64,
+    /// Pageviews of all visitors, measured or anonymous.
+    pub pageviews: u64,
+    /// Pageviews within visits.
+    pub measured_views: u64,
+    /// Events with a name.
+    pub events: u64,
+    /// Visits that began here.
+    pub entries: u64,
+    /// Those of them with one pageview and no interaction.
+    pub bounces: u64,
+    /// Milliseconds for which pages were visible.
+    pub engaged_ms: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.visitors += other.visitors;
+        self.visits += other.visits;
+        self.pageviews += other.pageviews;
+        self.measured_views += other.measured_views;
+        self.events += other.events;
+        self.entries += other.entries;
+        self.bounces += other.bounces;
+        self.engaged_ms += other.engaged_ms;
+    }
+}

@@ -1,0 +1,49 @@
+//! The pages.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, State},
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+
+use crate::{App, assets, auth::SignedIn, page::PageError};
+
+mod install;
+mod overview;
+mod policy_choice;
+mod set_up;
+mod sign_in;
+mod sites;
+
+pub(crate) use install::seen;
+
+/// The longest form in bytes.
+const FORM_BYTES_MAX: usize = 64 * 1024;
+
+pub(crate) fn pages() -> Router<Arc<App>> {
+    Router::new()
+        .route("/", get(home))
+        .route("/setup/{token}", get(set_up::show).post(set_up::submit))
+        .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/sites", get(sites::list))
+        .route("/sites/new", get(sites::show_new).post(sites::add))
+        .route("/switch", get(sites::switch))
+        .route("/s/{key}", get(overview::show))
+        .route("/s/{key}/install", get(install::show))
+        .route("/assets/{file}", get(assets::serve))
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+}
+
+/// The first site, the list when there are several or none.
+async fn home(State(app): State<Arc<App>>, signed_in: SignedIn) -> Result<Response, PageError> {
+    let sites = signed_in.sites(&app.settings.databases.reader).await?;
+    let to = match sites.as_slice() {
+        [site] => format!("/s/{}", site.key),
+        _ => "/sites".to_owned(),
+    };
+    Ok(Redirect::to(&to).into_response())
+}

@@ -1,0 +1,165 @@
+//! The overview of a site: key figures, the graph, four panels, and how visitors were counted.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Path, RawQuery, State},
+    response::Response,
+};
+use jiff::Zoned;
+use sotto_schema::{account::Role, db::Db, site::Site};
+
+use super::sites;
+use crate::{
+    App,
+    auth::SignedIn,
+    page::{PageError, Shell, Theme, html},
+    range::{Period, Range, now_in, same_time_on},
+    report::{Counts, Metric, Query, Scope, consent, counts, first_hit, series},
+    view::View,
+};
+
+mod graph;
+mod header;
+mod panel;
+mod strip;
+
+/// The metrics of the first row.
+const KEY_METRICS: [Metric; 6] = [
+    Metric::Visitors,
+    Metric::Visits,
+    Metric::Pageviews,
+    Metric::BounceRate,
+    Metric::EngagedSeconds,
+    Metric::ViewsPerVisit,
+];
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct OverviewPage {
+    shell: Shell,
+    key: String,
+    header: header::Header,
+    metrics: Vec<header::Key>,
+    graph: graph::Graph,
+    strip: strip::Strip,
+    panels: Vec<panel::PanelView>,
+    /// Whether anything was ever counted.
+    empty: bool,
+    attribution: Option<String>,
+}
+
+/// What every part of the page works with.
+struct Asked<'a> {
+    db: &'a Db,
+    key: &'a str,
+    view: &'a View,
+    now: &'a Zoned,
+    /// The chosen period.
+    query: Query,
+    /// The one before it, when compared.
+    before: Option<Query>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(db: &'a Db, site: &'a Site, view: &'a View, now: &'a Zoned) -> Self {
+        let scope = Scope { site: site.id, time_zone: site.time_zone.clone() };
+        let today = now.date();
+        let range = view.period.range(today);
+        let query = Query::totals(scope, range, view.filters.clone());
+        let before = view.compare.then(|| {
+            let previous = view.period.previous(today);
+            Query { range: previous, until_ms: cut(range, previous, now), ..query.clone() }
+        });
+        Self { db, key: &site.key, view, now, query, before }
+    }
+
+    /// Whether the chosen period is still going on.
+    fn incomplete(&self) -> bool {
+        self.query.range.to >= self.now.date()
+    }
+}
+
+/// The end of the previous period: as early in its last day as it is now, when the present one is going on.
+fn cut(range: Range, previous: Range, now: &Zoned) -> Option<i64> {
+    if range.to == now.date() { same_time_on(previous.to, now) } else { None }
+}
+
+async fn totals(asked: &Asked<'_>) -> Result<(Counts, Option<Counts>), PageError> {
+    let one = async |query: &Query| -> Result<Counts, PageError> {
+        let rows = counts(asked.db, query).await?;
+        Ok(rows.into_iter().next().map(|(_, c)| c).unwrap_or_default())
+    };
+    let before = async {
+        match &asked.before {
+            Some(query) => one(query).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    tokio::try_join!(one(&asked.query), before)
+}
+
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    theme: Theme,
+    signed_in: SignedIn,
+    Path(key): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, PageError> {
+    let db = &app.settings.databases.reader;
+    let (site, all) = signed_in.site(db, &key, Role::Viewer).await?;
+    let now = now_in(&site.time_zone);
+    let view = View::parse(query.as_deref().unwrap_or(""), now.date());
+    let asked = Asked::new(db, &site, &view, &now);
+    let (totals, graph, strip, panels) = tokio::try_join!(
+        totals(&asked),
+        graph::build(&asked),
+        strip::build(&asked, &site),
+        panel::build(&asked),
+    )?;
+    let empty = totals.0.pageviews == 0 && first_hit::run(db, site.id).await?.is_none();
+    Ok(html(&OverviewPage {
+        header: header::build(&asked),
+        metrics: header::keys(&asked, totals),
+        graph,
+        strip,
+        panels: panels.into_iter().map(|p| p.with_total(totals.0)).collect(),
+        empty,
+        attribution: app.settings.geo_attribution.clone(),
+        shell: Shell {
+            title: site.name.clone(),
+            theme,
+            who: Some(signed_in.who()),
+            sites: sites::links(&all, Some(&site)),
+        },
+        key,
+    }))
+}
+
+/// The consent counts of the chosen period.
+async fn consent_counts(asked: &Asked<'_>) -> Result<consent::Consent, PageError> {
+    Ok(consent::run(asked.db, &asked.query).await?)
+}
+
+/// The points of the chosen period and of the one before.
+async fn points(asked: &Asked<'_>) -> Result<(Vec<series::Point>, Vec<series::Point>), PageError> {
+    let interval = asked.query.range.interval();
+    let before = async {
+        match &asked.before {
+            // The whole earlier period is drawn, also beyond the present hour.
+            Some(query) => series::run(asked.db, &Query { until_ms: None, ..query.clone() }, interval).await,
+            None => Ok(Vec::new()),
+        }
+    };
+    Ok(tokio::try_join!(series::run(asked.db, &asked.query, interval), before)?)
+}
+
+/// The name of the period before, for people.
+fn before_label(period: Period, range: Range) -> String {
+    match period {
+        Period::Today => "yesterday".into(),
+        Period::Yesterday => "the day before".into(),
+        Period::Week | Period::Month | Period::Quarter | Period::Year | Period::Custom(_) => range.label(),
+    }
+}

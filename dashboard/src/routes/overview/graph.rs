@@ -1,0 +1,156 @@
+//! The graph and the table that says the same.
+
+use jiff::civil::{Date, DateTime};
+
+use super::{Asked, before_label, points};
+use crate::{
+    chart::{self, Line, Plot, Tick},
+    figures::{exact, figure},
+    page::PageError,
+    range::Interval,
+    report::{Metric, series::Point},
+};
+
+/// Labels of the horizontal axis.
+const LABELS: usize = 8;
+
+pub(super) struct Graph {
+    pub(super) metric: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) plot: Plot,
+    pub(super) x: Vec<Tick>,
+    pub(super) rows: Vec<Row>,
+    pub(super) before: Option<String>,
+    pub(super) incomplete: bool,
+    /// The first sentence for those who do not see it.
+    pub(super) summary: String,
+}
+
+/// A point, as the table says it. `x` and `y` are where it is drawn, in per cent.
+pub(super) struct Row {
+    pub(super) label: String,
+    pub(super) value: String,
+    pub(super) before: String,
+    pub(super) x: String,
+    pub(super) y: String,
+    pub(super) incomplete: bool,
+}
+
+pub(super) async fn build(asked: &Asked<'_>) -> Result<Graph, PageError> {
+    let (now, before) = points(asked).await?;
+    Ok(draw(asked, &now, &before))
+}
+
+fn draw(asked: &Asked<'_>, now: &[Point], before: &[Point]) -> Graph {
+    let (metric, interval) = (asked.view.metric, asked.query.range.interval());
+    let reached = reached(asked, now, interval);
+    let values: Vec<_> = now.iter().take(reached).map(|p| metric.of(&p.counts)).collect();
+    let earlier: Vec<_> = before.iter().take(now.len()).map(|p| metric.of(&p.counts)).collect();
+    let incomplete = asked.incomplete();
+    let whole = matches!(metric, Metric::Visitors | Metric::Visits | Metric::Pageviews | Metric::Events);
+    let line = Line { now: &values, before: &earlier, points: now.len(), incomplete };
+    let plot = chart::plot(&line, whole, |v| figure(metric, Some(v)));
+    let rows = now
+        .iter()
+        .enumerate()
+        .take(reached)
+        .map(|(i, point)| {
+            let value = metric.of(&point.counts);
+            Row {
+                label: long_label(&point.at, interval),
+                value: exact(metric, value),
+                before: earlier.get(i).map_or_else(String::new, |v| exact(metric, *v)),
+                x: chart::x_percent(i, now.len()),
+                y: format!("{:.2}", 100.0 * (1.0 - value.unwrap_or(0.0) / plot.top)),
+                incomplete: incomplete && i + 1 == reached,
+            }
+        })
+        .collect();
+    let x = chart::spread(now.len(), LABELS)
+        .into_iter()
+        .map(|i| Tick { at: chart::x_percent(i, now.len()), label: short_label(&now[i].at, interval) })
+        .collect();
+    Graph {
+        metric: metric.label(),
+        unit: unit(interval),
+        plot,
+        x,
+        rows,
+        before: asked.before.as_ref().map(|q| before_label(asked.view.period, q.range)),
+        incomplete,
+        summary: format!("{} by {}, {}", metric.label(), unit(interval), asked.query.range.label()),
+    }
+}
+
+const fn unit(interval: Interval) -> &'static str {
+    match interval {
+        Interval::Hour => "hour",
+        Interval::Day => "day",
+        Interval::Month => "month",
+    }
+}
+
+/// How many points are not in the future.
+fn reached(asked: &Asked<'_>, points: &[Point], interval: Interval) -> usize {
+    let now = asked.now.datetime();
+    let present = match interval {
+        Interval::Hour => now.strftime("%Y-%m-%d %H:00").to_string(),
+        Interval::Day => now.strftime("%Y-%m-%d").to_string(),
+        Interval::Month => now.strftime("%Y-%m").to_string(),
+    };
+    points.iter().take_while(|p| p.at <= present).count()
+}
+
+fn parse(at: &str, interval: Interval) -> Option<DateTime> {
+    match interval {
+        Interval::Hour => DateTime::strptime("%Y-%m-%d %H:%M", at).ok(),
+        Interval::Day => at.parse::<Date>().ok().map(DateTime::from),
+        Interval::Month => format!("{at}-01").parse::<Date>().ok().map(DateTime::from),
+    }
+}
+
+fn label(at: &str, interval: Interval, format: &str) -> String {
+    parse(at, interval).map_or_else(|| at.to_owned(), |t| t.strftime(format).to_string())
+}
+
+fn short_label(at: &str, interval: Interval) -> String {
+    label(
+        at,
+        interval,
+        match interval {
+            Interval::Hour => "%H:%M",
+            Interval::Day => "%-d %b",
+            Interval::Month => "%b %y",
+        },
+    )
+}
+
+fn long_label(at: &str, interval: Interval) -> String {
+    label(
+        at,
+        interval,
+        match interval {
+            Interval::Hour => "%a %-d %b, %H:%M",
+            Interval::Day => "%a %-d %b %Y",
+            Interval::Month => "%B %Y",
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn point_has_a_short_and_a_long_label() {
+        for (at, interval, short, long) in [
+            ("2026-03-01 13:00", Interval::Hour, "13:00", "Sun 1 Mar, 13:00"),
+            ("2026-03-01", Interval::Day, "1 Mar", "Sun 1 Mar 2026"),
+            ("2026-03", Interval::Month, "Mar 26", "March 2026"),
+            ("odd", Interval::Day, "odd", "odd"),
+        ] {
+            assert_eq!(short_label(at, interval), short);
+            assert_eq!(long_label(at, interval), long);
+        }
+    }
+}

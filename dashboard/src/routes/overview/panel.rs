@@ -1,0 +1,155 @@
+//! The panels: what was viewed, where visitors came from, where they are, what they use.
+
+use super::Asked;
+use crate::{
+    figures::{compact, grouped, share},
+    filter::{Filter, Verb},
+    page::PageError,
+    places,
+    report::{Counts, Dimension, Metric, Query, counts},
+    view::Panel,
+};
+
+/// Rows of a panel.
+const PANEL_ROWS: u64 = 9;
+
+pub(super) struct Tab {
+    pub(super) label: &'static str,
+    pub(super) link: String,
+    pub(super) current: bool,
+}
+
+pub(super) struct Row {
+    pub(super) label: String,
+    /// A short code before the label.
+    pub(super) code: String,
+    pub(super) link: String,
+    pub(super) main: String,
+    pub(super) main_exact: String,
+    pub(super) views: String,
+    pub(super) share: String,
+    /// Length of the bar, of 100.
+    pub(super) bar: u64,
+}
+
+pub(super) struct PanelView {
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+    pub(super) tabs: Vec<Tab>,
+    pub(super) column: &'static str,
+    /// What the first figure is.
+    pub(super) main_label: &'static str,
+    pub(super) rows: Vec<Row>,
+    pub(super) empty: &'static str,
+    figures: Vec<(u64, u64)>,
+    by: Dimension,
+}
+
+pub(super) async fn build(asked: &Asked<'_>) -> Result<Vec<PanelView>, PageError> {
+    let [pages, sources, places, devices] = Panel::ALL.map(|panel| one(asked, panel));
+    let (pages, sources, places, devices) = tokio::try_join!(pages, sources, places, devices)?;
+    Ok(vec![pages, sources, places, devices])
+}
+
+/// Events have no visitors worth comparing; all else is sorted by them.
+fn main_metric(by: Dimension) -> Metric {
+    if by == Dimension::Event { Metric::Events } else { Metric::Visitors }
+}
+
+async fn one(asked: &Asked<'_>, panel: Panel) -> Result<PanelView, PageError> {
+    let by = asked.view.tab(panel);
+    let metric = main_metric(by);
+    let query = Query { by: Some(by), limit: PANEL_ROWS, metrics: vec![metric], ..asked.query.clone() };
+    let rows = counts(asked.db, &query).await?;
+    let main = |c: &Counts| if metric == Metric::Events { c.events } else { c.visitors };
+    let figures: Vec<_> = rows.iter().map(|(_, c)| (main(c), c.pageviews)).collect();
+    let rows = rows.iter().map(|(value, c)| row(asked, by, value, main(c), c.pageviews)).collect();
+    let tabs = panel
+        .tabs()
+        .iter()
+        .map(|(tab, label)| Tab {
+            label,
+            link: asked.view.with_tab(panel, *tab).link(asked.key),
+            current: *tab == by,
+        })
+        .collect();
+    Ok(PanelView {
+        name: panel.name(),
+        title: panel.title(),
+        tabs,
+        column: by.label(),
+        main_label: metric.label(),
+        rows,
+        empty: empty(by),
+        figures,
+        by,
+    })
+}
+
+fn row(asked: &Asked<'_>, by: Dimension, value: &str, main: u64, views: u64) -> Row {
+    let filter = Filter::new(by, Verb::Is, value);
+    let view = filter.map_or_else(|| asked.view.clone(), |f| asked.view.with_filter(f));
+    Row {
+        label: places::label(by, value),
+        code: if by == Dimension::Country { value.to_owned() } else { String::new() },
+        link: view.link(asked.key),
+        main: compact(main),
+        main_exact: grouped(main),
+        views: compact(views),
+        share: String::new(),
+        bar: 0,
+    }
+}
+
+/// What to do where a panel has no rows.
+const fn empty(by: Dimension) -> &'static str {
+    match by {
+        Dimension::Event => "No events yet. Send one with sotto('Sign up'), and it appears here.",
+        Dimension::UtmCampaign => {
+            "No campaigns yet. Add utm_campaign to the links you share; depending on your policy, visitors have to agree first."
+        }
+        Dimension::Language => "Languages are kept only from visitors who agreed to preferences.",
+        Dimension::Page
+        | Dimension::EntryPage
+        | Dimension::ExitPage
+        | Dimension::Source
+        | Dimension::Channel
+        | Dimension::Referrer
+        | Dimension::UtmSource
+        | Dimension::UtmMedium
+        | Dimension::Country
+        | Dimension::Region
+        | Dimension::City
+        | Dimension::Device
+        | Dimension::Browser
+        | Dimension::Os
+        | Dimension::Screen
+        | Dimension::Hostname
+        | Dimension::Day
+        | Dimension::Hour => "Nothing in this period.",
+    }
+}
+
+impl PanelView {
+    /// Adds the shares, once the totals are known: of visitors, of events among the listed, or of pageviews where
+    /// nobody is measured.
+    pub(super) fn with_total(mut self, totals: Counts) -> Self {
+        let views_only = self.figures.iter().all(|(main, _)| *main == 0);
+        let part = |(main, views): (u64, u64)| if views_only { views } else { main };
+        let total = match (views_only, self.by) {
+            (true, _) => totals.pageviews,
+            (false, Dimension::Event) => totals.events,
+            (false, _) => totals.visitors,
+        };
+        let longest = self.figures.iter().map(|f| part(*f)).max().unwrap_or(0).max(1);
+        for (row, figures) in self.rows.iter_mut().zip(&self.figures) {
+            row.share = share(part(*figures), total.max(longest));
+            row.bar = 100 * part(*figures) / longest;
+        }
+        self
+    }
+
+    pub(super) fn is_event(&self) -> bool {
+        self.by == Dimension::Event
+    }
+}

@@ -1,0 +1,227 @@
+//! What the overview shows, as its address says it. Every link on the page is this state with one thing changed, so
+//! that Back, bookmarks and sharing work without JavaScript.
+
+use jiff::civil::Date;
+use url::form_urlencoded;
+
+use crate::{
+    filter::{Filter, Filters},
+    range::Period,
+    report::{Dimension, Metric},
+};
+
+/// A panel of the overview and its tabs; the first is the one shown when none is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Panel {
+    Pages,
+    Sources,
+    Places,
+    Devices,
+}
+
+impl Panel {
+    pub(crate) const ALL: [Self; 4] = [Self::Pages, Self::Sources, Self::Places, Self::Devices];
+
+    /// The name in an address.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Pages => "pages",
+            Self::Sources => "sources",
+            Self::Places => "places",
+            Self::Devices => "devices",
+        }
+    }
+
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Pages => "Pages",
+            Self::Sources => "Sources",
+            Self::Places => "Places",
+            Self::Devices => "Devices",
+        }
+    }
+
+    /// Dimension and label of each tab.
+    pub(crate) const fn tabs(self) -> &'static [(Dimension, &'static str)] {
+        match self {
+            Self::Pages => &[
+                (Dimension::Page, "Viewed"),
+                (Dimension::EntryPage, "Entry"),
+                (Dimension::ExitPage, "Exit"),
+                (Dimension::Event, "Events"),
+            ],
+            Self::Sources => &[
+                (Dimension::Source, "Sources"),
+                (Dimension::Channel, "Channels"),
+                (Dimension::UtmCampaign, "Campaigns"),
+            ],
+            Self::Places => &[
+                (Dimension::Country, "Countries"),
+                (Dimension::Region, "Regions"),
+                (Dimension::City, "Cities"),
+                (Dimension::Language, "Languages"),
+            ],
+            Self::Devices => &[
+                (Dimension::Device, "Devices"),
+                (Dimension::Browser, "Browsers"),
+                (Dimension::Os, "Systems"),
+                (Dimension::Screen, "Screens"),
+            ],
+        }
+    }
+
+    fn tab(self, name: &str) -> Option<Dimension> {
+        self.tabs().iter().map(|(d, _)| *d).find(|d| d.name() == name)
+    }
+}
+
+/// The state of the overview.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) period: Period,
+    /// Whether the period before is shown for comparison.
+    pub(crate) compare: bool,
+    pub(crate) filters: Filters,
+    /// Which metric the graph shows.
+    pub(crate) metric: Metric,
+    /// The chosen tab of each panel.
+    pub(crate) tabs: [Dimension; 4],
+}
+
+impl View {
+    /// Reads the part of an address after `?`. What cannot be understood is as if it were not there.
+    pub(crate) fn parse(query: &str, today: Date) -> Self {
+        let pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let all = |name: &'static str| pairs.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str());
+        let first = |name: &'static str| all(name).next();
+        Self {
+            period: Period::parse(first("p"), first("from"), first("to"), today),
+            compare: first("cmp") != Some("none"),
+            filters: Filters::parse(all("f")),
+            metric: first("m")
+                .and_then(Metric::from_name)
+                .filter(|m| *m != Metric::Events)
+                .unwrap_or(Metric::Visitors),
+            tabs: Panel::ALL.map(|panel| {
+                first(panel.name()).and_then(|name| panel.tab(name)).unwrap_or(panel.tabs()[0].0)
+            }),
+        }
+    }
+
+    /// The address's part after `?`, in one order and without defaults; empty for the default view.
+    pub(crate) fn query(&self) -> String {
+        let mut out = form_urlencoded::Serializer::new(String::new());
+        match self.period {
+            Period::Month => {}
+            Period::Custom(range) => {
+                out.append_pair("p", "custom")
+                    .append_pair("from", &range.from.to_string())
+                    .append_pair("to", &range.to.to_string());
+            }
+            Period::Today | Period::Yesterday | Period::Week | Period::Quarter | Period::Year => {
+                out.append_pair("p", self.period.name());
+            }
+        }
+        if !self.compare {
+            out.append_pair("cmp", "none");
+        }
+        for filter in self.filters.iter() {
+            out.append_pair("f", &filter.to_string());
+        }
+        if self.metric != Metric::Visitors {
+            out.append_pair("m", self.metric.name());
+        }
+        for (panel, tab) in Panel::ALL.into_iter().zip(self.tabs) {
+            if panel.tabs()[0].0 != tab {
+                out.append_pair(panel.name(), tab.name());
+            }
+        }
+        // What a person reads in the address bar stays readable; both forms mean the same in a query.
+        out.finish().replace("%3A", ":").replace("%2F", "/")
+    }
+
+    /// The link to this view of a site.
+    pub(crate) fn link(&self, key: &str) -> String {
+        let query = self.query();
+        if query.is_empty() { format!("/s/{key}") } else { format!("/s/{key}?{query}") }
+    }
+
+    pub(crate) fn with_period(&self, period: Period) -> Self {
+        Self { period, ..self.clone() }
+    }
+
+    pub(crate) fn with_metric(&self, metric: Metric) -> Self {
+        Self { metric, ..self.clone() }
+    }
+
+    pub(crate) fn with_compare(&self, compare: bool) -> Self {
+        Self { compare, ..self.clone() }
+    }
+
+    pub(crate) fn with_filter(&self, filter: Filter) -> Self {
+        Self { filters: self.filters.clone().with(filter), ..self.clone() }
+    }
+
+    pub(crate) fn without_filter(&self, filter: &Filter) -> Self {
+        Self { filters: self.filters.without(filter), ..self.clone() }
+    }
+
+    pub(crate) fn without_filters(&self) -> Self {
+        Self { filters: Filters::default(), ..self.clone() }
+    }
+
+    pub(crate) fn with_tab(&self, panel: Panel, tab: Dimension) -> Self {
+        let mut view = self.clone();
+        for (slot, p) in view.tabs.iter_mut().zip(Panel::ALL) {
+            if p == panel {
+                *slot = tab;
+            }
+        }
+        view
+    }
+
+    pub(crate) fn tab(&self, panel: Panel) -> Dimension {
+        let chosen = self.tabs.into_iter().zip(Panel::ALL).find(|(_, p)| *p == panel);
+        chosen.map_or(panel.tabs()[0].0, |(tab, _)| tab)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+    use proptest::prelude::*;
+
+    const TODAY: Date = date(2026, 3, 31);
+
+    #[test]
+    fn default_view_has_an_empty_query() {
+        let view = View::parse("", TODAY);
+        assert_eq!((view.period, view.compare, view.metric), (Period::Month, true, Metric::Visitors));
+        assert_eq!(view.query(), "");
+        assert_eq!(view.link("abc"), "/s/abc");
+    }
+
+    #[test]
+    fn address_is_written_in_one_order_and_stays_readable() {
+        let typed = "devices=os&m=visits&f=page%3Ais%3A%2Fpricing&f=country:not:FR&cmp=none&p=7d";
+        let written = "p=7d&cmp=none&f=page:is:/pricing&f=country:not:FR&m=visits&devices=os";
+        let view = View::parse(typed, TODAY);
+        assert_eq!(view.query(), written);
+        assert_eq!(View::parse(written, TODAY), view);
+    }
+
+    #[test]
+    fn nonsense_in_an_address_is_as_if_it_were_not_there() {
+        let view = View::parse("p=eternity&cmp=what&f=planet:is:Mars&m=money&pages=country&x=1", TODAY);
+        assert_eq!(view, View::parse("", TODAY));
+    }
+
+    proptest! {
+        #[test]
+        fn written_view_reads_as_itself(text in "(p=(7d|today|12mo)&)?(cmp=none&)?(f=page:(is|not|has):\\PC{0,20}&){0,3}(m=visits&)?(places=city)?") {
+            let view = View::parse(&text, TODAY);
+            prop_assert_eq!(View::parse(&view.query(), TODAY), view);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+// What pages do beyond links and forms. Every page works without it.
+import { chart } from './chart';
+import { copy } from './copy';
+import { install } from './install';
+import { menus } from './menus';
+import { periodKeys } from './keys';
+import { swap } from './swap';
+import { switcher } from './switcher';
+import { theme } from './theme';
+import { timeZone } from './time-zone';
+
+// `root` is the page, or the part of it that was just replaced.
+const enhance = (root: ParentNode) => {
+  chart(root);
+  copy(root);
+  switcher(root);
+};
+
+enhance(document);
+menus();
+theme();
+timeZone();
+install();
+periodKeys();
+swap(enhance);

@@ -1,0 +1,407 @@
+//! The embedded ClickHouse: a child of this program that loads `libchdb` and serves real ClickHouse on loopback.
+//!
+//! **How** (measured with libchdb 26.7.3-stable.1, ClickHouse 26.7.2.1): the child runs `clickhouse-local` with
+//! `SYSTEM START LISTEN HTTP` in interactive mode on a pseudo-terminal whose other end this process holds. The
+//! terminal is needed: with another standard input an HTTP client that resets its connection in mid-header aborts
+//! the server (ClickHouse issue 115666, fixed in 26.9; `rude_client_leaves_the_server_alive` stands guard).
+//!
+//! **Promises.** Started means: an authenticated query was answered. The server listens on 127.0.0.1 only, with
+//! random passwords made anew at each start and kept in a file only the owner can read. If it ends, it is started
+//! again with growing pauses. When this process ends, however it ends, the terminal closes and the child stops by
+//! itself within seconds.
+//!
+//! **Refuses** to start when the library is missing, with the command that fetches it.
+//!
+//! **Crash.** ClickHouse's own guarantees; inserts are synced (`fsync_after_insert`).
+//!
+//! **Proof**: `tests/tests/engine.rs`.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io::{self, Read, Write},
+    net::{Ipv4Addr, TcpListener},
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::{process::Child, sync::Notify, task::JoinHandle};
+
+use crate::db::{Access, Databases, Db};
+
+pub mod child;
+mod files;
+
+pub use files::Memory;
+
+/// The first argument that makes the program a child which serves ClickHouse.
+pub const CHILD_COMMAND: &str = "clickhouse-child";
+/// Database that holds Sotto's tables.
+pub const DATABASE: &str = "sotto";
+/// How long a start may take, with a large database on a busy machine.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a clean stop may take before the child is killed (merges and inserts are finished first).
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// The longest pause before the server is started again.
+const RESTART_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How often another port is tried when somebody took the chosen one.
+const START_ATTEMPTS: u32 = 3;
+
+/// How the embedded server is started.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Directory of its data, configuration and logs; made if missing.
+    pub dir: PathBuf,
+    /// `libchdb.so`.
+    pub library: PathBuf,
+    /// The program that understands [`CHILD_COMMAND`].
+    pub program: PathBuf,
+    /// Memory limits.
+    pub memory: Memory,
+}
+
+/// Why the embedded server is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The start stops.
+    #[error("{0} is missing; `make setup` fetches it, or set clickhouse.url to use your own server")]
+    LibraryMissing(PathBuf),
+    /// The start stops.
+    #[error("cannot prepare {path} for the embedded ClickHouse")]
+    Prepare {
+        /// Which file or directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The start stops, or the supervisor tries again later.
+    #[error("the embedded ClickHouse ended at once ({status}); see {log}")]
+    Ended {
+        /// How it ended.
+        status: String,
+        /// Its log.
+        log: PathBuf,
+    },
+    /// The start stops, or the supervisor tries again later.
+    #[error("the embedded ClickHouse did not answer within {} s; see {log}", READY_TIMEOUT.as_secs())]
+    Silent {
+        /// Its log.
+        log: PathBuf,
+    },
+}
+
+/// Where a running embedded server can be reached by other processes of the same owner, as `endpoint.json`.
+#[derive(Serialize, Deserialize)]
+struct Endpoint {
+    writer: Access,
+    reader: Access,
+}
+
+/// The running embedded server.
+#[derive(Debug)]
+pub struct Embedded {
+    databases: Databases,
+    stop: Arc<Notify>,
+    supervisor: JoinHandle<()>,
+}
+
+/// The connections to an embedded server that another process runs in `dir`, if one answers.
+pub async fn running(dir: &Path) -> Option<Databases> {
+    let text = fs::read_to_string(dir.join("endpoint.json")).ok()?;
+    let endpoint: Endpoint = serde_json::from_str(&text).ok()?;
+    let databases = Databases { writer: Db::new(endpoint.writer), reader: Db::new(endpoint.reader) };
+    databases.writer.ping().await.ok()?;
+    Some(databases)
+}
+
+impl Embedded {
+    /// Starts the server and waits until it answers.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn start(settings: Settings) -> Result<Self, EngineError> {
+        if !settings.library.exists() {
+            return Err(EngineError::LibraryMissing(settings.library));
+        }
+        for dir in [settings.dir.clone(), settings.dir.join("log")] {
+            fs::create_dir_all(&dir).map_err(|source| EngineError::Prepare { path: dir, source })?;
+        }
+        let passwords = Passwords::random(&settings)?;
+        let mut server = Server::start(&settings, &passwords, None).await?;
+        let mut attempt = 1;
+        while let Err(error) = server.ready().await {
+            server.kill().await;
+            if attempt == START_ATTEMPTS {
+                return Err(error);
+            }
+            attempt += 1;
+            server = Server::start(&settings, &passwords, None).await?;
+        }
+        server.announce(&settings, &passwords)?;
+        let databases = Databases {
+            writer: Db::new(passwords.writer(server.port)),
+            reader: Db::new(passwords.reader(server.port)),
+        };
+        let stop = Arc::new(Notify::new());
+        let supervisor =
+            tokio::spawn(supervise(settings, passwords, server, databases.clone(), stop.clone()));
+        Ok(Self { databases, stop, supervisor })
+    }
+
+    /// The connections; they follow the server when it has to move to another port.
+    pub fn databases(&self) -> Databases {
+        self.databases.clone()
+    }
+
+    /// Stops the server and waits until it has ended.
+    pub async fn stop(self) {
+        self.stop.notify_one();
+        if let Err(error) = self.supervisor.await {
+            tracing::error!(%error, "the supervisor of the embedded ClickHouse failed");
+        }
+    }
+}
+
+/// Keeps the server running until told to stop.
+async fn supervise(
+    settings: Settings,
+    passwords: Passwords,
+    mut server: Server,
+    databases: Databases,
+    stop: Arc<Notify>,
+) {
+    let mut pause = Duration::from_millis(100);
+    loop {
+        let started = Instant::now();
+        tokio::select! {
+            () = stop.notified() => return server.stop(&settings).await,
+            status = server.child.wait() => {
+                let status = status.map_or_else(|e| e.to_string(), |s| s.to_string());
+                tracing::error!(status, "the embedded ClickHouse ended and will be started again");
+            }
+        }
+        if started.elapsed() > RESTART_PAUSE_MAX {
+            pause = Duration::from_millis(100);
+        }
+        server = loop {
+            tokio::select! {
+                () = stop.notified() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(RESTART_PAUSE_MAX);
+            match Server::restart(&settings, &passwords, server.port).await {
+                Ok(server) => break server,
+                Err(error) => tracing::error!(%error, "the embedded ClickHouse could not be started"),
+            }
+        };
+        databases.writer.redirect(passwords.writer(server.port));
+        databases.reader.redirect(passwords.reader(server.port));
+        tracing::info!("the embedded ClickHouse answers again");
+    }
+}
+
+/// Passwords of the two users, made at each start.
+#[derive(Clone)]
+struct Passwords {
+    collector: String,
+    dashboard: String,
+}
+
+impl Passwords {
+    fn random(settings: &Settings) -> Result<Self, EngineError> {
+        let mut bytes = [0u8; 32];
+        getrandom::fill(&mut bytes).map_err(|e| EngineError::Prepare {
+            path: settings.dir.clone(),
+            source: io::Error::other(e.to_string()),
+        })?;
+        let hex = |half: &[u8]| half.iter().map(|b| format!("{b:02x}")).collect();
+        Ok(Self { collector: hex(&bytes[..16]), dashboard: hex(&bytes[16..]) })
+    }
+
+    fn access(port: u16, user: &str, password: &str) -> Access {
+        Access {
+            url: format!("http://127.0.0.1:{port}"),
+            database: DATABASE.into(),
+            user: user.into(),
+            password: password.into(),
+        }
+    }
+
+    fn writer(&self, port: u16) -> Access {
+        Self::access(port, "collector", &self.collector)
+    }
+
+    fn reader(&self, port: u16) -> Access {
+        Self::access(port, "dashboard", &self.dashboard)
+    }
+}
+
+/// One run of the child.
+struct Server {
+    child: Child,
+    /// Our end of the terminal. Closing it, or writing ^D, stops the child cleanly.
+    terminal: File,
+    port: u16,
+    db: Db,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts the child on `port`, or on a free one.
+    async fn start(
+        settings: &Settings,
+        passwords: &Passwords,
+        port: Option<u16>,
+    ) -> Result<Self, EngineError> {
+        let prepare = |source| EngineError::Prepare { path: settings.dir.clone(), source };
+        let dir = fs::canonicalize(&settings.dir).map_err(prepare)?;
+        let port = match port {
+            Some(port) => port,
+            None => free_port().map_err(prepare)?,
+        };
+        files::Files {
+            dir: &dir,
+            port,
+            memory: settings.memory,
+            database: DATABASE,
+            collector_password: &passwords.collector,
+            dashboard_password: &passwords.dashboard,
+        }
+        .write()
+        .map_err(prepare)?;
+        let log = dir.join("log/child.log");
+        let stderr = File::create(&log).map_err(prepare)?;
+        let (master, slave) = terminal().map_err(prepare)?;
+        let child = tokio::process::Command::new(&settings.program)
+            .arg(CHILD_COMMAND)
+            .arg(&settings.library)
+            .args(arguments(&dir))
+            .current_dir(&dir)
+            .env_clear()
+            .env("HOME", &dir)
+            .stdin(Stdio::from(slave))
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(stderr))
+            .process_group(0)
+            .spawn()
+            .map_err(prepare)?;
+        let terminal = File::from(master);
+        drain(terminal.try_clone().map_err(prepare)?);
+        Ok(Self { child, terminal, port, db: Db::new(passwords.writer(port)), log })
+    }
+
+    /// Starts the child again, on the port it had if it still can be had.
+    async fn restart(settings: &Settings, passwords: &Passwords, port: u16) -> Result<Self, EngineError> {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        let mut server = Self::start(settings, passwords, free.then_some(port)).await?;
+        match server.ready().await {
+            Ok(()) => {
+                server.announce(settings, passwords)?;
+                Ok(server)
+            }
+            Err(error) => {
+                server.kill().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits until an authenticated query is answered.
+    async fn ready(&mut self) -> Result<(), EngineError> {
+        let deadline = Instant::now() + READY_TIMEOUT;
+        let access = self.db.access();
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(EngineError::Ended { status: status.to_string(), log: self.log.clone() });
+            }
+            if access.without_database().query_raw("SELECT 1").fetch_one::<u8>().await.is_ok() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(EngineError::Silent { log: self.log.clone() });
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Tells other processes of the same owner where the server is.
+    fn announce(&self, settings: &Settings, passwords: &Passwords) -> Result<(), EngineError> {
+        let path = settings.dir.join("endpoint.json");
+        let endpoint = Endpoint { writer: passwords.writer(self.port), reader: passwords.reader(self.port) };
+        let text = serde_json::to_string(&endpoint).map_err(io::Error::other);
+        text.and_then(|text| files::write_private(&path, &text))
+            .map_err(|source| EngineError::Prepare { path, source })
+    }
+
+    /// Stops the child as its user would: end of file at the prompt.
+    async fn stop(mut self, settings: &Settings) {
+        if let Err(error) = fs::remove_file(settings.dir.join("endpoint.json")) {
+            tracing::debug!(%error, "endpoint.json was gone already");
+        }
+        if let Err(error) = self.terminal.write_all(b"\x04") {
+            tracing::debug!(%error, "the embedded ClickHouse had ended already");
+        }
+        match tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await {
+            Ok(Ok(status)) => tracing::debug!(%status, "the embedded ClickHouse stopped"),
+            Ok(Err(error)) => tracing::error!(%error, "cannot wait for the embedded ClickHouse"),
+            Err(_) => {
+                tracing::warn!("the embedded ClickHouse did not stop in time and is killed");
+                self.kill().await;
+            }
+        }
+    }
+
+    async fn kill(&mut self) {
+        if let Err(error) = self.child.kill().await {
+            tracing::debug!(%error, "the embedded ClickHouse had ended already");
+        }
+    }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+fn arguments(dir: &Path) -> Vec<OsString> {
+    let mut config = OsString::from("--config-file=");
+    config.push(dir.join("config.xml"));
+    let mut arguments = vec![config];
+    arguments.extend(
+        [
+            "--interactive",
+            "--disable_suggestion",
+            "--history_file=/dev/null",
+            "--query",
+            "SYSTEM START LISTEN HTTP",
+        ]
+        .map(OsString::from),
+    );
+    arguments
+}
+
+/// A pseudo-terminal: our end and the child's.
+fn terminal() -> io::Result<(OwnedFd, OwnedFd)> {
+    use rustix::{
+        fs::{Mode, OFlags},
+        pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    };
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let name = ptsname(&master, Vec::new())?;
+    let slave = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+    Ok((master, slave))
+}
+
+/// Reads and forgets what the child's line editor echoes, so that the terminal's buffer never fills.
+fn drain(mut terminal: File) {
+    std::thread::spawn(move || {
+        let mut buffer = [0u8; 4096];
+        while matches!(terminal.read(&mut buffer), Ok(n) if n > 0) {}
+    });
+}
