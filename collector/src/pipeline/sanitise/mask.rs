@@ -209,32 +209,56 @@ fn number(text: &str, start: usize, end: usize) -> Option<Finding> {
 
 fn number_at(text: &str, start: usize) -> Option<Finding> {
     let bytes = text.as_bytes();
-    let international = bytes[start] == b'+' || bytes[start..].starts_with(b"00");
-    let (mut digits, mut groups, mut gap, mut end) = (0, 1, 0, start);
+    let mut run = Run { digits: 0, groups: 1, end: start };
+    let mut before = None;
+    let mut gap = 0;
     for (i, byte) in bytes.iter().enumerate().skip(start + usize::from(bytes[start] == b'+')) {
         match byte {
+            b'0'..=b'9' if run.digits == GROUPED_DIGITS_MAX => break,
             b'0'..=b'9' => {
-                groups += usize::from(gap > 0);
-                gap = 0;
-                digits += 1;
-                end = i + 1;
+                if gap > 0 {
+                    before = Some(run);
+                    run.groups += 1;
+                    gap = 0;
+                }
+                run.digits += 1;
+                run.end = i + 1;
             }
             b' ' | b'-' | b'.' | b'(' | b')' if gap < 2 => gap += 1,
             _ => break,
         }
-        if digits > GROUPED_DIGITS_MAX {
-            break;
-        }
     }
-    let goes_on = bytes.get(end).is_some_and(u8::is_ascii_alphanumeric);
-    let enough =
-        if international { digits >= 8 } else { digits >= 10 && groups >= 3 && !is_date(&text[start..end]) };
-    if !enough || goes_on {
+    // A number that runs into a word ends with the group before it: `+49 170 1234567 5a`.
+    if bytes.get(run.end).is_some_and(u8::is_ascii_alphanumeric) {
+        run = before?;
+    }
+    if !run.is_number(&text[start..run.end]) {
         return None;
     }
     let opened = start > 0 && bytes[start - 1] == b'(';
-    let mask = if digits <= PHONE_DIGITS_MAX { PHONE } else { ID };
-    Some(Finding { start: start - usize::from(opened), end, mask })
+    let mask = if run.digits <= PHONE_DIGITS_MAX { PHONE } else { ID };
+    Some(Finding { start: start - usize::from(opened), end: run.end, mask })
+}
+
+/// Digits in groups.
+#[derive(Clone, Copy)]
+struct Run {
+    digits: usize,
+    groups: usize,
+    end: usize,
+}
+
+impl Run {
+    /// Whether the digits are a number with a country's code, with an area's code, or in three groups and more.
+    fn is_number(self, text: &str) -> bool {
+        if text.starts_with('+') || text.starts_with("00") {
+            self.digits >= 8
+        } else if text.starts_with('0') {
+            self.digits >= 9 && self.groups >= 2
+        } else {
+            self.digits >= 10 && self.groups >= 3 && !is_date(text)
+        }
+    }
 }
 
 /// A year, a month and a day come first: `2026-11-21-1430`.
