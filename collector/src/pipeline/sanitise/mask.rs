@@ -91,7 +91,11 @@ impl Iterator for Findings<'_> {
 
 /// What ends a word: what neither an address nor a token contains.
 fn is_separator(c: char) -> bool {
-    c.is_whitespace() || "/?&=#,;:\"'<>()[]{}|\\".contains(c)
+    match c {
+        '/' | '?' | '&' | '=' | '#' | ',' | ';' | ':' | '"' | '\'' | '<' | '>' | '(' | ')' | '[' | ']'
+        | '{' | '}' | '|' | '\\' => true,
+        _ => c.is_whitespace(),
+    }
 }
 
 /// The mask for a word that has to go as a whole.
