@@ -141,8 +141,13 @@ fn identifier(word: &str) -> Option<Finding> {
     if word.len() < DIGITS_MIN {
         return None;
     }
-    if let Some(start) = word.as_bytes().windows(36).position(is_uuid) {
-        return Some(Finding { start, end: start + 36, mask: ID });
+    if let Some(found) = word.as_bytes().windows(36).position(is_uuid) {
+        // Letters and digits that touch it go with it: they may be a number of their own.
+        let touches = |b: &&u8| b.is_ascii_alphanumeric();
+        let (before, after) = (&word.as_bytes()[..found], &word.as_bytes()[found + 36..]);
+        let start = found - before.iter().rev().take_while(touches).count();
+        let end = found + 36 + after.iter().take_while(touches).count();
+        return Some(Finding { start, end, mask: ID });
     }
     let mut start = 0;
     for part in word.split(|c: char| !c.is_ascii_alphanumeric()) {
@@ -166,8 +171,8 @@ fn is_uuid(window: &[u8]) -> bool {
 /// The mask for a run of ASCII letters and digits.
 fn part_mask(part: &str) -> Option<&'static str> {
     let digits = part.bytes().filter(u8::is_ascii_digit).count();
-    let letters = part.len() - digits;
-    if letters == 0 && digits >= DIGITS_MIN {
+    let longest = part.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or_default();
+    if longest >= DIGITS_MIN {
         return Some(ID);
     }
     if part.len() >= HEX_MIN && digits >= 2 && part.bytes().all(|b| b.is_ascii_hexdigit()) {
