@@ -196,7 +196,9 @@ struct Wrong {
 }
 
 /// The first of (key, whether its value is in its range, the value, what is allowed) that is not.
-fn first_wrong<const N: usize>(checks: [(&'static str, bool, &dyn Display, &'static str); N]) -> Option<Wrong> {
+fn first_wrong<const N: usize>(
+    checks: [(&'static str, bool, &dyn Display, &'static str); N],
+) -> Option<Wrong> {
     let wrong = checks.into_iter().find(|(_, ok, _, _)| !ok);
     wrong.map(|(key, _, found, allowed)| Wrong { key, found: found.to_string(), allowed })
 }
@@ -263,7 +265,8 @@ impl Config {
     /// # Errors
     /// The first value that is not.
     pub fn check(&self, origin: &str) -> Result<(), ConfigError> {
-        let wrong = [self.check_addresses(), self.check_server(), self.check_storage()].into_iter().flatten().next();
+        let wrong =
+            [self.check_addresses(), self.check_server(), self.check_storage()].into_iter().flatten().next();
         match wrong {
             None => Ok(()),
             Some(Wrong { key, found, allowed }) => {
@@ -279,7 +282,12 @@ impl Config {
         let url = self.clickhouse.url.as_deref();
         let public = self.public_url.as_deref();
         first_wrong([
-            ("clickhouse.url", url.is_none_or(is_url), &url.unwrap_or_default(), "it must be like \"http://host:8123\""),
+            (
+                "clickhouse.url",
+                url.is_none_or(is_url),
+                &url.unwrap_or_default(),
+                "it must be like \"http://host:8123\"",
+            ),
             (
                 "public_url",
                 public.is_none_or(is_url),
@@ -290,9 +298,17 @@ impl Config {
     }
 
     fn check_server(&self) -> Option<Wrong> {
-        let Server { workers, connections_max, requests_max, header_timeout, request_timeout, drain_timeout, .. } =
-            &self.server;
-        let (zero, second, hour) = (SignedDuration::ZERO, SignedDuration::from_secs(1), SignedDuration::from_hours(1));
+        let Server {
+            workers,
+            connections_max,
+            requests_max,
+            header_timeout,
+            request_timeout,
+            drain_timeout,
+            ..
+        } = &self.server;
+        let (zero, second, hour) =
+            (SignedDuration::ZERO, SignedDuration::from_secs(1), SignedDuration::from_hours(1));
         let (header, request, drain) =
             (format!("{header_timeout:#}"), format!("{request_timeout:#}"), format!("{drain_timeout:#}"));
         let workers_ok = workers.is_none_or(|n| (1..=256).contains(&n));
@@ -300,9 +316,24 @@ impl Config {
             ("server.workers", workers_ok, &workers.unwrap_or_default(), "it must be 1 to 256"),
             ("server.connections_max", *connections_max >= 1, connections_max, "it must be at least 1"),
             ("server.requests_max", *requests_max >= 1, requests_max, "it must be at least 1"),
-            ("server.header_timeout", (second..=hour).contains(header_timeout), &header, "it must be \"1s\" to \"1h\""),
-            ("server.request_timeout", (second..=hour).contains(request_timeout), &request, "it must be \"1s\" to \"1h\""),
-            ("server.drain_timeout", (zero..=hour).contains(drain_timeout), &drain, "it must be \"0s\" to \"1h\""),
+            (
+                "server.header_timeout",
+                (second..=hour).contains(header_timeout),
+                &header,
+                "it must be \"1s\" to \"1h\"",
+            ),
+            (
+                "server.request_timeout",
+                (second..=hour).contains(request_timeout),
+                &request,
+                "it must be \"1s\" to \"1h\"",
+            ),
+            (
+                "server.drain_timeout",
+                (zero..=hour).contains(drain_timeout),
+                &drain,
+                "it must be \"0s\" to \"1h\"",
+            ),
         ])
     }
 
@@ -316,9 +347,24 @@ impl Config {
         first_wrong([
             ("clickhouse.memory", memory >= ByteSize::mb(300), &memory, "it must be at least \"300MB\""),
             ("spool.size_max", size_max >= ByteSize::mb(64), &size_max, "it must be at least \"64MB\""),
-            ("spool.segment_size", segments.contains(&segment_size), &segment_size, "it must be \"1MB\" to \"1GB\""),
-            ("ship.interval", intervals.contains(&interval), &format!("{interval:#}"), "it must be \"50ms\" to \"1h\""),
-            ("ship.batch_rows_max", (1..=1_000_000).contains(&batch_rows_max), &batch_rows_max, "it must be 1 to 1000000"),
+            (
+                "spool.segment_size",
+                segments.contains(&segment_size),
+                &segment_size,
+                "it must be \"1MB\" to \"1GB\"",
+            ),
+            (
+                "ship.interval",
+                intervals.contains(&interval),
+                &format!("{interval:#}"),
+                "it must be \"50ms\" to \"1h\"",
+            ),
+            (
+                "ship.batch_rows_max",
+                (1..=1_000_000).contains(&batch_rows_max),
+                &batch_rows_max,
+                "it must be 1 to 1000000",
+            ),
             ("sessions.visitors_max", visitors_max >= 1_000, &visitors_max, "it must be at least 1000"),
         ])
     }
