@@ -253,6 +253,7 @@ impl Collector {
             return (0, Outcome::Dropped(DropReason::UnknownSite));
         };
         let site = rules.site.id;
+        self.metrics.count_address(site, now_ms, client.is_private());
         let time_ms = now_ms - i64::from(hit.age_ms);
         let day = rules.day(time_ms);
         let today = rules.day(now_ms);

@@ -11,6 +11,7 @@ mod cli;
 mod durability;
 mod end_to_end;
 mod engine;
+mod geoip;
 mod house;
 mod reports;
 mod schema;

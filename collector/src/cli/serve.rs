@@ -86,6 +86,7 @@ pub async fn run(
     places: Places,
     dashboard: Option<MakeDashboard<'_>>,
 ) -> Result<(), Failure> {
+    protect_memory()?;
     let _lock = super::lock(&config)?;
     // Before anything slow: an address that is taken should be said at once.
     let listener = server::listen_alone(config.listen).map_err(|e| taken("listen", config.listen, &e))?;
@@ -133,6 +134,15 @@ pub async fn run_dashboard(
     wait_for_stop().await?;
     stop.cancel();
     serving.await?;
+    Ok(())
+}
+
+/// Keeps this process's memory, in which salts and addresses are, from core dumps and from other processes of the same
+/// user. The embedded server inherits that it dumps no core.
+fn protect_memory() -> Result<(), Failure> {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     Ok(())
 }
 

@@ -124,7 +124,7 @@ proptest! {
         let measured = policy.allows(Rule::Measurement, policy.with_gpc(
             hit.consent.map_or(Consent::UNDECIDED, Consent::decided), gpc));
         match first {
-            Ok(event) => prop_assert_eq!(event.tier == Tier::Full, measured),
+            Ok(event) => prop_assert_eq!(event.tier == Tier::Full, measured && event.kind != Kind::Consent),
             Err(reason) => prop_assert!(!measured && reason == DropReason::ConsentRefused),
         }
     }
@@ -158,6 +158,31 @@ fn event_is_stored_with_the_page_of_its_view() {
     world.send(page, &person(false)).unwrap();
     assert_eq!(world.send(report(5), &person(false)).unwrap().path, "/x");
     assert_eq!(world.send(report(6), &person(false)).unwrap().path, "");
+}
+
+#[test]
+fn receipt_is_kept_with_nothing_that_tells_whose_it_is() {
+    let world = World::new(Preset::Cookieless.policy());
+    let decision = hit::Decision {
+        source: "banner".into(),
+        receipt: Some(hit::Receipt {
+            id: "0123456789abcdef".into(),
+            policy: "2026-01".into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let hit = Hit {
+        kind: Kind::Consent,
+        consent: Some(15),
+        view: 3,
+        decision: Some(Box::new(decision)),
+        ..Hit::default()
+    };
+    let event = world.send(hit, &person(false)).unwrap();
+    assert_eq!((event.receipt.as_str(), event.notice_version.as_str()), ("0123456789abcdef", "2026-01"));
+    assert_eq!((event.consent_source.as_str(), event.granted), ("banner", 15));
+    assert!(event.present().is_subset(fields_under(Rule::Essential)), "{event:?}");
 }
 
 #[test]
