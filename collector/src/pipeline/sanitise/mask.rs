@@ -114,11 +114,19 @@ fn whole(word: &str, has_at_sign: bool) -> Option<&'static str> {
 /// A word with an `@`, plain or encoded, between something and a name with a top-level domain. `@name` alone is a
 /// handle, `package@1.2.3` a version.
 fn is_email(word: &str) -> bool {
-    let split = word.rsplit_once('@').or_else(|| word.rsplit_once("%40"));
-    let Some((local, domain)) = split else { return false };
-    let domain = domain.trim_end_matches(['.', '-', '_']);
-    let Some((name, top)) = domain.rsplit_once('.') else { return false };
-    !local.is_empty() && !name.is_empty() && top.chars().take(2).filter(|c| c.is_alphabetic()).count() == 2
+    let mut parts = word.split('@').flat_map(|part| part.split("%40"));
+    let mut local = parts.next().unwrap_or_default();
+    parts.any(|domain| {
+        let named = !std::mem::replace(&mut local, domain).is_empty();
+        named && is_domain(domain)
+    })
+}
+
+/// A name, a dot and a top-level domain, whatever follows.
+fn is_domain(text: &str) -> bool {
+    text.trim_end_matches(['.', '-', '_']).rsplit_once('.').is_some_and(|(name, top)| {
+        !name.is_empty() && top.chars().take(2).filter(|c| c.is_alphabetic()).count() == 2
+    })
 }
 
 /// Base64url parts between dots, the first of which encodes `{"`.
