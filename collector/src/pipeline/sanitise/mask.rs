@@ -122,11 +122,11 @@ fn is_email(word: &str) -> bool {
     })
 }
 
-/// A name, a dot and a top-level domain, whatever follows.
+/// A name, and after a dot what can be a top-level domain, whatever follows.
 fn is_domain(text: &str) -> bool {
-    text.trim_end_matches(['.', '-', '_']).rsplit_once('.').is_some_and(|(name, top)| {
-        !name.is_empty() && top.chars().take(2).filter(|c| c.is_alphabetic()).count() == 2
-    })
+    let mut labels = text.split('.');
+    let named = labels.next().is_some_and(|label| !label.is_empty());
+    named && labels.any(|label| label.chars().take(2).filter(|c| c.is_alphabetic()).count() == 2)
 }
 
 /// Base64url parts between dots, the first of which encodes `{"`.

@@ -90,6 +90,7 @@ fn personal_data_in_a_path_is_masked() {
         ("/order/123456789", "/order/[id]"),
         ("/order-123456789.html", "/order-[id].html"),
         ("/u/anna@example.com@", "/u/[email]"),
+        ("/u/anna@example.com.4x", "/u/[email]"),
         ("/u/@anna@example.com%40x", "/u/[email]"),
         ("/user491701234567", "/[id]"),
         ("/491701234567550e8400-e29b-41d4-a716-446655440000x7", "/[id]"),
