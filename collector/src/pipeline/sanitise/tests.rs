@@ -92,6 +92,7 @@ fn personal_data_in_a_path_is_masked() {
         ("/u/anna@example.com@", "/u/[email]"),
         ("/u/anna@example.com.4x", "/u/[email]"),
         ("/u/@anna@example.com%40x", "/u/[email]"),
+        ("/713093108-x-550e8400-e29b-41d4-a716-446655440000", "/[id]-x-[id]"),
         ("/user491701234567", "/[id]"),
         ("/491701234567550e8400-e29b-41d4-a716-446655440000x7", "/[id]"),
         ("/a-123456789-987654321", "/a-[id]-[id]"),
