@@ -387,7 +387,7 @@ pub async fn dispatch(
         }
         Command::Backup(args) => data::backup(args, &config, &places).await,
         Command::Restore(args) => data::restore(args, &config, &places).await,
-        Command::Spool(command) => spool::run(command, &config),
+        Command::Spool(command) => spool::run(command, &config, &places).await,
         Command::Geoip(command) => geoip::run(command, &places),
         Command::Doctor(args) => doctor::run(args, &config, &places).await,
         Command::Serve | Command::Collect | Command::Dashboard | Command::Report(_) => {

@@ -15,3 +15,4 @@ mod geoip;
 mod house;
 mod reports;
 mod schema;
+mod set_up;
