@@ -364,7 +364,7 @@ pub async fn dispatch(
     match command {
         Command::Demo(args) => demo::run(args, config, places, dashboard).await,
         Command::Site(command) => {
-            with_databases(&config, &places, async |db| site::run(command, &db).await).await
+            with_databases(&config, &places, async |db| site::run(command, &db, &config).await).await
         }
         Command::User(command) => {
             with_databases(&config, &places, async |db| accounts::user(command, &db).await).await

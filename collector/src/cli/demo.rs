@@ -144,6 +144,7 @@ async fn fill(
         clock: Clock::Fixed(clock.clone()),
         trusted_proxies: TrustedProxies::default(),
         scripts: Scripts::embedded()?,
+        excluder: serve::open_excluder(config)?,
         unknown_site: Arc::default(),
     };
     let stop = CancellationToken::new();

@@ -10,6 +10,7 @@ use sotto_collector::{
     admin::Admin,
     clock::Clock,
     config::Config,
+    exclude::Excluder,
     jobs::{self, Jobs},
     metrics::Metrics,
     pipeline::device::Classifier,
@@ -182,6 +183,11 @@ async fn migrate_later(databases: Databases) {
     tracing::info!("ClickHouse is there");
 }
 
+/// Opens the key that signs links which exclude own visits.
+pub fn open_excluder(config: &Config) -> std::io::Result<Excluder> {
+    Excluder::open(&config.data.join("exclude-key"))
+}
+
 /// Opens the spool where the configuration wants it.
 pub fn open_spool(config: &Config) -> Result<(Spool, spool::Reader), spool::OpenError> {
     spool::open(spool::Settings {
@@ -288,6 +294,7 @@ async fn start(
         clock,
         trusted_proxies: config.server.trusted_proxies.clone(),
         scripts: Scripts::embedded()?,
+        excluder: open_excluder(config)?,
         unknown_site: rules_changed,
     });
     let service = stack::around(Routes::new(collector, fallback), stack_limits(config), metrics.clone());
