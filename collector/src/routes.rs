@@ -63,7 +63,7 @@ pub struct Collector {
     /// Whose word is taken for the client's address.
     pub trusted_proxies: TrustedProxies,
     /// The script and its modules.
-    pub scripts: script::Scripts,
+    pub scripts: Arc<script::Scripts>,
     /// Told when a hit names a site that is not known: it may have been set up a moment ago.
     pub unknown_site: Arc<tokio::sync::Notify>,
 }

@@ -141,7 +141,7 @@ async fn fill(
         metrics: metrics.clone(),
         clock: Clock::Fixed(clock.clone()),
         trusted_proxies: TrustedProxies::default(),
-        scripts: Scripts::embedded()?,
+        scripts: Arc::new(Scripts::embedded()?),
         unknown_site: Arc::default(),
     };
     let stop = CancellationToken::new();
