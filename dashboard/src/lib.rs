@@ -41,13 +41,16 @@ pub struct Settings {
     pub secure_cookies: bool,
     /// The modules that a script can have.
     pub modules: Vec<ScriptModule>,
-    /// What a tag needs to know about the script with some modules; nothing if one does not exist.
-    pub script: Arc<dyn Fn(&[&str]) -> Option<ScriptInfo> + Send + Sync>,
+    /// Describes combinations of them.
+    pub script: DescribeScript,
     /// Path that takes events on `public_url`.
     pub event_path: String,
     /// Who has to be named for the place database.
     pub geo_attribution: Option<String>,
 }
+
+/// Tells what a tag needs to know about the script with some modules; nothing if one does not exist.
+pub type DescribeScript = Arc<dyn Fn(&[&str]) -> Option<ScriptInfo> + Send + Sync>;
 
 /// A module of the script.
 #[derive(Debug, Clone, PartialEq, Eq)]
