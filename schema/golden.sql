@@ -56,7 +56,8 @@ CREATE TABLE events (`site` UInt64,
     `utm_campaign` LowCardinality(String),
     `utm_content` LowCardinality(String),
     `utm_term` LowCardinality(String),
-    `click_id` LowCardinality(String))
+    `click_id` LowCardinality(String),
+    `returning` UInt64)
 ENGINE = MergeTree PARTITION BY toMonday(expires) ORDER BY (site, day, visitor, session, time) SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192;
 
 CREATE TABLE goals (`id` UInt64,

@@ -7,7 +7,7 @@
 use sotto_geoip::{GeoDb, NetworkKind};
 use sotto_schema::{
     event::{Event, Field, FieldSet, Kind, Screen, Tier},
-    policy::{Consent, Minimal, Rule},
+    policy::{Category, Consent, Minimal, Rule, State},
     rowbinary::{Date, Millis},
 };
 
@@ -103,6 +103,7 @@ pub fn process(
         inp_ms: hit.vitals.inp_ms,
         ttfb_ms: hit.vitals.ttfb_ms,
         cls_milli: hit.vitals.cls_milli,
+        returning: returning(&hit, gate.consent),
         ..Event::default()
     };
     if let Some(place) = located.place {
@@ -221,6 +222,11 @@ fn identify(
     event.session = at.sessions.assign(site, event.visitor, before, at.time_ms, begins);
 }
 
+/// The visitor's own id. Whatever the site's policy is, only somebody who said yes is known again on another day.
+fn returning(hit: &Hit, consent: Consent) -> u64 {
+    if consent.state(Category::Analytics) == State::Granted { hit.returning } else { 0 }
+}
+
 fn screen(width: Option<u16>) -> Screen {
     match width {
         None => Screen::Unknown,
@@ -246,5 +252,25 @@ fn network_kind(kind: sotto_geoip::NetworkKind) -> sotto_schema::event::NetworkK
         From::Unknown => To::Unknown,
         From::Consumer => To::Consumer,
         From::Hosting => To::Hosting,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn visitor_is_known_again_only_after_a_yes_to_analytics() {
+        let hit = Hit { returning: 7, ..Hit::default() };
+        let gpc = Consent::decided(15).refuse(Category::Analytics);
+        for (said, expected) in [
+            (Consent::decided(15), 7),
+            (Consent::decided(5), 7),
+            (Consent::decided(11), 0),
+            (Consent::UNDECIDED, 0),
+            (gpc, 0),
+        ] {
+            assert_eq!(returning(&hit, said), expected, "{said:?}");
+        }
     }
 }

