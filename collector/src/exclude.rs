@@ -26,7 +26,8 @@ impl Excluder {
         match fs::read(path) {
             Ok(bytes) if bytes.len() == key.len() => key.copy_from_slice(&bytes),
             Ok(_) => {
-                let reason = format!("{} is no key; remove it, and links made before stop working", path.display());
+                let reason =
+                    format!("{} is no key; remove it, and links made before stop working", path.display());
                 return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -53,7 +54,8 @@ impl Excluder {
     /// Whether `token` is that of the site.
     pub fn is_good(&self, site: &Site, token: &str) -> bool {
         // The comparison of hashes takes the same time wherever they differ.
-        token.len() == TOKEN_CHARS && blake3::hash(token.as_bytes()) == blake3::hash(self.token(site).as_bytes())
+        token.len() == TOKEN_CHARS
+            && blake3::hash(token.as_bytes()) == blake3::hash(self.token(site).as_bytes())
     }
 }
 
@@ -73,7 +75,8 @@ mod tests {
     fn token_is_good_for_its_site_and_installation_only() {
         let dir = tempfile::tempdir().unwrap();
         let open = |name: &str| Excluder::open(&dir.path().join(name)).unwrap();
-        let [one, two] = ["a.example", "b.example"].map(|h| Site::new("A", &[h], "UTC", Preset::Cnil).unwrap());
+        let [one, two] =
+            ["a.example", "b.example"].map(|h| Site::new("A", &[h], "UTC", Preset::Cnil).unwrap());
         let token = open("key").token(&one);
         assert!(open("key").is_good(&one, &token), "also after a restart");
         for (excluder, site, token, why) in [

@@ -7,7 +7,7 @@
 use sotto_geoip::{GeoDb, NetworkKind};
 use sotto_schema::{
     event::{Event, Field, FieldSet, Kind, Screen, Tier},
-    policy::{Consent, Minimal, Rule, fields_under},
+    policy::{Category, Consent, Minimal, Rule, State, fields_under},
     rowbinary::{Date, Millis},
 };
 
@@ -107,6 +107,7 @@ pub fn process(
         inp_ms: hit.vitals.inp_ms,
         ttfb_ms: hit.vitals.ttfb_ms,
         cls_milli: hit.vitals.cls_milli,
+        returning: returning(&hit, gate.consent),
         ..Event::default()
     };
     if let Some(place) = located.place {
@@ -250,6 +251,11 @@ fn identify(
     event.visitor = visitor::key(salt, site, client, headers.user_agent);
     let begins = matches!(event.kind, Kind::Pageview | Kind::Custom);
     event.session = at.sessions.assign(site, event.visitor, before, at.time_ms, begins);
+}
+
+/// The visitor's own id. Whatever the site's policy is, only somebody who said yes is known again on another day.
+fn returning(hit: &Hit, consent: Consent) -> u64 {
+    if consent.state(Category::Analytics) == State::Granted { hit.returning } else { 0 }
 }
 
 fn screen(width: Option<u16>) -> Screen {

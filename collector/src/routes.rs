@@ -75,7 +75,7 @@ pub struct Collector {
     /// Whose word is taken for the client's address.
     pub trusted_proxies: TrustedProxies,
     /// The script and its modules.
-    pub scripts: script::Scripts,
+    pub scripts: Arc<script::Scripts>,
     /// Checks links that exclude own visits.
     pub excluder: Excluder,
     /// Told when a hit names a site that is not known: it may have been set up a moment ago.
@@ -123,7 +123,9 @@ impl Routes {
 
 /// Whether the collector answers this path itself.
 fn is_own(path: &str) -> bool {
-    matches!(path, "/e" | "/e.gif" | "/x") || script::Scripts::is_script(path) || dropin::PATHS.contains(&path)
+    matches!(path, "/e" | "/e.gif" | "/x")
+        || script::Scripts::is_script(path)
+        || dropin::PATHS.contains(&path)
 }
 
 impl Service<Request<Incoming>> for Routes {

@@ -20,6 +20,7 @@ mod counts;
 mod dimension;
 pub mod first_hit;
 mod metric;
+pub mod outcomes;
 pub mod present;
 pub mod series;
 

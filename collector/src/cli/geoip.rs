@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
+use base64ct::{Base64, Encoding as _};
 use clap::Subcommand;
 use sha2::{Digest, Sha256};
 use sotto_geoip::GeoDb;
@@ -125,7 +125,7 @@ fn maxmind_archive(args: &UpdateArgs, account: &str) -> Result<Vec<u8>, Failure>
         args.licence_key_file.as_deref().ok_or_else(|| Failure::usage("--licence-key-file is missing"))?;
     let key =
         fs::read_to_string(key_file).map_err(|e| Failure::usage(format!("{}: {e}", key_file.display())))?;
-    let credentials = BASE64_STANDARD.encode(format!("{account}:{}", key.trim()));
+    let credentials = Base64::encode_string(format!("{account}:{}", key.trim()).as_bytes());
     let get = |suffix: &str| -> Result<Vec<u8>, Failure> {
         let url = format!("{}/{}/download?suffix={suffix}", args.url.trim_end_matches('/'), args.edition);
         let mut answer = ureq::get(&url)

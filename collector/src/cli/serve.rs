@@ -53,6 +53,8 @@ pub struct DashboardParts {
     pub sites_changed: Arc<Notify>,
     /// Token of the one-time set-up link.
     pub setup_token: Option<String>,
+    /// The script that browsers can fetch.
+    pub scripts: Arc<Scripts>,
     /// Sentence and address that the GeoIP data's licence asks for.
     pub geo_attribution: Option<String>,
 }
@@ -122,6 +124,7 @@ pub async fn run_dashboard(
         public_url: config.public_url(),
         sites_changed: Arc::default(),
         setup_token,
+        scripts: Arc::new(Scripts::embedded()?),
         geo_attribution: None,
     };
     let service = stack::around(dashboard(parts), stack_limits(&config), Arc::default());
@@ -267,6 +270,7 @@ async fn start(
     };
     jobs.read_rules().await;
     jobs.retire_salts(clock.now_ms());
+    let scripts = Arc::new(Scripts::embedded()?);
     let setup_token = match dashboard {
         Some(_) => setup_token(config, &databases).await?,
         None => None,
@@ -277,6 +281,7 @@ async fn start(
             public_url: config.public_url(),
             sites_changed: rules_changed.clone(),
             setup_token: setup_token.clone(),
+            scripts: scripts.clone(),
             geo_attribution: geo.load().attributions().first().map(|a| a.text.to_owned()),
         }),
         None => stack::boxed(tower::service_fn(async |_| Ok(stack::empty(http::StatusCode::NOT_FOUND)))),
@@ -293,8 +298,8 @@ async fn start(
         metrics: metrics.clone(),
         clock,
         trusted_proxies: config.server.trusted_proxies.clone(),
-        scripts: Scripts::embedded()?,
         excluder: open_excluder(config)?,
+        scripts,
         unknown_site: rules_changed,
     });
     let service = stack::around(Routes::new(collector, fallback), stack_limits(config), metrics.clone());

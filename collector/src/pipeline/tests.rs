@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use sotto_schema::{
     event::{Event, Kind},
-    policy::{Keep, Policy, Preset, State},
+    policy::{Keep, Policy, Preset},
     site::Site,
 };
 
@@ -203,5 +203,20 @@ fn visitor_key_depends_on_salt_site_address_and_agent() {
         (visitor::key(&salt, 1, &client("192.0.2.1"), "other"), "agent"),
     ] {
         assert_ne!(changed, key, "{what}");
+    }
+}
+
+#[test]
+fn visitor_is_known_again_only_after_a_yes_to_analytics() {
+    let hit = Hit { returning: 7, ..Hit::default() };
+    let gpc = Consent::decided(15).refuse(Category::Analytics);
+    for (said, expected) in [
+        (Consent::decided(15), 7),
+        (Consent::decided(5), 7),
+        (Consent::decided(11), 0),
+        (Consent::UNDECIDED, 0),
+        (gpc, 0),
+    ] {
+        assert_eq!(returning(&hit, said), expected, "{said:?}");
     }
 }
