@@ -80,21 +80,30 @@ test-rust: assets
 	@test -e $(ASN) || target/debug/sotto geoip build-asn $(CACHE)/asn/asn-ipv4.csv $(CACHE)/asn/asn-ipv6.csv --out $(ASN)
 	cargo test --locked --workspace --quiet
 
-node_modules/.sotto-test: node_modules/.sotto-build tests/browser/package.json
+node_modules/.sotto-test: node_modules/.sotto-build tests/browser/package.json tests/clients/package.json
 	@npm ci --silent --no-audit --no-fund
 	@touch node_modules/.sotto-build $@
 
+PYTHON_CLIENTS := tests/clients/.python
+$(PYTHON_CLIENTS)/.sotto: tests/clients/requirements.txt
+	@rm -rf $(PYTHON_CLIENTS)
+	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps --require-hashes \
+	    --only-binary :all: --platform any --target $(PYTHON_CLIENTS) --requirement $<
+	@touch $@
+
 .PHONY: test-web
-test-web: assets node_modules/.sotto-test
+test-web: assets node_modules/.sotto-test $(PYTHON_CLIENTS)/.sotto
 	npm run --silent check --workspace collector/tracker
 	npm run --silent test --workspace collector/tracker
 	npm run --silent check --workspace dashboard/web
 	npm run --silent test --workspace tests/browser
+	cargo build --locked --quiet --package sotto-collector --bin sotto
+	npm run --silent test --workspace tests/clients
 
 .PHONY: clean
 clean: ## Remove what was built; fetched files stay in the cache
 	cargo clean
-	rm -rf node_modules collector/tracker/dist dashboard/web/dist
+	rm -rf node_modules collector/tracker/dist dashboard/web/dist $(PYTHON_CLIENTS)
 
 # Measurements: quote only what these print.
 .PHONY: bench

@@ -335,15 +335,19 @@ pub async fn with_databases<T>(
     places: &Places,
     command: impl AsyncFnOnce(Databases) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let there = match external(config) {
-        Some(databases) => Some(databases),
-        None => engine::running(&engine_directory(config)).await,
-    };
-    if let Some(databases) = there {
+    if let Some(databases) = external(config) {
         migrate::migrate(&databases.writer).await?;
         return command(databases).await;
     }
-    let _lock = lock(config)?;
+    // Whoever has the lock has the server. One that still answers without it belongs to a sotto that was killed, and
+    // is about to end.
+    let _lock = match lock(config) {
+        Ok(lock) => lock,
+        Err(taken) => {
+            let databases = engine::running(&engine_directory(config)).await.ok_or(taken)?;
+            return command(databases).await;
+        }
+    };
     let engine = Embedded::start(engine_settings(config, places)?).await?;
     let databases = engine.databases();
     let result = match migrate::migrate(&databases.writer).await {

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use http_body_util::{Full, combinators::UnsyncBoxBody};
 use hyper::{Request, body::Incoming};
@@ -149,12 +149,20 @@ where
     }))
 }
 
+/// The headers that scripts send: every one of them that browsers ask about first. The last three are Umami's.
+const HEADERS_OF_CLIENTS: [HeaderName; 4] = [
+    header::CONTENT_TYPE,
+    HeaderName::from_static("x-umami-cache"),
+    HeaderName::from_static("x-umami-hostname"),
+    HeaderName::from_static("x-umami-website-id"),
+];
+
 /// Any page may send hits: `*`, and no credentials. Only around the collector's routes, never the dashboard's.
 pub fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::CONTENT_TYPE])
+        .allow_headers(HEADERS_OF_CLIENTS)
         .max_age(PREFLIGHT_MAX_AGE)
 }
 
@@ -203,5 +211,33 @@ mod tests {
         let allowed: Vec<_> =
             response.headers().get_all(header::ACCESS_CONTROL_ALLOW_ORIGIN).iter().collect();
         assert_eq!(allowed, ["*"], "exactly one: browsers refuse two");
+    }
+
+    #[tokio::test]
+    async fn any_page_may_send_with_the_headers_of_known_clients() {
+        let answer = tower::service_fn(|_: Request<()>| async { Ok::<_, Infallible>(empty(StatusCode::OK)) });
+        let service = ServiceBuilder::new().layer(cors()).service(answer);
+        for (wanted, allowed) in [
+            ("content-type", true),
+            ("content-type,x-umami-cache,x-umami-hostname,x-umami-website-id", true),
+            ("authorization", false),
+        ] {
+            let preflight = Request::options("/api/send")
+                .header(header::ORIGIN, "https://example.org")
+                .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST")
+                .header(header::ACCESS_CONTROL_REQUEST_HEADERS, wanted)
+                .body(())
+                .unwrap();
+            let answer = service.clone().oneshot(preflight).await.unwrap();
+            let header = |name| answer.headers().get(name).map(|v: &HeaderValue| v.to_str().unwrap());
+            assert_eq!(header(header::ACCESS_CONTROL_ALLOW_ORIGIN), Some("*"));
+            assert_eq!(header(header::ACCESS_CONTROL_ALLOW_CREDENTIALS), None);
+            let said = header(header::ACCESS_CONTROL_ALLOW_HEADERS).unwrap_or_default();
+            assert_eq!(
+                wanted.split(',').all(|name| said.split(',').any(|s| s.trim() == name)),
+                allowed,
+                "{said}"
+            );
+        }
     }
 }

@@ -48,8 +48,11 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest pause before the server is started again.
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(30);
-/// How often another port is tried when somebody took the chosen one.
-const START_ATTEMPTS: u32 = 3;
+/// How often a start is tried that ends at once: somebody took the port, or a server whose parent was killed has not
+/// let go of the data yet (about 2 s, with a query under way 7 s).
+const START_ATTEMPTS: u32 = 20;
+/// Pause before a start is tried again.
+const START_PAUSE: Duration = Duration::from_millis(500);
 
 /// How the embedded server is started.
 #[derive(Debug, Clone)]
@@ -136,10 +139,11 @@ impl Embedded {
         let mut attempt = 1;
         while let Err(error) = server.ready().await {
             server.kill().await;
-            if attempt == START_ATTEMPTS {
+            if attempt == START_ATTEMPTS || !matches!(error, EngineError::Ended { .. }) {
                 return Err(error);
             }
             attempt += 1;
+            tokio::time::sleep(START_PAUSE).await;
             server = Server::start(&settings, &passwords, None).await?;
         }
         server.announce(&settings, &passwords)?;

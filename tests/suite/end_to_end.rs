@@ -76,7 +76,7 @@ fn first_run_leads_from_the_link_to_the_first_visit() {
     let (cookie, key) = set_up(&sotto, "shop.example");
 
     let install = page(&sotto, &format!("/s/{key}/install"), &cookie).text();
-    let snippet = format!("<script defer src=\"{}/s.js\" data-site=\"{key}\"></script>", sotto.url);
+    let snippet = format!("<script defer src=\"{}/s.auto.js\" data-site=\"{key}\"></script>", sotto.url);
     assert!(shown(&install).contains(&snippet), "{install}");
 
     wait_for("the collector to take the hit", || {

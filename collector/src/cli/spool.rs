@@ -4,9 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use clap::Subcommand;
 use sotto_collector::{config::Config, ship::Shipper, spool};
-use sotto_schema::engine;
 
-use super::{Failure, Places, engine_directory, external, lock, output::Listing, serve, with_databases};
+use super::{Failure, Places, external, lock, output::Listing, serve, with_databases};
 
 /// What to do with hits that wait for ClickHouse.
 #[derive(Debug, Subcommand)]
@@ -30,11 +29,10 @@ pub async fn run(command: SpoolCommand, config: &Config, places: &Places) -> Res
 }
 
 async fn replay(config: &Config, places: &Places) -> Result<(), Failure> {
-    // The embedded server takes the lock for itself; with an external one it is taken here.
-    let _lock = if external(config).is_some() { Some(lock(config)?) } else { None };
-    if engine::running(&engine_directory(config)).await.is_some() {
-        return Err(Failure::usage("a sotto is running on this data; it ships what waits by itself"));
-    }
+    let running = |_| Failure::usage("a sotto is running on this data; it ships what waits by itself");
+    let taken = lock(config).map_err(running)?;
+    // The embedded server takes the lock for itself; with an external one it is kept here.
+    let _kept = external(config).is_some().then_some(taken);
     let shipped = with_databases(config, places, async |databases| {
         let (_spool, reader) = serve::open_spool(config)?;
         let mut shipper = Shipper {

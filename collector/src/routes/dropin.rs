@@ -40,6 +40,9 @@ pub const PATHS: &[&str] = &[
     "/api/v0/count",
 ];
 
+/// A hit, and what the token that came with it may do.
+type Vouched = (Claimed, Option<Bearer>);
+
 /// Hits that are in the spool, or why they are not.
 type Kept = Result<Vec<(u64, Outcome)>, Response>;
 
@@ -62,7 +65,8 @@ impl Collector {
             (&Method::POST, "/api/send") => self.umami(&parts, &body).await,
             (&Method::POST, "/api/batch") => self.umami_batch(&parts, &body).await,
             (&Method::GET | &Method::POST, "/matomo.php" | "/piwik.php") => self.matomo(&parts, &body).await,
-            (&Method::GET, "/count") => self.goatcounter(&parts).await,
+            // The script posts an empty beacon; the image is for those whose browser refuses it.
+            (&Method::GET | &Method::POST, "/count") => self.goatcounter(&parts).await,
             (&Method::POST, "/api/v0/count") => self.goatcounter_api(&parts, &body).await,
             _ => stack::empty(StatusCode::METHOD_NOT_ALLOWED),
         }
@@ -149,10 +153,16 @@ impl Collector {
         for _ in 0..bulk.invalid {
             self.count_unparsed(DropReason::InvalidPayload);
         }
-        let bearer = bulk.token.as_deref().and_then(|token| self.tokens.find(token));
-        let hits: Vec<Claimed> = bulk.requests.into_iter().filter_map(|r| r.hit).collect();
+        let find = |token: Option<&str>| token.and_then(|token| self.tokens.find(token));
+        let shared = find(bulk.token.as_deref());
+        // Clients that know no token for the whole send one with each request.
+        let hits: Vec<Vouched> = bulk
+            .requests
+            .into_iter()
+            .filter_map(|r| Some((r.hit?, find(r.token.as_deref()).or(shared))))
+            .collect();
         let tracked = hits.len();
-        match self.keep_claimed(hits, parts, bearer).await {
+        match self.keep_vouched(hits, parts).await {
             Err(answer) => answer,
             Ok(_) => json_answer(
                 StatusCode::OK,
@@ -205,25 +215,29 @@ impl Collector {
 
     /// An invalid body: counted, and said in the words the client knows.
     fn refuse(&self, error: &ParseError, answer: serde_json::Value) -> Response {
-        let reason = match error {
-            ParseError::BodyTooLarge => DropReason::BodyTooLarge,
-            ParseError::TooOld => DropReason::TooOld,
+        let (reason, status) = match error {
+            ParseError::BodyTooLarge => (DropReason::BodyTooLarge, StatusCode::PAYLOAD_TOO_LARGE),
+            ParseError::TooOld => (DropReason::TooOld, StatusCode::BAD_REQUEST),
             ParseError::Syntax
             | ParseError::HitCount
             | ParseError::Missing(_)
             | ParseError::TooLarge(_)
-            | ParseError::Invalid(_) => DropReason::InvalidPayload,
+            | ParseError::Invalid(_) => (DropReason::InvalidPayload, StatusCode::BAD_REQUEST),
         };
         self.count_unparsed(reason);
-        json_answer(StatusCode::BAD_REQUEST, &answer)
+        json_answer(status, &answer)
+    }
+
+    async fn keep_claimed(&self, hits: Vec<Claimed>, parts: &Parts, bearer: Option<Bearer>) -> Kept {
+        self.keep_vouched(hits.into_iter().map(|hit| (hit, bearer)).collect(), parts).await
     }
 
     /// Puts hits on their road, with their claims where the token allows, and waits until they are on disk.
-    async fn keep_claimed(&self, hits: Vec<Claimed>, parts: &Parts, bearer: Option<Bearer>) -> Kept {
+    async fn keep_vouched(&self, hits: Vec<Vouched>, parts: &Parts) -> Kept {
         let Some(peer) = parts.extensions.get::<Peer>() else {
             return Err(stack::empty(StatusCode::INTERNAL_SERVER_ERROR));
         };
-        let admitted = self.admit_claimed(hits, &parts.headers, *peer, bearer);
+        let admitted = self.admit_claimed(hits, &parts.headers, *peer);
         if self.spool.append(admitted.append).await.is_err() {
             self.metrics.spool_refused.fetch_add(1, Ordering::Relaxed);
             return Err(stack::unavailable());
@@ -234,19 +248,13 @@ impl Collector {
         Ok(admitted.outcomes)
     }
 
-    fn admit_claimed(
-        &self,
-        hits: Vec<Claimed>,
-        headers: &HeaderMap,
-        peer: Peer,
-        bearer: Option<Bearer>,
-    ) -> Admitted {
+    fn admit_claimed(&self, hits: Vec<Vouched>, headers: &HeaderMap, peer: Peer) -> Admitted {
         let client = client_ip::client_ip(peer, headers, &self.trusted_proxies);
         let said = said(headers);
         let now_ms = self.clock.now_ms();
         let mut admitted =
             Admitted { append: Append::default(), outcomes: Vec::with_capacity(hits.len()), now_ms };
-        for claimed in hits {
+        for (claimed, bearer) in hits {
             let outcome = self.road_claimed(claimed, &said, &client, bearer, &mut admitted);
             admitted.outcomes.push(outcome);
         }

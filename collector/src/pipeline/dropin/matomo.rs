@@ -6,7 +6,7 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use compact_str::{CompactString, format_compact};
-use jiff::civil::DateTime;
+use jiff::{Timestamp, civil::DateTime};
 use serde_json::Value;
 use sotto_schema::event::Kind;
 
@@ -183,10 +183,13 @@ fn claims(query: &Query<'_>) -> Claims {
     }
 }
 
-/// `2026-11-21 14:30:00` in UTC, or seconds since 1970.
+/// `2026-11-21 14:30:00` in UTC, a time with its zone (`2026-11-21T14:30:00.000Z`), or seconds since 1970.
 fn time_ms(text: &str) -> Option<i64> {
     if let Ok(seconds) = text.parse::<i64>() {
         return seconds.checked_mul(1000);
+    }
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Some(time.as_millisecond());
     }
     let time: DateTime = text.parse().ok()?;
     time.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|z| z.timestamp().as_millisecond())

@@ -226,6 +226,15 @@ fn matomo_request_says_how_to_answer_and_what_it_claims() {
                 time_ms: Some(1_795_271_400_000)
             }
     );
+    for (cdt, expected) in [
+        ("2026-11-21T14:30:00.000Z", Some(1_795_271_400_000)),
+        ("2026-11-21T15:30:00%2B01:00", Some(1_795_271_400_000)),
+        ("1795271400", Some(1_795_271_400_000)),
+        ("yesterday", None),
+    ] {
+        let query = format!("idsite=1&rec=1&url=https://a.example/&cdt={cdt}");
+        assert_eq!(matomo::request(&query).ok().unwrap().hit.unwrap().claims.time_ms, expected, "{cdt}");
+    }
     assert!(matomo::request("idsite=1&url=https://a.example/").ok().unwrap().hit.is_none(), "rec is not 1");
     for (query, expected) in [
         ("rec=1&url=https://a.example/", ParseError::Missing("idsite")),
@@ -235,10 +244,11 @@ fn matomo_request_says_how_to_answer_and_what_it_claims() {
     ] {
         assert_eq!(error(matomo::request(query)), expected, "{query}");
     }
-    let body = br#" {"requests":["?idsite=1&rec=1&url=https://a.example/","?rec=1",7],"token_auth":"T"}"#;
+    let body = br#" {"requests":["?idsite=1&rec=1&url=https://a.example/&token_auth=U","?rec=1",7],"token_auth":"T"}"#;
     assert!(matomo::is_bulk(body) && !matomo::is_bulk(b"idsite=1"));
     let bulk = matomo::bulk(body).ok().unwrap();
     assert_eq!((bulk.requests.len(), bulk.invalid, bulk.token.as_deref()), (1, 2, Some("T")));
+    assert_eq!(bulk.requests[0].token.as_deref(), Some("U"), "a request may have a token of its own");
     let many = |n: usize| format!(r#"{{"requests":[{}]}}"#, vec![r#""?x""#; n].join(","));
     assert!(matomo::bulk(many(matomo::REQUESTS_MAX).as_bytes()).is_ok());
     assert_eq!(error(matomo::bulk(many(matomo::REQUESTS_MAX + 1).as_bytes())), ParseError::HitCount);
