@@ -12,5 +12,6 @@ mod durability;
 mod end_to_end;
 mod engine;
 mod house;
+mod quality;
 mod reports;
 mod schema;
