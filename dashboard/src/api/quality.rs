@@ -14,8 +14,8 @@ use crate::{
     App,
     report::{
         Scope,
+        endings::{self, Fate, Outcomes, Point, Tally},
         health::{self, Warning},
-        outcomes::{self, Fate, Outcomes, Point, Tally},
     },
     routes::words,
 };
@@ -59,9 +59,9 @@ pub(super) async fn show(
     let site = site_of(&app, &reader, &key).await?;
     let range = days(asked.as_deref().unwrap_or(""), &site)?;
     let scope = scope(&site);
-    let (outcomes, health) = tokio::try_join!(outcomes::run(db, &scope, range), health::run(db, site.id))?;
+    let (outcomes, health) = tokio::try_join!(endings::run(db, &scope, range), health::run(db, site.id))?;
     let unknown: Option<Outcomes> = if reader.owns_all() {
-        Some(outcomes::run(db, &Scope { site: 0, ..scope }, range).await?)
+        Some(endings::run(db, &Scope { site: 0, ..scope }, range).await?)
     } else {
         None
     };

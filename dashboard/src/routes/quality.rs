@@ -24,8 +24,8 @@ use crate::{
     range::now_in,
     report::{
         Scope,
+        endings::{self, Ending, Fate, Outcomes, Tally},
         health::{self, Warning},
-        outcomes::{self, Ending, Fate, Outcomes, Tally},
     },
 };
 
@@ -173,10 +173,10 @@ pub(super) async fn show(
     let owner = signed_in.role(0) == Some(Role::Owner);
     let unknown = async {
         let nowhere = Scope { site: 0, time_zone: site.time_zone.clone() };
-        if owner { outcomes::run(db, &nowhere, header.range).await.map(|o| Some(o.hits())) } else { Ok(None) }
+        if owner { endings::run(db, &nowhere, header.range).await.map(|o| Some(o.hits())) } else { Ok(None) }
     };
     let (outcomes, health, unknown) =
-        tokio::try_join!(outcomes::run(db, &scope, header.range), health::run(db, site.id), unknown)?;
+        tokio::try_join!(endings::run(db, &scope, header.range), health::run(db, site.id), unknown)?;
     let (rows, others) = rows(&outcomes);
     Ok(html(&QualityPage {
         warnings: health.warnings().into_iter().map(|w| words(w, &site.time_zone)).collect(),
@@ -202,7 +202,7 @@ pub(super) async fn show(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::outcomes::ENDINGS;
+    use crate::report::endings::ENDINGS;
 
     #[test]
     fn kept_hits_come_first_and_every_other_ending_is_explained() {
