@@ -78,7 +78,8 @@ CREATE TABLE events (`site` UInt64,
     `click_id` LowCardinality(String),
     `receipt` String,
     `notice_version` LowCardinality(String),
-    `consent_source` LowCardinality(String))
+    `consent_source` LowCardinality(String),
+    `returning` UInt64)
 ENGINE = MergeTree PARTITION BY toMonday(expires) ORDER BY (site, day, visitor, session, time) SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192;
 
 CREATE TABLE goals (`id` UInt64,

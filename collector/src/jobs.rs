@@ -182,7 +182,7 @@ async fn insert_outcomes(db: &Db, counts: &[Count]) -> Result<(), clickhouse::er
     let mut insert = db.client().insert::<OutcomeRow>("outcomes").await?;
     for count in counts {
         let hour = u32::try_from(count.hour_ms / 1000).unwrap_or(0);
-        let (outcome, reason) = (count.outcome.name(), count.outcome.reason());
+        let (outcome, reason) = count.what.names();
         insert.write(&OutcomeRow { site: count.site, hour, outcome, reason, hits: count.hits }).await?;
     }
     insert.end().await

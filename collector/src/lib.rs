@@ -8,6 +8,7 @@ pub mod admin;
 pub mod client_ip;
 pub mod clock;
 pub mod config;
+pub mod exclude;
 pub mod jobs;
 pub mod metrics;
 pub mod outcome;

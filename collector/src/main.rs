@@ -7,6 +7,7 @@
 use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
+use sotto_collector::routes::script::{Facts, Scripts};
 use sotto_schema::{db::Databases, engine};
 
 mod cli;
@@ -80,11 +81,25 @@ fn dashboard(parts: cli::serve::DashboardParts) -> sotto_collector::stack::HttpS
         public_url: parts.public_url,
         sites_changed: Arc::new(move || parts.sites_changed.notify_one()),
         setup_token: parts.setup_token.as_deref().map(sotto_schema::account::secret_hash),
-        script_path: "/s.js".into(),
+        modules: modules(&parts.scripts),
+        script: Arc::new(move |modules| facts(&parts.scripts, modules)),
         event_path: "/e".into(),
         geo_attribution: parts.geo_attribution,
     });
     cli::serve::from_router(router)
+}
+
+/// The script's modules as the dashboard knows them.
+fn modules(scripts: &Scripts) -> Vec<sotto_dashboard::ScriptModule> {
+    let all = scripts.modules().into_iter();
+    all.map(|m| sotto_dashboard::ScriptModule { name: m.name, brotli: m.brotli, requires: m.requires })
+        .collect()
+}
+
+/// A combination of modules as the dashboard knows it.
+fn facts(scripts: &Scripts, modules: &[&str]) -> Option<sotto_dashboard::ScriptInfo> {
+    let Facts { path, versioned_path, integrity, brotli_bytes } = scripts.facts(modules)?;
+    Some(sotto_dashboard::ScriptInfo { path, versioned_path, integrity, brotli_bytes })
 }
 
 /// `sotto report`: the dashboard's own questions, answered as a table or JSON.

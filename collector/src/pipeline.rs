@@ -7,7 +7,7 @@
 use sotto_geoip::{GeoDb, NetworkKind};
 use sotto_schema::{
     event::{Event, Field, FieldSet, Kind, Screen, Tier},
-    policy::{Consent, Minimal, Rule},
+    policy::{Category, Consent, Minimal, Rule, State, fields_under},
     rowbinary::{Date, Millis},
 };
 
@@ -107,6 +107,7 @@ pub fn process(
         inp_ms: hit.vitals.inp_ms,
         ttfb_ms: hit.vitals.ttfb_ms,
         cls_milli: hit.vitals.cls_milli,
+        returning: returning(&hit, gate.consent),
         ..Event::default()
     };
     if let Some(place) = located.place {
@@ -121,6 +122,7 @@ pub fn process(
         (event.hostname, event.path) = (page.hostname, page.path);
     }
     place_in_view(&mut event, at, gate.allowed);
+    record_decision(&mut event, &hit);
     describe(&mut event, hit, gate.allowed)?;
     identify(&mut event, headers, client, at, gate.allowed);
     // Everything above keeps to the allowed fields where looking them up costs; this line is the guarantee.
@@ -141,17 +143,17 @@ impl Gate {
         let said = hit.consent.map_or(Consent::UNDECIDED, Consent::decided);
         let consent = policy.with_gpc(said, headers.gpc);
         let allowed = policy.allowed(consent);
+        if hit.kind == Kind::Consent {
+            // A decision is kept as proof that it was honoured, with nothing that could tell whose it was: its receipt
+            // lies in the visitor's browser for months and must not lead to their visits.
+            return Ok(Self { consent, allowed: fields_under(Rule::Essential), tier: Tier::Minimal });
+        }
         if policy.allows(Rule::Measurement, consent) {
             return Ok(Self { consent, allowed, tier: Tier::Full });
         }
-        // A pageview counts without a visitor, and a decision is kept as proof that it was honoured. Everything else
-        // would say more about a visitor who does not want to be measured.
-        let kept = match hit.kind {
-            Kind::Pageview => policy.minimal == Minimal::Count,
-            Kind::Consent => true,
-            Kind::Engagement | Kind::Custom | Kind::Vitals | Kind::Click => false,
-        };
-        if kept {
+        // A pageview counts without a visitor. Everything else would say more about a visitor who does not want to be
+        // measured.
+        if hit.kind == Kind::Pageview && policy.minimal == Minimal::Count {
             Ok(Self { consent, allowed, tier: Tier::Minimal })
         } else {
             Err(DropReason::ConsentRefused)
@@ -190,6 +192,16 @@ fn attribute(
     event.utm_term = found.tags.term;
     event.click_id = found.tags.click_id.into();
     Ok(())
+}
+
+/// A decision with its receipt, which says what was decided and nothing about whose it was.
+fn record_decision(event: &mut Event, hit: &Hit) {
+    let Some(decision) = &hit.decision else { return };
+    event.consent_source = sanitise::event_name(&decision.source);
+    if let Some(receipt) = &decision.receipt {
+        event.receipt = receipt.id.clone();
+        event.notice_version = sanitise::event_name(&receipt.policy);
+    }
 }
 
 /// A page view's page, for itself and for what is reported about it later.
@@ -239,6 +251,11 @@ fn identify(
     event.visitor = visitor::key(salt, site, client, headers.user_agent);
     let begins = matches!(event.kind, Kind::Pageview | Kind::Custom);
     event.session = at.sessions.assign(site, event.visitor, before, at.time_ms, begins);
+}
+
+/// The visitor's own id. Whatever the site's policy is, only somebody who said yes is known again on another day.
+fn returning(hit: &Hit, consent: Consent) -> u64 {
+    if consent.state(Category::Analytics) == State::Granted { hit.returning } else { 0 }
 }
 
 fn screen(width: Option<u16>) -> Screen {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `POST /e` | a hit or an array of hits, native format v1: 204, also for hits that are dropped, so that a probe learns nothing and browsers do not send again |
 //! | `GET /e.gif` | a pageview without JavaScript: a transparent pixel |
+//! | `POST /x` | whether a link that excludes own visits is one of ours: 204 or 403 |
 //! | `GET /s.js`, `/s.<modules>.js` | the script |
 //! | `/api/event`, `/api/send`, `/matomo.php`, `/count` and more | the formats of other products ([`dropin`]) |
 //!
@@ -28,6 +29,7 @@ use tower::Service;
 use crate::{
     client_ip::{self, ClientIp, Peer, TrustedProxies},
     clock::Clock,
+    exclude::Excluder,
     metrics::Metrics,
     outcome::{DropReason, Outcome},
     pipeline::{
@@ -73,7 +75,9 @@ pub struct Collector {
     /// Whose word is taken for the client's address.
     pub trusted_proxies: TrustedProxies,
     /// The script and its modules.
-    pub scripts: script::Scripts,
+    pub scripts: Arc<script::Scripts>,
+    /// Checks links that exclude own visits.
+    pub excluder: Excluder,
     /// Told when a hit names a site that is not known: it may have been set up a moment ago.
     pub unknown_site: Arc<tokio::sync::Notify>,
 }
@@ -91,6 +95,9 @@ pub struct Admitted {
 
 /// Tells the owner of a token what became of the hits of a request, in order.
 const OUTCOME: HeaderName = HeaderName::from_static("x-sotto-outcome");
+
+/// The longest question about a link that excludes a browser.
+const EXCLUDE_BYTES_MAX: usize = 1_024;
 
 /// A 1x1 transparent GIF.
 const PIXEL: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
@@ -116,7 +123,9 @@ impl Routes {
 
 /// Whether the collector answers this path itself.
 fn is_own(path: &str) -> bool {
-    path == "/e" || path == "/e.gif" || script::Scripts::is_script(path) || dropin::PATHS.contains(&path)
+    matches!(path, "/e" | "/e.gif" | "/x")
+        || script::Scripts::is_script(path)
+        || dropin::PATHS.contains(&path)
 }
 
 impl Service<Request<Incoming>> for Routes {
@@ -144,6 +153,7 @@ impl Collector {
         match (request.method(), request.uri().path()) {
             (&Method::POST, "/e") => self.native(request).await,
             (&Method::GET, "/e.gif") => self.pixel(request).await,
+            (&Method::POST, "/x") => self.exclude(request).await,
             (&Method::GET | &Method::HEAD, path) if script::Scripts::is_script(path) => {
                 self.scripts.answer(path, request.headers())
             }
@@ -170,6 +180,22 @@ impl Collector {
                 stack::empty(StatusCode::NO_CONTENT)
             }
         }
+    }
+
+    /// Whether a link that excludes a browser is one of ours: `{"s": site key, "t": token}`.
+    async fn exclude(&self, request: Request<Incoming>) -> Response {
+        #[derive(serde::Deserialize)]
+        struct Asked {
+            s: String,
+            t: String,
+        }
+        let Ok(body) = Limited::new(request.into_body(), EXCLUDE_BYTES_MAX).collect().await else {
+            return stack::empty(StatusCode::PAYLOAD_TOO_LARGE);
+        };
+        let good = serde_json::from_slice::<Asked>(&body.to_bytes()).is_ok_and(|asked| {
+            self.rules.get(&asked.s).is_some_and(|rules| self.excluder.is_good(&rules.site, &asked.t))
+        });
+        stack::empty(if good { StatusCode::NO_CONTENT } else { StatusCode::FORBIDDEN })
     }
 
     async fn pixel(&self, request: Request<Incoming>) -> Response {
@@ -253,6 +279,7 @@ impl Collector {
             return (0, Outcome::Dropped(DropReason::UnknownSite));
         };
         let site = rules.site.id;
+        self.metrics.count_address(site, now_ms, client.is_private());
         let time_ms = now_ms - i64::from(hit.age_ms);
         let day = rules.day(time_ms);
         let today = rules.day(now_ms);

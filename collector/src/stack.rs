@@ -104,10 +104,13 @@ pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Response {
     response
 }
 
-/// "Try again later": the hit was not kept.
+/// "Try again later": the hit was not kept. Any page may know that, or the script could not tell a busy server from
+/// one that is blocked.
 pub fn unavailable() -> Response {
     let mut response = empty(StatusCode::SERVICE_UNAVAILABLE);
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    let headers = response.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response
 }
 
@@ -176,4 +179,29 @@ where
     S::Future: Send + 'static,
 {
     BoxCloneSyncService::new(service)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusal_can_be_read_by_any_page_and_says_when_to_come_back() {
+        let response = refused(&tower::load_shed::error::Overloaded::new().into());
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+        assert_eq!(response.headers()[header::RETRY_AFTER], "5");
+    }
+
+    #[tokio::test]
+    async fn answers_of_the_collector_can_be_read_by_any_page() {
+        let full = tower::service_fn(async |_: Request<Full<Bytes>>| Ok::<_, Infallible>(unavailable()));
+        let service = ServiceBuilder::new().layer(cors()).service(full);
+        let request =
+            Request::post("/e").header("origin", "https://a.example").body(Full::default()).unwrap();
+        let response = service.oneshot(request).await.unwrap();
+        let allowed: Vec<_> =
+            response.headers().get_all(header::ACCESS_CONTROL_ALLOW_ORIGIN).iter().collect();
+        assert_eq!(allowed, ["*"], "exactly one: browsers refuse two");
+    }
 }

@@ -66,7 +66,8 @@ async fn run(library: &Path, port: u16, dir: PathBuf) -> Result<(), Box<dyn Erro
         sites_changed: Arc::new(|| {}),
         setup_token: Some(account::secret_hash("preview")),
         secure_cookies: false,
-        script_path: "/s.js".into(),
+        modules: Vec::new(),
+        script: Arc::new(|_| None),
         event_path: "/e".into(),
         geo_attribution: Some("IP geolocation by DB-IP".into()),
     });

@@ -40,12 +40,41 @@ pub struct Settings {
     pub setup_token: Option<[u8; 32]>,
     /// Whether browsers reach the dashboard over HTTPS, so that cookies can be bound to it.
     pub secure_cookies: bool,
-    /// Path of the script on `public_url`.
-    pub script_path: String,
+    /// The modules that a script can have.
+    pub modules: Vec<ScriptModule>,
+    /// Describes combinations of them.
+    pub script: DescribeScript,
     /// Path that takes events on `public_url`.
     pub event_path: String,
     /// Who has to be named for the place database.
     pub geo_attribution: Option<String>,
+}
+
+/// Tells what a tag needs to know about the script with some modules; nothing if one does not exist.
+pub type DescribeScript = Arc<dyn Fn(&[&str]) -> Option<ScriptInfo> + Send + Sync>;
+
+/// A module of the script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptModule {
+    /// Its name, as in the script's path.
+    pub name: String,
+    /// Its own size in bytes, compressed.
+    pub brotli: usize,
+    /// The modules that come with it.
+    pub requires: Vec<String>,
+}
+
+/// The script with some modules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptInfo {
+    /// Path of whatever version is current, on `public_url`.
+    pub path: String,
+    /// Path of this version only.
+    pub versioned_path: String,
+    /// Value of the attribute `integrity` for this version.
+    pub integrity: String,
+    /// What a visitor's browser fetches, in bytes.
+    pub brotli_bytes: usize,
 }
 
 /// What all requests share.

@@ -23,7 +23,7 @@ pub mod endings;
 pub mod first_hit;
 pub mod health;
 mod metric;
-
+pub mod outcomes;
 pub mod present;
 pub mod receipts;
 pub mod series;

@@ -29,7 +29,8 @@ fn app() -> Router {
         sites_changed: Arc::new(|| {}),
         setup_token: Some(sotto_schema::account::secret_hash("token")),
         secure_cookies: true,
-        script_path: "/s.js".into(),
+        modules: Vec::new(),
+        script: Arc::new(|_| None),
         event_path: "/e".into(),
         geo_attribution: None,
     })

@@ -294,3 +294,35 @@ fn health_is_told_on_the_private_listener_only() {
         assert_eq!(request("GET", &format!("{}{path}", sotto.url), &[], b"").status, 404, "{path}");
     }
 }
+
+#[test]
+fn request_beyond_the_limit_is_told_to_come_back() {
+    let sotto = Sotto::start_with("[server]\nworkers = 1\nrequests_max = 1\n");
+    let ask = || request("GET", &format!("{}/s.js", sotto.url), &[], b"");
+    assert_eq!(ask().status, 200, "the one request that is allowed");
+    let mut slow = connect(&sotto.url);
+    slow.write_all(b"POST /e HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{").unwrap();
+    let refused = wait_for("the slow request to take the place", || {
+        let answer = ask();
+        (answer.status != 200).then_some(answer)
+    });
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
+    drop(slow);
+    wait_for("the place to be free again", || (ask().status == 200).then_some(()));
+}
+
+#[test]
+fn connection_beyond_the_limit_waits_for_a_place() {
+    let sotto = Sotto::start_with("[server]\nworkers = 1\nconnections_max = 1\n");
+    let ask = b"GET /s.js HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut first = connect(&sotto.url);
+    first.write_all(ask).unwrap();
+    assert!(first.read(&mut [0; 100]).unwrap() > 0, "the one connection that is allowed");
+    let mut second = connect(&sotto.url);
+    second.write_all(ask).unwrap();
+    second.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+    assert!(second.read(&mut [0; 100]).is_err(), "the second waits");
+    drop(first);
+    second.set_read_timeout(Some(sotto_tests::PATIENCE)).unwrap();
+    assert!(second.read(&mut [0; 100]).unwrap() > 0, "and is served when the first has gone");
+}

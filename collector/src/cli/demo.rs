@@ -143,7 +143,8 @@ async fn fill(
         metrics: metrics.clone(),
         clock: Clock::Fixed(clock.clone()),
         trusted_proxies: TrustedProxies::default(),
-        scripts: Scripts::embedded()?,
+        excluder: serve::open_excluder(config)?,
+        scripts: Arc::new(Scripts::embedded()?),
         unknown_site: Arc::default(),
     };
     let stop = CancellationToken::new();

@@ -10,6 +10,7 @@ use sotto_collector::{
     admin::Admin,
     clock::Clock,
     config::Config,
+    exclude::Excluder,
     jobs::{self, Jobs},
     metrics::Metrics,
     pipeline::device::Classifier,
@@ -52,6 +53,8 @@ pub struct DashboardParts {
     pub sites_changed: Arc<Notify>,
     /// Token of the one-time set-up link.
     pub setup_token: Option<String>,
+    /// The script that browsers can fetch.
+    pub scripts: Arc<Scripts>,
     /// Sentence and address that the GeoIP data's licence asks for.
     pub geo_attribution: Option<String>,
 }
@@ -86,6 +89,7 @@ pub async fn run(
     places: Places,
     dashboard: Option<MakeDashboard<'_>>,
 ) -> Result<(), Failure> {
+    protect_memory()?;
     let _lock = super::lock(&config)?;
     // Before anything slow: an address that is taken should be said at once.
     let listener = server::listen_alone(config.listen).map_err(|e| taken("listen", config.listen, &e))?;
@@ -120,6 +124,7 @@ pub async fn run_dashboard(
         public_url: config.public_url(),
         sites_changed: Arc::default(),
         setup_token,
+        scripts: Arc::new(Scripts::embedded()?),
         geo_attribution: None,
     };
     let service = stack::around(dashboard(parts), stack_limits(&config), Arc::default());
@@ -133,6 +138,15 @@ pub async fn run_dashboard(
     wait_for_stop().await?;
     stop.cancel();
     serving.await?;
+    Ok(())
+}
+
+/// Keeps this process's memory, in which salts and addresses are, from core dumps and from other processes of the same
+/// user. The embedded server inherits that it dumps no core.
+fn protect_memory() -> Result<(), Failure> {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     Ok(())
 }
 
@@ -170,6 +184,11 @@ async fn migrate_later(databases: Databases) {
         tokio::time::sleep(MIGRATE_PAUSE).await;
     }
     tracing::info!("ClickHouse is there");
+}
+
+/// Opens the key that signs links which exclude own visits.
+pub fn open_excluder(config: &Config) -> std::io::Result<Excluder> {
+    Excluder::open(&config.data.join("exclude-key"))
 }
 
 /// Opens the spool where the configuration wants it.
@@ -251,6 +270,7 @@ async fn start(
     };
     jobs.read_rules().await;
     jobs.retire_salts(clock.now_ms());
+    let scripts = Arc::new(Scripts::embedded()?);
     let setup_token = match dashboard {
         Some(_) => setup_token(config, &databases).await?,
         None => None,
@@ -261,6 +281,7 @@ async fn start(
             public_url: config.public_url(),
             sites_changed: rules_changed.clone(),
             setup_token: setup_token.clone(),
+            scripts: scripts.clone(),
             geo_attribution: geo.load().attributions().first().map(|a| a.text.to_owned()),
         }),
         None => stack::boxed(tower::service_fn(async |_| Ok(stack::empty(http::StatusCode::NOT_FOUND)))),
@@ -277,7 +298,8 @@ async fn start(
         metrics: metrics.clone(),
         clock,
         trusted_proxies: config.server.trusted_proxies.clone(),
-        scripts: Scripts::embedded()?,
+        excluder: open_excluder(config)?,
+        scripts,
         unknown_site: rules_changed,
     });
     let service = stack::around(Routes::new(collector, fallback), stack_limits(config), metrics.clone());

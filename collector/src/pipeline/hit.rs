@@ -20,6 +20,8 @@ pub struct Hit {
     pub consent: Option<u8>,
     /// How long ago it happened, in milliseconds, at most 24 hours.
     pub age_ms: u32,
+    /// Number of the random id of a visitor who consented to analytics; 0 when there is none.
+    pub returning: u64,
     /// The browser said that it is driven by a program.
     pub automated: bool,
     /// Absolute URL of the page; empty for kinds that belong to a page view already sent.

@@ -4,7 +4,8 @@
 //! understand newer scripts; no input panics.
 //! What it refuses: a body with one hit that is not of the format is refused whole. Values that a browser measures
 //! (times, depths, positions) are clamped instead, since they are wrong only by degree.
-//! Where the proof is: `tracker/wire/vectors.json` (shared with the script's tests), the limits' tests, the fuzz target.
+//! Where the proof is: `collector/tracker/wire/vectors.json` (shared with the script's tests), the limits' tests, the
+//! fuzz target.
 
 mod number;
 mod text;
@@ -47,8 +48,8 @@ pub const CLICK_PATH_CHARS_MAX: usize = 256;
 pub const AGE_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// The highest counter within a page view.
 pub const SEQ_MAX: u64 = 100_000;
-/// The longest page-view id. Ids longer than 12 digits are cut to their low 64 bits.
-pub const VIEW_CHARS_MAX: usize = 16;
+/// The longest id of a page view or visitor. Ids longer than 12 digits are cut to their low 64 bits.
+pub const ID_CHARS_MAX: usize = 16;
 /// The longest site key.
 pub const SITE_CHARS_MAX: usize = 64;
 /// The longest host name that a drop-in format names a site by.
@@ -65,7 +66,7 @@ pub const CLS_MILLI_MAX: u32 = 100_000;
 /// page's height, are cut to it.
 pub const CLICK_AT_MAX: [u32; 4] = [1000, 1000, 1000, 1_000_000];
 /// The longest name of who asked for consent.
-pub const DECISION_SOURCE_CHARS_MAX: usize = 32;
+pub const DECISION_SOURCE_CHARS_MAX: usize = 64;
 /// The most categories that no mapping knows.
 pub const UNMAPPED_MAX: usize = 20;
 /// The longest of them.
@@ -160,7 +161,7 @@ fn hit(wire: Wire<'_>) -> Result<Hit, ParseError> {
         return Err(ParseError::TooLarge("q"));
     }
     let view = match (&wire.i, wire.k) {
-        (Some(id), _) => view(&id.0)?,
+        (Some(id), _) => id_number(&id.0, "i")?,
         (None, WireKind::O) => 0,
         (None, _) => return Err(ParseError::Missing("i")),
     };
@@ -171,6 +172,7 @@ fn hit(wire: Wire<'_>) -> Result<Hit, ParseError> {
         seq: wire.q as u32,
         consent: wire.c.map(consent).transpose()?,
         age_ms: wire.a as u32,
+        returning: wire.y.map_or(Ok(0), |id| id_number(&id.0, "y"))?,
         automated: wire.b.0,
         width: wire.w.map(|w| w.0.min(u32::from(u16::MAX)) as u16),
         ..Hit::default()
@@ -218,11 +220,8 @@ fn decision(
     receipt: Option<wire::WireReceipt<'_>>,
 ) -> Result<Decision, ParseError> {
     let source = source.map_or(Cow::Borrowed(""), |s| s.0);
-    if source.len() > DECISION_SOURCE_CHARS_MAX {
+    if source.chars().count() > DECISION_SOURCE_CHARS_MAX {
         return Err(ParseError::TooLarge("src"));
-    }
-    if !source.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
-        return Err(ParseError::Invalid("src"));
     }
     if unmapped.len() > UNMAPPED_MAX || !unmapped.iter().all(|u| chars_within(&u.0, UNMAPPED_CHARS_MAX)) {
         return Err(ParseError::TooLarge("un"));
@@ -306,10 +305,10 @@ fn consent(mask: u64) -> Result<u8, ParseError> {
     u8::try_from(mask).ok().filter(|m| *m <= 15 && *m % 2 == 1).ok_or(ParseError::Invalid("c"))
 }
 
-/// The number of a page view, from digits and lower-case letters.
-pub(crate) fn view(id: &str) -> Result<u64, ParseError> {
-    if id.is_empty() || id.len() > VIEW_CHARS_MAX {
-        return Err(ParseError::Invalid("i"));
+/// The number that an id stands for, from digits and lower-case letters.
+fn id_number(id: &str, field: &'static str) -> Result<u64, ParseError> {
+    if id.is_empty() || id.len() > ID_CHARS_MAX {
+        return Err(ParseError::Invalid(field));
     }
     let number = id.bytes().try_fold(0u64, |n, b| {
         let digit = match b {
@@ -319,8 +318,8 @@ pub(crate) fn view(id: &str) -> Result<u64, ParseError> {
         };
         Some(n.wrapping_mul(36).wrapping_add(u64::from(digit)))
     });
-    // 0 stands for "no page view".
-    number.map(|n| n.max(1)).ok_or(ParseError::Invalid("i"))
+    // 0 stands for "none".
+    number.map(|n| n.max(1)).ok_or(ParseError::Invalid(field))
 }
 
 #[cfg(test)]

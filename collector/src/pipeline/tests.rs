@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use sotto_schema::{
     event::{Event, Kind},
-    policy::{Keep, Policy, Preset, State},
+    policy::{Keep, Policy, Preset},
     site::Site,
 };
 
@@ -124,7 +124,7 @@ proptest! {
         let measured = policy.allows(Rule::Measurement, policy.with_gpc(
             hit.consent.map_or(Consent::UNDECIDED, Consent::decided), gpc));
         match first {
-            Ok(event) => prop_assert_eq!(event.tier == Tier::Full, measured),
+            Ok(event) => prop_assert_eq!(event.tier == Tier::Full, measured && event.kind != Kind::Consent),
             Err(reason) => prop_assert!(!measured && reason == DropReason::ConsentRefused),
         }
     }
@@ -161,6 +161,31 @@ fn event_is_stored_with_the_page_of_its_view() {
 }
 
 #[test]
+fn receipt_is_kept_with_nothing_that_tells_whose_it_is() {
+    let world = World::new(Preset::Cookieless.policy());
+    let decision = hit::Decision {
+        source: "banner".into(),
+        receipt: Some(hit::Receipt {
+            id: "0123456789abcdef".into(),
+            policy: "2026-01".into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let hit = Hit {
+        kind: Kind::Consent,
+        consent: Some(15),
+        view: 3,
+        decision: Some(Box::new(decision)),
+        ..Hit::default()
+    };
+    let event = world.send(hit, &person(false)).unwrap();
+    assert_eq!((event.receipt.as_str(), event.notice_version.as_str()), ("0123456789abcdef", "2026-01"));
+    assert_eq!((event.consent_source.as_str(), event.granted), ("banner", 15));
+    assert!(event.present().is_subset(fields_under(Rule::Essential)), "{event:?}");
+}
+
+#[test]
 fn visitor_key_depends_on_salt_site_address_and_agent() {
     let client = |address: &str| {
         let mut headers = http::HeaderMap::new();
@@ -178,5 +203,20 @@ fn visitor_key_depends_on_salt_site_address_and_agent() {
         (visitor::key(&salt, 1, &client("192.0.2.1"), "other"), "agent"),
     ] {
         assert_ne!(changed, key, "{what}");
+    }
+}
+
+#[test]
+fn visitor_is_known_again_only_after_a_yes_to_analytics() {
+    let hit = Hit { returning: 7, ..Hit::default() };
+    let gpc = Consent::decided(15).refuse(Category::Analytics);
+    for (said, expected) in [
+        (Consent::decided(15), 7),
+        (Consent::decided(5), 7),
+        (Consent::decided(11), 0),
+        (Consent::UNDECIDED, 0),
+        (gpc, 0),
+    ] {
+        assert_eq!(returning(&hit, said), expected, "{said:?}");
     }
 }

@@ -51,7 +51,8 @@ function start(script: HTMLScriptElement, calls: Call[]) {
   function send(kind: Kind, fields: object) {
     if (!view) return
     for (const late of undelivered.splice(0)) post(...late)
-    post({ v: 1, s: options.site, k: kind, i: view, q: sequence++, c: sotto.c, b: +navigator.webdriver || undefined, ...fields })
+    // In the order that compresses best.
+    post({ i: view, c: sotto.c, y: sotto.y, v: 1, k: kind, b: +navigator.webdriver || undefined, q: sequence++, s: options.site, ...fields })
   }
 
   function tell(event: string, detail: unknown) {

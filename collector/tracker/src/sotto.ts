@@ -19,6 +19,8 @@ export interface Sotto {
   (name: string, props?: Props, amount?: number, currency?: string): void
   /** Consent mask in force; absent while nobody has decided. */
   c?: number
+  /** Random id of a visitor who consented to analytics; there with the module `visitor`. */
+  readonly y?: string
   /** Sends one hit of the current page view. Does nothing before the first view or after an opt-out. */
   send(kind: Kind, fields: object): void
   /** Sets the mask and tells the server and the modules (event `sotto:consent` on window). */

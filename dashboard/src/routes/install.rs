@@ -1,21 +1,30 @@
-//! The snippet to paste, and the wait for the first visit.
+//! The tag to paste, made of what was chosen; what else a site needs for it; and why nothing arrives, if nothing does.
 
 use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::{Path, State},
+    extract::{Path, RawQuery, State},
     response::Response,
 };
-use sotto_schema::account::Role;
+use sotto_schema::{account::Role, site::Site};
 
-use super::sites;
+use super::{policy_choice, sites};
 use crate::{
     App,
     auth::SignedIn,
     page::{PageError, Shell, Theme, html},
-    report::first_hit::{self, FirstHit},
+    report::{
+        first_hit::{self, FirstHit},
+        outcomes,
+    },
 };
+
+mod choice;
+mod verdict;
+
+use choice::{Asker, Choice, Tick};
+use verdict::{Verdict, verdicts};
 
 /// The first visit, for people.
 pub(crate) struct Seen {
@@ -29,8 +38,31 @@ struct InstallPage {
     shell: Shell,
     key: String,
     hostname: String,
-    snippet: String,
+    modules: Vec<Tick>,
+    askers: Vec<Asker>,
+    /// The site's answer to how visitors may be counted.
+    policy: &'static str,
+    /// The words of the tag; a line may end between them.
+    tag: Vec<String>,
+    /// The same for one version only.
+    pinned_tag: Vec<String>,
+    brotli_bytes: usize,
+    /// Where the collector is: scheme, host and port.
+    server: String,
+    server_host: String,
+    /// The name of the script's file behind a proxy of the site.
+    file: String,
     seen: Option<Seen>,
+    verdicts: Vec<Verdict>,
+    check: String,
+}
+
+/// To be pasted into the console of a page that is not counted. Says what is wrong with that page.
+#[derive(Template)]
+#[template(path = "install_check.js", escape = "none")]
+struct Check<'a> {
+    /// What is expected, as JSON.
+    expected: &'a str,
 }
 
 /// A first hit, for people.
@@ -50,15 +82,46 @@ pub(super) async fn show(
     theme: Theme,
     signed_in: SignedIn,
     Path(key): Path<String>,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
-    let (site, all) = signed_in.site(&app.settings.databases.reader, &key, Role::Viewer).await?;
-    let first = first_hit::run(&app.settings.databases.reader, site.id).await?;
-    let Settings { public_url, script_path } = Settings::of(&app);
+    let reader = &app.settings.databases.reader;
+    let (site, all) = signed_in.site(reader, &key, Role::Viewer).await?;
+    let (first, recent) = tokio::join!(first_hit::run(reader, site.id), outcomes::run(reader, site.id));
+    let choice = Choice::parse(query.as_deref().unwrap_or_default(), &app.settings.modules);
+    let names = choice.names();
+    // The names are those of modules that exist.
+    let script = (app.settings.script)(&names).ok_or(PageError::NotFound)?;
+    let public_url = app.settings.public_url.trim_end_matches('/');
+    let server = origin(public_url);
+    let data = choice.attributes(&site.key);
+    let src = |path: &str| format!("src=\"{public_url}{path}\"");
+    let tag = |words: Vec<String>| {
+        let mut tag = vec!["<script".to_owned(), "defer".to_owned()];
+        tag.extend(words.into_iter().chain(data.iter().cloned()));
+        if let Some(last) = tag.last_mut() {
+            last.push_str("></script>");
+        }
+        tag
+    };
     Ok(html(&InstallPage {
-        snippet: format!("<script defer src=\"{public_url}{script_path}\" data-site=\"{key}\"></script>"),
+        tag: tag(vec![src(&script.path)]),
+        pinned_tag: tag(vec![
+            src(&script.versioned_path),
+            format!("integrity=\"{}\"", script.integrity),
+            "crossorigin=\"anonymous\"".to_owned(),
+        ]),
+        brotli_bytes: script.brotli_bytes,
+        server_host: server.split_once("://").map_or(server.as_str(), |(_, host)| host).to_owned(),
+        server,
+        file: script.path.trim_start_matches('/').to_owned(),
         hostname: site.hostnames.first().cloned().unwrap_or_default(),
+        modules: choice.options(&app.settings.modules),
+        askers: choice.askers(&app.settings.modules),
+        policy: policy_choice::choices(site.preset).into_iter().find(|c| c.checked).map_or("", |c| c.title),
+        seen: first?.map(|hit| seen(&hit, &site.time_zone)),
+        verdicts: verdicts(&recent?),
+        check: check(&site).map_err(|_| PageError::Broken)?,
         key,
-        seen: first.map(|hit| seen(&hit, &site.time_zone)),
         shell: Shell {
             title: format!("Install on {}", site.name),
             theme,
@@ -68,14 +131,37 @@ pub(super) async fn show(
     }))
 }
 
-struct Settings<'a> {
-    public_url: &'a str,
-    script_path: &'a str,
+fn check(site: &Site) -> askama::Result<String> {
+    let expected = serde_json::json!({ "site": site.key, "hosts": site.hostnames }).to_string();
+    Check { expected: &expected }.render()
 }
 
-impl<'a> Settings<'a> {
-    fn of(app: &'a App) -> Self {
-        let settings = &app.settings;
-        Self { public_url: settings.public_url.trim_end_matches('/'), script_path: &settings.script_path }
+/// Scheme, host and port of an address, as they stand in a policy.
+fn origin(address: &str) -> String {
+    url::Url::parse(address).map_or_else(|_| address.to_owned(), |url| url.origin().ascii_serialization())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn check_names_the_site_as_data_only() {
+        let mut site = Site::new("A", &["example.org"], "UTC", sotto_schema::policy::Preset::Cnil).unwrap();
+        site.hostnames.push("\"</script>".into());
+        let check = check(&site).unwrap();
+        assert!(check.contains(&format!("\"site\":\"{}\"", site.key)));
+        assert!(check.contains(r#""hosts":["example.org","\"</script>"]"#));
+    }
+
+    #[test]
+    fn origin_is_what_a_policy_names() {
+        for (address, expected) in [
+            ("https://stats.example.org", "https://stats.example.org"),
+            ("https://example.org/stats", "https://example.org"),
+            ("http://127.0.0.1:8787", "http://127.0.0.1:8787"),
+        ] {
+            assert_eq!(origin(address), expected);
+        }
     }
 }

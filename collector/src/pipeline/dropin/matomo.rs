@@ -195,7 +195,7 @@ fn time_ms(text: &str) -> Option<i64> {
 /// Six letters and digits, big letters too.
 fn view(id: &str) -> Result<u64, ParseError> {
     let invalid = ParseError::Invalid("pv_id");
-    if id.len() > parse::VIEW_CHARS_MAX {
+    if id.len() > parse::ID_CHARS_MAX {
         return Err(invalid);
     }
     id.bytes().try_fold(0u64, |n, b| {

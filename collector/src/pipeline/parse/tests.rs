@@ -113,7 +113,7 @@ type Sized = fn(usize) -> String;
 
 #[test]
 fn every_limit_holds_at_the_limit_and_breaks_one_above() {
-    let limits: [(usize, ParseError, Sized); 12] = [
+    let limits: [(usize, ParseError, Sized); 13] = [
         (BODY_BYTES_MAX, ParseError::BodyTooLarge, |n| {
             let body = with("p", r#","u":"a""#);
             format!("{body}{}", " ".repeat(n - body.len()))
@@ -143,8 +143,11 @@ fn every_limit_holds_at_the_limit_and_breaks_one_above() {
         (SITE_CHARS_MAX, ParseError::TooLarge("s"), |n| {
             with("p", r#","u":"a""#).replace("k7f3", &"s".repeat(n))
         }),
-        (VIEW_CHARS_MAX, ParseError::Invalid("i"), |n| {
+        (ID_CHARS_MAX, ParseError::Invalid("i"), |n| {
             with("p", r#","u":"a""#).replace("a1b2c3d4", &"z".repeat(n))
+        }),
+        (ID_CHARS_MAX, ParseError::Invalid("y"), |n| {
+            with("p", &format!(r#","u":"a","y":"{}""#, "z".repeat(n)))
         }),
     ];
     for (limit, error, body) in limits {
@@ -160,6 +163,20 @@ fn every_limit_holds_at_the_limit_and_breaks_one_above() {
         };
         assert!(hits(body(limit).as_bytes()).is_ok());
         assert_eq!(refused(&body(limit + 1)), error);
+    }
+}
+
+#[test]
+fn visitors_own_id_is_a_number_and_its_absence_none() {
+    assert_eq!(
+        one(&with("p", r#","u":"a","y":"4k2p9x0abz7q""#)).returning,
+        u64::from_str_radix("4k2p9x0abz7q", 36).unwrap()
+    );
+    assert_eq!(one(&with("p", r#","u":"a""#)).returning, 0);
+    for (y, expected) in
+        [(r#""""#, ParseError::Invalid("y")), (r#""A""#, ParseError::Invalid("y")), ("5", ParseError::Syntax)]
+    {
+        assert_eq!(refused(&with("p", &format!(r#","u":"a","y":{y}"#))), expected, "{y}");
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Wire<'a> {
     #[serde(default)]
     pub(super) b: Flag,
     #[serde(default, borrow)]
+    pub(super) y: Option<Text<'a>>,
+    #[serde(default, borrow)]
     pub(super) u: Option<Text<'a>>,
     #[serde(default, borrow)]
     pub(super) r: Option<Text<'a>>,

@@ -114,11 +114,19 @@ fn whole(word: &str, has_at_sign: bool) -> Option<&'static str> {
 /// A word with an `@`, plain or encoded, between something and a name with a top-level domain. `@name` alone is a
 /// handle, `package@1.2.3` a version.
 fn is_email(word: &str) -> bool {
-    let split = word.rsplit_once('@').or_else(|| word.rsplit_once("%40"));
-    let Some((local, domain)) = split else { return false };
-    let domain = domain.trim_end_matches(['.', '-', '_']);
-    let Some((name, top)) = domain.rsplit_once('.') else { return false };
-    !local.is_empty() && !name.is_empty() && top.chars().take(2).filter(|c| c.is_alphabetic()).count() == 2
+    let mut parts = word.split('@').flat_map(|part| part.split("%40"));
+    let mut local = parts.next().unwrap_or_default();
+    parts.any(|domain| {
+        let named = !std::mem::replace(&mut local, domain).is_empty();
+        named && is_domain(domain)
+    })
+}
+
+/// A name, and after a dot what can be a top-level domain, whatever follows.
+fn is_domain(text: &str) -> bool {
+    let mut labels = text.split('.');
+    let named = labels.next().is_some_and(|label| !label.is_empty());
+    named && labels.any(|label| label.chars().take(2).filter(|c| c.is_alphabetic()).count() == 2)
 }
 
 /// Base64url parts between dots, the first of which encodes `{"`.
@@ -136,19 +144,29 @@ fn is_ip(word: &str) -> bool {
     valid == 4 && groups.next().is_none()
 }
 
-/// UUIDs, long numbers, long hexadecimal numbers and random strings within a word (`order_123456789`).
+/// The first of UUIDs, long numbers, long hexadecimal numbers and random strings within a word (`order_123456789`).
 fn identifier(word: &str) -> Option<Finding> {
     if word.len() < DIGITS_MIN {
         return None;
     }
-    if let Some(found) = word.as_bytes().windows(36).position(is_uuid) {
-        // Letters and digits that touch it go with it: they may be a number of their own.
-        let touches = |b: &&u8| b.is_ascii_alphanumeric();
-        let (before, after) = (&word.as_bytes()[..found], &word.as_bytes()[found + 36..]);
-        let start = found - before.iter().rev().take_while(touches).count();
-        let end = found + 36 + after.iter().take_while(touches).count();
-        return Some(Finding { start, end, mask: ID });
+    match (uuid(word), long_part(word)) {
+        (Some(uuid), Some(part)) if part.start < uuid.start => Some(part),
+        (uuid, part) => uuid.or(part),
     }
+}
+
+/// A UUID with the letters and digits that touch it: they may be a number of their own.
+fn uuid(word: &str) -> Option<Finding> {
+    let found = word.as_bytes().windows(36).position(is_uuid)?;
+    let touches = |b: &&u8| b.is_ascii_alphanumeric();
+    let (before, after) = (&word.as_bytes()[..found], &word.as_bytes()[found + 36..]);
+    let start = found - before.iter().rev().take_while(touches).count();
+    let end = found + 36 + after.iter().take_while(touches).count();
+    Some(Finding { start, end, mask: ID })
+}
+
+/// A run of letters and digits that has to go.
+fn long_part(word: &str) -> Option<Finding> {
     let mut start = 0;
     for part in word.split(|c: char| !c.is_ascii_alphanumeric()) {
         if let Some(mask) = part_mask(part) {

@@ -1,0 +1,26 @@
+//! What became of a site's hits, also of those that were not kept.
+
+use clickhouse::Row;
+use serde::Deserialize;
+use sotto_schema::db::Db;
+
+use super::ReportError;
+
+/// How many hits ended in one outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
+pub struct Count {
+    /// Stored, minimised or dropped.
+    pub outcome: String,
+    /// Why they were dropped.
+    pub reason: String,
+    /// How many.
+    pub hits: u64,
+}
+
+/// The outcomes of this hour and the one before, the most frequent first. The collector writes them every few seconds.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn run(db: &Db, site: u64) -> Result<Vec<Count>, ReportError> {
+    Ok(db.query(include_str!("outcomes.sql")).param("site", site).fetch_all().await?)
+}

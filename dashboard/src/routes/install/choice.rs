@@ -1,0 +1,182 @@
+//! What was chosen for the tag: in the page's address, so that it works without script and can be sent to somebody.
+
+use crate::ScriptModule;
+
+/// Modules that do not belong to a consent manager, what they do, and what they cost in consent.
+const MODULES: [(&str, &str, &str); 4] = [
+    (
+        "auto",
+        "Links, downloads, forms, 404",
+        "Counts them by themselves, and what is marked with data-sotto.",
+    ),
+    ("clicks", "Click map", "Where people click; only with consent to analytics."),
+    ("vitals", "Speed", "Core Web Vitals as visitors see them."),
+    (
+        "visitor",
+        "Returning visitors",
+        "A random id in the browser for at most 13 months; only with consent to analytics.",
+    ),
+];
+
+/// Consent managers by the end of their module's name, as their makers write them.
+const MANAGERS: [(&str, &str); 18] = [
+    ("axeptio", "Axeptio"),
+    ("complianz", "Complianz"),
+    ("cookiebot", "Cookiebot"),
+    ("cookieyes", "CookieYes"),
+    ("didomi", "Didomi"),
+    ("google-consent-mode", "Google Consent Mode v2"),
+    ("iab-gpp", "IAB GPP"),
+    ("iab-tcf", "IAB TCF v2"),
+    ("iubenda", "iubenda"),
+    ("klaro", "Klaro"),
+    ("onetrust", "OneTrust"),
+    ("osano", "Osano cookieconsent"),
+    ("shopify", "Shopify"),
+    ("tarteaucitron", "tarteaucitron"),
+    ("termly", "Termly"),
+    ("usercentrics", "Usercentrics"),
+    ("vanilla-cookieconsent", "vanilla-cookieconsent"),
+    ("wp-consent-api", "WP Consent API (WordPress)"),
+];
+
+/// The module with our own banner.
+const BANNER: &str = "banner";
+/// What the names of consent managers' modules begin with.
+const MANAGER: &str = "consent-";
+
+/// What was chosen.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// Modules that exist, by name, without those for consent.
+    modules: Vec<&'static str>,
+    /// The module that learns the visitor's decision.
+    asker: Option<String>,
+}
+
+/// A module to tick.
+pub(super) struct Tick {
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+    pub(super) text: &'static str,
+    pub(super) brotli: usize,
+    pub(super) checked: bool,
+}
+
+/// Somebody who may ask visitors for their consent.
+pub(super) struct Asker {
+    pub(super) name: String,
+    pub(super) title: String,
+    pub(super) chosen: bool,
+}
+
+impl Choice {
+    /// Reads `m=auto&m=clicks&consent=klaro`. What does not exist is as if it were not there. A first visit, with
+    /// nothing chosen, gets what costs nothing in consent.
+    pub(super) fn parse(query: &str, available: &[ScriptModule]) -> Self {
+        let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
+        let exists = |name: &str| available.iter().any(|m| m.name == name);
+        let first_visit = !pairs.iter().any(|(name, _)| name == "consent" || name == "m");
+        let ticked = |module: &str| {
+            (first_visit && module == "auto")
+                || pairs.iter().any(|(name, value)| name == "m" && value == module)
+        };
+        let modules = MODULES.iter().map(|m| m.0).filter(|m| exists(m) && ticked(m)).collect();
+        let asker = pairs.iter().find(|(name, _)| name == "consent").map(|(_, value)| module_of(value));
+        Self { modules, asker: asker.filter(|name| exists(name)) }
+    }
+
+    /// Names for the script.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.modules.iter().copied().chain(self.asker.as_deref()).collect()
+    }
+
+    /// The tag's attributes besides its address.
+    pub(super) fn attributes(&self, key: &str) -> Vec<String> {
+        let mut words = vec![format!("data-site=\"{key}\"")];
+        if self.asker.as_deref() == Some(BANNER) {
+            words.push("data-policy=\"/privacy\"".to_owned());
+        }
+        words
+    }
+
+    /// All modules to tick.
+    pub(super) fn options(&self, available: &[ScriptModule]) -> Vec<Tick> {
+        MODULES
+            .iter()
+            .filter_map(|(name, title, text)| {
+                let module = available.iter().find(|m| m.name == *name)?;
+                let checked = self.modules.contains(name);
+                Some(Tick { name, title, text, brotli: module.brotli, checked })
+            })
+            .collect()
+    }
+
+    /// All who may ask.
+    pub(super) fn askers(&self, available: &[ScriptModule]) -> Vec<Asker> {
+        let asker = |name: &str, title: &str| Asker {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            chosen: self.asker == Some(module_of(name)).filter(|_| !name.is_empty()),
+        };
+        let managers = available.iter().filter_map(|m| {
+            let name = m.name.strip_prefix(MANAGER)?;
+            let title = MANAGERS.iter().find(|(n, _)| *n == name).map_or(name, |(_, title)| title);
+            Some(asker(name, title))
+        });
+        [asker("", "Nobody: there is no banner")]
+            .into_iter()
+            .chain(available.iter().any(|m| m.name == BANNER).then(|| asker(BANNER, "Sotto’s own banner")))
+            .chain(managers)
+            .collect()
+    }
+}
+
+/// The module behind a name of the form.
+fn module_of(name: &str) -> String {
+    if name == BANNER { name.to_owned() } else { format!("{MANAGER}{name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn available() -> Vec<ScriptModule> {
+        ["auto", "banner", "clicks", "consent", "consent-klaro", "vitals"]
+            .map(|name| ScriptModule { name: name.into(), brotli: 500, requires: Vec::new() })
+            .into()
+    }
+
+    #[test]
+    fn query_chooses_modules_that_exist_and_one_who_asks() {
+        for (query, names) in [
+            ("", vec!["auto"]),
+            ("consent=", vec![]),
+            ("m=auto&m=clicks&consent=klaro", vec!["auto", "clicks", "consent-klaro"]),
+            ("m=clicks&m=auto&m=auto&consent=banner", vec!["auto", "clicks", "banner"]),
+            ("m=visitor&m=core&m=consent&m=nobody&consent=nobody", vec![]),
+            ("consent=klaro&consent=banner", vec!["consent-klaro"]),
+        ] {
+            assert_eq!(Choice::parse(query, &available()).names(), names, "{query}");
+        }
+    }
+
+    #[test]
+    fn form_shows_what_was_chosen() {
+        let available = available();
+        for (query, chosen) in [("", ""), ("consent=banner", "banner"), ("consent=klaro", "klaro")] {
+            let askers = Choice::parse(query, &available).askers(&available);
+            let marked: Vec<_> = askers.iter().filter(|a| a.chosen).map(|a| a.name.as_str()).collect();
+            assert_eq!(marked, [chosen], "{query}");
+        }
+        let options = Choice::parse("m=vitals", &available).options(&available);
+        let shown: Vec<_> = options.iter().map(|o| (o.name, o.checked)).collect();
+        assert_eq!(shown, [("auto", false), ("clicks", false), ("vitals", true)]);
+    }
+
+    #[test]
+    fn banner_needs_the_address_of_the_policy() {
+        let banner = Choice::parse("consent=banner", &available());
+        assert_eq!(banner.attributes("k7f3"), ["data-site=\"k7f3\"", "data-policy=\"/privacy\""]);
+    }
+}
