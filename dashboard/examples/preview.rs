@@ -97,5 +97,8 @@ async fn seed(db: &Db) -> Result<(), Box<dyn Error>> {
     };
     site::save(db, &quiet).await?;
     db.query(include_str!("preview/seed.sql")).param("site", site.id).execute().await?;
+    db.query(include_str!("preview/decisions.sql")).param("site", site.id).execute().await?;
+    db.query(include_str!("preview/outcomes.sql")).param("site", site.id).execute().await?;
+    db.query(include_str!("preview/trouble.sql")).param("site", quiet.id).execute().await?;
     Ok(())
 }

@@ -17,10 +17,15 @@ use sotto_schema::site::{self, Site};
 
 use crate::{
     App,
-    range::now_in,
-    report::{Dimension, Metric, Query, ReportError, Scope, Typed, consent, first_hit, present, run, series},
+    range::{Range, now_in},
+    report::{
+        Dimension, Metric, Query, ReportError, Scope, Typed, consent as consent_report, first_hit, present,
+        run, series,
+    },
 };
 
+mod consent;
+mod quality;
 mod reader;
 mod refusal;
 mod write;
@@ -36,6 +41,8 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/sites", get(sites))
         .route("/api/v1/sites/{key}/report", get(report))
         .route("/api/v1/sites/{key}/overview", get(overview))
+        .route("/api/v1/sites/{key}/quality", get(quality::show))
+        .route("/api/v1/sites/{key}/consent", get(consent::show))
         .route("/api/v1/sites/{key}/first-hit", get(first))
         .route("/api/v1/sites/{key}/now", get(now))
         .route("/api/{*rest}", get(async || Refusal::NOT_FOUND))
@@ -87,6 +94,25 @@ fn question(query: &str, site: &Site) -> Result<Query, ReportError> {
     Query::parse(scope(site), now_in(&site.time_zone).date(), &typed)
 }
 
+/// The days of an address: `from` and `to`.
+fn days(query: &str, site: &Site) -> Result<Range, ReportError> {
+    let first = |name: &str| {
+        let pairs = url::form_urlencoded::parse(query.as_bytes());
+        pairs.into_owned().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v)
+    };
+    Ok(Range::parse(first("from").as_deref(), first("to").as_deref(), now_in(&site.time_zone).date())?)
+}
+
+/// What a report without filters is about.
+fn period(site: &Site, range: Range) -> Value {
+    json!({
+        "site": site.key,
+        "time_zone": site.time_zone,
+        "from": range.from.to_string(),
+        "to": range.to.to_string(),
+    })
+}
+
 fn about(site: &Site, query: &Query) -> Value {
     json!({
         "site": site.key,
@@ -127,8 +153,11 @@ async fn overview(
     let query = Query::totals(asked.scope, asked.range, asked.filters);
     let db = &app.settings.databases.reader;
     let interval = query.range.interval();
-    let (totals, points, consent) =
-        tokio::try_join!(run(db, &query), series::run(db, &query, interval), consent::run(db, &query))?;
+    let (totals, points, consent) = tokio::try_join!(
+        run(db, &query),
+        series::run(db, &query, interval),
+        consent_report::run(db, &query)
+    )?;
     let figures = |figures: &mut dyn Iterator<Item = (Metric, Option<f64>)>| {
         figures.map(|(m, f)| (m.name().to_owned(), number(m, f))).collect::<serde_json::Map<_, _>>()
     };
@@ -142,14 +171,7 @@ async fn overview(
         "query": about(&site, &query),
         "totals": figures(&mut totals.metrics.iter().copied().zip(row.iter().copied())),
         "series": points.iter().map(point).collect::<Vec<_>>(),
-        "consent": {
-            "full": consent.full,
-            "anonymous": consent.anonymous,
-            "granted": consent.granted,
-            "refused": consent.refused,
-            "undecided": consent.undecided,
-            "gpc": consent.gpc,
-        },
+        "consent": consent::pageviews(&consent),
     })))
 }
 

@@ -134,6 +134,62 @@ pub(crate) fn plot(line: &Line<'_>, whole: bool, label: impl Fn(f64) -> String) 
     }
 }
 
+/// A rectangle of a column: its part, and where it stands, in per cent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Block {
+    /// Which part of the column.
+    pub(crate) part: usize,
+    pub(crate) x: String,
+    pub(crate) y: String,
+    pub(crate) width: String,
+    pub(crate) height: String,
+}
+
+/// Columns, each cut into parts that stand on each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stacks {
+    pub(crate) blocks: Vec<Block>,
+    /// Labels of the vertical axis, from the bottom.
+    pub(crate) y: Vec<Tick>,
+}
+
+/// Draws columns; the first part stands at the bottom. `label` writes a value of the vertical axis.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Columns are drawn.
+pub(crate) fn stacks(columns: &[&[u64]], label: impl Fn(u64) -> String) -> Stacks {
+    let tallest = columns.iter().map(|parts| parts.iter().sum::<u64>()).max().unwrap_or(0);
+    let (step, top) = axis(tallest as f64, true);
+    let slot = 100.0 / columns.len().max(1) as f64;
+    let mut blocks = Vec::new();
+    for (i, parts) in columns.iter().enumerate() {
+        let mut height = 0.0;
+        for (part, value) in parts.iter().enumerate().filter(|(_, value)| **value > 0) {
+            let share = 100.0 * *value as f64 / top;
+            height += share;
+            blocks.push(Block {
+                part,
+                x: format!("{:.2}", slot * (i as f64 + 0.12)),
+                y: format!("{:.2}", 100.0 - height),
+                width: format!("{:.2}", slot * 0.76),
+                height: format!("{share:.2}"),
+            });
+        }
+    }
+    let steps = (top / step).round() as u64;
+    let y = (0..=steps)
+        .map(|n| Tick {
+            at: format!("{:.2}", 100.0 - 100.0 * n as f64 / steps as f64),
+            label: label(n * step as u64),
+        })
+        .collect();
+    Stacks { blocks, y }
+}
+
+/// The middle of a column, in per cent.
+#[allow(clippy::cast_precision_loss)] // A few hundred columns.
+pub(crate) fn middle_percent(index: usize, columns: usize) -> String {
+    format!("{:.2}", 100.0 * (index as f64 + 0.5) / columns.max(1) as f64)
+}
+
 /// Which of `points` labels to print so that at most `labels` stand evenly on the axis.
 pub(crate) fn spread(points: usize, labels: usize) -> Vec<usize> {
     if points == 0 {
@@ -181,6 +237,18 @@ mod tests {
         assert_eq!(spread(24, 8), [0, 3, 6, 9, 12, 15, 18, 21]);
         assert_eq!(spread(7, 8), [0, 1, 2, 3, 4, 5, 6]);
         assert_eq!(spread(0, 8), [0usize; 0]);
+    }
+
+    #[test]
+    fn parts_of_a_column_stand_on_each_other() {
+        let drawn = stacks(&[&[1, 0, 3], &[0, 0, 0]], |n| n.to_string());
+        let blocks: Vec<_> =
+            drawn.blocks.iter().map(|b| (b.part, b.x.as_str(), b.y.as_str(), b.height.as_str())).collect();
+        assert_eq!(blocks, [(0, "6.00", "75.00", "25.00"), (2, "6.00", "0.00", "75.00")]);
+        let labels: Vec<_> = drawn.y.iter().map(|t| (t.at.as_str(), t.label.as_str())).collect();
+        assert_eq!(labels, [("100.00", "0"), ("75.00", "1"), ("50.00", "2"), ("25.00", "3"), ("0.00", "4")]);
+        assert_eq!(stacks(&[], |n| n.to_string()).blocks, []);
+        assert_eq!((middle_percent(0, 2), middle_percent(0, 0)), ("25.00".to_owned(), "50.00".to_owned()));
     }
 
     proptest! {

@@ -151,6 +151,21 @@ impl Period {
         }
     }
 
+    /// The pairs of an address that choose it; none for the default.
+    pub fn pairs(self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Month => Vec::new(),
+            Self::Custom(range) => vec![
+                ("p", self.name().to_owned()),
+                ("from", range.from.to_string()),
+                ("to", range.to.to_string()),
+            ],
+            Self::Today | Self::Yesterday | Self::Week | Self::Quarter | Self::Year => {
+                vec![("p", self.name().to_owned())]
+            }
+        }
+    }
+
     /// Reads a period; what cannot be read is the default of thirty days.
     pub fn parse(name: Option<&str>, from: Option<&str>, to: Option<&str>, today: Date) -> Self {
         match name {

@@ -17,11 +17,15 @@ use crate::{
 
 pub mod consent;
 mod counts;
+pub mod decisions;
 mod dimension;
+pub mod endings;
 pub mod first_hit;
+pub mod health;
 mod metric;
 pub mod outcomes;
 pub mod present;
+pub mod receipts;
 pub mod series;
 
 pub use counts::Counts;

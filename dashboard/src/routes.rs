@@ -11,16 +11,21 @@ use axum::{
 
 use crate::{App, assets, auth::SignedIn, page::PageError};
 
+mod columns;
+mod consent;
 mod install;
 mod list;
 mod overview;
+mod period;
 mod policy_choice;
+mod quality;
 mod set_up;
 mod settings;
 mod sign_in;
 mod sites;
 
 pub(crate) use install::seen;
+pub(crate) use quality::words;
 
 /// The longest form in bytes.
 const FORM_BYTES_MAX: usize = 64 * 1024;
@@ -36,6 +41,8 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/switch", get(sites::switch))
         .route("/s/{key}", get(overview::show))
         .route("/s/{key}/list/{by}", get(list::show))
+        .route("/s/{key}/quality", get(quality::show))
+        .route("/s/{key}/consent", get(consent::show))
         .route("/s/{key}/settings", get(settings::show).post(settings::submit))
         .route("/s/{key}/install", get(install::show))
         .route("/assets/{file}", get(assets::serve))

@@ -111,17 +111,7 @@ impl View {
     /// The address's part after `?`, in one order and without defaults; empty for the default view.
     pub(crate) fn query(&self) -> String {
         let mut out = form_urlencoded::Serializer::new(String::new());
-        match self.period {
-            Period::Month => {}
-            Period::Custom(range) => {
-                out.append_pair("p", "custom")
-                    .append_pair("from", &range.from.to_string())
-                    .append_pair("to", &range.to.to_string());
-            }
-            Period::Today | Period::Yesterday | Period::Week | Period::Quarter | Period::Year => {
-                out.append_pair("p", self.period.name());
-            }
-        }
+        out.extend_pairs(self.period.pairs());
         if !self.compare {
             out.append_pair("cmp", "none");
         }

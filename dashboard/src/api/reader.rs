@@ -6,7 +6,7 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
-use sotto_schema::account;
+use sotto_schema::account::{self, Role};
 
 use super::refusal::Refusal;
 use crate::{
@@ -26,6 +26,14 @@ impl Reader {
         match self {
             Self::Person(signed_in) => signed_in.role(site).is_some(),
             Self::Program(bearer) => bearer.site == 0 || bearer.site == site,
+        }
+    }
+
+    /// Whether they own all sites. Only who owns the installation can make a token for all sites.
+    pub(super) fn owns_all(&self) -> bool {
+        match self {
+            Self::Person(signed_in) => signed_in.role(0) == Some(Role::Owner),
+            Self::Program(bearer) => bearer.site == 0,
         }
     }
 }
@@ -73,6 +81,6 @@ mod tests {
     #[test]
     fn token_for_one_site_reads_no_other() {
         let reader = Reader::Program(account::Bearer { site: 7, scope: account::Scope::Read });
-        assert!(reader.may_read(7) && !reader.may_read(8));
+        assert!(reader.may_read(7) && !reader.may_read(8) && !reader.owns_all());
     }
 }

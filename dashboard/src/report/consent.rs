@@ -11,6 +11,8 @@ use super::{CONSENT, Query, ReportError, scoped};
 pub struct Consent {
     /// Counted with visitor and visit.
     pub full: u64,
+    /// Those of them whose visitor granted analytics; the others are counted under an exemption.
+    pub agreed: u64,
     /// Counted as an anonymous pageview.
     pub anonymous: u64,
     /// The visitor granted analytics.

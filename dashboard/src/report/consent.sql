@@ -1,6 +1,7 @@
 -- How the pageviews were counted and what their visitors had said about analytics (bit 4 of the masks).
 SELECT
     countIf(tier = 'full') AS full,
+    countIf(tier = 'full' AND bitAnd(hits.granted, 4) != 0) AS agreed,
     countIf(tier = 'minimal') AS anonymous,
     countIf(bitAnd(hits.granted, 4) != 0) AS granted,
     countIf(bitAnd(hits.refused, 4) != 0) AS refused,

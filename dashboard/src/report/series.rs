@@ -39,18 +39,23 @@ fn fill(range: Range, interval: Interval, rows: Vec<(String, Counts)>) -> Vec<Po
         points.push(Point { at, counts: Counts::default() });
     }
     for (at, counts) in rows {
-        let at = match interval {
-            Interval::Hour | Interval::Day => at.as_str(),
-            Interval::Month => at.get(..7).unwrap_or(&at),
-        };
-        if let Some(point) = index.get(at).and_then(|i| points.get_mut(*i)) {
+        if let Some(point) = index.get(slot(&at, interval)).and_then(|i| points.get_mut(*i)) {
             point.counts += counts;
         }
     }
     points
 }
 
-fn labels(range: Range, interval: Interval) -> Vec<String> {
+/// The point to which a moment, `YYYY-MM-DD` with or without an hour, belongs.
+pub(super) fn slot(at: &str, interval: Interval) -> &str {
+    match interval {
+        Interval::Hour | Interval::Day => at,
+        Interval::Month => at.get(..7).unwrap_or(at),
+    }
+}
+
+/// The points of a period, in the order of time.
+pub(super) fn labels(range: Range, interval: Interval) -> Vec<String> {
     let days = range.days();
     match interval {
         Interval::Hour => {

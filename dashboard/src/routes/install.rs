@@ -71,7 +71,7 @@ pub(crate) fn seen(hit: &FirstHit, time_zone: &str) -> Seen {
 }
 
 /// `21 Nov 2026, 14:03:09` on the site's clock.
-fn clock(ms: i64, time_zone: &str) -> String {
+pub(super) fn clock(ms: i64, time_zone: &str) -> String {
     let zone = jiff::tz::TimeZone::get(time_zone).unwrap_or(jiff::tz::TimeZone::UTC);
     let time = jiff::Timestamp::from_millisecond(ms).unwrap_or_default().to_zoned(zone);
     time.strftime("%-d %b %Y, %H:%M:%S").to_string()

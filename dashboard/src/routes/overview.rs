@@ -20,7 +20,7 @@ use crate::{
     view::View,
 };
 
-mod graph;
+pub(super) mod graph;
 pub(super) mod header;
 mod panel;
 mod strip;

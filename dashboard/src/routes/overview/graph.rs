@@ -82,7 +82,7 @@ fn draw(asked: &Asked<'_>, now: &[Point], before: &[Point]) -> Graph {
     }
 }
 
-const fn unit(interval: Interval) -> &'static str {
+pub(in crate::routes) const fn unit(interval: Interval) -> &'static str {
     match interval {
         Interval::Hour => "hour",
         Interval::Day => "day",
@@ -113,7 +113,7 @@ fn label(at: &str, interval: Interval, format: &str) -> String {
     parse(at, interval).map_or_else(|| at.to_owned(), |t| t.strftime(format).to_string())
 }
 
-fn short_label(at: &str, interval: Interval) -> String {
+pub(in crate::routes) fn short_label(at: &str, interval: Interval) -> String {
     label(
         at,
         interval,
@@ -125,7 +125,7 @@ fn short_label(at: &str, interval: Interval) -> String {
     )
 }
 
-fn long_label(at: &str, interval: Interval) -> String {
+pub(in crate::routes) fn long_label(at: &str, interval: Interval) -> String {
     label(
         at,
         interval,

@@ -7,6 +7,7 @@ use crate::{
     places,
     range::Period,
     report::{Counts, Metric},
+    routes::period,
 };
 
 /// A link that may be the current choice.
@@ -38,6 +39,9 @@ pub(in crate::routes) struct Header {
     pub(in crate::routes) compared: Option<String>,
     pub(in crate::routes) compare_link: String,
     pub(in crate::routes) today_link: String,
+    /// The other pages about the same period.
+    pub(in crate::routes) consent_link: String,
+    pub(in crate::routes) quality_link: String,
     pub(in crate::routes) chips: Vec<Chip>,
     pub(in crate::routes) clear: String,
     /// The rest of the address, for the form of days.
@@ -59,19 +63,23 @@ pub(in crate::routes) struct Key {
 
 const SHORTCUTS: [&str; 6] = ["T", "E", "W", "M", "Q", "Y"];
 
-pub(in crate::routes) fn build(asked: &Asked<'_>) -> Header {
-    let (view, key) = (asked.view, asked.key);
-    let range = asked.query.range;
-    let periods = Period::NAMED
+/// The periods to choose from; `link` says where each leads.
+pub(in crate::routes) fn periods(current: Period, link: impl Fn(Period) -> String) -> Vec<Choice> {
+    Period::NAMED
         .into_iter()
         .zip(SHORTCUTS)
         .map(|(period, shortcut)| Choice {
             label: period.label(),
-            link: view.with_period(period).link(key),
-            current: view.period == period,
+            link: link(period),
+            current: period == current,
             shortcut,
         })
-        .collect();
+        .collect()
+}
+
+pub(in crate::routes) fn build(asked: &Asked<'_>) -> Header {
+    let (view, key) = (asked.view, asked.key);
+    let range = asked.query.range;
     let chips = view
         .filters
         .iter()
@@ -88,7 +96,7 @@ pub(in crate::routes) fn build(asked: &Asked<'_>) -> Header {
     let rest = view.with_period(Period::Month).query();
     Header {
         period: view.period.label(),
-        periods,
+        periods: periods(view.period, |period| view.with_period(period).link(key)),
         from: range.from.to_string(),
         to: range.to.to_string(),
         today: asked.now.date().to_string(),
@@ -96,6 +104,8 @@ pub(in crate::routes) fn build(asked: &Asked<'_>) -> Header {
         compared: asked.before.as_ref().map(|q| before_label(view.period, q.range)),
         compare_link: view.with_compare(!view.compare).link(key),
         today_link: view.with_period(Period::Today).link(key),
+        consent_link: period::link(key, "consent", view.period),
+        quality_link: period::link(key, "quality", view.period),
         chips,
         clear: view.without_filters().link(key),
         hidden: url::form_urlencoded::parse(rest.as_bytes()).into_owned().collect(),

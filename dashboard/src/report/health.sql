@@ -1,0 +1,26 @@
+-- Whether hits arrive, and from where: the last 24 hours of a site, and its last hit ever.
+--
+-- Rows of outcome 'address' count hits by kind of client address: 'private' or 'public'.
+-- last_hour, last_kept  milliseconds since 1970-01-01 UTC, 0 when there was none
+SELECT
+    sumIf(hits, recent AND outcome != 'address') AS hits_recent,
+    sumIf(hits, recent AND outcome = 'dropped' AND reason = 'foreign_hostname') AS foreign_recent,
+    sumIf(hits, recent AND outcome = 'address' AND reason = 'private') AS private_recent,
+    sumIf(hits, recent AND outcome = 'address' AND reason = 'public') AS public_recent,
+    1000 * toInt64(toUnixTimestamp(maxIf(hour, outcome != 'address'))) AS last_hour,
+    ifNull(
+        (
+            SELECT toUnixTimestamp64Milli(time)
+            FROM events
+            WHERE site = {site:UInt64}
+            ORDER BY day DESC, time DESC
+            LIMIT 1
+        ),
+        0
+    ) AS last_kept
+FROM
+(
+    SELECT outcome, reason, hits, hour, hour >= toStartOfHour(now('UTC') - INTERVAL 1 DAY) AS recent
+    FROM outcomes
+    WHERE site = {site:UInt64}
+)

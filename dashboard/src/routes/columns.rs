@@ -1,0 +1,103 @@
+//! Columns by time, each cut into parts, with the table that says the same.
+
+use super::overview::graph::{long_label, short_label, unit};
+use crate::{
+    chart::{self, Stacks, Tick},
+    figures::{compact, grouped},
+    range::{Interval, Range},
+};
+
+/// Labels of the horizontal axis.
+const LABELS: usize = 8;
+
+/// A kind of part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Class of its colour.
+    pub(super) class: &'static str,
+    pub(super) label: &'static str,
+}
+
+/// One column, as the table says it.
+pub(super) struct Row {
+    pub(super) label: String,
+    pub(super) figures: Vec<String>,
+    pub(super) incomplete: bool,
+}
+
+pub(super) struct Columns {
+    /// What they are about.
+    pub(super) title: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) parts: Vec<Part>,
+    pub(super) stacks: Stacks,
+    pub(super) x: Vec<Tick>,
+    pub(super) rows: Vec<Row>,
+}
+
+/// Draws columns: for each point of time, the figures of all parts.
+pub(super) fn draw(
+    title: &'static str,
+    parts: &[Part],
+    range: Range,
+    now: &str,
+    points: &[(&str, Vec<u64>)],
+) -> Columns {
+    let interval = range.interval();
+    let figures: Vec<&[u64]> = points.iter().map(|(_, figures)| figures.as_slice()).collect();
+    let present = present(now, interval);
+    let rows = points
+        .iter()
+        .take_while(|(at, _)| *at <= present)
+        .map(|(at, figures)| Row {
+            label: long_label(at, interval),
+            figures: figures.iter().map(|n| grouped(*n)).collect(),
+            incomplete: *at == present,
+        })
+        .collect();
+    let x = chart::spread(points.len(), LABELS)
+        .into_iter()
+        .map(|i| Tick {
+            at: chart::middle_percent(i, points.len()),
+            label: short_label(points[i].0, interval),
+        })
+        .collect();
+    Columns {
+        title,
+        unit: unit(interval),
+        parts: parts.to_vec(),
+        stacks: chart::stacks(&figures, compact),
+        x,
+        rows,
+    }
+}
+
+/// The point that is going on, on a clock like `2026-03-01 13:00`.
+fn present(now: &str, interval: Interval) -> &str {
+    let length = match interval {
+        Interval::Hour => 16,
+        Interval::Day => 10,
+        Interval::Month => 7,
+    };
+    now.get(..length).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    #[test]
+    fn table_ends_with_the_present_and_says_so() {
+        let range = Range { from: date(2026, 3, 1), to: date(2026, 3, 3) };
+        let points = [("2026-03-01", vec![1_000]), ("2026-03-02", vec![2]), ("2026-03-03", vec![0])];
+        let part = Part { class: "full", label: "All" };
+        let columns = draw("Hits", &[part], range, "2026-03-02 13:00", &points);
+        let rows: Vec<_> =
+            columns.rows.iter().map(|r| (r.label.as_str(), r.figures.join(" "), r.incomplete)).collect();
+        assert_eq!(
+            rows,
+            [("Sun 1 Mar 2026", "1,000".to_owned(), false), ("Mon 2 Mar 2026", "2".to_owned(), true)]
+        );
+    }
+}

@@ -1,0 +1,86 @@
+//! The choice of a period, on pages that show nothing else of the overview's state.
+
+use jiff::civil::Date;
+use url::form_urlencoded;
+
+use super::overview::header::{Choice, periods};
+use crate::range::{Period, Range};
+
+/// The head of such a page.
+pub(super) struct Head {
+    /// The chosen period.
+    pub(super) period: String,
+    pub(super) periods: Vec<Choice>,
+    /// First and last day, for the form.
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) today: String,
+    /// The days, for people.
+    pub(super) days: String,
+    /// What the address says about the period, for other forms.
+    pub(super) chosen: Vec<(&'static str, String)>,
+    /// More fields of the form of days.
+    pub(super) hidden: Vec<(String, String)>,
+    /// The overview of the same period.
+    pub(super) back: String,
+    /// The days themselves.
+    pub(super) range: Range,
+}
+
+/// The first value of a name in the part of an address after `?`.
+pub(super) fn first(query: &str, name: &str) -> Option<String> {
+    form_urlencoded::parse(query.as_bytes()).find(|(n, _)| n == name).map(|(_, v)| v.into_owned())
+}
+
+/// The period that an address chooses.
+pub(super) fn parse(query: &str, today: Date) -> Period {
+    let [p, from, to] = ["p", "from", "to"].map(|name| first(query, name));
+    Period::parse(p.as_deref(), from.as_deref(), to.as_deref(), today)
+}
+
+/// The link to a page of a site about a period; the overview when `page` is empty.
+pub(super) fn link(key: &str, page: &str, period: Period) -> String {
+    let slash = if page.is_empty() { "" } else { "/" };
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(period.pairs()).finish();
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("/s/{key}{slash}{page}{mark}{query}")
+}
+
+/// The head of a page of a site.
+pub(super) fn head(key: &str, page: &str, period: Period, today: Date) -> Head {
+    let range = period.range(today);
+    Head {
+        period: period.label(),
+        periods: periods(period, |period| link(key, page, period)),
+        from: range.from.to_string(),
+        to: range.to.to_string(),
+        today: today.to_string(),
+        days: range.label(),
+        chosen: period.pairs(),
+        hidden: Vec::new(),
+        back: link(key, "", period),
+        range,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    #[test]
+    fn link_is_read_as_the_period_it_was_made_for() {
+        let today = date(2026, 3, 31);
+        let custom = Range { from: date(2026, 3, 1), to: date(2026, 3, 2) };
+        for (period, expected) in [
+            (Period::Month, "/s/a/quality"),
+            (Period::Week, "/s/a/quality?p=7d"),
+            (Period::Custom(custom), "/s/a/quality?p=custom&from=2026-03-01&to=2026-03-02"),
+        ] {
+            let made = link("a", "quality", period);
+            assert_eq!(made, expected);
+            assert_eq!(parse(made.split_once('?').map_or("", |(_, q)| q), today), period);
+        }
+        assert_eq!(link("a", "", Period::Today), "/s/a?p=today");
+    }
+}

@@ -1,0 +1,228 @@
+//! Data quality: what became of every hit, and what is probably wrong when visits are missing.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Path, RawQuery, State},
+    response::Response,
+};
+use jiff::Zoned;
+use sotto_schema::account::Role;
+
+use super::{
+    columns::{self, Columns, Part},
+    install::clock,
+    period::{self, Head},
+    sites,
+};
+use crate::{
+    App,
+    auth::SignedIn,
+    figures::{grouped, share},
+    page::{PageError, Shell, Theme, html},
+    range::now_in,
+    report::{
+        Scope,
+        endings::{self, Ending, Fate, Outcomes, Tally},
+        health::{self, Warning},
+    },
+};
+
+/// How a warning reads.
+pub(crate) struct Words {
+    pub(crate) title: &'static str,
+    /// What was seen.
+    pub(crate) seen: String,
+    /// What to do.
+    pub(crate) remedy: &'static str,
+    /// Whether the site's settings are the place to do it.
+    settings: bool,
+}
+
+/// An ending that occurred.
+struct Row {
+    label: &'static str,
+    meaning: &'static str,
+    class: &'static str,
+    hits: String,
+    share: String,
+    /// Length of the bar, of 100.
+    bar: String,
+}
+
+#[derive(Template)]
+#[template(path = "quality.html")]
+struct QualityPage {
+    shell: Shell,
+    key: String,
+    header: Head,
+    warnings: Vec<Words>,
+    may_edit: bool,
+    hits: String,
+    rows: Vec<Row>,
+    /// Endings that did not occur.
+    others: Vec<Ending>,
+    columns: Columns,
+    /// When the last hit was kept.
+    last: Option<String>,
+    /// The hour of the last hit, also of one that was not kept.
+    last_hour: Option<String>,
+    /// Hits that named no known site, for those who own all.
+    unknown: Option<String>,
+}
+
+const fn class(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Stored => "full",
+        Fate::Minimised => "anonymous",
+        Fate::Bot => "undecided",
+        Fate::Dropped => "refused",
+    }
+}
+
+/// A warning, for people.
+pub(crate) fn words(warning: Warning, time_zone: &str) -> Words {
+    match warning {
+        Warning::Proxy { hits } => Words {
+            title: "A proxy is not trusted",
+            seen: format!(
+                "All {} hits of the last 24 hours came from a private address, none from the internet. Sotto sees your \
+                 proxy instead of your visitors, so that it can tell neither their countries nor the visitors apart.",
+                grouped(hits)
+            ),
+            remedy: "Name the proxy's address or network in server.trusted_proxies of the configuration, let the proxy send \
+                     X-Forwarded-For, and restart. If this site is visited from your own network only, all is well.",
+            settings: false,
+        },
+        Warning::Silence { since } => Words {
+            title: "Nothing arrives any more",
+            seen: format!(
+                "There were hits before, but none in the last 24 hours. The last hour with hits began on {}.",
+                clock(since, time_zone)
+            ),
+            remedy: "Open a page of the site and look whether the snippet is still in it, whether a \
+                     Content-Security-Policy stops it, and whether this server can be reached from the internet.",
+            settings: false,
+        },
+        Warning::Foreign { hits, of } => Words {
+            title: "Pages of another host send hits",
+            seen: format!(
+                "{} of the {} hits of the last 24 hours came from pages on host names that are not this site's; they were \
+                 not counted.",
+                grouped(hits),
+                grouped(of)
+            ),
+            remedy: "Either a host name is missing in the settings of this site, or another website uses this site's key \
+                     in its snippet.",
+            settings: true,
+        },
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // Bars are drawn.
+fn row(tally: &Tally, whole: u64) -> Row {
+    Row {
+        label: tally.ending.label,
+        meaning: tally.ending.meaning,
+        class: class(tally.ending.fate),
+        hits: grouped(tally.hits),
+        share: share(tally.hits, whole),
+        bar: format!("{:.2}", 100.0 * tally.hits as f64 / whole.max(1) as f64),
+    }
+}
+
+/// The endings that occurred, the kept ones first, then the most frequent; and those that did not.
+fn rows(outcomes: &Outcomes) -> (Vec<Row>, Vec<Ending>) {
+    let whole = outcomes.hits();
+    let (mut seen, others): (Vec<_>, Vec<_>) = outcomes.tallies.iter().partition(|t| t.hits > 0);
+    let kept = |t: &Tally| matches!(t.ending.fate, Fate::Stored | Fate::Minimised);
+    seen.sort_by_key(|t| (!kept(t), std::cmp::Reverse(t.hits)));
+    (
+        seen.into_iter().map(|t| row(&t, whole)).collect(),
+        // A site's own hits always name it.
+        others.into_iter().map(|t| t.ending).filter(|e| e.reason != "unknown_site").collect(),
+    )
+}
+
+fn by_time(outcomes: &Outcomes, header: &Head, now: &Zoned) -> Columns {
+    let parts = Fate::ALL.map(|fate| Part { class: class(fate), label: fate.label() });
+    let points: Vec<_> = outcomes.points.iter().map(|p| (p.at.as_str(), p.hits.to_vec())).collect();
+    let clock = now.strftime("%Y-%m-%d %H:00").to_string();
+    columns::draw("Hits", &parts, header.range, &clock, &points)
+}
+
+fn moment(ms: i64, time_zone: &str) -> Option<String> {
+    (ms > 0).then(|| clock(ms, time_zone))
+}
+
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    theme: Theme,
+    signed_in: SignedIn,
+    Path(key): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, PageError> {
+    let db = &app.settings.databases.reader;
+    let (site, all) = signed_in.site(db, &key, Role::Viewer).await?;
+    let now = now_in(&site.time_zone);
+    let today = now.date();
+    let chosen = period::parse(query.as_deref().unwrap_or(""), today);
+    let header = period::head(&key, "quality", chosen, today);
+    let scope = Scope { site: site.id, time_zone: site.time_zone.clone() };
+    let owner = signed_in.role(0) == Some(Role::Owner);
+    let unknown = async {
+        let nowhere = Scope { site: 0, time_zone: site.time_zone.clone() };
+        if owner { endings::run(db, &nowhere, header.range).await.map(|o| Some(o.hits())) } else { Ok(None) }
+    };
+    let (outcomes, health, unknown) =
+        tokio::try_join!(endings::run(db, &scope, header.range), health::run(db, site.id), unknown)?;
+    let (rows, others) = rows(&outcomes);
+    Ok(html(&QualityPage {
+        warnings: health.warnings().into_iter().map(|w| words(w, &site.time_zone)).collect(),
+        may_edit: signed_in.role(site.id) >= Some(Role::Editor),
+        hits: grouped(outcomes.hits()),
+        rows,
+        others,
+        columns: by_time(&outcomes, &header, &now),
+        last: moment(health.last_kept, &site.time_zone),
+        last_hour: moment(health.last_hour, &site.time_zone),
+        unknown: unknown.map(grouped),
+        header,
+        shell: Shell {
+            title: format!("Data quality of {}", site.name),
+            theme,
+            who: Some(signed_in.who()),
+            sites: sites::links(&all, Some(&site)),
+        },
+        key,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::endings::ENDINGS;
+
+    #[test]
+    fn kept_hits_come_first_and_every_other_ending_is_explained() {
+        let tallies =
+            ENDINGS.iter().enumerate().map(|(i, e)| Tally { ending: *e, hits: [1, 2, 40, 0, 50][i % 5] });
+        let outcomes = Outcomes { tallies: tallies.collect(), points: Vec::new() };
+        let (rows, others) = rows(&outcomes);
+        let labels: Vec<_> = rows.iter().take(3).map(|r| r.label).collect();
+        assert_eq!(labels, ["Stored anonymously", "Stored", "Automated browser"]);
+        assert_eq!(rows.len() + others.len(), ENDINGS.len());
+        assert!(rows.iter().all(|r| r.bar.parse::<f64>().unwrap() <= 100.0));
+    }
+
+    #[test]
+    fn warning_says_what_was_seen_and_what_to_do() {
+        let proxy = words(Warning::Proxy { hits: 1_234 }, "UTC");
+        assert!(proxy.seen.contains("1,234") && proxy.remedy.contains("server.trusted_proxies"));
+        let foreign = words(Warning::Foreign { hits: 3, of: 10 }, "UTC");
+        assert!(foreign.seen.contains("3 of the 10") && foreign.settings);
+        let silence = words(Warning::Silence { since: 1_772_373_600_000 }, "Europe/Paris");
+        assert!(silence.seen.contains("1 Mar 2026, 15:00:00"), "{}", silence.seen);
+    }
+}
