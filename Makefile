@@ -85,6 +85,7 @@ node_modules/.sotto-test: node_modules/.sotto-build tests/browser/package.json
 
 .PHONY: test-web
 test-web: assets node_modules/.sotto-test
+	cargo build --locked --quiet --package sotto-collector --bin sotto
 	npm run --silent check --workspace collector/tracker
 	npm run --silent test --workspace collector/tracker
 	npm run --silent check --workspace dashboard/web
