@@ -66,12 +66,13 @@ $(WEB): node_modules/.sotto-build $(shell find dashboard/web -type f -not -path 
 test: setup assets ## Everything that CI runs
 	@setup/prerequisites test
 	@$(MAKE) check
-	@$(MAKE) test-rust test-web
+	@$(MAKE) test-rust test-web fuzz
 
 .PHONY: check
 check: assets ## Format, lints, licences
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	@setup/cargo-deny
 
 .PHONY: test-rust
 test-rust: assets
@@ -95,3 +96,28 @@ test-web: assets node_modules/.sotto-test
 clean: ## Remove what was built; fetched files stay in the cache
 	cargo clean
 	rm -rf node_modules collector/tracker/dist dashboard/web/dist
+
+# Measurements: quote only what these print.
+.PHONY: bench
+bench: ready node_modules/.sotto-test ## Nanoseconds per stage, and how often browsers are told right
+	cargo bench --locked --quiet --package sotto-collector --bench stages
+	cargo bench --locked --quiet --package sotto-collector --bench accuracy
+
+# Coverage-guided fuzzing of every parser with libFuzzer, on stable Rust. `make fuzz SECONDS=600` for longer.
+SECONDS ?= 5
+FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions
+HOST = $(shell rustc -vV | sed -n "s/^host: //p")
+FUZZ_TARGETS := $(patsubst collector/fuzz/fuzz_targets/%.rs,%,$(wildcard collector/fuzz/fuzz_targets/*.rs))
+
+.PHONY: fuzz
+fuzz: assets ## Fuzz each parser for SECONDS (default 5), beginning with the seeds
+	@RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --release --locked --quiet --manifest-path collector/fuzz/Cargo.toml --target-dir target/fuzz --target $(HOST)
+	@for target in $(FUZZ_TARGETS); do \
+		mkdir -p target/fuzz/corpus/$$target; \
+		target/fuzz/$(HOST)/release/$$target -max_total_time=$(SECONDS) -print_final_stats=1 -artifact_prefix=target/fuzz/ \
+			target/fuzz/corpus/$$target collector/fuzz/seeds/$$target >target/fuzz/$$target.log 2>&1 \
+			|| { tail -n 30 target/fuzz/$$target.log; exit 1; }; \
+		printf '%-14s %s executions\n' "$$target" "$$(sed -n 's/^stat::number_of_executed_units: *//p' target/fuzz/$$target.log)"; \
+	done

@@ -5,6 +5,25 @@ CREATE TABLE audit_log (`time` DateTime64(3, 'UTC'),
     `detail` String)
 ENGINE = MergeTree PARTITION BY toYYYYMM(time) ORDER BY time SETTINGS index_granularity = 8192;
 
+CREATE TABLE consent_receipts (`site` UInt64,
+    `receipt` String,
+    `time` DateTime64(3, 'UTC'),
+    `granted` UInt8,
+    `refused` UInt8,
+    `gpc` Bool,
+    `notice_version` LowCardinality(String),
+    `consent_source` LowCardinality(String))
+ENGINE = MergeTree PARTITION BY toYYYYMM(time) ORDER BY (site, receipt, time) SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192;
+
+CREATE MATERIALIZED VIEW consent_receipts_view TO consent_receipts (`site` UInt64,
+    `receipt` String,
+    `time` DateTime64(3, 'UTC'),
+    `granted` UInt8,
+    `refused` UInt8,
+    `gpc` Bool,
+    `notice_version` LowCardinality(String),
+    `consent_source` LowCardinality(String)) AS SELECT site, receipt, time, granted, refused, gpc, notice_version, consent_source FROM events WHERE (kind = 'consent') AND (receipt != '');
+
 CREATE TABLE events (`site` UInt64,
     `day` Date,
     `expires` Date,
@@ -57,6 +76,9 @@ CREATE TABLE events (`site` UInt64,
     `utm_content` LowCardinality(String),
     `utm_term` LowCardinality(String),
     `click_id` LowCardinality(String),
+    `receipt` String,
+    `notice_version` LowCardinality(String),
+    `consent_source` LowCardinality(String),
     `returning` UInt64)
 ENGINE = MergeTree PARTITION BY toMonday(expires) ORDER BY (site, day, visitor, session, time) SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192;
 

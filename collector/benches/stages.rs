@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use divan::{Bencher, black_box};
 use http::{HeaderMap, HeaderValue};
 use sotto_collector::{
-    client_ip::{TrustedProxies, client_ip},
+    client_ip::{Peer, TrustedProxies, client_ip},
     pipeline::{
         bots::{self, HostingRule},
         device::Classifier,
@@ -36,8 +36,9 @@ const PERSONAL: &str =
 const UA: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36";
 const IN_APP: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 [FBAN/FBIOS;FBAV/520.0.0.38.101;FBBV/1;FBDV/iPhone16,2;FBSV/18.5]";
 
-#[divan::bench(args = [("pageview", PAGEVIEW), ("custom", CUSTOM)])]
-fn parse_native(bencher: Bencher<'_, '_>, (_, body): (&str, &[u8])) {
+#[divan::bench(args = ["pageview", "custom"])]
+fn parse_native(bencher: Bencher<'_, '_>, kind: &str) {
+    let body = if kind == "pageview" { PAGEVIEW } else { CUSTOM };
     bencher.bench(|| parse::hits(black_box(body)));
 }
 
@@ -66,22 +67,24 @@ fn find_client_address(bencher: Bencher<'_, '_>) {
     let mut headers = HeaderMap::new();
     headers.insert("x-forwarded-for", HeaderValue::from_static("198.51.100.7, 10.0.0.3"));
     let trusted = TrustedProxies::parse(&["loopback", "private"]).expect("networks");
-    let peer = sotto_collector::client_ip::Peer::new("10.0.0.2".parse().expect("address"));
+    let peer = Peer::new("10.0.0.2".parse().expect("address"));
     bencher.bench(|| client_ip(peer, black_box(&headers), &trusted).is_private());
 }
 
-#[divan::bench(args = [("url", URL), ("personal", PERSONAL)])]
-fn sanitise_page(bencher: Bencher<'_, '_>, (_, url): (&str, &str)) {
+#[divan::bench(args = ["tagged", "personal"])]
+fn sanitise_page(bencher: Bencher<'_, '_>, kind: &str) {
+    let url = if kind == "tagged" { URL } else { PERSONAL };
     bencher.bench(|| sanitise::page(black_box(url)));
 }
 
 #[divan::bench(args = ["", "https://www.google.com/", "https://blog.example.com/a/b", "https://www.example.org/a"])]
-fn attribute(bencher: Bencher<'_, '_>, from: &str) {
+fn attribute_visit(bencher: Bencher<'_, '_>, from: &str) {
     bencher.bench(|| referrer::attribute("www.example.org", black_box(from), sanitise::Tags::default()));
 }
 
-#[divan::bench(args = [("desktop", UA), ("in-app", IN_APP)])]
-fn classify_anew(bencher: Bencher<'_, '_>, (_, user_agent): (&str, &str)) {
+#[divan::bench(args = ["desktop", "in-app"])]
+fn classify_anew(bencher: Bencher<'_, '_>, kind: &str) {
+    let user_agent = if kind == "desktop" { UA } else { IN_APP };
     let classifier = Classifier::new();
     let headers = Headers { user_agent, ..Headers::default() };
     bencher.bench(|| classifier.classify_anew(black_box(&headers)));

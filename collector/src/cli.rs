@@ -364,7 +364,7 @@ pub async fn dispatch(
     match command {
         Command::Demo(args) => demo::run(args, config, places, dashboard).await,
         Command::Site(command) => {
-            with_databases(&config, &places, async |db| site::run(command, &db).await).await
+            with_databases(&config, &places, async |db| site::run(command, &db, &config).await).await
         }
         Command::User(command) => {
             with_databases(&config, &places, async |db| accounts::user(command, &db).await).await
@@ -387,8 +387,8 @@ pub async fn dispatch(
         }
         Command::Backup(args) => data::backup(args, &config, &places).await,
         Command::Restore(args) => data::restore(args, &config, &places).await,
-        Command::Spool(command) => spool::run(command, &config),
-        Command::Geoip(command) => geoip::run(command),
+        Command::Spool(command) => spool::run(command, &config, &places).await,
+        Command::Geoip(command) => geoip::run(command, &places),
         Command::Doctor(args) => doctor::run(args, &config, &places).await,
         Command::Serve | Command::Collect | Command::Dashboard | Command::Report(_) => {
             Err(Failure::usage("main runs these commands itself"))

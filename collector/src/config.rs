@@ -4,6 +4,7 @@
 //! like "1s" or "250ms".
 
 use std::{
+    fmt::Display,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -187,6 +188,21 @@ impl Default for Sessions {
     }
 }
 
+/// A value that is out of its range.
+struct Wrong {
+    key: &'static str,
+    found: String,
+    allowed: &'static str,
+}
+
+/// The first of (key, whether its value is in its range, the value, what is allowed) that is not.
+fn first_wrong<const N: usize>(
+    checks: [(&'static str, bool, &dyn Display, &'static str); N],
+) -> Option<Wrong> {
+    let wrong = checks.into_iter().find(|(_, ok, _, _)| !ok);
+    wrong.map(|(key, _, found, allowed)| Wrong { key, found: found.to_string(), allowed })
+}
+
 /// Why the configuration cannot be used; the start stops.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -249,101 +265,108 @@ impl Config {
     /// # Errors
     /// The first value that is not.
     pub fn check(&self, origin: &str) -> Result<(), ConfigError> {
-        let second = SignedDuration::from_secs(1);
-        let hour = SignedDuration::from_hours(1);
-        let url_ok = |url: &str| {
+        let wrong =
+            [self.check_addresses(), self.check_server(), self.check_storage()].into_iter().flatten().next();
+        match wrong {
+            None => Ok(()),
+            Some(Wrong { key, found, allowed }) => {
+                Err(ConfigError::Range { origin: origin.to_owned(), key, found, allowed })
+            }
+        }
+    }
+
+    fn check_addresses(&self) -> Option<Wrong> {
+        let is_url = |url: &str| {
             url::Url::parse(url).is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host())
         };
         let url = self.clickhouse.url.as_deref();
         let public = self.public_url.as_deref();
-        let s = &self.server;
-        let checks = [
+        first_wrong([
             (
                 "clickhouse.url",
-                url.is_none_or(url_ok),
-                url.unwrap_or_default().to_owned(),
+                url.is_none_or(is_url),
+                &url.unwrap_or_default(),
                 "it must be like \"http://host:8123\"",
             ),
             (
                 "public_url",
-                public.is_none_or(url_ok),
-                public.unwrap_or_default().to_owned(),
+                public.is_none_or(is_url),
+                &public.unwrap_or_default(),
                 "it must be like \"https://stats.example.org\"",
             ),
-            (
-                "clickhouse.memory",
-                self.clickhouse.memory >= ByteSize::mb(300),
-                self.clickhouse.memory.to_string(),
-                "it must be at least \"300MB\"",
-            ),
-            (
-                "server.workers",
-                s.workers.is_none_or(|n| (1..=256).contains(&n)),
-                format!("{:?}", s.workers.unwrap_or_default()),
-                "it must be 1 to 256",
-            ),
-            (
-                "server.connections_max",
-                s.connections_max >= 1,
-                s.connections_max.to_string(),
-                "it must be at least 1",
-            ),
-            ("server.requests_max", s.requests_max >= 1, s.requests_max.to_string(), "it must be at least 1"),
+        ])
+    }
+
+    fn check_server(&self) -> Option<Wrong> {
+        let Server {
+            workers,
+            connections_max,
+            requests_max,
+            header_timeout,
+            request_timeout,
+            drain_timeout,
+            ..
+        } = &self.server;
+        let (zero, second, hour) =
+            (SignedDuration::ZERO, SignedDuration::from_secs(1), SignedDuration::from_hours(1));
+        let (header, request, drain) =
+            (format!("{header_timeout:#}"), format!("{request_timeout:#}"), format!("{drain_timeout:#}"));
+        let workers_ok = workers.is_none_or(|n| (1..=256).contains(&n));
+        first_wrong([
+            ("server.workers", workers_ok, &workers.unwrap_or_default(), "it must be 1 to 256"),
+            ("server.connections_max", *connections_max >= 1, connections_max, "it must be at least 1"),
+            ("server.requests_max", *requests_max >= 1, requests_max, "it must be at least 1"),
             (
                 "server.header_timeout",
-                (second..=hour).contains(&s.header_timeout),
-                format!("{:#}", s.header_timeout),
+                (second..=hour).contains(header_timeout),
+                &header,
                 "it must be \"1s\" to \"1h\"",
             ),
             (
                 "server.request_timeout",
-                (second..=hour).contains(&s.request_timeout),
-                format!("{:#}", s.request_timeout),
+                (second..=hour).contains(request_timeout),
+                &request,
                 "it must be \"1s\" to \"1h\"",
             ),
             (
                 "server.drain_timeout",
-                (SignedDuration::ZERO..=hour).contains(&s.drain_timeout),
-                format!("{:#}", s.drain_timeout),
+                (zero..=hour).contains(drain_timeout),
+                &drain,
                 "it must be \"0s\" to \"1h\"",
             ),
-            (
-                "spool.size_max",
-                self.spool.size_max >= ByteSize::mb(64),
-                self.spool.size_max.to_string(),
-                "it must be at least \"64MB\"",
-            ),
+        ])
+    }
+
+    fn check_storage(&self) -> Option<Wrong> {
+        let memory = self.clickhouse.memory;
+        let Spool { size_max, segment_size } = self.spool;
+        let Ship { interval, batch_rows_max } = self.ship;
+        let visitors_max = self.sessions.visitors_max;
+        let intervals = SignedDuration::from_millis(50)..=SignedDuration::from_hours(1);
+        let segments = ByteSize::mb(1)..=ByteSize::gb(1);
+        first_wrong([
+            ("clickhouse.memory", memory >= ByteSize::mb(300), &memory, "it must be at least \"300MB\""),
+            ("spool.size_max", size_max >= ByteSize::mb(64), &size_max, "it must be at least \"64MB\""),
             (
                 "spool.segment_size",
-                (ByteSize::mb(1)..=ByteSize::gb(1)).contains(&self.spool.segment_size),
-                self.spool.segment_size.to_string(),
+                segments.contains(&segment_size),
+                &segment_size,
                 "it must be \"1MB\" to \"1GB\"",
             ),
             (
                 "ship.interval",
-                (SignedDuration::from_millis(50)..=hour).contains(&self.ship.interval),
-                format!("{:#}", self.ship.interval),
+                intervals.contains(&interval),
+                &format!("{interval:#}"),
                 "it must be \"50ms\" to \"1h\"",
             ),
             (
                 "ship.batch_rows_max",
-                (1..=1_000_000).contains(&self.ship.batch_rows_max),
-                self.ship.batch_rows_max.to_string(),
+                (1..=1_000_000).contains(&batch_rows_max),
+                &batch_rows_max,
                 "it must be 1 to 1000000",
             ),
-            (
-                "sessions.visitors_max",
-                self.sessions.visitors_max >= 1_000,
-                self.sessions.visitors_max.to_string(),
-                "it must be at least 1000",
-            ),
-        ];
-        for (key, ok, found, allowed) in checks {
-            if !ok {
-                return Err(ConfigError::Range { origin: origin.to_owned(), key, found, allowed });
-            }
-        }
-        Ok(())
+            ("sessions.visitors_max", visitors_max >= 1_000, &visitors_max, "it must be at least 1000"),
+        ])
     }
 
     /// How browsers reach Sotto, without a slash at the end.

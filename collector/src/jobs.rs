@@ -5,11 +5,13 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use clickhouse::Row;
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use sotto_geoip::GeoIp;
 use sotto_schema::{
+    account,
     db::Db,
-    event::Event,
+    event::{Event, Kind},
     ledger,
     rowbinary::{Date, Millis},
     site,
@@ -24,6 +26,8 @@ use crate::{
     salts::{Entry, GRACE_MS, Salts},
     sessions::{self, Sessions},
     spool::Reader,
+    tokens::TokenBook,
+    views::{self, Views},
 };
 
 /// How often the rules are read when nothing says that they changed.
@@ -44,6 +48,8 @@ pub struct Jobs {
     pub rules: Arc<RuleBook>,
     /// Told when the rules may have changed.
     pub rules_changed: Arc<Notify>,
+    /// Tokens in force.
+    pub tokens: Arc<TokenBook>,
     /// Salts of the day.
     pub salts: Arc<Salts>,
     /// Visits of the last half hour.
@@ -99,6 +105,10 @@ impl Jobs {
                 }
             }
             Err(error) => tracing::warn!(%error, "sites cannot be read; going on with those known"),
+        }
+        match account::credentials(&self.db).await {
+            Ok(tokens) => self.tokens.replace(tokens),
+            Err(error) => tracing::warn!(%error, "tokens cannot be read; going on with those known"),
         }
     }
 
@@ -172,7 +182,7 @@ async fn insert_outcomes(db: &Db, counts: &[Count]) -> Result<(), clickhouse::er
     let mut insert = db.client().insert::<OutcomeRow>("outcomes").await?;
     for count in counts {
         let hour = u32::try_from(count.hour_ms / 1000).unwrap_or(0);
-        let (outcome, reason) = (count.outcome.name(), count.outcome.reason());
+        let (outcome, reason) = count.what.names();
         insert.write(&OutcomeRow { site: count.site, hour, outcome, reason, hits: count.hits }).await?;
     }
     insert.end().await
@@ -189,8 +199,16 @@ async fn append_ledger(db: &Db, entries: &[Entry], now_ms: i64) -> Result<(), cl
     ledger::append(db, &lines).await
 }
 
-/// Takes the visits of the last half hour over from ClickHouse, when it is there, and from the spool.
-pub async fn remember_sessions(db: &Db, reader: &Reader, sessions: &Sessions, now_ms: i64) {
+#[derive(Row, Deserialize)]
+struct LiveView {
+    site: u64,
+    view: u64,
+    hostname: CompactString,
+    path: CompactString,
+}
+
+/// Takes the visits and page views of the last half hour over from ClickHouse, when it is there, and from the spool.
+pub async fn remember_visits(db: &Db, reader: &Reader, sessions: &Sessions, views: &Views, now_ms: i64) {
     let since = now_ms - sessions::TIMEOUT_MS;
     let stored = db
         .query(include_str!("jobs/live_sessions.sql"))
@@ -201,12 +219,27 @@ pub async fn remember_sessions(db: &Db, reader: &Reader, sessions: &Sessions, no
         Ok(live) => live.iter().for_each(|s| sessions.remember(s.site, s.visitor, s.session, s.last)),
         Err(error) => tracing::warn!(%error, "visits of the last half hour cannot be read; some begin anew"),
     }
+    let viewed = db
+        .query(include_str!("jobs/live_views.sql"))
+        .param("since", since)
+        .param("most", views::VIEWS_MAX)
+        .fetch_all::<LiveView>()
+        .await;
+    match viewed {
+        Ok(live) => live.iter().for_each(|v| views.remember(v.site, v.view, &v.hostname, &v.path)),
+        Err(error) => {
+            tracing::warn!(%error, "page views of the last half hour cannot be read; some have no page")
+        }
+    }
     let spooled = reader.for_each_waiting(|mut record| {
         if let Some(event) = Event::decode(&mut record)
             && event.session != 0
             && event.time > Millis(since)
         {
             sessions.remember(event.site, event.visitor, event.session, event.time.0);
+            if event.kind == Kind::Pageview {
+                views.remember(event.site, event.view, &event.hostname, &event.path);
+            }
         }
     });
     if let Err(error) = spooled {

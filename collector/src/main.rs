@@ -56,6 +56,7 @@ fn run(args: Args, surrounding: Surrounding) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(Failure::new)?;
+    #[allow(clippy::wildcard_enum_match_arm)] // All other commands are dispatched where they live.
     runtime.block_on(async {
         match args.command.unwrap_or(Command::Serve) {
             Command::Serve => cli::serve::run(config, places, Some(&dashboard)).await,

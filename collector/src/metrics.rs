@@ -18,7 +18,7 @@ const HOUR_MS: i64 = 60 * 60 * 1000;
 pub struct Metrics {
     outcomes: [AtomicU64; Outcome::COUNT],
     /// Per site (0: unknown) and hour, since the last [`Metrics::take_outcomes`].
-    recent: Mutex<HashMap<(u64, i64, usize), u64>>,
+    recent: Mutex<HashMap<(u64, i64, What), u64>>,
     /// Answers 503 because the spool could not take a hit.
     pub spool_refused: AtomicU64,
     /// Hits that are in ClickHouse.
@@ -31,17 +31,39 @@ pub struct Metrics {
     pub panics: AtomicU64,
 }
 
-/// How often one outcome happened at one site in one hour.
+/// How often something happened at one site in one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count {
     /// The site's number; 0 when it is unknown.
     pub site: u64,
     /// Start of the hour, in milliseconds since 1970-01-01 UTC.
     pub hour_ms: i64,
-    /// What became of the hits.
-    pub outcome: Outcome,
+    /// What became of the hits; or, counted beside the outcomes, from which kind of address they came.
+    pub what: What,
     /// How many.
     pub hits: u64,
+}
+
+/// What is counted per site and hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum What {
+    /// An outcome of a hit.
+    Outcome(Outcome),
+    /// A hit from an address that the internet does not route. When all are, a proxy is not trusted that should be.
+    PrivateAddress,
+    /// A hit from any other address.
+    PublicAddress,
+}
+
+impl What {
+    /// The stored name and reason.
+    pub const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Outcome(outcome) => (outcome.name(), outcome.reason()),
+            Self::PrivateAddress => ("address", "private"),
+            Self::PublicAddress => ("address", "public"),
+        }
+    }
 }
 
 /// How many (site, hour, outcome) are counted between two flushes; beyond it only the totals are.
@@ -65,9 +87,19 @@ impl Metrics {
     /// Counts one hit's outcome.
     pub fn count(&self, site: u64, time_ms: i64, outcome: Outcome) {
         self.outcomes[outcome.index()].fetch_add(1, Ordering::Relaxed);
+        self.note(site, time_ms, What::Outcome(outcome));
+    }
+
+    /// Counts from which kind of address a hit of a site came.
+    pub fn count_address(&self, site: u64, time_ms: i64, is_private: bool) {
+        let what = if is_private { What::PrivateAddress } else { What::PublicAddress };
+        self.note(site, time_ms, what);
+    }
+
+    fn note(&self, site: u64, time_ms: i64, what: What) {
         let hour = time_ms - time_ms.rem_euclid(HOUR_MS);
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (site, hour, outcome.index());
+        let key = (site, hour, what);
         if recent.len() < RECENT_MAX || recent.contains_key(&key) {
             *recent.entry(key).or_default() += 1;
         }
@@ -81,18 +113,14 @@ impl Metrics {
     /// What was counted since the last call.
     pub fn take_outcomes(&self) -> Vec<Count> {
         let recent = std::mem::take(&mut *self.recent.lock().unwrap_or_else(PoisonError::into_inner));
-        let all: Vec<Outcome> = Outcome::all().collect();
-        recent
-            .into_iter()
-            .map(|((site, hour_ms, index), hits)| Count { site, hour_ms, outcome: all[index], hits })
-            .collect()
+        recent.into_iter().map(|((site, hour_ms, what), hits)| Count { site, hour_ms, what, hits }).collect()
     }
 
     /// Gives counts back that could not be stored.
     pub fn return_outcomes(&self, counts: &[Count]) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         for count in counts {
-            *recent.entry((count.site, count.hour_ms, count.outcome.index())).or_default() += count.hits;
+            *recent.entry((count.site, count.hour_ms, count.what)).or_default() += count.hits;
         }
     }
 }
@@ -151,7 +179,7 @@ mod tests {
         metrics.count(7, HOUR_MS + 6, bot);
         assert_eq!(metrics.total(bot), 2);
         let counts = metrics.take_outcomes();
-        assert_eq!(counts, [Count { site: 7, hour_ms: HOUR_MS, outcome: bot, hits: 2 }]);
+        assert_eq!(counts, [Count { site: 7, hour_ms: HOUR_MS, what: What::Outcome(bot), hits: 2 }]);
         assert_eq!(metrics.take_outcomes(), []);
         metrics.return_outcomes(&counts);
         assert_eq!(metrics.take_outcomes(), counts);

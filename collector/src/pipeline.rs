@@ -7,11 +7,13 @@
 use sotto_geoip::{GeoDb, NetworkKind};
 use sotto_schema::{
     event::{Event, Field, FieldSet, Kind, Screen, Tier},
-    policy::{Category, Consent, Minimal, Rule, State},
+    policy::{Category, Consent, Minimal, Rule, State, fields_under},
     rowbinary::{Date, Millis},
 };
 
-use crate::{client_ip::ClientIp, outcome::DropReason, rules::Rules, salts::Salt, sessions::Sessions};
+use crate::{
+    client_ip::ClientIp, outcome::DropReason, rules::Rules, salts::Salt, sessions::Sessions, views::Views,
+};
 
 pub mod bots;
 pub mod device;
@@ -42,6 +44,8 @@ pub struct Surroundings<'a> {
     pub salt_before: Option<&'a Salt>,
     /// Visits of the last half hour.
     pub sessions: &'a Sessions,
+    /// Pages of recent page views.
+    pub views: &'a Views,
     /// Places and networks.
     pub geo: &'a GeoDb,
     /// Knows browsers and crawlers.
@@ -117,6 +121,8 @@ pub fn process(
         attribute(&mut event, &page, &hit, gate.allowed)?;
         (event.hostname, event.path) = (page.hostname, page.path);
     }
+    place_in_view(&mut event, at, gate.allowed);
+    record_decision(&mut event, &hit);
     describe(&mut event, hit, gate.allowed)?;
     identify(&mut event, headers, client, at, gate.allowed);
     // Everything above keeps to the allowed fields where looking them up costs; this line is the guarantee.
@@ -137,17 +143,17 @@ impl Gate {
         let said = hit.consent.map_or(Consent::UNDECIDED, Consent::decided);
         let consent = policy.with_gpc(said, headers.gpc);
         let allowed = policy.allowed(consent);
+        if hit.kind == Kind::Consent {
+            // A decision is kept as proof that it was honoured, with nothing that could tell whose it was: its receipt
+            // lies in the visitor's browser for months and must not lead to their visits.
+            return Ok(Self { consent, allowed: fields_under(Rule::Essential), tier: Tier::Minimal });
+        }
         if policy.allows(Rule::Measurement, consent) {
             return Ok(Self { consent, allowed, tier: Tier::Full });
         }
-        // A pageview counts without a visitor, and a decision is kept as proof that it was honoured. Everything else
-        // would say more about a visitor who does not want to be measured.
-        let kept = match hit.kind {
-            Kind::Pageview => policy.minimal == Minimal::Count,
-            Kind::Consent => true,
-            Kind::Engagement | Kind::Custom | Kind::Vitals | Kind::Click => false,
-        };
-        if kept {
+        // A pageview counts without a visitor. Everything else would say more about a visitor who does not want to be
+        // measured.
+        if hit.kind == Kind::Pageview && policy.minimal == Minimal::Count {
             Ok(Self { consent, allowed, tier: Tier::Minimal })
         } else {
             Err(DropReason::ConsentRefused)
@@ -186,6 +192,31 @@ fn attribute(
     event.utm_term = found.tags.term;
     event.click_id = found.tags.click_id.into();
     Ok(())
+}
+
+/// A decision with its receipt, which says what was decided and nothing about whose it was.
+fn record_decision(event: &mut Event, hit: &Hit) {
+    let Some(decision) = &hit.decision else { return };
+    event.consent_source = sanitise::event_name(&decision.source);
+    if let Some(receipt) = &decision.receipt {
+        event.receipt = receipt.id.clone();
+        event.notice_version = sanitise::event_name(&receipt.policy);
+    }
+}
+
+/// A page view's page, for itself and for what is reported about it later.
+fn place_in_view(event: &mut Event, at: &Surroundings<'_>, allowed: FieldSet) {
+    if !allowed.contains(Field::View) {
+        return;
+    }
+    if event.kind == Kind::Pageview {
+        at.views.remember(event.site, event.view, &event.hostname, &event.path);
+    } else if event.path.is_empty()
+        && let Some(page) = at.views.page(event.site, event.view)
+    {
+        event.hostname.clone_from(&page.hostname);
+        event.path.clone_from(&page.path);
+    }
 }
 
 /// What the site says about an interaction.
@@ -256,21 +287,4 @@ fn network_kind(kind: sotto_geoip::NetworkKind) -> sotto_schema::event::NetworkK
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn visitor_is_known_again_only_after_a_yes_to_analytics() {
-        let hit = Hit { returning: 7, ..Hit::default() };
-        let gpc = Consent::decided(15).refuse(Category::Analytics);
-        for (said, expected) in [
-            (Consent::decided(15), 7),
-            (Consent::decided(5), 7),
-            (Consent::decided(11), 0),
-            (Consent::UNDECIDED, 0),
-            (gpc, 0),
-        ] {
-            assert_eq!(returning(&hit, said), expected, "{said:?}");
-        }
-    }
-}
+mod tests;

@@ -4,7 +4,11 @@
 //! |---|---|
 //! | `POST /e` | a hit or an array of hits, native format v1: 204, also for hits that are dropped, so that a probe learns nothing and browsers do not send again |
 //! | `GET /e.gif` | a pageview without JavaScript: a transparent pixel |
+//! | `POST /x` | whether a link that excludes own visits is one of ours: 204 or 403 |
 //! | `GET /s.js`, `/s.<modules>.js` | the script |
+//! | `/api/event`, `/api/send`, `/matomo.php`, `/count` and more | the formats of other products ([`dropin`]) |
+//!
+//! With a token of the site in `Authorization`, `POST /e` says in `X-Sotto-Outcome` what became of each hit.
 
 use std::{
     convert::Infallible,
@@ -15,7 +19,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{Request, body::Incoming};
 use sotto_geoip::GeoIp;
@@ -25,6 +29,7 @@ use tower::Service;
 use crate::{
     client_ip::{self, ClientIp, Peer, TrustedProxies},
     clock::Clock,
+    exclude::Excluder,
     metrics::Metrics,
     outcome::{DropReason, Outcome},
     pipeline::{
@@ -38,8 +43,11 @@ use crate::{
     sessions::Sessions,
     spool::{Append, Spool},
     stack::{self, HttpService, Response},
+    tokens::{self, TokenBook},
+    views::Views,
 };
 
+mod dropin;
 pub mod script;
 
 /// What all requests share.
@@ -48,10 +56,14 @@ pub struct Collector {
     pub spool: Spool,
     /// Rules of all sites.
     pub rules: Arc<RuleBook>,
+    /// Tokens in force.
+    pub tokens: Arc<TokenBook>,
     /// Salts of the day.
     pub salts: Arc<Salts>,
     /// Visits of the last half hour.
     pub sessions: Arc<Sessions>,
+    /// Pages of recent page views.
+    pub views: Arc<Views>,
     /// Places and networks.
     pub geo: Arc<GeoIp>,
     /// Knows browsers and crawlers.
@@ -64,6 +76,8 @@ pub struct Collector {
     pub trusted_proxies: TrustedProxies,
     /// The script and its modules.
     pub scripts: Arc<script::Scripts>,
+    /// Checks links that exclude own visits.
+    pub excluder: Excluder,
     /// Told when a hit names a site that is not known: it may have been set up a moment ago.
     pub unknown_site: Arc<tokio::sync::Notify>,
 }
@@ -78,6 +92,12 @@ pub struct Admitted {
     /// When the request came, in milliseconds since 1970-01-01 UTC.
     pub now_ms: i64,
 }
+
+/// Tells the owner of a token what became of the hits of a request, in order.
+const OUTCOME: HeaderName = HeaderName::from_static("x-sotto-outcome");
+
+/// The longest question about a link that excludes a browser.
+const EXCLUDE_BYTES_MAX: usize = 1_024;
 
 /// A 1x1 transparent GIF.
 const PIXEL: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
@@ -103,7 +123,9 @@ impl Routes {
 
 /// Whether the collector answers this path itself.
 fn is_own(path: &str) -> bool {
-    path == "/e" || path == "/e.gif" || script::Scripts::is_script(path)
+    matches!(path, "/e" | "/e.gif" | "/x")
+        || script::Scripts::is_script(path)
+        || dropin::PATHS.contains(&path)
 }
 
 impl Service<Request<Incoming>> for Routes {
@@ -131,9 +153,11 @@ impl Collector {
         match (request.method(), request.uri().path()) {
             (&Method::POST, "/e") => self.native(request).await,
             (&Method::GET, "/e.gif") => self.pixel(request).await,
+            (&Method::POST, "/x") => self.exclude(request).await,
             (&Method::GET | &Method::HEAD, path) if script::Scripts::is_script(path) => {
                 self.scripts.answer(path, request.headers())
             }
+            (_, path) if dropin::PATHS.contains(&path) => self.dropin(request).await,
             _ => stack::empty(StatusCode::METHOD_NOT_ALLOWED),
         }
     }
@@ -158,6 +182,22 @@ impl Collector {
         }
     }
 
+    /// Whether a link that excludes a browser is one of ours: `{"s": site key, "t": token}`.
+    async fn exclude(&self, request: Request<Incoming>) -> Response {
+        #[derive(serde::Deserialize)]
+        struct Asked {
+            s: String,
+            t: String,
+        }
+        let Ok(body) = Limited::new(request.into_body(), EXCLUDE_BYTES_MAX).collect().await else {
+            return stack::empty(StatusCode::PAYLOAD_TOO_LARGE);
+        };
+        let good = serde_json::from_slice::<Asked>(&body.to_bytes()).is_ok_and(|asked| {
+            self.rules.get(&asked.s).is_some_and(|rules| self.excluder.is_good(&rules.site, &asked.t))
+        });
+        stack::empty(if good { StatusCode::NO_CONTENT } else { StatusCode::FORBIDDEN })
+    }
+
     async fn pixel(&self, request: Request<Incoming>) -> Response {
         let (parts, _) = request.into_parts();
         let hit = parse::pixel(parts.uri.query().unwrap_or_default());
@@ -171,12 +211,7 @@ impl Collector {
         if kept.status() != StatusCode::NO_CONTENT {
             return kept;
         }
-        let mut response = Response::new(Bytes::from_static(PIXEL).into());
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/gif"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
-        response
+        pixel_answer()
     }
 
     fn count_unparsed(&self, reason: DropReason) {
@@ -192,10 +227,28 @@ impl Collector {
             return stack::unavailable();
         }
         // Counted when it is durable: a hit that got 503 has no outcome yet, its next attempt will.
-        for (site, outcome) in admitted.outcomes {
-            self.metrics.count(site, admitted.now_ms, outcome);
+        for (site, outcome) in &admitted.outcomes {
+            self.metrics.count(*site, admitted.now_ms, *outcome);
         }
-        stack::empty(StatusCode::NO_CONTENT)
+        let mut response = stack::empty(StatusCode::NO_CONTENT);
+        if let Some(told) = self.told(&admitted.outcomes, headers) {
+            response.headers_mut().insert(OUTCOME, told);
+        }
+        response
+    }
+
+    /// What became of the hits, for whoever shows a token of their site; nobody else learns it.
+    fn told(&self, outcomes: &[(u64, Outcome)], headers: &HeaderMap) -> Option<HeaderValue> {
+        let bearer = Some(self.tokens.of_headers(headers)?);
+        let names: Vec<&str> = outcomes
+            .iter()
+            .map(|(site, outcome)| match outcome {
+                _ if !tokens::covers(bearer, *site) => "unknown",
+                Outcome::Dropped(reason) => reason.name(),
+                Outcome::Stored | Outcome::Minimised => outcome.name(),
+            })
+            .collect();
+        HeaderValue::from_str(&names.join(", ")).ok()
     }
 
     /// The road of some hits of one request, up to the spool.
@@ -226,6 +279,7 @@ impl Collector {
             return (0, Outcome::Dropped(DropReason::UnknownSite));
         };
         let site = rules.site.id;
+        self.metrics.count_address(site, now_ms, client.is_private());
         let time_ms = now_ms - i64::from(hit.age_ms);
         let day = rules.day(time_ms);
         let today = rules.day(now_ms);
@@ -238,6 +292,7 @@ impl Collector {
             salt: salt.as_deref(),
             salt_before: salt_before.as_deref(),
             sessions: &self.sessions,
+            views: &self.views,
             geo: &self.geo.load(),
             classifier: &self.classifier,
         };
@@ -268,6 +323,16 @@ impl Collector {
         let salt = self.salts.get(rules.site.id, before)?;
         (now_ms < rules.day_end_ms(before) + GRACE_MS).then_some(salt)
     }
+}
+
+/// The pixel, for a hit that was taken.
+fn pixel_answer() -> Response {
+    let mut response = Response::new(Bytes::from_static(PIXEL).into());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/gif"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+    response
 }
 
 /// What the headers say, borrowed.

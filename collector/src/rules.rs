@@ -7,7 +7,10 @@ use std::{collections::HashMap, fs, io, path::PathBuf, sync::Arc};
 use arc_swap::ArcSwap;
 use compact_str::CompactString;
 use jiff::{Timestamp, civil, tz::TimeZone};
-use sotto_schema::{rowbinary::Date, site::Site};
+use sotto_schema::{
+    rowbinary::Date,
+    site::{Site, normalise_hostname},
+};
 
 /// The rules of one site.
 #[derive(Debug)]
@@ -49,6 +52,7 @@ fn days(date: civil::Date) -> i64 {
 struct Book {
     by_key: HashMap<CompactString, Arc<Rules>>,
     by_id: HashMap<u64, Arc<Rules>>,
+    by_host: HashMap<String, Arc<Rules>>,
 }
 
 /// The rules in force.
@@ -83,6 +87,23 @@ impl RuleBook {
         self.book.load().by_id.get(&id).cloned()
     }
 
+    /// The rules of the site whose pages are on `host`: the one with the longest fitting host name.
+    pub fn of_host(&self, host: &str) -> Option<Arc<Rules>> {
+        let book = self.book.load();
+        let mut rest = host;
+        loop {
+            if let Some(rules) = book.by_host.get(rest) {
+                return Some(rules.clone());
+            }
+            (_, rest) = rest.split_once('.')?;
+        }
+    }
+
+    /// The rules of the site that is called `host` in another product's format.
+    pub fn named(&self, host: &str) -> Option<Arc<Rules>> {
+        self.of_host(&normalise_hostname(host).ok()?)
+    }
+
     /// How many sites there are.
     pub fn count(&self) -> usize {
         self.book.load().by_key.len()
@@ -113,6 +134,9 @@ impl RuleBook {
         for site in sites {
             let rules = Arc::new(Rules::new(site));
             book.by_key.insert(rules.site.key.as_str().into(), rules.clone());
+            for host in &rules.site.hostnames {
+                book.by_host.insert(host.clone(), rules.clone());
+            }
             book.by_id.insert(rules.site.id, rules);
         }
         self.book.store(Arc::new(book));
@@ -156,6 +180,25 @@ mod tests {
                 assert_eq!(rules.day(end), Date(day + 1), "{zone} {day}");
             }
         }
+    }
+
+    #[test]
+    fn site_is_found_by_the_host_of_its_pages() {
+        let dir = tempfile::tempdir().unwrap();
+        let book = RuleBook::open(dir.path().join("sites.json"));
+        let sites = [("A", "a.example"), ("B", "shop.a.example")];
+        book.replace(sites.map(|(n, h)| Site::new(n, &[h], "UTC", Preset::Cnil).unwrap()).to_vec()).unwrap();
+        for (host, name) in [
+            ("a.example", Some("A")),
+            ("x.a.example", Some("A")),
+            ("shop.a.example", Some("B")),
+            ("y.shop.a.example", Some("B")),
+            ("example", None),
+            ("", None),
+        ] {
+            assert_eq!(book.of_host(host).map(|r| r.site.name.clone()).as_deref(), name, "{host}");
+        }
+        assert_eq!(book.named("WWW.A.example").unwrap().site.name, "A");
     }
 
     #[test]

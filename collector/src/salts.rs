@@ -30,17 +30,19 @@ const RECORD_BYTES: usize = 8 + 2 + SALT_BYTES;
 
 /// A salt. Has no `Debug`, `Display`, `Serialize` or `Clone`; overwritten when dropped.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct Salt([u8; SALT_BYTES]);
+pub struct Salt(Box<[u8; SALT_BYTES]>);
 
 impl Salt {
     /// A salt for tests and imports, where nothing is secret.
     pub fn from_bytes(bytes: [u8; SALT_BYTES]) -> Self {
-        Self(bytes)
+        let salt = Self(Box::new(bytes));
+        keep_out_of_swap(&salt.0);
+        salt
     }
 
     fn random() -> io::Result<Self> {
-        let mut salt = Self([0; SALT_BYTES]);
-        getrandom::fill(&mut salt.0).map_err(|e| io::Error::other(e.to_string()))?;
+        let mut salt = Self::from_bytes([0; SALT_BYTES]);
+        getrandom::fill(&mut *salt.0).map_err(|e| io::Error::other(e.to_string()))?;
         Ok(salt)
     }
 
@@ -51,7 +53,7 @@ impl Salt {
 
     /// What the ledger keeps: proves which salt it was to whoever has it, and tells nobody else anything.
     pub fn commitment(&self) -> [u8; 32] {
-        blake3::derive_key("sotto 2026-11 salt commitment", &self.0)
+        blake3::derive_key("sotto 2026-11 salt commitment", &*self.0)
     }
 }
 
@@ -167,7 +169,7 @@ impl Salts {
         for ((site, day), salt) in map {
             bytes.extend_from_slice(&site.to_le_bytes());
             bytes.extend_from_slice(&day.0.to_le_bytes());
-            bytes.extend_from_slice(&salt.0);
+            bytes.extend_from_slice(&*salt.0);
         }
         let new = path.with_extension("new");
         let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
@@ -181,6 +183,16 @@ impl Salts {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(e) => Err(e),
         }
+    }
+}
+
+/// Locks the memory of a salt, so that it is never written to a swap disk. Where the system allows no more locked
+/// memory, the salt is used all the same; the next start says so again.
+#[allow(unsafe_code)] // The system call takes an address; this is the only place that makes it.
+fn keep_out_of_swap(salt: &[u8; SALT_BYTES]) {
+    // SAFETY: the address and length are those of a live allocation; locking changes no contents.
+    if let Err(error) = unsafe { rustix::mm::mlock(salt.as_ptr().cast_mut().cast(), SALT_BYTES) } {
+        tracing::warn!(%error, "the memory of a salt cannot be locked; raise RLIMIT_MEMLOCK");
     }
 }
 
@@ -201,7 +213,7 @@ fn read_file(path: &Path, map: &mut Map) -> io::Result<()> {
         let (day, salt) = rest.split_at(2);
         let numbers = (site.try_into().map(u64::from_le_bytes), day.try_into().map(u16::from_le_bytes));
         if let ((Ok(site), Ok(day)), Ok(salt)) = (numbers, salt.try_into()) {
-            map.insert((site, Date(day)), Arc::new(Salt(salt)));
+            map.insert((site, Date(day)), Arc::new(Salt::from_bytes(salt)));
         }
     }
     bytes.zeroize();
@@ -216,7 +228,7 @@ pub fn ram_directory(data: &Path, candidates: &[PathBuf]) -> Option<PathBuf> {
     let name = blake3::hash(data.as_os_str().as_encoded_bytes()).to_hex();
     candidates
         .iter()
-        .find(|dir| rustix::fs::statfs(dir.as_path()).is_ok_and(|fs| i64::from(fs.f_type) == TMPFS))
+        .find(|dir| rustix::fs::statfs(dir.as_path()).is_ok_and(|fs| fs.f_type == TMPFS))
         .map(|dir| dir.join(format!("sotto-{}", &name[..16])))
 }
 
@@ -263,7 +275,7 @@ mod tests {
         assert!(salts.get(1, YESTERDAY).is_none());
         let mut left = fs::read(dir.path().join("salts")).unwrap();
         (&old).read_to_end(&mut left).unwrap();
-        assert!(!left.windows(SALT_BYTES).any(|w| w == dead.0));
+        assert!(!left.windows(SALT_BYTES).any(|w| w == *dead.0));
         assert_eq!(salts.count(), 1);
     }
 
@@ -280,7 +292,7 @@ mod tests {
     #[test]
     fn commitment_is_not_the_salt() {
         let salt = Salt::from_bytes([7; 32]);
-        assert_ne!(salt.commitment(), salt.0);
+        assert_ne!(salt.commitment(), *salt.0);
         assert_ne!(salt.commitment(), Salt::from_bytes([8; 32]).commitment());
     }
 
@@ -289,7 +301,7 @@ mod tests {
         assert_eq!(ram_directory(Path::new("/x"), &[PathBuf::from("/proc")]), None);
         let shm = PathBuf::from("/dev/shm");
         if shm.exists() {
-            assert!(ram_directory(Path::new("/x"), &[shm.clone()]).unwrap().starts_with(shm));
+            assert!(ram_directory(Path::new("/x"), std::slice::from_ref(&shm)).unwrap().starts_with(shm));
         }
     }
 }

@@ -62,8 +62,6 @@ impl Shipper {
         let mut pause = PAUSE_MIN;
         loop {
             match self.ship_one().await {
-                // A full batch: more is waiting, do not pause.
-                Ok(count) if count >= self.rows_max => continue,
                 Ok(_) => pause = PAUSE_MIN,
                 Err(error) => {
                     self.metrics.ship_failures.fetch_add(1, Ordering::Relaxed);
@@ -78,10 +76,15 @@ impl Shipper {
                     continue;
                 }
             }
-            if stop.is_cancelled() {
+            let waiting = self.reader.waiting();
+            if stop.is_cancelled() && waiting == 0 {
                 break;
             }
-            if self.reader.waiting() == 0 {
+            // Much is waiting, or all of it has to go: do not pause.
+            if stop.is_cancelled() || waiting >= self.rows_max {
+                continue;
+            }
+            if waiting == 0 {
                 tokio::select! {
                     () = stop.cancelled() => continue,
                     () = self.reader.appended() => {}

@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: preview LIBRARY PORT [DIRECTORY]".into());
     };
     let port: u16 = port.to_string_lossy().parse()?;
-    let dir = rest.first().map_or_else(|| PathBuf::from("/tmp/sotto-preview"), PathBuf::from);
+    let dir = rest.first().map_or_else(|| std::env::temp_dir().join("sotto-preview"), PathBuf::from);
     tokio::runtime::Runtime::new()?.block_on(run(Path::new(library), port, dir))
 }
 

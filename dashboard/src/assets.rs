@@ -36,7 +36,8 @@ pub(crate) async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Respo
     StatusCode::NOT_FOUND.into_response()
 }
 
-fn accepts(header: &str, encoding: &str) -> bool {
+/// Whether an `Accept-Encoding` header names an encoding.
+pub(crate) fn accepts(header: &str, encoding: &str) -> bool {
     encoding.is_empty()
         || header.split(',').any(|part| {
             let mut words = part.split(';').map(str::trim);

@@ -13,6 +13,7 @@ pub mod api;
 mod assets;
 mod auth;
 mod chart;
+mod compress;
 mod figures;
 pub mod filter;
 mod guard;
@@ -100,6 +101,7 @@ pub fn router(settings: Settings) -> Router {
         .merge(api::routes())
         .fallback(page::not_found)
         .layer(middleware::from_fn(guard::own_pages_only))
+        .layer(middleware::from_fn(compress::answers))
         .layer(middleware::from_fn(guard::headers))
         .with_state(app)
 }

@@ -145,6 +145,13 @@ async fn sign_out_forgets_the_cookie() {
 }
 
 #[tokio::test]
+async fn page_is_compressed_where_the_browser_takes_it() {
+    let response = get("/sign-in", &[("accept-encoding", "gzip, br")]).await;
+    assert_eq!(response.headers()["content-encoding"], "br");
+    assert!(!get("/sign-in", &[]).await.headers().contains_key("content-encoding"));
+}
+
+#[tokio::test]
 async fn asset_is_kept_for_ever_and_compressed() {
     let response = get(crate::assets::APP_CSS, &[("accept-encoding", "gzip, br")]).await;
     assert_eq!(response.headers()["content-encoding"], "br");

@@ -57,7 +57,10 @@ CREATE TABLE IF NOT EXISTS events
     utm_campaign LowCardinality(String),
     utm_content LowCardinality(String),
     utm_term LowCardinality(String),
-    click_id LowCardinality(String)
+    click_id LowCardinality(String),
+    receipt String,
+    notice_version LowCardinality(String),
+    consent_source LowCardinality(String)
 )
 ENGINE = MergeTree
 PARTITION BY toMonday(expires)
@@ -77,3 +80,26 @@ ENGINE = SummingMergeTree(hits)
 PARTITION BY toYYYYMM(hour)
 ORDER BY (site, hour, outcome, reason)
 SETTINGS non_replicated_deduplication_window = 1000;
+
+-- Consent receipts: what was decided, when, under which version, without anything that could tell who it was. A row
+-- a decision that carries a receipt; kept by its own rule, longer than events, as proof (GDPR Art. 7 (1)).
+CREATE TABLE IF NOT EXISTS consent_receipts
+(
+    site UInt64,
+    receipt String,
+    time DateTime64(3, 'UTC'),
+    granted UInt8,
+    refused UInt8,
+    gpc Bool,
+    notice_version LowCardinality(String),
+    consent_source LowCardinality(String)
+)
+ENGINE = MergeTree
+PARTITION BY toYYYYMM(time)
+ORDER BY (site, receipt, time)
+SETTINGS non_replicated_deduplication_window = 10000;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS consent_receipts_view TO consent_receipts AS
+SELECT site, receipt, time, granted, refused, gpc, notice_version, consent_source
+FROM events
+WHERE kind = 'consent' AND receipt != '';

@@ -24,7 +24,7 @@ pub use member::{Member, Role, grant, members, revoke, roles};
 pub use password::{Hasher, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use sign_in::{SIGN_IN_DAYS, SignIn, begin, end, end_all, resume};
 pub use token::{
-    Bearer, IssuedToken, Scope, TOKEN_NAME_CHARS_MAX, TOKENS_MAX, Token, bearer, issue,
+    Bearer, IssuedToken, Scope, TOKEN_NAME_CHARS_MAX, TOKENS_MAX, Token, bearer, credentials, issue,
     remove as remove_token, tokens,
 };
 

@@ -20,6 +20,7 @@ fn page_with_the_snippet_is_counted() {
         (rows[0][dimension].as_str().unwrap().to_owned(), rows[0]["visitors"].as_u64().unwrap())
     };
     assert_eq!(by("page"), ("/hello".into(), 1));
+    assert_eq!(sotto.report(&key, &["--by", "page"]).len(), 1, "what happened on the page belongs to it");
     assert_eq!(by("browser"), ("Chrome".into(), 1));
     assert_eq!(by("device"), ("desktop".into(), 1));
     assert_eq!(by("utm_source").0, "letter");

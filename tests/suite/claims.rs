@@ -128,6 +128,45 @@ fn dashboard_asks_no_third_party_for_anything() {
     assert_eq!(page.header("referrer-policy"), Some("same-origin"));
 }
 
+#[test]
+fn processes_dump_no_core() {
+    let sotto = Sotto::start();
+    let pids = [vec![sotto.pid()], sotto.clickhouse_pids()].concat();
+    assert!(pids.len() >= 2, "{pids:?}");
+    for pid in pids {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", pid.as_raw_nonzero())).unwrap();
+        let core = limits.lines().find(|l| l.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+    }
+}
+
+#[test]
+fn decision_is_recorded_under_its_receipt_and_with_no_visitor() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &["--policy", "cookieless"]);
+    let decision = format!(
+        r#"{{"v":1,"s":"{key}","k":"o","i":"v1","q":0,"c":5,"src":"banner","rc":{{"i":"0123456789abcdef","v":"2026-01","l":"de"}}}}"#
+    );
+    assert_eq!(sotto.hit(&decision, &[]), 204);
+    let stored: Value = sotto_tests::wait_for("the decision to be stored", || {
+        serde_json::from_str(sotto.run(&["export", &key]).lines().next()?).ok()
+    });
+    for (field, value) in [
+        ("receipt", "0123456789abcdef"),
+        ("notice_version", "2026-01"),
+        ("consent_source", "banner"),
+        ("kind", "consent"),
+    ] {
+        assert_eq!(stored[field], value, "{field}");
+    }
+    assert_eq!((&stored["granted"], &stored["refused"]), (&5.into(), &10.into()));
+    for (field, absent) in
+        [("visitor", "0"), ("session", "0"), ("view", "0"), ("city", ""), ("browser", ""), ("language", "")]
+    {
+        assert_eq!(stored[field].to_string().trim_matches('"'), absent, "{field}");
+    }
+}
+
 /// The names of all tests of the workspace.
 fn tests() -> Vec<String> {
     let mut names = Vec::new();
@@ -165,5 +204,17 @@ fn every_claim_of_the_readme_names_a_test_that_exists() {
         for name in named {
             assert!(tests.iter().any(|t| t == name), "there is no test {name}: {claim}");
         }
+    }
+}
+
+#[test]
+fn configuration_examples_of_the_readme_are_valid() {
+    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let examples: Vec<&str> =
+        readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(examples.len() >= 2);
+    for example in examples {
+        let config = sotto_collector::config::Config::parse(example, "README.md".as_ref());
+        assert!(config.is_ok(), "{example}\n{config:?}");
     }
 }

@@ -212,3 +212,18 @@ fn demo_fills_a_site_through_the_real_road() {
     let again = sotto.run(&["demo", "--days", "3", "--fill-only"]);
     assert!(!again.contains("hits/s"), "it is filled once: {again}");
 }
+
+#[test]
+fn hits_that_wait_are_shipped_by_hand_while_no_sotto_runs() {
+    let mut own = Sotto::start();
+    let key = own.add_site("a.example", &[]);
+    let (ok, out) = own.try_run(&["spool", "replay"], "");
+    assert!(!ok && out.contains("by itself"), "{out}");
+    let hit = format!(r#"{{"v":1,"s":"{key}","k":"p","i":"v1","q":0,"u":"https://a.example/"}}"#);
+    assert_eq!(own.hit(&hit, &[]), 204);
+    own.kill();
+    let shipped = own.run(&["spool", "replay"]);
+    assert!(shipped.ends_with("hits shipped\n"), "{shipped}");
+    assert_eq!(own.report(&key, &["--metrics", "pageviews"])[0]["pageviews"], 1);
+    assert_eq!(own.run(&["spool", "replay"]), "0 hits shipped\n");
+}

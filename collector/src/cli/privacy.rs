@@ -101,8 +101,8 @@ fn records(entries: &[Entry]) -> String {
         // Writing to a string cannot fail.
         let _written = writeln!(
             out,
-            "| {} | {} | {} | {} | {} |",
-            e.name, e.category, e.purpose, e.generalisation, "raw retention of the site"
+            "| {} | {} | {} | {} | raw retention of the site |",
+            e.name, e.category, e.purpose, e.generalisation
         );
     }
     out

@@ -10,6 +10,7 @@ use sotto_collector::{
     admin::Admin,
     clock::Clock,
     config::Config,
+    exclude::Excluder,
     jobs::{self, Jobs},
     metrics::Metrics,
     pipeline::device::Classifier,
@@ -21,6 +22,8 @@ use sotto_collector::{
     ship::Shipper,
     spool::{self, Spool},
     stack::{self, Body, HttpService},
+    tokens::TokenBook,
+    views::Views,
 };
 use sotto_geoip::GeoIp;
 use sotto_schema::{
@@ -86,6 +89,7 @@ pub async fn run(
     places: Places,
     dashboard: Option<MakeDashboard<'_>>,
 ) -> Result<(), Failure> {
+    protect_memory()?;
     let _lock = super::lock(&config)?;
     // Before anything slow: an address that is taken should be said at once.
     let listener = server::listen_alone(config.listen).map_err(|e| taken("listen", config.listen, &e))?;
@@ -137,6 +141,15 @@ pub async fn run_dashboard(
     Ok(())
 }
 
+/// Keeps this process's memory, in which salts and addresses are, from core dumps and from other processes of the same
+/// user. The embedded server inherits that it dumps no core.
+fn protect_memory() -> Result<(), Failure> {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    Ok(())
+}
+
 fn taken(key: &str, address: std::net::SocketAddr, error: &std::io::Error) -> Failure {
     Failure::usage(format!(
         "{key} = {address}: {error}; stop what listens there, or choose another in sotto.toml"
@@ -171,6 +184,11 @@ async fn migrate_later(databases: Databases) {
         tokio::time::sleep(MIGRATE_PAUSE).await;
     }
     tracing::info!("ClickHouse is there");
+}
+
+/// Opens the key that signs links which exclude own visits.
+pub fn open_excluder(config: &Config) -> std::io::Result<Excluder> {
+    Excluder::open(&config.data.join("exclude-key"))
 }
 
 /// Opens the spool where the configuration wants it.
@@ -233,14 +251,17 @@ async fn start(
     }
     let salts = Arc::new(Salts::open(ram.as_deref())?);
     let sessions = Arc::new(Sessions::new(config.sessions.visitors_max));
-    jobs::remember_sessions(&databases.writer, &reader, &sessions, clock.now_ms()).await;
+    let views = Arc::new(Views::default());
+    jobs::remember_visits(&databases.writer, &reader, &sessions, &views, clock.now_ms()).await;
     let geo = Arc::new(open_geoip(config, places));
     let rules = Arc::new(RuleBook::open(config.data.join("sites.json")));
+    let tokens = Arc::new(TokenBook::default());
     let rules_changed = Arc::new(Notify::new());
     let jobs = Jobs {
         db: databases.writer.clone(),
         rules: rules.clone(),
         rules_changed: rules_changed.clone(),
+        tokens: tokens.clone(),
         salts: salts.clone(),
         sessions: sessions.clone(),
         geo: geo.clone(),
@@ -268,13 +289,16 @@ async fn start(
     let collector = Arc::new(Collector {
         spool: spool.clone(),
         rules: rules.clone(),
+        tokens: tokens.clone(),
         salts: salts.clone(),
         sessions: sessions.clone(),
+        views,
         geo: geo.clone(),
         classifier: Classifier::default(),
         metrics: metrics.clone(),
         clock,
         trusted_proxies: config.server.trusted_proxies.clone(),
+        excluder: open_excluder(config)?,
         scripts,
         unknown_site: rules_changed,
     });

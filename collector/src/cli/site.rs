@@ -1,6 +1,7 @@
 //! `sotto site`
 
 use clap::{Subcommand, ValueEnum};
+use sotto_collector::config::Config;
 use sotto_schema::{
     account::audit::{self, Action},
     db::{Databases, Db},
@@ -42,6 +43,14 @@ pub enum SiteCommand {
         /// Answer in JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Print the link that excludes a browser: whoever opens it is not counted there any more
+    ExcludeLink {
+        /// Key, name or host name
+        site: String,
+        /// Page of the site that the link opens; its script needs the module `exclude`
+        #[arg(long)]
+        page: Option<String>,
     },
     /// Remove a site; its events go with their retention
     Remove {
@@ -105,7 +114,7 @@ fn listing(sites: &[Site]) -> Listing {
 }
 
 /// Runs the command.
-pub async fn run(command: SiteCommand, databases: &Databases) -> Result<(), Failure> {
+pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -> Result<(), Failure> {
     let db = &databases.writer;
     match command {
         SiteCommand::Add { hostnames, name, time_zone, policy, retention_days, json } => {
@@ -119,6 +128,13 @@ pub async fn run(command: SiteCommand, databases: &Databases) -> Result<(), Fail
             listing(&[site]).print(json);
         }
         SiteCommand::List { json } => listing(&site::all(db).await?).print(json),
+        SiteCommand::ExcludeLink { site, page } => {
+            let site = find(db, &site).await?;
+            let home = || format!("https://{}/", site.hostnames.first().map_or("", String::as_str));
+            std::fs::create_dir_all(&config.data)?;
+            let excluder = super::serve::open_excluder(config)?;
+            println!("{}", excluder.link(&site, &page.unwrap_or_else(home)));
+        }
         SiteCommand::Remove { site } => {
             let site = find(db, &site).await?;
             site::remove(db, &site).await?;

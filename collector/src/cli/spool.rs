@@ -1,9 +1,12 @@
 //! `sotto spool`
 
-use clap::Subcommand;
-use sotto_collector::{config::Config, spool};
+use std::{sync::Arc, time::Duration};
 
-use super::{Failure, output::Listing};
+use clap::Subcommand;
+use sotto_collector::{config::Config, ship::Shipper, spool};
+use sotto_schema::engine;
+
+use super::{Failure, Places, engine_directory, external, lock, output::Listing, serve, with_databases};
 
 /// What to do with hits that wait for ClickHouse.
 #[derive(Debug, Subcommand)]
@@ -14,11 +17,47 @@ pub enum SpoolCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Ship what waits to ClickHouse now; only while no sotto runs on the same data, which does it by itself
+    Replay,
 }
 
 /// Runs the command.
-pub fn run(command: SpoolCommand, config: &Config) -> Result<(), Failure> {
-    let SpoolCommand::Inspect { json } = command;
+pub async fn run(command: SpoolCommand, config: &Config, places: &Places) -> Result<(), Failure> {
+    match command {
+        SpoolCommand::Inspect { json } => inspect(json, config),
+        SpoolCommand::Replay => replay(config, places).await,
+    }
+}
+
+async fn replay(config: &Config, places: &Places) -> Result<(), Failure> {
+    // The embedded server takes the lock for itself; with an external one it is taken here.
+    let _lock = if external(config).is_some() { Some(lock(config)?) } else { None };
+    if engine::running(&engine_directory(config)).await.is_some() {
+        return Err(Failure::usage("a sotto is running on this data; it ships what waits by itself"));
+    }
+    let shipped = with_databases(config, places, async |databases| {
+        let (_spool, reader) = serve::open_spool(config)?;
+        let mut shipper = Shipper {
+            reader,
+            db: databases.writer,
+            interval: Duration::ZERO,
+            rows_max: config.ship.batch_rows_max,
+            metrics: Arc::default(),
+        };
+        let mut shipped = 0;
+        loop {
+            match shipper.ship_one().await? {
+                0 => return Ok(shipped),
+                count => shipped += count,
+            }
+        }
+    })
+    .await?;
+    println!("{shipped} hits shipped");
+    Ok(())
+}
+
+fn inspect(json: bool, config: &Config) -> Result<(), Failure> {
     let mut listing = Listing::new(&["segment", "first", "records", "waiting", "bytes", "state"]);
     for segment in spool::inspect(&config.data.join("spool"))? {
         listing.row(vec![

@@ -46,6 +46,32 @@ pub struct Hit {
     pub vitals: Vitals,
     /// Clicks of a click map.
     pub clicks: Vec<Click>,
+    /// How a consent decision came about.
+    pub decision: Option<Box<Decision>>,
+}
+
+/// How a consent decision came about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Decision {
+    /// Who asked: the name of a consent manager's adapter; empty for a call of the page.
+    pub source: CompactString,
+    /// Categories of the consent manager that no mapping knows.
+    pub unmapped: Vec<CompactString>,
+    /// The visitor's receipt, where our banner asked.
+    pub receipt: Option<Receipt>,
+}
+
+/// A receipt that the visitor holds, too. The number is random and names nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Receipt {
+    /// Random number of the decision.
+    pub id: CompactString,
+    /// Version of the policy that was shown.
+    pub policy: CompactString,
+    /// Language of the notice.
+    pub language: CompactString,
+    /// The browser sent Global Privacy Control.
+    pub gpc: bool,
 }
 
 /// Web vitals of one page view; 0 stands for not measured.

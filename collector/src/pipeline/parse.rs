@@ -3,7 +3,7 @@
 //! What it promises: every accepted hit is within the limits below; unknown keys are ignored, so that old collectors
 //! understand newer scripts; no input panics.
 //! What it refuses: a body with one hit that is not of the format is refused whole. Values that a browser measures
-//! (times, depths) are clamped instead, since they are wrong only by degree.
+//! (times, depths, positions) are clamped instead, since they are wrong only by degree.
 //! Where the proof is: `collector/tracker/wire/vectors.json` (shared with the script's tests), the limits' tests, the
 //! fuzz target.
 
@@ -13,13 +13,14 @@ mod wire;
 
 use std::borrow::Cow;
 
+use compact_str::CompactString;
 use sotto_schema::event::Kind;
 
-use super::hit::{Click, Hit, Vitals};
+use super::hit::{Click, Decision, Hit, Receipt, Vitals};
 use crate::outcome::DropReason;
 pub(crate) use number::{clamped, decimal4, decimal4_text};
-use text::chars_within;
 pub(crate) use text::cut;
+use text::{Text, chars_within};
 pub(crate) use wire::currency;
 use wire::{Wire, WireKind};
 
@@ -50,7 +51,9 @@ pub const SEQ_MAX: u64 = 100_000;
 /// The longest id of a page view or visitor. Ids longer than 12 digits are cut to their low 64 bits.
 pub const ID_CHARS_MAX: usize = 16;
 /// The longest site key.
-pub const SITE_CHARS_MAX: usize = 253;
+pub const SITE_CHARS_MAX: usize = 64;
+/// The longest host name that a drop-in format names a site by.
+pub const DOMAIN_CHARS_MAX: usize = 253;
 /// The longest query of the pixel.
 pub const QUERY_BYTES_MAX: usize = 8 * 1024;
 /// More visible time than this in one report is cut to it.
@@ -59,8 +62,19 @@ pub const ENGAGED_MS_MAX: u32 = 30 * 60 * 1000;
 pub const VITAL_MS_MAX: u32 = 10 * 60 * 1000;
 /// More layout shift than this is cut to it.
 pub const CLS_MILLI_MAX: u32 = 100_000;
-/// Clicks further down or right than this are cut to it.
-pub const CLICK_AT_MAX: u32 = 1_000_000;
+/// Clicks further right or down than this, in thousandths of the element and of the page's width and in pixels of the
+/// page's height, are cut to it.
+pub const CLICK_AT_MAX: [u32; 4] = [1000, 1000, 1000, 1_000_000];
+/// The longest name of who asked for consent.
+pub const DECISION_SOURCE_CHARS_MAX: usize = 64;
+/// The most categories that no mapping knows.
+pub const UNMAPPED_MAX: usize = 20;
+/// The longest of them.
+pub const UNMAPPED_CHARS_MAX: usize = 64;
+/// The length of a receipt's number.
+pub const RECEIPT_ID_CHARS: usize = 16;
+/// The longest version of a policy.
+pub const POLICY_CHARS_MAX: usize = 32;
 
 /// Why a body is not understood; nothing of it is kept. Names fields, never values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -126,7 +140,7 @@ pub fn pixel(query: &str) -> Result<Hit, ParseError> {
     let mut hit = Hit { kind: Kind::Pageview, ..Hit::default() };
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         match &*key {
-            "s" => hit.site = site(&value)?,
+            "s" => hit.site = site_key(&value)?,
             "u" => hit.url = url(value)?,
             "r" => hit.referrer = referrer(value)?,
             "c" => hit.consent = Some(consent(value.parse().map_err(|_| ParseError::Invalid("c"))?)?),
@@ -152,7 +166,7 @@ fn hit(wire: Wire<'_>) -> Result<Hit, ParseError> {
         (None, _) => return Err(ParseError::Missing("i")),
     };
     let mut hit = Hit {
-        site: site(&wire.s.0)?,
+        site: site_key(&wire.s.0)?,
         kind: wire.k.into(),
         view,
         seq: wire.q as u32,
@@ -167,10 +181,12 @@ fn hit(wire: Wire<'_>) -> Result<Hit, ParseError> {
     hit.referrer = wire.r.map_or(Ok(String::new()), |r| referrer(r.0))?;
     match wire.k {
         WireKind::P if hit.url.is_empty() => return Err(ParseError::Missing("u")),
-        WireKind::P | WireKind::O => {}
+        WireKind::P => {}
+        WireKind::O if hit.consent.is_none() => return Err(ParseError::Missing("c")),
+        WireKind::O => hit.decision = Some(Box::new(decision(wire.src, wire.un, wire.rc)?)),
         WireKind::E => {
-            hit.engaged_ms = wire.e.unwrap_or_default().0.min(ENGAGED_MS_MAX);
-            hit.scroll = wire.d.unwrap_or_default().0.min(100) as u8;
+            hit.engaged_ms = wire.e.ok_or(ParseError::Missing("e"))?.0.min(ENGAGED_MS_MAX);
+            hit.scroll = wire.d.ok_or(ParseError::Missing("d"))?.0.min(100) as u8;
         }
         WireKind::X => {
             hit.name = name(&wire.n.ok_or(ParseError::Missing("n"))?.0)?;
@@ -178,21 +194,53 @@ fn hit(wire: Wire<'_>) -> Result<Hit, ParseError> {
             hit.props = wire.p.into_pairs()?;
             hit.revenue = wire.revenue.map(wire::Revenue::into_amount).transpose()?;
         }
-        WireKind::W => hit.vitals = vitals(&wire.m.ok_or(ParseError::Missing("m"))?),
+        WireKind::W => hit.vitals = vitals(&wire.m.ok_or(ParseError::Missing("m"))?)?,
         WireKind::C => hit.clicks = clicks(wire.h)?,
     }
     Ok(hit)
 }
 
-fn vitals(m: &wire::WireVitals) -> Vitals {
-    let ms = |v: f64| number::clamped(v, VITAL_MS_MAX);
-    Vitals {
+fn vitals(m: &wire::WireVitals) -> Result<Vitals, ParseError> {
+    if [m.lcp, m.cls, m.inp, m.fcp, m.ttfb].iter().all(Option::is_none) {
+        return Err(ParseError::Missing("m"));
+    }
+    let ms = |v: Option<f64>| number::clamped(v.unwrap_or_default(), VITAL_MS_MAX);
+    Ok(Vitals {
         lcp_ms: ms(m.lcp),
         fcp_ms: ms(m.fcp),
         inp_ms: ms(m.inp),
         ttfb_ms: ms(m.ttfb),
-        cls_milli: number::clamped(m.cls * 1000.0, CLS_MILLI_MAX),
+        cls_milli: number::clamped(m.cls.unwrap_or_default() * 1000.0, CLS_MILLI_MAX),
+    })
+}
+
+fn decision(
+    source: Option<Text<'_>>,
+    unmapped: Vec<Text<'_>>,
+    receipt: Option<wire::WireReceipt<'_>>,
+) -> Result<Decision, ParseError> {
+    let source = source.map_or(Cow::Borrowed(""), |s| s.0);
+    if source.chars().count() > DECISION_SOURCE_CHARS_MAX {
+        return Err(ParseError::TooLarge("src"));
     }
+    if unmapped.len() > UNMAPPED_MAX || !unmapped.iter().all(|u| chars_within(&u.0, UNMAPPED_CHARS_MAX)) {
+        return Err(ParseError::TooLarge("un"));
+    }
+    let unmapped = unmapped.into_iter().map(|u| u.0.into()).collect();
+    Ok(Decision { source: source.into(), unmapped, receipt: receipt.map(receipt_of).transpose()? })
+}
+
+fn receipt_of(wire: wire::WireReceipt<'_>) -> Result<Receipt, ParseError> {
+    let id = &wire.i.0;
+    let valid = id.len() == RECEIPT_ID_CHARS
+        && id.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9'))
+        && !wire.v.0.is_empty()
+        && chars_within(&wire.v.0, POLICY_CHARS_MAX)
+        && wire.l.0.len() == 2
+        && wire.l.0.bytes().all(|b| b.is_ascii_lowercase());
+    let receipt =
+        Receipt { id: wire.i.0.into(), policy: wire.v.0.into(), language: wire.l.0.into(), gpc: wire.g.0 };
+    if valid { Ok(receipt) } else { Err(ParseError::Invalid("rc")) }
 }
 
 fn clicks(wire: Vec<wire::WireClick<'_>>) -> Result<Vec<Click>, ParseError> {
@@ -207,22 +255,36 @@ fn clicks(wire: Vec<wire::WireClick<'_>>) -> Result<Vec<Click>, ParseError> {
             if !chars_within(&path.0, CLICK_PATH_CHARS_MAX) {
                 return Err(ParseError::TooLarge("h"));
             }
-            Ok(Click { path: path.0.into(), at: [x, y, page_x, page_y].map(|n| n.0.min(CLICK_AT_MAX)) })
+            let mut at = [x.0, y.0, page_x.0, page_y.0];
+            at.iter_mut().zip(CLICK_AT_MAX).for_each(|(n, max)| *n = (*n).min(max));
+            Ok(Click { path: path.0.into(), at })
         })
         .collect()
 }
 
-/// A site key or host name.
-pub(crate) fn site(text: &str) -> Result<compact_str::CompactString, ParseError> {
+/// A site key of the native format.
+fn site_key(text: &str) -> Result<CompactString, ParseError> {
     match text {
         "" => Err(ParseError::Missing("s")),
-        _ if !chars_within(text, SITE_CHARS_MAX) => Err(ParseError::TooLarge("s")),
+        _ if text.len() > SITE_CHARS_MAX => Err(ParseError::TooLarge("s")),
+        _ if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) => {
+            Err(ParseError::Invalid("s"))
+        }
+        _ => Ok(text.into()),
+    }
+}
+
+/// What a drop-in format names a site by: a key, a number, a host name.
+pub(crate) fn site(text: &str) -> Result<CompactString, ParseError> {
+    match text {
+        "" => Err(ParseError::Missing("s")),
+        _ if !chars_within(text, DOMAIN_CHARS_MAX) => Err(ParseError::TooLarge("s")),
         _ => Ok(text.into()),
     }
 }
 
 /// The name of an event.
-pub(crate) fn name(text: &str) -> Result<compact_str::CompactString, ParseError> {
+pub(crate) fn name(text: &str) -> Result<CompactString, ParseError> {
     match text.trim() {
         "" => Err(ParseError::Missing("n")),
         name if !chars_within(name, NAME_CHARS_MAX) => Err(ParseError::TooLarge("n")),
@@ -238,9 +300,9 @@ pub(crate) fn referrer(text: Cow<'_, str>) -> Result<String, ParseError> {
     if text.len() > REFERRER_BYTES_MAX { Err(ParseError::TooLarge("r")) } else { Ok(text.into_owned()) }
 }
 
-/// A mask of the four categories.
+/// A mask of the four categories. Nobody can refuse the essential one, so its bit is always set.
 fn consent(mask: u64) -> Result<u8, ParseError> {
-    u8::try_from(mask).ok().filter(|m| *m <= 15).ok_or(ParseError::Invalid("c"))
+    u8::try_from(mask).ok().filter(|m| *m <= 15 && *m % 2 == 1).ok_or(ParseError::Invalid("c"))
 }
 
 /// The number that an id stands for, from digits and lower-case letters.
@@ -256,7 +318,8 @@ fn id_number(id: &str, field: &'static str) -> Result<u64, ParseError> {
         };
         Some(n.wrapping_mul(36).wrapping_add(u64::from(digit)))
     });
-    number.filter(|n| *n != 0).ok_or(ParseError::Invalid(field))
+    // 0 stands for "none".
+    number.map(|n| n.max(1)).ok_or(ParseError::Invalid(field))
 }
 
 #[cfg(test)]

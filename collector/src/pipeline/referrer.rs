@@ -132,13 +132,15 @@ pub fn attribute(page_host: &str, referrer: &str, tags: Tags) -> Attribution {
         (None, None) => host.strip_prefix("www.").unwrap_or(&host).into(),
     };
     let has_tags = !(tags.source.is_empty() && tags.medium.is_empty() && tags.campaign.is_empty());
-    let channel = match () {
-        () if has_tags || click.is_some() => {
-            campaign_channel(&tags, click, known.map(|s| s.kind), !host.is_empty())
-        }
-        () if no_source => Channel::Internal,
-        () if host.is_empty() => Channel::Direct,
-        () => organic(known.map(|s| s.kind)).unwrap_or(Channel::Referral),
+    let kind = known.map(|s| s.kind);
+    let channel = if has_tags || click.is_some() {
+        campaign_channel(&tags, click, kind, !host.is_empty())
+    } else if no_source {
+        Channel::Internal
+    } else if host.is_empty() {
+        Channel::Direct
+    } else {
+        organic(kind).unwrap_or(Channel::Referral)
     };
     Attribution { source, referrer_host: host, referrer_path: path, channel, tags, spam }
 }

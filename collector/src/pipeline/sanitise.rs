@@ -87,8 +87,9 @@ pub fn tags(query: &str) -> Tags {
     let (mut source, mut reference, mut via) = Default::default();
     let query = query.strip_prefix('?').unwrap_or(query);
     for (key, value) in form_urlencoded::parse(query.as_bytes()).take(QUERY_PAIRS_MAX) {
-        let key = key.to_ascii_lowercase();
-        let slot = match key.as_str() {
+        let key =
+            if key.bytes().any(|b| b.is_ascii_uppercase()) { key.to_ascii_lowercase().into() } else { key };
+        let slot = match &*key {
             "utm_source" => &mut tags.source,
             "utm_medium" => &mut tags.medium,
             "utm_campaign" => &mut tags.campaign,

@@ -283,7 +283,7 @@ mod tests {
                 })
                 .unwrap();
                 assert_eq!(kept, expected, "cut at {cut}");
-                assert_eq!(fs::metadata(path(dir.path(), 1)).unwrap().len() <= cut, true, "cut at {cut}");
+                assert!(fs::metadata(path(dir.path(), 1)).unwrap().len() <= cut, "cut at {cut}");
             }
         }
     }

@@ -147,6 +147,15 @@ pub async fn remove(db: &Db, id: u64) -> Result<bool, AccountError> {
     Ok(true)
 }
 
+/// The hashes of all tokens, and what requests with them may do: for whoever checks tokens without asking here.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn credentials(db: &Db) -> Result<Vec<([u8; 32], Bearer)>, AccountError> {
+    let bearer = |row: &TokenRow| (row.hash, Bearer { site: row.site, scope: row.scope });
+    Ok(rows(db).await?.iter().map(bearer).collect())
+}
+
 /// What a request with this token may do, if the token is valid.
 ///
 /// # Errors

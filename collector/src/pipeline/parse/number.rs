@@ -46,7 +46,7 @@ impl<'de> Deserialize<'de> for Flag {
 /// `amount` in ten-thousandths, rounded; `None` if it does not fit or is no number.
 pub(crate) fn decimal4(amount: f64) -> Option<Decimal4> {
     let scaled = (amount * 10_000.0).round();
-    (scaled.abs() < AMOUNT_MAX).then_some(Decimal4(scaled as i64))
+    (scaled.abs() <= AMOUNT_MAX).then_some(Decimal4(scaled as i64))
 }
 
 /// The amount that `text` spells, such as `12.34`.
@@ -55,5 +55,5 @@ pub(crate) fn decimal4_text(text: &str) -> Option<Decimal4> {
     plain.then(|| text.parse().ok()).flatten().and_then(decimal4)
 }
 
-/// Below this, a double holds every ten-thousandth that people write.
-const AMOUNT_MAX: f64 = 9.0e15;
+/// The highest amount in ten-thousandths: a thousand million. A double holds every ten-thousandth up to there.
+const AMOUNT_MAX: f64 = 1.0e13;

@@ -24,7 +24,6 @@ pub(super) struct Wire<'a> {
     pub(super) k: WireKind,
     #[serde(default, borrow)]
     pub(super) i: Option<Text<'a>>,
-    #[serde(default)]
     pub(super) q: u64,
     #[serde(default)]
     pub(super) c: Option<u64>,
@@ -54,6 +53,12 @@ pub(super) struct Wire<'a> {
     pub(super) m: Option<WireVitals>,
     #[serde(default, borrow)]
     pub(super) h: Vec<WireClick<'a>>,
+    #[serde(default, borrow)]
+    pub(super) src: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    pub(super) un: Vec<Text<'a>>,
+    #[serde(default, borrow)]
+    pub(super) rc: Option<WireReceipt<'a>>,
 }
 
 /// Several objects; one more than allowed is read, so that the caller sees that there were too many.
@@ -123,16 +128,28 @@ pub(super) struct WireClick<'a>(
     pub(super) Measured,
 );
 
-/// Vitals under the names of the web-vitals library; not measured is 0.
+/// Number, policy version, language, and 1 under Global Privacy Control.
 #[derive(Deserialize)]
-#[serde(rename_all = "UPPERCASE", default)]
-#[derive(Default)]
+pub(super) struct WireReceipt<'a> {
+    #[serde(borrow)]
+    pub(super) i: Text<'a>,
+    #[serde(borrow)]
+    pub(super) v: Text<'a>,
+    #[serde(borrow)]
+    pub(super) l: Text<'a>,
+    #[serde(default)]
+    pub(super) g: Flag,
+}
+
+/// Vitals under the names of the web-vitals library.
+#[derive(Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub(super) struct WireVitals {
-    pub(super) lcp: f64,
-    pub(super) cls: f64,
-    pub(super) inp: f64,
-    pub(super) fcp: f64,
-    pub(super) ttfb: f64,
+    pub(super) lcp: Option<f64>,
+    pub(super) cls: Option<f64>,
+    pub(super) inp: Option<f64>,
+    pub(super) fcp: Option<f64>,
+    pub(super) ttfb: Option<f64>,
 }
 
 /// Amount and currency.
@@ -183,7 +200,8 @@ impl Props {
     }
 
     fn add(&mut self, key: &str, value: &str) {
-        let fits = self.pairs.len() < PROPS_MAX
+        let fits = !key.is_empty()
+            && self.pairs.len() < PROPS_MAX
             && chars_within(key, PROP_KEY_CHARS_MAX)
             && chars_within(value, PROP_VALUE_CHARS_MAX);
         if fits {

@@ -91,7 +91,11 @@ impl Iterator for Findings<'_> {
 
 /// What ends a word: what neither an address nor a token contains.
 fn is_separator(c: char) -> bool {
-    c.is_whitespace() || "/?&=#,;:\"'<>()[]{}|\\".contains(c)
+    match c {
+        '/' | '?' | '&' | '=' | '#' | ',' | ';' | ':' | '"' | '\'' | '<' | '>' | '(' | ')' | '[' | ']'
+        | '{' | '}' | '|' | '\\' => true,
+        _ => c.is_whitespace(),
+    }
 }
 
 /// The mask for a word that has to go as a whole.
@@ -110,11 +114,19 @@ fn whole(word: &str, has_at_sign: bool) -> Option<&'static str> {
 /// A word with an `@`, plain or encoded, between something and a name with a top-level domain. `@name` alone is a
 /// handle, `package@1.2.3` a version.
 fn is_email(word: &str) -> bool {
-    let split = word.rsplit_once('@').or_else(|| word.rsplit_once("%40"));
-    let Some((local, domain)) = split else { return false };
-    let domain = domain.trim_end_matches(['.', '-', '_']);
-    let Some((name, top)) = domain.rsplit_once('.') else { return false };
-    !local.is_empty() && !name.is_empty() && top.chars().take(2).filter(|c| c.is_alphabetic()).count() == 2
+    let mut parts = word.split('@').flat_map(|part| part.split("%40"));
+    let mut local = parts.next().unwrap_or_default();
+    parts.any(|domain| {
+        let named = !std::mem::replace(&mut local, domain).is_empty();
+        named && is_domain(domain)
+    })
+}
+
+/// A name, and after a dot what can be a top-level domain, whatever follows.
+fn is_domain(text: &str) -> bool {
+    let mut labels = text.split('.');
+    let named = labels.next().is_some_and(|label| !label.is_empty());
+    named && labels.any(|label| label.chars().take(2).filter(|c| c.is_alphabetic()).count() == 2)
 }
 
 /// Base64url parts between dots, the first of which encodes `{"`.
@@ -132,14 +144,29 @@ fn is_ip(word: &str) -> bool {
     valid == 4 && groups.next().is_none()
 }
 
-/// UUIDs, long numbers, long hexadecimal numbers and random strings within a word (`order_123456789`).
+/// The first of UUIDs, long numbers, long hexadecimal numbers and random strings within a word (`order_123456789`).
 fn identifier(word: &str) -> Option<Finding> {
     if word.len() < DIGITS_MIN {
         return None;
     }
-    if let Some(start) = word.as_bytes().windows(36).position(is_uuid) {
-        return Some(Finding { start, end: start + 36, mask: ID });
+    match (uuid(word), long_part(word)) {
+        (Some(uuid), Some(part)) if part.start < uuid.start => Some(part),
+        (uuid, part) => uuid.or(part),
     }
+}
+
+/// A UUID with the letters and digits that touch it: they may be a number of their own.
+fn uuid(word: &str) -> Option<Finding> {
+    let found = word.as_bytes().windows(36).position(is_uuid)?;
+    let touches = |b: &&u8| b.is_ascii_alphanumeric();
+    let (before, after) = (&word.as_bytes()[..found], &word.as_bytes()[found + 36..]);
+    let start = found - before.iter().rev().take_while(touches).count();
+    let end = found + 36 + after.iter().take_while(touches).count();
+    Some(Finding { start, end, mask: ID })
+}
+
+/// A run of letters and digits that has to go.
+fn long_part(word: &str) -> Option<Finding> {
     let mut start = 0;
     for part in word.split(|c: char| !c.is_ascii_alphanumeric()) {
         if let Some(mask) = part_mask(part) {
@@ -162,8 +189,8 @@ fn is_uuid(window: &[u8]) -> bool {
 /// The mask for a run of ASCII letters and digits.
 fn part_mask(part: &str) -> Option<&'static str> {
     let digits = part.bytes().filter(u8::is_ascii_digit).count();
-    let letters = part.len() - digits;
-    if letters == 0 && digits >= DIGITS_MIN {
+    let longest = part.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or_default();
+    if longest >= DIGITS_MIN {
         return Some(ID);
     }
     if part.len() >= HEX_MIN && digits >= 2 && part.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -209,32 +236,56 @@ fn number(text: &str, start: usize, end: usize) -> Option<Finding> {
 
 fn number_at(text: &str, start: usize) -> Option<Finding> {
     let bytes = text.as_bytes();
-    let international = bytes[start] == b'+' || bytes[start..].starts_with(b"00");
-    let (mut digits, mut groups, mut gap, mut end) = (0, 1, 0, start);
+    let mut run = Run { digits: 0, groups: 1, end: start };
+    let mut before = None;
+    let mut gap = 0;
     for (i, byte) in bytes.iter().enumerate().skip(start + usize::from(bytes[start] == b'+')) {
         match byte {
+            b'0'..=b'9' if run.digits == GROUPED_DIGITS_MAX => break,
             b'0'..=b'9' => {
-                groups += usize::from(gap > 0);
-                gap = 0;
-                digits += 1;
-                end = i + 1;
+                if gap > 0 {
+                    before = Some(run);
+                    run.groups += 1;
+                    gap = 0;
+                }
+                run.digits += 1;
+                run.end = i + 1;
             }
             b' ' | b'-' | b'.' | b'(' | b')' if gap < 2 => gap += 1,
             _ => break,
         }
-        if digits > GROUPED_DIGITS_MAX {
-            break;
-        }
     }
-    let goes_on = bytes.get(end).is_some_and(u8::is_ascii_alphanumeric);
-    let enough =
-        if international { digits >= 8 } else { digits >= 10 && groups >= 3 && !is_date(&text[start..end]) };
-    if !enough || goes_on {
+    // A number that runs into a word ends with the group before it: `+49 170 1234567 5a`.
+    if bytes.get(run.end).is_some_and(u8::is_ascii_alphanumeric) {
+        run = before?;
+    }
+    if !run.is_number(&text[start..run.end]) {
         return None;
     }
     let opened = start > 0 && bytes[start - 1] == b'(';
-    let mask = if digits <= PHONE_DIGITS_MAX { PHONE } else { ID };
-    Some(Finding { start: start - usize::from(opened), end, mask })
+    let mask = if run.digits <= PHONE_DIGITS_MAX { PHONE } else { ID };
+    Some(Finding { start: start - usize::from(opened), end: run.end, mask })
+}
+
+/// Digits in groups.
+#[derive(Clone, Copy)]
+struct Run {
+    digits: usize,
+    groups: usize,
+    end: usize,
+}
+
+impl Run {
+    /// Whether the digits are a number with a country's code, with an area's code, or in three groups and more.
+    fn is_number(self, text: &str) -> bool {
+        if text.starts_with('+') || text.starts_with("00") {
+            self.digits >= 8
+        } else if text.starts_with('0') {
+            self.digits >= 9 && self.groups >= 2
+        } else {
+            self.digits >= 10 && self.groups >= 3 && !is_date(text)
+        }
+    }
 }
 
 /// A year, a month and a day come first: `2026-11-21-1430`.

@@ -1,0 +1,222 @@
+use proptest::prelude::*;
+use sotto_schema::{
+    event::{Event, Kind},
+    policy::{Keep, Policy, Preset},
+    site::Site,
+};
+
+use super::*;
+use crate::{
+    client_ip::{Peer, TrustedProxies, client_ip},
+    salts::Salt,
+};
+
+const NOW: i64 = 1_800_000_000_000;
+const PERSON: &str =
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36";
+
+/// Everything a hit meets on its road, with a site under `policy`.
+struct World {
+    rules: Rules,
+    salt: Salt,
+    sessions: Sessions,
+    views: Views,
+    geo: GeoDb,
+    classifier: device::Classifier,
+}
+
+impl World {
+    fn new(policy: Policy) -> Self {
+        let mut site = Site::new("A", &["a.example"], "UTC", Preset::Cnil).unwrap();
+        site.policy = policy;
+        Self {
+            rules: Rules::new(site),
+            salt: Salt::from_bytes([7; 32]),
+            sessions: Sessions::new(1_000),
+            views: Views::new(1_000),
+            geo: GeoDb::default(),
+            classifier: device::Classifier::default(),
+        }
+    }
+
+    fn send(&self, hit: Hit, headers: &Headers<'_>) -> Result<Event, DropReason> {
+        let client = client_ip(Peer::LOOPBACK, &http::HeaderMap::new(), &TrustedProxies::default());
+        let at = Surroundings {
+            time_ms: NOW,
+            day: self.rules.day(NOW),
+            rules: &self.rules,
+            salt: Some(&self.salt),
+            salt_before: None,
+            sessions: &self.sessions,
+            views: &self.views,
+            geo: &self.geo,
+            classifier: &self.classifier,
+        };
+        process(hit, headers, &client, &at)
+    }
+}
+
+fn person(gpc: bool) -> Headers<'static> {
+    Headers { user_agent: PERSON, accept_language: "de-DE,de;q=0.9", gpc, ..Headers::default() }
+}
+
+fn any_keep() -> impl Strategy<Value = Keep> {
+    prop_oneof![Just(Keep::UnlessRefused), Just(Keep::WithConsent), Just(Keep::Never)]
+}
+
+prop_compose! {
+    fn any_policy()(
+        measurement in any_keep(), analytics in any_keep(), preference in any_keep(), campaign in any_keep(),
+        marketing in any_keep(), drop in any::<bool>(), gpc_refuses_analytics in any::<bool>(),
+    ) -> Policy {
+        let minimal = if drop { Minimal::Drop } else { Minimal::Count };
+        Policy { measurement, analytics, preference, campaign, marketing, minimal, gpc_refuses_analytics }
+    }
+}
+
+prop_compose! {
+    fn any_hit()(
+        kind in 0..Kind::ALL.len(), consent in proptest::option::of(0u8..16), view in 1u64..1_000, seq in 0u32..9,
+        path in "/[a-z/]{0,20}", tagged in any::<bool>(), referred in any::<bool>(), engaged_ms in 0u32..100_000,
+    ) -> Hit {
+        let query = if tagged { "?utm_source=s&utm_medium=m&utm_campaign=c&gclid=" } else { "" };
+        Hit {
+            kind: Kind::ALL[kind],
+            view,
+            seq,
+            consent,
+            url: format!("https://a.example{path}{query}"),
+            referrer: if referred { "https://www.google.com/search".into() } else { String::new() },
+            width: Some(1_000),
+            engaged_ms,
+            scroll: 50,
+            name: "Sign up".into(),
+            interactive: true,
+            props: vec![("plan".into(), "pro".into())],
+            revenue: Some((sotto_schema::rowbinary::Decimal4(10_000), "EUR".into())),
+            vitals: hit::Vitals { lcp_ms: 1, fcp_ms: 2, inp_ms: 3, ttfb_ms: 4, cls_milli: 5 },
+            clicks: vec![hit::Click { path: "a>b".into(), at: [1, 2, 3, 4] }],
+            ..Hit::default()
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn hit_never_stores_a_field_outside_the_allowed_categories(
+        policy in any_policy(), hit in any_hit(), gpc in any::<bool>(),
+    ) {
+        let said = hit.consent.map_or(Consent::UNDECIDED, Consent::decided);
+        let consent = policy.with_gpc(said, gpc);
+        if let Ok(event) = World::new(policy).send(hit, &person(gpc)) {
+            for field in event.present().iter() {
+                let rule = field.rule();
+                let state = consent.state(rule.category());
+                prop_assert!(policy.keep(rule).allows(state), "{field:?} under {rule:?} in state {state:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn hit_has_exactly_one_outcome_and_the_same_one_again(policy in any_policy(), hit in any_hit(), gpc in any::<bool>()) {
+        let first = World::new(policy).send(hit.clone(), &person(gpc));
+        prop_assert_eq!(first.clone().err(), World::new(policy).send(hit.clone(), &person(gpc)).err());
+        let measured = policy.allows(Rule::Measurement, policy.with_gpc(
+            hit.consent.map_or(Consent::UNDECIDED, Consent::decided), gpc));
+        match first {
+            Ok(event) => prop_assert_eq!(event.tier == Tier::Full, measured && event.kind != Kind::Consent),
+            Err(reason) => prop_assert!(!measured && reason == DropReason::ConsentRefused),
+        }
+    }
+}
+
+#[test]
+fn withdrawal_takes_effect_on_the_next_hit() {
+    let world = World::new(Preset::Strict.policy());
+    let hit = |consent| Hit { consent, url: "https://a.example/".into(), view: 1, ..Hit::default() };
+    let granted = world.send(hit(Some(15)), &person(false)).unwrap();
+    assert_ne!((granted.visitor, granted.session), (0, 0));
+    let withdrawn = world.send(hit(Some(1)), &person(false)).unwrap();
+    assert_eq!((withdrawn.visitor, withdrawn.session, withdrawn.tier), (0, 0, Tier::Minimal));
+    assert_eq!(Consent::decided(1).state(sotto_schema::policy::Category::Analytics), State::Refused);
+}
+
+#[test]
+fn minimal_pageview_keeps_only_the_hour() {
+    let world = World::new(Preset::Cnil.policy());
+    let hit = |consent| Hit { consent, url: "https://a.example/".into(), ..Hit::default() };
+    assert_eq!(world.send(hit(None), &person(false)).unwrap().time, Millis(NOW));
+    let minimal = world.send(hit(Some(1)), &person(false)).unwrap();
+    assert_eq!(minimal.time, Millis(NOW - NOW.rem_euclid(HOUR_MS)));
+}
+
+#[test]
+fn event_is_stored_with_the_page_of_its_view() {
+    let world = World::new(Preset::Cnil.policy());
+    let page = Hit { view: 5, url: "https://a.example/x".into(), ..Hit::default() };
+    let report = |view| Hit { kind: Kind::Engagement, view, seq: 1, engaged_ms: 9, ..Hit::default() };
+    world.send(page, &person(false)).unwrap();
+    assert_eq!(world.send(report(5), &person(false)).unwrap().path, "/x");
+    assert_eq!(world.send(report(6), &person(false)).unwrap().path, "");
+}
+
+#[test]
+fn receipt_is_kept_with_nothing_that_tells_whose_it_is() {
+    let world = World::new(Preset::Cookieless.policy());
+    let decision = hit::Decision {
+        source: "banner".into(),
+        receipt: Some(hit::Receipt {
+            id: "0123456789abcdef".into(),
+            policy: "2026-01".into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let hit = Hit {
+        kind: Kind::Consent,
+        consent: Some(15),
+        view: 3,
+        decision: Some(Box::new(decision)),
+        ..Hit::default()
+    };
+    let event = world.send(hit, &person(false)).unwrap();
+    assert_eq!((event.receipt.as_str(), event.notice_version.as_str()), ("0123456789abcdef", "2026-01"));
+    assert_eq!((event.consent_source.as_str(), event.granted), ("banner", 15));
+    assert!(event.present().is_subset(fields_under(Rule::Essential)), "{event:?}");
+}
+
+#[test]
+fn visitor_key_depends_on_salt_site_address_and_agent() {
+    let client = |address: &str| {
+        let mut headers = http::HeaderMap::new();
+        headers.insert("x-forwarded-for", address.parse().unwrap());
+        client_ip(Peer::LOOPBACK, &headers, &TrustedProxies::default())
+    };
+    let (salt, other) = (Salt::from_bytes([1; 32]), Salt::from_bytes([2; 32]));
+    let key = visitor::key(&salt, 1, &client("192.0.2.1"), PERSON);
+    assert_eq!(visitor::key(&salt, 1, &client("192.0.2.1"), PERSON), key);
+    for (changed, what) in [
+        (visitor::key(&other, 1, &client("192.0.2.1"), PERSON), "salt"),
+        (visitor::key(&salt, 2, &client("192.0.2.1"), PERSON), "site"),
+        (visitor::key(&salt, 1, &client("192.0.2.2"), PERSON), "address"),
+        (visitor::key(&salt, 1, &client("2001:db8::1"), PERSON), "address"),
+        (visitor::key(&salt, 1, &client("192.0.2.1"), "other"), "agent"),
+    ] {
+        assert_ne!(changed, key, "{what}");
+    }
+}
+
+#[test]
+fn visitor_is_known_again_only_after_a_yes_to_analytics() {
+    let hit = Hit { returning: 7, ..Hit::default() };
+    let gpc = Consent::decided(15).refuse(Category::Analytics);
+    for (said, expected) in [
+        (Consent::decided(15), 7),
+        (Consent::decided(5), 7),
+        (Consent::decided(11), 0),
+        (Consent::UNDECIDED, 0),
+        (gpc, 0),
+    ] {
+        assert_eq!(returning(&hit, said), expected, "{said:?}");
+    }
+}

@@ -1,0 +1,90 @@
+//! Who may see and change what, and how long a sign-in lasts, over real sockets.
+
+use sotto_tests::{Answer, Sotto, request};
+
+const PASSWORD: &str = "a long enough password";
+
+fn add_user(sotto: &Sotto, email: &str, more: &[&str]) {
+    let (ok, out) = sotto.try_run(&[&["user", "add", email], more].concat(), PASSWORD);
+    assert!(ok, "{out}");
+}
+
+fn submit(sotto: &Sotto, path: &str, cookie: &str, form: &str) -> Answer {
+    let headers = [
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("sec-fetch-site", "same-origin"),
+        ("cookie", cookie),
+    ];
+    request("POST", &format!("{}{path}", sotto.url), &headers, form.as_bytes())
+}
+
+fn sign_in(sotto: &Sotto, email: &str, password: &str) -> Answer {
+    let form = ["email=", &email.replace('@', "%40"), "&password=", &password.replace(' ', "+")].concat();
+    submit(sotto, "/sign-in", "", &form)
+}
+
+fn cookie(answer: &Answer) -> String {
+    assert_eq!(answer.status, 303, "{}", answer.text());
+    answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+}
+
+fn status(sotto: &Sotto, path: &str, cookie: &str) -> u16 {
+    request("GET", &format!("{}{path}", sotto.url), &[("cookie", cookie)], b"").status
+}
+
+#[test]
+fn role_on_one_site_opens_that_site_only() {
+    let sotto = Sotto::start();
+    let (a, b) = (sotto.add_site("a.example", &[]), sotto.add_site("b.example", &[]));
+    add_user(&sotto, "viewer@example.org", &["--role", "viewer", "--site", &a]);
+    add_user(&sotto, "editor@example.org", &["--role", "editor", "--site", &a]);
+    add_user(&sotto, "owner@example.org", &["--role", "owner"]);
+    let [viewer, editor, owner] = ["viewer", "editor", "owner"]
+        .map(|name| cookie(&sign_in(&sotto, &[name, "@example.org"].concat(), PASSWORD)));
+    let (see_a, see_b) = (format!("/s/{a}"), format!("/s/{b}"));
+    let (set_a, api_b) = (format!("/s/{a}/settings"), format!("/api/v1/sites/{b}/report"));
+    for (path, viewer_sees, editor_sees, owner_sees) in [
+        (&see_a, 200, 200, 200),
+        (&see_b, 404, 404, 200),
+        (&api_b, 404, 404, 200),
+        (&set_a, 403, 200, 200),
+        (&"/sites/new".to_owned(), 403, 403, 200),
+    ] {
+        let seen = [&viewer, &editor, &owner].map(|cookie| status(&sotto, path, cookie));
+        assert_eq!(seen, [viewer_sees, editor_sees, owner_sees], "{path}");
+    }
+    let form = "name=A&hostnames=a.example&time_zone=UTC&preset=strict&retention_days=30";
+    assert_eq!(submit(&sotto, &set_a, &viewer, form).status, 403);
+    assert_eq!(submit(&sotto, &set_a, &editor, form).status, 303);
+    assert!(sotto.run(&["site", "list", "--json"]).contains("\"strict\""));
+}
+
+#[test]
+fn sign_in_ends_with_sign_out_and_with_another_password() {
+    let sotto = Sotto::start();
+    add_user(&sotto, "ann@example.org", &["--role", "owner"]);
+    let [first, second] = [(); 2].map(|()| cookie(&sign_in(&sotto, "ann@example.org", PASSWORD)));
+    assert_eq!(submit(&sotto, "/sign-out", &first, "").status, 303);
+    assert_eq!((status(&sotto, "/sites", &first), status(&sotto, "/sites", &second)), (303, 200));
+    let (ok, out) = sotto.try_run(&["user", "password", "ann@example.org"], "another long password");
+    assert!(ok, "{out}");
+    assert_eq!(status(&sotto, "/sites", &second), 303);
+    assert_eq!(sign_in(&sotto, "ann@example.org", PASSWORD).status, 401);
+    assert_eq!(sign_in(&sotto, "ann@example.org", "another long password").status, 303);
+}
+
+#[test]
+fn guessing_is_stopped_and_tells_nothing_about_who_exists() {
+    let sotto = Sotto::start();
+    add_user(&sotto, "ann@example.org", &["--role", "owner"]);
+    let [known, unknown] = ["ann@example.org", "bob@example.org"].map(|email| {
+        let answer = sign_in(&sotto, email, "wrong password");
+        (answer.status, answer.text().replace(email, ""))
+    });
+    assert_eq!(known, unknown);
+    let tried: Vec<u16> =
+        (0..10).map(|_| sign_in(&sotto, "ann@example.org", "wrong password").status).collect();
+    let last = tried.last().copied();
+    assert_eq!(last, Some(429));
+    assert_eq!(sign_in(&sotto, "ann@example.org", PASSWORD).status, 429, "the right one waits too");
+}

@@ -1,0 +1,159 @@
+//! The definitions of the metrics, on events made by hand, through the command line.
+
+use sotto_schema::db::Access;
+use sotto_tests::{Sotto, request};
+
+/// Writes rows of `events`: `(minute, kind, path, visitor, session, more columns, their values)`, on 1 March 2026.
+fn store(sotto: &Sotto, key: &str, rows: &[(u32, &str, &str, u64, u64, &str)]) {
+    let text = std::fs::read_to_string(sotto.data().join("clickhouse/endpoint.json")).unwrap();
+    let endpoint: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let access: Access = serde_json::from_value(endpoint["writer"].clone()).unwrap();
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|(minute, kind, path, visitor, session, more)| {
+            let (hour, minute) = (minute / 60, minute % 60);
+            let comma = if more.is_empty() { "" } else { "," };
+            format!(
+                r#"{{"day":"2026-03-01","time":"2026-03-01 {hour:02}:{minute:02}:00.000","kind":"{kind}","path":"{path}","visitor":{visitor},"session":{session},"tier":"{}","hostname":"a.example"{comma}{more}}}"#,
+                if *session == 0 { "minimal" } else { "full" }
+            )
+        })
+        .collect();
+    let ask = |sql: &str| {
+        let url = format!("{}/?database={}", access.url, access.database);
+        let user =
+            [("x-clickhouse-user", access.user.as_str()), ("x-clickhouse-key", access.password.as_str())];
+        let answer = request("POST", &url, &user, sql.as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text()
+    };
+    let site = ask(&["SELECT id FROM sites FINAL WHERE key = '", key, "'"].concat());
+    let rows = lines
+        .join("\n")
+        .replace("{\"day\"", &["{\"site\":", site.trim(), ",\"expires\":\"2099-01-01\",\"day\""].concat());
+    ask(&["INSERT INTO events FORMAT JSONEachRow\n", &rows].concat());
+}
+
+const DAY: [&str; 4] = ["--from", "2026-03-01", "--to", "2026-03-01"];
+
+/// The report's rows as text: `value figure figure …`.
+fn report(sotto: &Sotto, key: &str, metrics: &str, more: &[&str]) -> Vec<String> {
+    let mut arguments = DAY.to_vec();
+    arguments.extend(["--metrics", metrics]);
+    arguments.extend(more);
+    let by = more.iter().position(|a| *a == "--by").map(|i| more[i + 1]);
+    let figure = |row: &serde_json::Value, name: &str| match &row[name] {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    sotto
+        .report(key, &arguments)
+        .iter()
+        .map(|row| {
+            by.into_iter()
+                .chain(metrics.split(','))
+                .map(|name| figure(row, name))
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .collect()
+}
+
+/// Visitor 1 reads three pages from Google, visitor 2 bounces, visitor 3 sees one page and signs up, visitor 2 comes
+/// again from a newsletter, and two people are counted anonymously.
+fn day() -> (Sotto, String) {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &[]);
+    let google = r#""source":"Google","referrer_host":"google.com","country":"FR""#;
+    store(
+        &sotto,
+        &key,
+        &[
+            (60, "pageview", "/", 1, 11, google),
+            (61, "engagement", "/", 1, 11, r#""engaged_ms":30000,"country":"FR""#),
+            (62, "pageview", "/pricing", 1, 11, r#""country":"FR""#),
+            (63, "pageview", "/contact", 1, 11, r#""country":"FR""#),
+            (70, "pageview", "/", 2, 21, r#""country":"DE""#),
+            (71, "engagement", "/", 2, 21, r#""engaged_ms":10000,"country":"DE""#),
+            (80, "pageview", "/pricing", 3, 31, r#""country":"DE""#),
+            (81, "custom", "/pricing", 3, 31, r#""name":"Sign up","interactive":true,"country":"DE""#),
+            (
+                200,
+                "pageview",
+                "/pricing",
+                2,
+                22,
+                r#""source":"Newsletter","utm_campaign":"spring","country":"DE""#,
+            ),
+            (240, "pageview", "/", 0, 0, r#""country":"FR","refused":14"#),
+            (
+                300,
+                "pageview",
+                "/pricing",
+                0,
+                0,
+                r#""country":"DE","refused":14,"referrer_host":"google.com""#,
+            ),
+        ],
+    );
+    (sotto, key)
+}
+
+#[test]
+fn figures_are_what_their_definitions_say() {
+    let (sotto, key) = day();
+    let all = |metrics: &str, more: &[&str]| report(&sotto, &key, metrics, more);
+    // Four visits of three visitors; eight pageviews of which six in visits; two visits bounce; 40 s in four visits.
+    assert_eq!(all("visitors,visits,pageviews,events", &[]), ["3 4 8 1"]);
+    assert_eq!(all("bounce_rate,engaged_seconds,views_per_visit", &[]), ["0.5 10 1.5"]);
+    assert_eq!(all("visitors,pageviews", &["--by", "day"]), ["2026-03-01 3 8"]);
+    assert_eq!(all("events,visits", &["--by", "event"]), ["Sign up 1 1"]);
+}
+
+#[test]
+fn page_is_counted_where_it_was_seen_and_bounces_where_visits_began() {
+    let (sotto, key) = day();
+    let all = |metrics: &str, by: &str| report(&sotto, &key, metrics, &["--by", by]);
+    assert_eq!(
+        all("pageviews,visits,visitors,bounce_rate", "page"),
+        ["/pricing 4 3 3 0.5", "/ 3 2 2 0.5", "/contact 1 1 1 null"]
+    );
+    assert_eq!(all("visits", "entry_page"), ["/ 2", "/pricing 2"]);
+    assert_eq!(all("visits", "exit_page"), ["/pricing 2", "/ 1", "/contact 1"]);
+}
+
+#[test]
+fn source_of_a_visit_is_that_of_its_first_page() {
+    let (sotto, key) = day();
+    let rows = report(&sotto, &key, "visits,pageviews", &["--by", "source"]);
+    assert_eq!(rows, [" 2 3", "Google 1 3", "Newsletter 1 1", "google.com 0 1"]);
+    assert_eq!(
+        report(&sotto, &key, "visits", &["--by", "utm_campaign", "--filter", "utm_campaign!="]),
+        ["spring 1"]
+    );
+}
+
+#[test]
+fn filter_chooses_hits_pages_or_visits() {
+    let (sotto, key) = day();
+    let with = |filter: &str, metrics: &str| report(&sotto, &key, metrics, &["--filter", filter]);
+    for (filter, expected, why) in [
+        ("country=FR", "1 1 4", "a place chooses hits, anonymous ones too"),
+        ("country!=FR", "2 3 4", "and what is left is the rest"),
+        ("page=/contact", "1 1 1", "a page chooses what is counted"),
+        ("page~=PRIC", "3 3 4", "a part of it in any case"),
+        ("source=Google", "1 1 3", "a source chooses visits with all their pages"),
+        ("entry_page=/", "2 2 4", "so does an entry page"),
+        ("event=Sign up", "1 1 0", "an event has no pageviews"),
+        ("hostname=b.example", "0 0 0", "nothing is nothing"),
+    ] {
+        assert_eq!(with(filter, "visitors,visits,pageviews"), [expected], "{filter}: {why}");
+    }
+    assert_eq!(
+        with("page=/pricing", "bounce_rate"),
+        [format!("{:.4}", 1.0 / 3.0)],
+        "bounces look at whole visits"
+    );
+    let both = ["--by", "page", "--filter", "source=Google", "--filter", "country=FR"];
+    assert_eq!(report(&sotto, &key, "pageviews", &both), ["/ 1", "/contact 1", "/pricing 1"]);
+}
