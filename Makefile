@@ -93,11 +93,11 @@ $(PYTHON_CLIENTS)/.sotto: tests/clients/requirements.txt
 
 .PHONY: test-web
 test-web: assets node_modules/.sotto-test $(PYTHON_CLIENTS)/.sotto
+	cargo build --locked --quiet --package sotto-collector --bin sotto
 	npm run --silent check --workspace collector/tracker
 	npm run --silent test --workspace collector/tracker
 	npm run --silent check --workspace dashboard/web
 	npm run --silent test --workspace tests/browser
-	cargo build --locked --quiet --package sotto-collector --bin sotto
 	npm run --silent test --workspace tests/clients
 
 .PHONY: clean

@@ -49,7 +49,8 @@ export function matrix(title) {
   const rows = new Map()
   after(() => {
     const columns = [...new Set([...rows.values()].flatMap((row) => [...row.keys()]))]
-    const line = (name, cells) => name.padEnd(24) + cells.map((cell) => cell.padEnd(14)).join('')
+    const width = Math.max(...[...rows.keys()].map((name) => name.length)) + 2
+    const line = (name, cells) => name.padEnd(width) + cells.map((cell) => cell.padEnd(16)).join('')
     console.log([title, line('', columns), ...[...rows].map(([name, row]) => line(name, columns.map((column) => row.get(column) ?? '-')))].join('\n'))
   })
   return (row, column, text = 'ok') => {
