@@ -2,7 +2,8 @@
 -- belong to nobody (site 0); they are shown to everybody, as one of them may have been meant for this site.
 SELECT toString(outcome) AS outcome, toString(reason) AS reason, toUInt64(sum(hits)) AS hits
 FROM outcomes
-WHERE hour >= toStartOfHour(now('UTC')) - INTERVAL 1 HOUR
+WHERE outcome != 'address'
+    AND hour >= toStartOfHour(now('UTC')) - INTERVAL 1 HOUR
     AND (site = {site:UInt64} OR (site = 0 AND reason = 'unknown_site'))
 GROUP BY outcome, reason
 ORDER BY hits DESC, outcome, reason
