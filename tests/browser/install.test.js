@@ -153,6 +153,19 @@ test('check_in_a_frame_says_so', async () => {
   await context.close()
 })
 
+test('worker_passes_script_and_hits_on_with_address_and_signal_but_without_cookies', async () => {
+  const page = await install()
+  const code = (await page.locator('#worker').textContent()).replaceAll(sotto.url, site.origin)
+  await page.context().close()
+  const { default: worker } = await import('data:text/javascript,' + encodeURIComponent(code))
+  const seen = new Promise((resolve) => site.onRequest('/e', resolve))
+  const headers = { 'sec-gpc': '1', cookie: 'session=1', 'cf-connecting-ip': '192.0.2.7' }
+  const answer = await worker.fetch(new Request('https://shop.example/hello/e', { method: 'POST', body: '{}', headers }))
+  assert.equal(answer.status, 200)
+  const passed = (await seen).headers
+  assert.deepEqual([passed['sec-gpc'], passed['x-forwarded-for'], passed.cookie], ['1', '192.0.2.7', undefined])
+})
+
 test('what_the_server_saw_names_foreign_hosts_and_unknown_keys', async () => {
   site.page('/seen', { tag: tag() })
   site.page('/unknown', { tag: tag('', undefined, 'nobody12') })

@@ -42,21 +42,27 @@ const BANNER = {
   ],
 }
 
-/** Every row holds only what its own mask allows, and all that it allows. */
-function check(rows) {
+/**
+ * Every row holds only what its own mask allows, and all that it allows. The receipt of a decision holds nothing that
+ * tells whose it was, whatever was allowed.
+ */
+function check(rows, source) {
   for (const row of rows) {
     const fields = present(row)
     const what = JSON.stringify(fields)
     const decided = row.granted != 0
     assert.equal(row.refused, decided ? ALL & ~row.granted & ~1 : 0, what)
-    assert.deepEqual(forbidden(fields, row.granted), [], `stored without consent: ${what}`)
-    assert.equal(row.tier, row.granted & 4 ? 'full' : 'minimal', what)
-    // A visit begins with a page view or an event; a decision before either belongs to none.
-    const expected = ['visitor', 'view', 'browser', 'os', ...(row.kind == 'consent' ? [] : ['session'])]
-    if (row.granted & 4) for (const name of expected) assert.ok(name in fields, `${name} is missing: ${what}`)
+    if (row.tier == 'minimal') assert.match(row.time, /:00:00/, `not the start of an hour: ${what}`)
+    const measured = row.kind != 'consent' && row.granted & 4
+    assert.deepEqual(forbidden(fields, row.kind == 'consent' ? 0 : row.granted), [], `stored without consent: ${what}`)
+    assert.equal(row.tier, measured ? 'full' : 'minimal', what)
+    if (row.kind == 'consent') {
+      assert.equal(row.consent_source, source, what)
+      continue
+    }
+    if (measured) for (const name of ['visitor', 'session', 'view', 'browser', 'os']) assert.ok(name in fields, `${name} is missing: ${what}`)
     if (row.granted & 2) assert.equal(row.language, 'de', what)
     if (row.granted & 8 && row.kind == 'pageview' && row.path == '/page') assert.equal(row.utm_source, 'letter', what)
-    if (row.tier == 'minimal') assert.match(row.time, /:00:00/, `not the start of an hour: ${what}`)
   }
 }
 
@@ -75,7 +81,7 @@ async function visit({ sotto, site, newContext, tag }, name, { head, modules = [
   await page.goto(site.origin + '/page?utm_source=letter')
   const first = await sotto.rows(key, 'the first pageview', (rows) => rows.some(isView('/page')))
   assert.deepEqual(first.map((row) => [row.granted, row.refused]), [[0, 0]], 'undecided at first')
-  check(first)
+  check(first, name)
   for (const [choose, mask] of steps) {
     await choose(page)
     await sotto.rows(key, `the decision ${mask}`, (rows) => rows.some(isDecision(mask)))
@@ -88,7 +94,7 @@ async function visit({ sotto, site, newContext, tag }, name, { head, modules = [
     const known = (mask) => end.some((row) => row.granted == mask) || rows.filter(isDecision(mask)).length > steps.filter((step) => step[1] == mask).length
     return end.length > 0 && (last === undefined || known(last))
   })
-  check(rows)
+  check(rows, name)
   for (const [, mask] of steps) {
     const events = rows.filter((row) => row.kind == 'custom' && row.name == 'after-' + mask)
     assert.equal(events.length, mask & 4 ? 1 : 0, `events under mask ${mask}`)
