@@ -10,14 +10,20 @@ use http::{HeaderMap, HeaderValue};
 use sotto_collector::{
     client_ip::{Peer, TrustedProxies, client_ip},
     pipeline::{
+        Surroundings,
         bots::{self, HostingRule},
         device::Classifier,
         dropin::{goatcounter, matomo, plausible, umami},
         hit::Headers,
-        parse, referrer, sanitise,
+        parse, process, referrer, sanitise,
     },
+    rules::Rules,
+    salts::Salt,
+    sessions::Sessions,
+    views::Views,
 };
 use sotto_geoip::{GeoDb, NetworkKind};
+use sotto_schema::{policy::Preset, site::Site};
 
 fn main() {
     divan::main();
@@ -103,17 +109,55 @@ fn judge_network() -> bool {
     bots::of_network(NetworkKind::Hosting, HostingRule::DropSuspicious, black_box(&headers)).is_some()
 }
 
-#[divan::bench(args = ["place", "network"])]
-fn look_up_random_address(bencher: Bencher<'_, '_>, what: &str) {
+/// The databases of places and networks, where there are any.
+fn databases() -> GeoDb {
     let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench-geoip"));
     let files: Vec<_> = std::fs::read_dir(directory)
         .map(|entries| entries.filter_map(|e| Some(e.ok()?.path())).collect())
         .unwrap_or_default();
-    let (db, _) = GeoDb::open(&files);
+    GeoDb::open(&files).0
+}
+
+#[divan::bench(args = ["place", "network"])]
+fn look_up_random_address(bencher: Bencher<'_, '_>, what: &str) {
+    let db = databases();
     let mut state = 1u32;
     bencher.bench_local(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let address = std::net::IpAddr::from(state.to_be_bytes());
         if what == "place" { db.place(address).is_some() } else { db.network(address).is_some() }
+    });
+}
+
+/// The whole road of a native pageview with everything on: from the request's bytes and headers to the row that the
+/// spool gets, without the disk.
+#[divan::bench]
+fn whole_road(bencher: Bencher<'_, '_>) {
+    let site = Site::new("A", &["example.org"], "Europe/Paris", Preset::Cookieless).expect("a site");
+    let (rules, salt, geo) = (Rules::new(site), Salt::from_bytes([7; 32]), databases());
+    let (sessions, views, classifier) = (Sessions::new(100_000), Views::default(), Classifier::default());
+    let mut sent = HeaderMap::new();
+    sent.insert("x-forwarded-for", HeaderValue::from_static("8.8.8.8"));
+    let headers = Headers { user_agent: UA, accept_language: "de-DE,de;q=0.9", ..Headers::default() };
+    let proxies = TrustedProxies::default();
+    let time_ms = 1_795_000_000_000;
+    let mut row = Vec::new();
+    bencher.bench_local(|| {
+        let client = client_ip(Peer::LOOPBACK, &sent, &proxies);
+        let hit = parse::hits(black_box(PAGEVIEW)).expect("a hit").remove(0);
+        let at = Surroundings {
+            time_ms,
+            day: rules.day(time_ms),
+            rules: &rules,
+            salt: Some(&salt),
+            salt_before: None,
+            sessions: &sessions,
+            views: &views,
+            geo: &geo,
+            classifier: &classifier,
+        };
+        row.clear();
+        process(hit, &headers, &client, &at).expect("an event").encode(&mut row);
+        black_box(row.len())
     });
 }
