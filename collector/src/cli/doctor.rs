@@ -1,6 +1,10 @@
 //! `sotto doctor`: checks what has to be there, and says what to do where it is not.
 
-use std::{net::TcpListener, path::Path};
+use std::{
+    fmt::Display,
+    net::{TcpListener, ToSocketAddrs},
+    path::Path,
+};
 
 use sotto_collector::{config::Config, jobs, salts, spool};
 use sotto_geoip::GeoIp;
@@ -105,8 +109,8 @@ fn waiting(config: &Config) -> Check {
     }
 }
 
-fn port(what: &'static str, address: std::net::SocketAddr) -> Check {
-    let free = TcpListener::bind(address);
+fn port(what: &'static str, address: impl ToSocketAddrs + Display) -> Check {
+    let free = TcpListener::bind(&address);
     Check {
         what,
         ok: free.is_ok(),

@@ -150,7 +150,7 @@ fn protect_memory() -> Result<(), Failure> {
     Ok(())
 }
 
-fn taken(key: &str, address: std::net::SocketAddr, error: &std::io::Error) -> Failure {
+fn taken(key: &str, address: impl std::fmt::Display, error: &std::io::Error) -> Failure {
     Failure::usage(format!(
         "{key} = {address}: {error}; stop what listens there, or choose another in sotto.toml"
     ))
