@@ -406,13 +406,23 @@ test('busy_server_gets_the_hit_again_with_the_same_sequence', async ({ site, col
 
 test('offline_queue_is_bounded', async ({ site, collector, context, newPage }) => {
   const page = await newPage()
+  await page.addInitScript(() => {
+    const { fetch } = window
+    window.tried = []
+    window.fetch = (...request) => {
+      const answer = fetch(...request)
+      window.tried.push(answer)
+      return answer
+    }
+  })
   await page.goto(site.origin + '/a')
   await collector.pageviews(1)
   await context.setOffline(true)
   await page.evaluate(async () => {
     for (let i = 0; i < 30; i++) {
       window.sotto('lost' + i)
-      await new Promise((resolve) => setTimeout(resolve, 5)) // let each fail before the next is tried
+      // What is kept is tried again with each hit: all must have failed before the next.
+      while (window.tried.length) await Promise.allSettled(window.tried.splice(0))
     }
   })
   await context.setOffline(false)
