@@ -132,9 +132,12 @@ pub fn inspect(dir: &std::path::Path) -> io::Result<Vec<Inspected>> {
     if !dir.exists() {
         return Ok(Vec::new());
     }
-    let cursor = std::fs::read(dir.join("cursor.json")).ok();
-    let shipped = cursor.and_then(|bytes| serde_json::from_slice::<cursor::State>(&bytes).ok());
-    let shipped = shipped.map_or(0, |state| state.next);
+    let shipped = match std::fs::read(dir.join("cursor.json")) {
+        Ok(bytes) => serde_json::from_slice::<cursor::State>(&bytes)?.next,
+        // Nothing was shipped yet.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
     let mut found = Vec::new();
     for first in segment::list(dir)? {
         let path = segment::path(dir, first);
