@@ -8,6 +8,12 @@ import { build } from 'esbuild'
 
 const npm = (path) => `<script src="/npm/${path}"></script>`
 
+/** The step, taken when the manager has drawn the elements with these ids: it draws them some time after the page is loaded. */
+const drawn = (ids, step) => async (page) => {
+  await page.waitForFunction((ids) => ids.every((id) => document.getElementById(id)), ids)
+  await step(page)
+}
+
 async function bundled(contents) {
   const result = await build({ stdin: { contents, resolveDir: join(import.meta.dirname, '..') }, bundle: true, format: 'iife', write: false, logLevel: 'error' })
   return `<script>${result.outputFiles[0].text.replaceAll('</script', '<\\/script')}</script>`
@@ -60,17 +66,16 @@ export const MANAGERS = {
           }, null, { polling: 100 }),
         13,
       ],
-      [(page) => page.evaluate(() => tarteaucitron.userInterface.respond(document.getElementById('bannersDenied'), false)), 5],
-      [(page) => page.evaluate(() => tarteaucitron.userInterface.respondAll(false)), 1],
+      [drawn(['bannersDenied'], (page) => page.evaluate(() => tarteaucitron.userInterface.respond(document.getElementById('bannersDenied'), false))), 5],
+      [drawn(['statsAllowed', 'bannersDenied'], (page) => page.evaluate(() => tarteaucitron.userInterface.respondAll(false))), 1],
     ],
     partial: [
-      async (page) => {
-        await page.waitForFunction(() => document.getElementById('statsAllowed') && document.getElementById('bannersDenied'))
-        await page.evaluate(() => {
+      drawn(['statsAllowed', 'bannersDenied'], (page) =>
+        page.evaluate(() => {
           tarteaucitron.userInterface.respond(document.getElementById('statsAllowed'), true)
           tarteaucitron.userInterface.respond(document.getElementById('bannersDenied'), false)
-        })
-      },
+        }),
+      ),
       5,
     ],
   },
@@ -79,7 +84,13 @@ export const MANAGERS = {
       cookieconsent.initialise({ type: 'opt-in', revokable: true }, (popup) => (window.popup = popup)))</script>`,
     steps: [
       [(page) => page.click('.cc-allow'), 15],
-      [(page) => page.evaluate(() => window.popup.setStatus('deny')), 1],
+      [
+        async (page) => {
+          await page.waitForFunction(() => window.popup)
+          await page.evaluate(() => window.popup.setStatus('deny'))
+        },
+        1,
+      ],
     ],
   },
   'iab-tcf': {
