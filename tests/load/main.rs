@@ -1,0 +1,23 @@
+//! `make bench`: Sotto with everything on beside a bare hyper server, under the same load, in the same minute.
+//!
+//! `load bare ADDRESS` is that bare server; `load` alone is the whole comparison.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)] // A tool whose output is its product.
+
+mod bare;
+mod compare;
+mod process;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["bare", address] => bare::serve(address.parse().expect("an address")),
+        ["compare"] => compare::run(&compare::Plan::full()),
+        ["compare", "--quick"] => compare::run(&compare::Plan::quick()),
+        ["profile", seconds] => compare::profile(seconds.parse().expect("seconds")),
+        _ => {
+            eprintln!("load compare [--quick] | load profile SECONDS | load bare ADDRESS");
+            std::process::exit(2);
+        }
+    }
+}
