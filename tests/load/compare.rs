@@ -39,7 +39,8 @@ impl Plan {
     }
 }
 
-const CONNECTIONS: usize = 128;
+/// Every browser has a connection of its own.
+const CONNECTIONS: usize = 512;
 /// How long the backlog of a round at full speed may take to be shipped.
 const DRAIN: Duration = Duration::from_secs(120);
 
@@ -164,8 +165,9 @@ pub fn run(plan: &Plan) {
         part.sent.quantile_ms(0.99)
     );
     println!(
-        "  collector RSS {:.1} MB, at most so far {:.1} MB (goal <= 100 MB at 10k hits/s)",
+        "  collector RSS {:.1} MB (of it files {:.1} MB), at most so far {:.1} MB (goal <= 100 MB at 10k hits/s)",
         memory_mb(ours.pid, "VmRSS"),
+        memory_mb(ours.pid, "RssFile"),
         memory_mb(ours.pid, "VmHWM")
     );
     sustained(plan, &sotto, &ours, &mut first);

@@ -7,7 +7,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Barrier,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -93,13 +93,15 @@ impl Sent {
 /// When a thread or its runtime cannot be started.
 pub fn run(load: &Load, stop: &Arc<AtomicBool>) -> Sent {
     let next = Arc::new(AtomicU64::new(load.first));
-    let started = Instant::now();
+    let ready = Arc::new(Barrier::new(load.threads + 1));
     let threads: Vec<_> = (0..load.threads)
         .map(|thread| {
-            let (load, next, stop) = (load.clone(), next.clone(), stop.clone());
-            std::thread::spawn(move || run_thread(&load, thread, &next, &stop, started))
+            let (load, next, stop, ready) = (load.clone(), next.clone(), stop.clone(), ready.clone());
+            std::thread::spawn(move || run_thread(&load, thread, &next, &stop, &ready))
         })
         .collect();
+    ready.wait();
+    let started = Instant::now();
     let mut sent = Sent::new();
     for thread in threads {
         sent.add(thread.join().expect("the sender does not panic"));
@@ -113,17 +115,24 @@ fn run_thread(
     thread: usize,
     next: &Arc<AtomicU64>,
     stop: &Arc<AtomicBool>,
-    started: Instant,
+    ready: &Barrier,
 ) -> Sent {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let mine = (thread..load.connections).step_by(load.threads);
-        let tasks: Vec<_> = mine
+        let mut connections = Vec::new();
+        for index in (thread..load.connections).step_by(load.threads) {
+            let mut connection = Connection::new(load, index);
+            // Opened before the clock starts; one that is refused is tried again when it is needed.
+            connection.stream = connect(load.address).await.ok();
+            connections.push(connection);
+        }
+        ready.wait();
+        let started = Instant::now();
+        let tasks: Vec<_> = connections
+            .into_iter()
             .map(|connection| {
                 let (load, next, stop) = (load.clone(), next.clone(), stop.clone());
-                tokio::spawn(async move {
-                    Connection::new(&load, connection).run(&load, &next, &stop, started).await
-                })
+                tokio::spawn(async move { connection.run(&load, &next, &stop, started).await })
             })
             .collect();
         let mut sent = Sent::new();
@@ -143,7 +152,7 @@ struct Connection {
 }
 
 /// How many different hits a connection sends in turn.
-const TEMPLATES: usize = 512;
+const TEMPLATES: usize = 64;
 /// How long to wait before a server that does not accept is tried again.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(5);
 

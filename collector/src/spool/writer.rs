@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc,
     },
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{Notify, oneshot};
@@ -22,6 +23,8 @@ use super::{
 pub const QUEUE_BYTES_MAX: usize = 32 << 20;
 /// How many bytes one write may have: bounds the writer's buffer.
 const COMMIT_BYTES_MAX: usize = 4 << 20;
+/// From the beginning of one write to that of the next, at least.
+const COMMIT_GAP: Duration = Duration::from_millis(3);
 
 /// What is appended together: records in their order, all or none of them acknowledged.
 #[derive(Debug, Default)]
@@ -172,7 +175,11 @@ struct Writer {
 impl Writer {
     fn run(mut self, waiting: &mpsc::Receiver<Waiting>) {
         let mut group = Vec::new();
+        let mut begun = Instant::now();
         while let Ok(first) = waiting.recv() {
+            // Under load one sync for many: a lone hit after a pause is written at once.
+            std::thread::sleep(COMMIT_GAP.saturating_sub(begun.elapsed()));
+            begun = Instant::now();
             let mut bytes = first.append.bytes.len();
             group.push(first);
             while bytes < COMMIT_BYTES_MAX {
