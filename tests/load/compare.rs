@@ -10,7 +10,7 @@ use std::{
 use rustix::process::Pid;
 use sotto_tests::{
     Sotto, free_port,
-    load::{self, Load, Sent},
+    load::{self, Load, Sent, Target},
     request, wait_for_at_most,
 };
 
@@ -46,7 +46,7 @@ const DRAIN: Duration = Duration::from_secs(120);
 
 /// One server under load.
 struct Server<'a> {
-    address: SocketAddr,
+    target: Target,
     pid: Pid,
     /// The embedded ClickHouse; none for the bare one.
     database: Option<Pid>,
@@ -69,7 +69,7 @@ struct Part {
 impl Server<'_> {
     fn part(&self, rate: Option<f64>, time: Duration, first: &mut u64) -> Part {
         let load = Load {
-            address: self.address,
+            target: self.target.clone(),
             site: self.site.clone(),
             connections: CONNECTIONS,
             rate,
@@ -118,10 +118,6 @@ impl Drop for Bare {
     }
 }
 
-fn address(url: &str) -> SocketAddr {
-    url.trim_start_matches("http://").parse().unwrap()
-}
-
 fn start_bare() -> (Bare, SocketAddr) {
     let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
     let program = std::env::current_exe().unwrap();
@@ -139,14 +135,14 @@ pub fn run(plan: &Plan) {
     let site = sotto.add_site("a.example", &[]);
     let (bare, bare_address) = start_bare();
     let bare = Server {
-        address: bare_address,
+        target: Target::new(&format!("http://{bare_address}")),
         pid: Pid::from_child(&bare.0),
         database: None,
         site: site.clone(),
         sotto: None,
     };
     let ours = Server {
-        address: address(&sotto.url),
+        target: Target::new(&sotto.url),
         pid: sotto.pid(),
         database: sotto.clickhouse_pids().first().copied(),
         site,
@@ -273,7 +269,7 @@ pub fn profile(seconds: u64) {
     let sotto = Sotto::start_as_configured(CONFIG);
     let site = sotto.add_site("a.example", &[]);
     let ours = Server {
-        address: address(&sotto.url),
+        target: Target::new(&sotto.url),
         pid: sotto.pid(),
         database: sotto.clickhouse_pids().first().copied(),
         site,

@@ -22,9 +22,11 @@ use serde_json::Value;
 mod browser;
 pub mod load;
 mod load_hits;
+mod proxy;
 mod site;
 
 pub use browser::{Chromium, PERSON};
+pub use proxy::Proxy;
 pub use site::Pages;
 
 /// How long a test waits for something that should happen at once, on a busy machine.
@@ -145,6 +147,7 @@ pub struct Sotto {
     /// One-time set-up link, while nobody owns the installation.
     pub set_up: Option<String>,
     log: Arc<Mutex<String>>,
+    environment: Vec<(String, String)>,
 }
 
 const LOOPBACK: &str = "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n";
@@ -177,6 +180,7 @@ impl Sotto {
             admin: String::new(),
             set_up: None,
             log: Arc::default(),
+            environment: Vec::new(),
         };
         fs::write(sotto.config_file(), format!("{LOOPBACK}{ship}{config}")).unwrap();
         sotto.spawn();
@@ -196,6 +200,7 @@ impl Sotto {
         let mut command = Command::new(program());
         command.arg("--config").arg(self.config_file()).arg("--data").arg(self.data());
         command.stdin(Stdio::null());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -326,6 +331,24 @@ impl Sotto {
             let report = self.report(site, &["--metrics", "pageviews"]);
             (report[0]["pageviews"].as_f64() == Some(pageviews as f64)).then_some(())
         });
+    }
+
+    /// How many requests failed inside Sotto.
+    pub fn panics(&self) -> u64 {
+        let metrics = request("GET", &format!("{}/metrics", self.admin), &[], b"").text();
+        metrics.lines().find_map(|l| l.strip_prefix("sotto_panics_total ")?.parse().ok()).unwrap()
+    }
+
+    /// How many hits wait in the spool.
+    pub fn waiting(&self) -> u64 {
+        let told: Value = serde_json::from_str(&self.run(&["spool", "inspect", "--json"])).unwrap();
+        told[0]["waiting"].as_u64().unwrap_or_else(|| panic!("{told}"))
+    }
+
+    /// Variables of the environment for the program, from the next start on.
+    pub fn with_environment(&mut self, variables: &[(&str, String)]) {
+        self.environment =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     }
 
     /// Process numbers of the embedded ClickHouse.

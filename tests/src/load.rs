@@ -7,7 +7,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc, Barrier,
+        Arc, Barrier, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -25,7 +25,7 @@ use crate::load_hits::Template;
 #[derive(Debug, Clone)]
 pub struct Load {
     /// The server.
-    pub address: SocketAddr,
+    pub target: Target,
     /// Key of the site.
     pub site: String,
     /// Open connections.
@@ -40,6 +40,50 @@ pub struct Load {
     pub first: u64,
     /// Whether a connection that breaks is opened again, as browsers do.
     pub reconnect: bool,
+}
+
+/// Where to send, and how far the load has come; clones share both. A server that starts again may have moved.
+#[derive(Debug, Clone)]
+pub struct Target {
+    address: Arc<Mutex<SocketAddr>>,
+    acknowledged: Arc<AtomicU64>,
+}
+
+impl Target {
+    /// The server at a URL like `http://127.0.0.1:40001`.
+    ///
+    /// # Panics
+    /// When it is no such URL.
+    pub fn new(url: &str) -> Self {
+        Self { address: Arc::new(Mutex::new(address(url))), acknowledged: Arc::default() }
+    }
+
+    /// Sends everything that follows to another server.
+    ///
+    /// # Panics
+    /// When `url` is not like `http://127.0.0.1:40001`.
+    pub fn moved_to(&self, url: &str) {
+        *self.address.lock().unwrap_or_else(PoisonError::into_inner) = address(url);
+    }
+
+    /// How many hits were acknowledged so far.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    fn address(&self) -> SocketAddr {
+        *self.address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn address(url: &str) -> SocketAddr {
+    url.trim_start_matches("http://").parse().expect("an address")
+}
+
+/// The page view that is stored for the hit with this number.
+pub fn view_of(number: u64) -> u64 {
+    // An id stands for the number that its digits and letters are with base 36.
+    u64::from_str_radix(&format!("{number:011x}"), 36).expect("eleven digits").max(1)
 }
 
 /// What came of it.
@@ -123,7 +167,7 @@ fn run_thread(
         for index in (thread..load.connections).step_by(load.threads) {
             let mut connection = Connection::new(load, index);
             // Opened before the clock starts; one that is refused is tried again when it is needed.
-            connection.stream = connect(load.address).await.ok();
+            connection.stream = connect(load.target.address()).await.ok();
             connections.push(connection);
         }
         ready.wait();
@@ -179,7 +223,7 @@ impl Connection {
                 return self.sent;
             }
             if self.stream.is_none() {
-                let Ok(stream) = connect(load.address).await else {
+                let Ok(stream) = connect(load.target.address()).await else {
                     if !load.reconnect {
                         return self.sent;
                     }
@@ -192,6 +236,7 @@ impl Connection {
             match self.send(number).await {
                 Ok(204) => {
                     self.sent.acknowledged.push(number);
+                    load.target.acknowledged.fetch_add(1, Ordering::Relaxed);
                     let micros = u64::try_from(from.elapsed().as_micros()).unwrap_or(u64::MAX);
                     self.sent.latency.saturating_record(micros);
                 }

@@ -173,6 +173,7 @@ struct Writer {
 }
 
 impl Writer {
+    #[allow(clippy::disallowed_methods)] // Sleeping is what it is for: hits gather meanwhile, at most for the gap.
     fn run(mut self, waiting: &mpsc::Receiver<Waiting>) {
         let mut group = Vec::new();
         let mut begun = Instant::now();
