@@ -8,6 +8,7 @@ use crate::{
     extent,
 };
 
+#[allow(clippy::disallowed_methods)] // A variable of the test run, not of the product.
 fn random() -> fastrand::Rng {
     let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
     println!("SEED={seed}");
