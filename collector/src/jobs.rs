@@ -11,6 +11,7 @@ use sotto_geoip::GeoIp;
 use sotto_schema::{
     account,
     db::Db,
+    deduplication,
     event::{Event, Kind},
     ledger,
     rowbinary::{Date, Millis},
@@ -25,7 +26,7 @@ use crate::{
     rules::RuleBook,
     salts::{Entry, GRACE_MS, Salts},
     sessions::{self, Sessions},
-    spool::Reader,
+    spool::{KEYS_MIN, Key, Reader, Spool},
     tokens::TokenBook,
     views::{self, Views},
 };
@@ -38,6 +39,11 @@ const RULES_PAUSE: Duration = Duration::from_millis(250);
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(15);
 /// How often counts and the ledger are stored.
 const STORE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often is checked that repeated batches are ignored.
+const CHECK_INTERVAL: Duration = Duration::from_secs(30);
+/// How long ClickHouse may take, at the end, until what is left is stored.
+const LAST_STORE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What the jobs work on.
 #[derive(Clone)]
@@ -80,9 +86,52 @@ struct LiveSession {
 }
 
 impl Jobs {
-    /// Runs all jobs until `stop`, then stores what is left.
+    /// Runs all jobs until `stop`, then stores what is left, within a bound.
     pub async fn run(self, stop: CancellationToken) {
-        tokio::join!(self.keep_rules(&stop), self.keep_up(&stop), self.keep_storing(&stop));
+        let jobs = async {
+            tokio::join!(
+                self.keep_rules(&stop),
+                self.keep_up(&stop),
+                self.keep_storing(&stop),
+                self.keep_checking(&stop)
+            );
+        };
+        let overdue = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LAST_STORE_TIMEOUT).await;
+        };
+        tokio::select! {
+            () = jobs => {}
+            () = overdue => tracing::warn!("ClickHouse does not answer; the last counts are not stored"),
+        }
+    }
+
+    /// Asks ClickHouse, as soon as it is there and then now and then, whether it ignores repeated batches.
+    async fn keep_checking(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                found = deduplication::flaws(&self.db) => self.note_flaws(found),
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(CHECK_INTERVAL) => {}
+            }
+        }
+    }
+
+    fn note_flaws(&self, found: Result<Vec<String>, clickhouse::error::Error>) {
+        match found {
+            Ok(flaws) => {
+                let known = self.metrics.deduplication_flaws.swap(Some(Arc::new(flaws.clone())));
+                for flaw in flaws.iter().filter(|flaw| known.as_deref().is_none_or(|k| !k.contains(flaw))) {
+                    tracing::error!(flaw, "a batch that is shipped again may be counted twice");
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "ClickHouse cannot be asked whether it ignores repeated batches")
+            }
+        }
     }
 
     async fn keep_rules(&self, stop: &CancellationToken) {
@@ -91,7 +140,12 @@ impl Jobs {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(RULES_INTERVAL) => {}
-                () = self.rules_changed.notified() => tokio::time::sleep(RULES_PAUSE).await,
+                () = self.rules_changed.notified() => {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(RULES_PAUSE) => {}
+                    }
+                }
             }
         }
     }
@@ -200,6 +254,13 @@ async fn append_ledger(db: &Db, entries: &[Entry], now_ms: i64) -> Result<(), cl
 }
 
 #[derive(Row, Deserialize)]
+struct LiveKey {
+    site: u64,
+    view: u64,
+    seq: u32,
+}
+
+#[derive(Row, Deserialize)]
 struct LiveView {
     site: u64,
     view: u64,
@@ -207,8 +268,15 @@ struct LiveView {
     path: CompactString,
 }
 
-/// Takes the visits and page views of the last half hour over from ClickHouse, when it is there, and from the spool.
-pub async fn remember_visits(db: &Db, reader: &Reader, sessions: &Sessions, views: &Views, now_ms: i64) {
+/// Takes visits, page views and the numbers of hits of the last half hour over from ClickHouse, when it is there, and
+/// from the spool.
+pub async fn remember_visits(
+    db: &Db,
+    (spool, reader): (&Spool, &Reader),
+    sessions: &Sessions,
+    views: &Views,
+    now_ms: i64,
+) {
     let since = now_ms - sessions::TIMEOUT_MS;
     let stored = db
         .query(include_str!("jobs/live_sessions.sql"))
@@ -231,11 +299,28 @@ pub async fn remember_visits(db: &Db, reader: &Reader, sessions: &Sessions, view
             tracing::warn!(%error, "page views of the last half hour cannot be read; some have no page")
         }
     }
+    // Hits that browsers may send again: a visitor's own are stored with their numbers, anonymous ones are not.
+    let sent = db
+        .query(include_str!("jobs/live_keys.sql"))
+        .param("since", since)
+        .param("most", KEYS_MIN)
+        .fetch_all::<LiveKey>()
+        .await;
+    let mut keys: Vec<Key> = match sent {
+        Ok(keys) => keys.iter().map(|k| Key { site: k.site, view: k.view, seq: k.seq }).collect(),
+        Err(error) => {
+            tracing::warn!(%error, "hits of the last half hour cannot be read; some may be counted twice");
+            Vec::new()
+        }
+    };
+    let mut first_ms = None;
     let spooled = reader.for_each_waiting(|mut record| {
-        if let Some(event) = Event::decode(&mut record)
-            && event.session != 0
-            && event.time > Millis(since)
-        {
+        let Some(event) = Event::decode(&mut record) else { return };
+        if event.view != 0 {
+            keys.push(Key { site: event.site, view: event.view, seq: event.seq });
+            first_ms.get_or_insert(event.time.0);
+        }
+        if event.session != 0 && event.time > Millis(since) {
             sessions.remember(event.site, event.visitor, event.session, event.time.0);
             if event.kind == Kind::Pageview {
                 views.remember(event.site, event.view, &event.hostname, &event.path);
@@ -244,6 +329,10 @@ pub async fn remember_visits(db: &Db, reader: &Reader, sessions: &Sessions, view
     });
     if let Err(error) = spooled {
         tracing::warn!(%error, "visits in the spool cannot be read; some begin anew");
+    }
+    spool.remember(keys);
+    if let Some(waits_ms) = first_ms.and_then(|first| u64::try_from(now_ms - first).ok()) {
+        spool.waits_since(Duration::from_millis(waits_ms));
     }
 }
 

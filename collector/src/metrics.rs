@@ -2,11 +2,19 @@
 
 use std::{
     collections::HashMap,
-    fmt::Write as _,
+    fmt,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+};
+
+use arc_swap::ArcSwapOption;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric, text},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge, histogram::Histogram},
+    registry::Registry,
 };
 
 use crate::outcome::Outcome;
@@ -27,9 +35,16 @@ pub struct Metrics {
     pub shipped_batches: AtomicU64,
     /// Attempts to ship that failed.
     pub ship_failures: AtomicU64,
+    /// Seconds from when a batch was sealed until ClickHouse answered.
+    pub ship_seconds: Histogram,
+    /// What would let a repeated batch be counted twice; `None` until ClickHouse was asked.
+    pub deduplication_flaws: ArcSwapOption<Vec<String>>,
     /// Requests that failed inside Sotto.
     pub panics: AtomicU64,
 }
+
+/// Bounds of the histogram of batches, in seconds: from a small batch to the longest insert.
+const SHIP_SECONDS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
 
 /// How often something happened at one site in one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +93,8 @@ impl Default for Metrics {
             shipped_hits: AtomicU64::new(0),
             shipped_batches: AtomicU64::new(0),
             ship_failures: AtomicU64::new(0),
+            ship_seconds: Histogram::new(SHIP_SECONDS),
+            deduplication_flaws: ArcSwapOption::empty(),
             panics: AtomicU64::new(0),
         }
     }
@@ -136,34 +153,62 @@ pub struct Gauge {
     pub value: f64,
 }
 
-/// All metrics in the Prometheus text format (version 0.0.4).
-pub fn render(metrics: &Metrics, gauges: &[Gauge]) -> String {
-    let mut out = String::from(
-        "# HELP sotto_hits_total Hits by what became of them.\n# TYPE sotto_hits_total counter\n",
-    );
-    for outcome in Outcome::all() {
-        let (name, reason, total) = (outcome.name(), outcome.reason(), metrics.total(outcome));
-        // Writing to a string cannot fail.
-        let _written = writeln!(out, "sotto_hits_total{{outcome=\"{name}\",reason=\"{reason}\"}} {total}");
-    }
-    for (name, help, value) in [
-        (
-            "sotto_spool_refused_total",
-            "Requests answered 503 because the spool could not take them.",
-            &metrics.spool_refused,
-        ),
-        ("sotto_shipped_hits_total", "Hits that are in ClickHouse.", &metrics.shipped_hits),
-        ("sotto_shipped_batches_total", "Batches that are in ClickHouse.", &metrics.shipped_batches),
-        ("sotto_ship_failures_total", "Attempts to ship that failed.", &metrics.ship_failures),
-        ("sotto_panics_total", "Requests that failed inside Sotto.", &metrics.panics),
-    ] {
-        let value = value.load(Ordering::Relaxed);
-        let _written = write!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}\n");
-    }
-    for Gauge { name, help, value } in gauges {
-        let _written = write!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n");
-    }
+/// All metrics in the OpenMetrics text format (1.0.0), which readers of the Prometheus format (0.0.4) understand.
+pub fn render(metrics: &Arc<Metrics>, gauges: Vec<Gauge>) -> String {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Snapshot { metrics: metrics.clone(), gauges }));
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _written = text::encode(&mut out, &registry);
     out
+}
+
+#[derive(Debug)]
+struct Snapshot {
+    metrics: Arc<Metrics>,
+    gauges: Vec<Gauge>,
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let metrics = &*self.metrics;
+        let mut hits = encoder.encode_descriptor(
+            "sotto_hits",
+            "Hits by what became of them.",
+            None,
+            MetricType::Counter,
+        )?;
+        for outcome in Outcome::all() {
+            let labels = [("outcome", outcome.name()), ("reason", outcome.reason())];
+            ConstCounter::new(metrics.total(outcome)).encode(hits.encode_family(&labels)?)?;
+        }
+        for (name, help, value) in [
+            (
+                "sotto_spool_refused",
+                "Requests answered 503 because the spool could not take them.",
+                &metrics.spool_refused,
+            ),
+            ("sotto_shipped_hits", "Hits that are in ClickHouse.", &metrics.shipped_hits),
+            ("sotto_shipped_batches", "Batches that are in ClickHouse.", &metrics.shipped_batches),
+            (
+                "sotto_ship_failures",
+                "Attempts to ship that failed; each is followed by another.",
+                &metrics.ship_failures,
+            ),
+            ("sotto_panics", "Requests that failed inside Sotto.", &metrics.panics),
+        ] {
+            let counter = ConstCounter::new(value.load(Ordering::Relaxed));
+            counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        let help = "Seconds from when a batch was sealed until ClickHouse answered, failures included.";
+        let histogram = encoder.encode_descriptor("sotto_ship_seconds", help, None, MetricType::Histogram)?;
+        metrics.ship_seconds.encode(histogram)?;
+        for Gauge { name, help, value } in &self.gauges {
+            let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(*value).encode(gauge)?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -187,11 +232,16 @@ mod tests {
 
     #[test]
     fn rendered_metrics_name_every_outcome() {
-        let text = render(&Metrics::default(), &[Gauge { name: "sotto_x", help: "X.", value: 1.5 }]);
+        let metrics = Arc::new(Metrics::default());
+        metrics.ship_seconds.observe(0.3);
+        let text = render(&metrics, vec![Gauge { name: "sotto_x", help: "X.", value: 1.5 }]);
         for outcome in Outcome::all() {
             let line = format!("outcome=\"{}\",reason=\"{}\"}} 0", outcome.name(), outcome.reason());
             assert!(text.contains(&line), "{line}");
         }
-        assert!(text.contains("sotto_x 1.5\n"));
+        for line in ["sotto_x 1.5\n", "sotto_ship_seconds_bucket{le=\"0.5\"} 1\n", "sotto_panics_total 0\n"] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+        assert!(text.ends_with("# EOF\n"), "OpenMetrics, 5.1");
     }
 }

@@ -41,11 +41,13 @@ pub enum DropReason {
     TooOld,
     /// A prop looks like personal data.
     PersonalData,
+    /// The browser sent it again although it had been kept: its first answer was lost.
+    Duplicate,
 }
 
 impl DropReason {
     /// All reasons.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::BodyTooLarge,
         Self::InvalidPayload,
         Self::UnknownSite,
@@ -59,6 +61,7 @@ impl DropReason {
         Self::OptedOut,
         Self::TooOld,
         Self::PersonalData,
+        Self::Duplicate,
     ];
 
     /// The stable name.
@@ -77,6 +80,7 @@ impl DropReason {
             Self::OptedOut => "opted_out",
             Self::TooOld => "too_old",
             Self::PersonalData => "personal_data",
+            Self::Duplicate => "duplicate",
         }
     }
 }

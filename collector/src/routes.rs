@@ -37,7 +37,7 @@ use crate::{
     rules::{RuleBook, Rules},
     salts::{GRACE_MS, Salts},
     sessions::Sessions,
-    spool::{Append, Spool},
+    spool::{Append, Key, Spool},
     stack::{self, Answer, HttpService, Response},
     tokens::{self, TokenBook},
     views::Views,
@@ -87,6 +87,19 @@ pub struct Admitted {
     pub outcomes: Vec<(u64, Outcome)>,
     /// When the request came, in milliseconds since 1970-01-01 UTC.
     pub now_ms: i64,
+}
+
+impl Admitted {
+    /// Hits that were durable before are not kept twice. `repeats` are places among the kept hits, in order.
+    fn settle(&mut self, repeats: &[usize]) {
+        let kept =
+            |(_, outcome): &&mut (u64, Outcome)| matches!(outcome, Outcome::Stored | Outcome::Minimised);
+        for (n, (_, outcome)) in self.outcomes.iter_mut().filter(kept).enumerate() {
+            if repeats.binary_search(&n).is_ok() {
+                *outcome = Outcome::Dropped(DropReason::Duplicate);
+            }
+        }
+    }
 }
 
 /// Tells the owner of a token what became of the hits of a request, in order.
@@ -220,12 +233,13 @@ impl Collector {
     /// Puts hits on their road and answers when they are on disk.
     async fn keep(&self, hits: Vec<Hit>, headers: &HeaderMap, peer: Option<&Peer>) -> Response {
         let Some(peer) = peer else { return stack::empty(StatusCode::INTERNAL_SERVER_ERROR) };
-        let admitted = self.admit(hits, headers, *peer);
-        if self.spool.append(admitted.append).await.is_err() {
+        let mut admitted = self.admit(hits, headers, *peer);
+        let Ok(repeats) = self.spool.append(std::mem::take(&mut admitted.append)).await else {
             self.metrics.spool_refused.fetch_add(1, Ordering::Relaxed);
             return stack::unavailable();
-        }
+        };
         // Counted when it is durable: a hit that got 503 has no outcome yet, its next attempt will.
+        admitted.settle(&repeats);
         for (site, outcome) in &admitted.outcomes {
             self.metrics.count(*site, admitted.now_ms, *outcome);
         }
@@ -284,6 +298,7 @@ impl Collector {
         let today = rules.day(now_ms);
         let salt = if day == today { self.todays_salt(site, day) } else { self.salts.get(site, day) };
         let salt_before = self.salt_before(&rules, day, now_ms);
+        let key = hit.numbered.then_some(Key { site, view: hit.view, seq: hit.seq });
         let surroundings = Surroundings {
             time_ms,
             day,
@@ -297,9 +312,10 @@ impl Collector {
         };
         match pipeline::process(hit, headers, client, &surroundings) {
             Ok(event) => {
-                let fits = append.record(|out| event.encode(out));
+                let fits = append.record(key, |out| event.encode(out));
                 debug_assert!(fits, "the limits of the parser keep a row far below a record's");
                 match event.tier {
+                    _ if !fits => (site, Outcome::Dropped(DropReason::InvalidPayload)),
                     Tier::Full => (site, Outcome::Stored),
                     Tier::Minimal => (site, Outcome::Minimised),
                 }

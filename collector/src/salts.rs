@@ -157,6 +157,11 @@ impl Salts {
         entries.extend(later);
     }
 
+    /// Sites and days whose salts are alive.
+    pub fn days(&self) -> Vec<(u64, Date)> {
+        self.alive.load().keys().copied().collect()
+    }
+
     /// How many salts are alive.
     pub fn count(&self) -> usize {
         self.alive.load().len()

@@ -1,14 +1,19 @@
 //! From the spool into ClickHouse: one sealed batch after the other, each with its token, until it is there.
 //!
 //! **Promises.** A batch is retried for ever, with growing pauses and jitter, and never skipped. Because its bytes and
-//! token are the same each time, ClickHouse keeps it once, materialised views included.
+//! token are the same each time, ClickHouse keeps it once, materialised views included. A batch that ClickHouse refuses
+//! [`REFUSALS_MAX`] times in a row for what is in it would hold up all others: it is set aside, durably, before the
+//! next one is shipped. Connection errors, overload, a read-only or missing table and a lack of memory or room are no
+//! such refusals.
 //!
-//! **Proof**: `tests/tests/durability.rs`.
+//! **Crash.** The batch under way is sealed in the spool and shipped again under its token.
+//!
+//! **Proof**: tests below; `tests/suite/durability.rs`, `tests/suite/shipping.rs`.
 
 use std::{
     io,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sotto_schema::db::Db;
@@ -19,12 +24,20 @@ use crate::{
     spool::{Batch, Reader},
 };
 
+mod refusal;
+
+pub use refusal::Refusal;
+
 /// About how many bytes a batch has at most.
 const BATCH_BYTES_MAX: usize = 16 << 20;
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// How long one insert may take.
 const INSERT_TIMEOUT: Duration = Duration::from_secs(120);
+/// How often in a row a batch is refused for what is in it before it is set aside.
+pub const REFUSALS_MAX: u32 = 5;
+/// How often is looked whether batches that were set aside have been replayed, while nothing is to be shipped.
+const LOOK_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Ships what the spool holds.
 #[derive(Debug)]
@@ -39,6 +52,8 @@ pub struct Shipper {
     pub rows_max: u64,
     /// Counts what was shipped.
     pub metrics: Arc<Metrics>,
+    /// How often the batch under way was refused for what is in it; begins with 0.
+    pub refusals: u32,
 }
 
 /// Why a batch is not shipped; it is tried again.
@@ -47,12 +62,24 @@ pub enum ShipError {
     /// The spool cannot be read or its cursor not written.
     #[error("the spool cannot be read")]
     Spool(#[from] io::Error),
-    /// ClickHouse is away or refuses the batch.
+    /// ClickHouse is away or too busy.
     #[error("ClickHouse does not take the batch")]
-    Insert(#[from] clickhouse::error::Error),
+    Insert(#[source] clickhouse::error::Error),
+    /// ClickHouse refuses what is in the batch. Its words would tell of it and are left out.
+    #[error("ClickHouse refuses what is in the batch: {0}")]
+    Refused(Refusal),
     /// ClickHouse does not answer.
     #[error("ClickHouse does not answer within {} s", INSERT_TIMEOUT.as_secs())]
     Timeout,
+}
+
+impl From<clickhouse::error::Error> for ShipError {
+    fn from(error: clickhouse::error::Error) -> Self {
+        match Refusal::of(&error) {
+            Some(refusal) => Self::Refused(refusal),
+            None => Self::Insert(error),
+        }
+    }
 }
 
 impl Shipper {
@@ -88,6 +115,10 @@ impl Shipper {
                 tokio::select! {
                     () = stop.cancelled() => continue,
                     () = self.reader.appended() => {}
+                    () = tokio::time::sleep(LOOK_INTERVAL) => {
+                        self.reader.look_aside();
+                        continue;
+                    }
                 }
             }
             wait(&stop, self.interval).await;
@@ -95,20 +126,46 @@ impl Shipper {
         self.reader
     }
 
-    /// Ships one batch; returns how many hits it had, 0 if none waits.
+    /// Ships one batch, or sets it aside; returns how many hits it had, 0 if none waits.
     ///
     /// # Errors
     /// See [`ShipError`]; the next call ships the same batch.
     pub async fn ship_one(&mut self) -> Result<u64, ShipError> {
         let Some(batch) = self.reader.seal(self.rows_max, BATCH_BYTES_MAX)? else { return Ok(0) };
-        tokio::time::timeout(INSERT_TIMEOUT, insert(&self.db, &batch))
-            .await
-            .map_err(|_| ShipError::Timeout)??;
-        self.reader.shipped(&batch)?;
-        self.metrics.shipped_hits.fetch_add(batch.count, Ordering::Relaxed);
-        self.metrics.shipped_batches.fetch_add(1, Ordering::Relaxed);
+        let began = Instant::now();
+        let result = ship(&self.db, &batch).await;
+        self.metrics.ship_seconds.observe(began.elapsed().as_secs_f64());
+        match result {
+            Ok(()) => {
+                self.reader.shipped(&batch)?;
+                self.metrics.shipped_hits.fetch_add(batch.count, Ordering::Relaxed);
+                self.metrics.shipped_batches.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(ShipError::Refused(refusal)) if self.refusals + 1 >= REFUSALS_MAX => {
+                self.reader.set_aside(&batch, &refusal.to_string())?;
+                tracing::error!(
+                    hits = batch.count,
+                    %refusal,
+                    "a batch was set aside because ClickHouse refuses what is in it; see `sotto spool inspect`"
+                );
+            }
+            Err(error) => {
+                self.refusals = if matches!(error, ShipError::Refused(_)) { self.refusals + 1 } else { 0 };
+                return Err(error);
+            }
+        }
+        self.refusals = 0;
         Ok(batch.count)
     }
+}
+
+/// Ships one batch, whatever became of it before: ClickHouse ignores a token that it knows.
+///
+/// # Errors
+/// See [`ShipError`].
+pub async fn ship(db: &Db, batch: &Batch) -> Result<(), ShipError> {
+    tokio::time::timeout(INSERT_TIMEOUT, insert(db, batch)).await.map_err(|_| ShipError::Timeout)??;
+    Ok(())
 }
 
 async fn insert(db: &Db, batch: &Batch) -> Result<(), clickhouse::error::Error> {

@@ -5,10 +5,10 @@
 //! **Promises.** [`Spool::append`] resolves after `fdatasync` of everything it was given (group commit: whatever
 //! queued while the last sync ran goes into the next one; no timer). Records come out in the order they went in.
 //! A batch's first and last record are noted durably before it is shipped, so a batch that has to be sent again,
-//! after a crash too, has the same bytes and the same token.
+//! after a crash too, has the same bytes and the same token. A record with a [`Key`] that is durable already is not
+//! kept twice.
 //!
-//! **Layout.** Directory: `id` (16 hex digits, made once, part of every token), `cursor.json` (what was shipped, and
-//! the batch under way), and segments `<first sequence number, 20 digits>.seg`:
+//! **Layout.** A directory with segments `<first sequence number, 20 digits>.seg`:
 //!
 //! ```text
 //! header  magic "SOTSPOOL" | version u32 | columns length u32 | first sequence number u64 | salt u64
@@ -16,30 +16,64 @@
 //! frame   length u32 | crc32c(salt, sequence number, payload) u32 | payload (one row in RowBinary)
 //! ```
 //!
-//! Numbers are little-endian. The sequence number is implied by the position. The salt, random per segment, keeps
-//! bytes of another file from being read as frames. The columns are those of the payloads, so a newer program ships
-//! what an older one left. A batch never spans two segments.
+//! with what was shipped and the batch under way in `cursor`, two slots of 512 bytes at 0 and 4096 that are written in
+//! turn (overwriting needs no room, so a full disk can be shipped empty):
 //!
-//! **Limits**: a record has 1 to [`RECORD_BYTES_MAX`] bytes; all segments together have [`Settings::bytes_max`];
-//! what waits for the disk has [`QUEUE_BYTES_MAX`]. Beyond that, [`AppendError::Full`] (503 to the browser).
+//! ```text
+//! slot    magic "SOTCURSR" | version u32 | slot's number u64 | id u64 | next u64 | end of the sealed batch or 0 u64
+//!         | crc32c of all before u32
+//! ```
+//!
+//! and with batches that ClickHouse refused in `aside/` (`aside.rs`). Numbers are little-endian. The sequence number
+//! is implied by the position. The salt, random per segment, keeps bytes of another file from being read as frames.
+//! The columns are those of the payloads, so a newer program ships what an older one left. A batch never spans two
+//! segments. Its token is `<id, 16 hex digits>-<first>-<after the last>`; the id, random, is made once.
+//!
+//! **Limits**: a record has 1 to [`RECORD_BYTES_MAX`] bytes; all segments and batches set aside together have
+//! [`Settings::bytes_max`]; what waits for the disk has [`QUEUE_BYTES_MAX`]. Beyond that, [`AppendError::Full`] (503 to
+//! the browser) until the shipper has made room. The last [`KEYS_MIN`] keys are known, at most twice as many.
+//!
+//! **Faults.** A failed write or sync is never taken for success and never repeated on the same file: the segment is
+//! cut off behind what was acknowledged, every waiting append fails, and the next append begins a new segment. A
+//! segment that has its size, or whose successor cannot be made, is never appended to again.
 //!
 //! **Crash.** The last segment's tail may be torn: at the next start it is cut at the first frame that is not whole,
-//! which was never acknowledged. A broken frame anywhere else, or a gap between segments, stops the start with the
-//! file's name. A failed sync is never taken for success and never repeated on the same file: the segment is given
-//! up, every waiting append fails, and the next append starts a new segment.
+//! which was never acknowledged. What is left of it is written and synced again, since pages whose sync failed before
+//! the crash can be read and still not be on disk. The cursor's newest slot likewise. Segments below the cursor may
+//! come back and are removed. A broken frame anywhere else, a gap between segments, or a sealed batch whose records are
+//! gone stops the start and says where.
 //!
-//! **Proof**: tests in `segment.rs`, `writer.rs` and `reader.rs`; end to end `tests/tests/durability.rs`.
+//! **Not promised**: a record that was refused (503) may be kept all the same when the process dies before the segment
+//! is cut; its key is known then, so that the browser's next attempt is not kept twice.
+//!
+//! **Proof**: `model.rs` drives the log against a model on a disk that fails on demand (`faults.rs`): short writes,
+//! errors, no room, failed syncs, kills, and power cuts at any call that leave any subset of what was not synced.
+//! End to end: `tests/suite/durability.rs`.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
+mod aside;
 mod cursor;
+mod disk;
+#[cfg(test)]
+mod faults;
+mod known;
+#[cfg(test)]
+mod model;
 mod reader;
+mod recover;
 mod segment;
+mod shared;
+#[cfg(test)]
+mod tests;
 mod writer;
 
+pub use aside::AsideFile;
+pub use disk::{Disk, DiskFile, OsDisk};
+pub use known::{GENERATION_MAX as KEYS_MIN, Key};
 pub use reader::{Batch, Reader};
 pub use segment::RECORD_BYTES_MAX;
-pub use writer::{Append, QUEUE_BYTES_MAX, Spool};
+pub use writer::{Append, Aside, QUEUE_BYTES_MAX, Repeats, Spool};
 
 /// How a spool is kept.
 #[derive(Debug, Clone)]
@@ -76,6 +110,16 @@ pub enum OpenError {
         /// Where in it.
         offset: u64,
     },
+    /// The end of a batch that is being shipped is gone; nobody knows whether ClickHouse has it.
+    #[error(
+        "records {from} to {to} of the spool were acknowledged and are gone; restore the directory, or move it away to begin anew"
+    )]
+    Lost {
+        /// The first of them.
+        from: u64,
+        /// After the last of them.
+        to: u64,
+    },
     /// A file between two others is gone.
     #[error("a segment is missing before {path}; restore it, or move the later ones away and replay them")]
     Gap {
@@ -100,14 +144,31 @@ pub enum AppendError {
 /// # Errors
 /// See [`OpenError`].
 pub fn open(settings: Settings) -> Result<(Spool, Reader), OpenError> {
-    let opened = segment::recover(&settings)?;
-    let cursor = cursor::Cursor::load(&settings.dir)?;
-    let spool = Spool::start(settings, opened);
-    let reader = Reader::new(spool.clone(), cursor);
+    let (spool, reader, writer, queue) = open_on(OsDisk, settings)?;
+    std::thread::Builder::new()
+        .name("spool".into())
+        .spawn(move || writer.run(&queue))
+        .map_err(|source| OpenError::Io { path: "the writing thread".into(), source })?;
     Ok((spool, reader))
 }
 
-/// One segment as [`inspect`] finds it.
+type Parts<D> = (Spool, Reader<D>, writer::Writer<D>, std::sync::mpsc::Receiver<writer::Message>);
+
+/// Opens the spool on any disk, with the writer in hand.
+fn open_on<D: Disk>(disk: D, settings: Settings) -> Result<Parts<D>, OpenError> {
+    let dir = settings.dir.clone();
+    let io_error = |source| OpenError::Io { path: dir.clone(), source };
+    disk.make_dir(&dir).map_err(io_error)?;
+    let cursor = cursor::Cursor::load(&disk, &dir)?;
+    let log = recover::recover(&disk, &settings, cursor.state)?;
+    let shared = Arc::new(shared::Shared::new(settings, log.segments, log.durable, cursor.state.next));
+    let reader = Reader::new(shared.clone(), disk.clone(), cursor).map_err(io_error)?;
+    let writer = writer::Writer::new(shared.clone(), disk, log.segment);
+    let (spool, queue) = Spool::new(shared);
+    Ok((spool, reader, writer, queue))
+}
+
+/// One segment or batch set aside as [`inspect`] finds it.
 #[derive(Debug)]
 pub struct Inspected {
     /// The file.
@@ -121,10 +182,10 @@ pub struct Inspected {
     /// Its size.
     pub bytes: u64,
     /// What is to be said about it.
-    pub state: &'static str,
+    pub state: String,
 }
 
-/// Reads all segments of the spool in `dir` without changing anything.
+/// Reads all segments of the spool in `dir`, and the batches set aside, without changing anything.
 ///
 /// # Errors
 /// When the directory or a file cannot be read.
@@ -132,23 +193,55 @@ pub fn inspect(dir: &std::path::Path) -> io::Result<Vec<Inspected>> {
     if !dir.exists() {
         return Ok(Vec::new());
     }
-    let shipped = match std::fs::read(dir.join("cursor.json")) {
-        Ok(bytes) => serde_json::from_slice::<cursor::State>(&bytes)?.next,
-        // Nothing was shipped yet.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-        Err(error) => return Err(error),
-    };
+    let disk = OsDisk;
+    let shipped = cursor::peek(&disk, dir)?.map_or(0, |state| state.next);
     let mut found = Vec::new();
-    for first in segment::list(dir)? {
-        let path = segment::path(dir, first);
+    let firsts = segment::list(&disk, dir)?;
+    for (i, first) in firsts.iter().enumerate() {
+        let path = segment::path(dir, *first);
         let bytes = std::fs::metadata(&path)?.len();
-        let (next, state) = match segment::scan(&path, |_, _| ())? {
-            None => (first, "no whole header"),
-            Some(scan) if scan.torn => (scan.next, "ends with a record that is not whole"),
-            Some(scan) => (scan.next, "whole"),
+        let (next, state) = match segment::Walk::open(&disk, &path)? {
+            None => (*first, "no whole header"),
+            Some(mut walk) => {
+                walk.finish()?;
+                let state = if walk.is_torn()? { "ends with a record that is not whole" } else { "whole" };
+                // What follows the next segment's beginning was given up.
+                (firsts.get(i + 1).map_or(walk.next, |follows| walk.next.min(*follows)), state)
+            }
         };
-        let waiting = next.saturating_sub(shipped.max(first));
-        found.push(Inspected { path, first, records: next - first, waiting, bytes, state });
+        let waiting = next.saturating_sub(shipped.max(*first));
+        found.push(Inspected {
+            path,
+            first: *first,
+            records: next - first,
+            waiting,
+            bytes,
+            state: state.into(),
+        });
+    }
+    for file in aside::list(&disk, dir)? {
+        let (records, state) = match aside::read(&disk, &file) {
+            Ok((batch, why)) => (batch.count, format!("set aside: {why}")),
+            Err(error) => (0, format!("set aside: {error}")),
+        };
+        let AsideFile { path, start: first, bytes, .. } = file;
+        found.push(Inspected { path, first, records, waiting: records, bytes, state });
     }
     Ok(found)
+}
+
+/// The batches that were set aside in `dir`.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn set_aside(dir: &std::path::Path) -> io::Result<Vec<AsideFile>> {
+    aside::list(&OsDisk, dir)
+}
+
+/// Reads a batch that was set aside.
+///
+/// # Errors
+/// When the file is damaged or cannot be read.
+pub fn read_aside(file: &AsideFile) -> io::Result<Batch> {
+    aside::read(&OsDisk, file).map(|(batch, _)| batch)
 }

@@ -164,6 +164,10 @@ impl Embedded {
 
     /// Stops the server and waits until it has ended.
     pub async fn stop(self) {
+        // The server waits for open connections: ours, kept for the next query, are closed.
+        for db in [&self.databases.writer, &self.databases.reader] {
+            db.redirect(db.access());
+        }
         self.stop.notify_one();
         if let Err(error) = self.supervisor.await {
             tracing::error!(%error, "the supervisor of the embedded ClickHouse failed");
@@ -344,6 +348,7 @@ impl Server {
 
     /// Stops the child as its user would: end of file at the prompt.
     async fn stop(mut self, settings: &Settings) {
+        self.db.redirect(self.db.access());
         if let Err(error) = fs::remove_file(settings.dir.join("endpoint.json")) {
             tracing::debug!(%error, "endpoint.json was gone already");
         }

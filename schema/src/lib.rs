@@ -4,6 +4,7 @@
 pub mod account;
 pub mod datamap;
 pub mod db;
+pub mod deduplication;
 pub mod engine;
 pub mod event;
 pub mod goal;

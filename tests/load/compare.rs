@@ -99,7 +99,7 @@ impl Server<'_> {
 
     fn waiting(&self) -> f64 {
         let Some(sotto) = self.sotto else { return 0.0 };
-        metric(sotto, "sotto_spool_records") - metric(sotto, "sotto_shipped_hits_total")
+        metric(sotto, "sotto_spool_waiting_hits")
     }
 }
 

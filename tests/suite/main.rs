@@ -17,3 +17,4 @@ mod quality;
 mod reports;
 mod schema;
 mod set_up;
+mod shipping;

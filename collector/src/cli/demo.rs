@@ -154,6 +154,7 @@ async fn fill(
         interval: Duration::from_millis(100),
         rows_max: config.ship.batch_rows_max,
         metrics: metrics.clone(),
+        refusals: 0,
     };
     let shipping = tokio::spawn(shipper.run(stop.clone()));
     let jobs = Jobs {

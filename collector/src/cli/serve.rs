@@ -40,6 +40,8 @@ use super::{Failure, Places};
 
 /// How long to wait before an external server that was away is asked again.
 const MIGRATE_PAUSE: Duration = Duration::from_secs(2);
+/// How long shipping may go on after a stop; what is left waits on disk for the next start.
+const SHIP_TIMEOUT: Duration = Duration::from_secs(5);
 /// File of the one-time set-up link's token.
 const SETUP_TOKEN: &str = "setup-token";
 
@@ -80,6 +82,7 @@ struct Running {
     admin: tokio::task::JoinHandle<()>,
     jobs: tokio::task::JoinHandle<()>,
     shipper: tokio::task::JoinHandle<spool::Reader>,
+    spool: Spool,
     engine: Option<Embedded>,
 }
 
@@ -252,7 +255,7 @@ async fn start(
     let salts = Arc::new(Salts::open(ram.as_deref())?);
     let sessions = Arc::new(Sessions::new(config.sessions.visitors_max));
     let views = Arc::new(Views::default());
-    jobs::remember_visits(&databases.writer, &reader, &sessions, &views, clock.now_ms()).await;
+    jobs::remember_visits(&databases.writer, (&spool, &reader), &sessions, &views, clock.now_ms()).await;
     let geo = Arc::new(open_geoip(config, places));
     let rules = Arc::new(RuleBook::open(config.data.join("sites.json")));
     let tokens = Arc::new(TokenBook::default());
@@ -305,15 +308,24 @@ async fn start(
     let service = stack::around(Routes::new(collector, fallback), stack_limits(config), metrics.clone());
     let (stop_workers, stop_rest) = (CancellationToken::new(), CancellationToken::new());
     let workers = start_workers(config, listener, &service, &stop_workers)?;
-    let admin_service =
-        Admin { db: databases.writer.clone(), spool, metrics: metrics.clone(), rules, salts, sessions, geo }
-            .service();
+    let admin_service = Admin {
+        db: databases.writer.clone(),
+        spool: spool.clone(),
+        metrics: metrics.clone(),
+        rules,
+        salts,
+        sessions,
+        geo,
+        clock: Clock::System,
+    }
+    .service();
     let shipper = Shipper {
         reader,
         db: databases.writer.clone(),
         interval: config.ship.interval.unsigned_abs(),
         rows_max: config.ship.batch_rows_max,
         metrics,
+        refusals: 0,
     };
     let running = Running {
         admin: tokio::spawn(server::serve(
@@ -324,6 +336,7 @@ async fn start(
         )),
         jobs: tokio::spawn(jobs.run(stop_rest.clone())),
         shipper: tokio::spawn(shipper.run(stop_rest.clone())),
+        spool,
         stop_workers,
         stop_rest,
         workers,
@@ -368,16 +381,24 @@ impl Running {
             failed => tracing::error!(?failed, "workers ended with an error"),
         }
         self.stop_rest.cancel();
+        let mut shipper = self.shipper;
+        let shipped = tokio::time::timeout(SHIP_TIMEOUT, &mut shipper).await;
+        if shipped.is_err() {
+            // The batch under way is sealed: the next start ships it under the same token.
+            shipper.abort();
+        }
         for (part, ended) in [
-            ("shipper", self.shipper.await.map(|reader| reader.waiting())),
-            ("jobs", self.jobs.await.map(|()| 0)),
-            ("admin", self.admin.await.map(|()| 0)),
+            ("shipper", shipped.map_or(Ok(()), |ended| ended.map(drop))),
+            ("jobs", self.jobs.await),
+            ("admin", self.admin.await),
         ] {
-            match ended {
-                Ok(0) => {}
-                Ok(waiting) => tracing::info!(waiting, "hits wait in the spool for the next start"),
-                Err(error) => tracing::error!(%error, part, "ended with an error"),
+            if let Err(error) = ended {
+                tracing::error!(%error, part, "ended with an error");
             }
+        }
+        let waiting = self.spool.waiting();
+        if waiting > 0 {
+            tracing::info!(waiting, "hits wait in the spool for the next start");
         }
         if let Some(engine) = self.engine {
             engine.stop().await;

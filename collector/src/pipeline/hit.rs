@@ -16,6 +16,8 @@ pub struct Hit {
     pub view: u64,
     /// Counter within the page view.
     pub seq: u32,
+    /// `view` and `seq` name this hit and no other: the same two come again only when the browser sends it again.
+    pub numbered: bool,
     /// The visitor's decision as a mask of categories; `None` while undecided.
     pub consent: Option<u8>,
     /// How long ago it happened, in milliseconds, at most 24 hours.

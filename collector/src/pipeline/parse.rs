@@ -170,6 +170,7 @@ fn hit(wire: Wire<'_>) -> Result<Hit, ParseError> {
         kind: wire.k.into(),
         view,
         seq: wire.q as u32,
+        numbered: view != 0,
         consent: wire.c.map(consent).transpose()?,
         age_ms: wire.a as u32,
         returning: wire.y.map_or(Ok(0), |id| id_number(&id.0, "y"))?,

@@ -237,11 +237,12 @@ impl Collector {
         let Some(peer) = parts.extensions.get::<Peer>() else {
             return Err(stack::empty(StatusCode::INTERNAL_SERVER_ERROR));
         };
-        let admitted = self.admit_claimed(hits, &parts.headers, *peer);
-        if self.spool.append(admitted.append).await.is_err() {
+        let mut admitted = self.admit_claimed(hits, &parts.headers, *peer);
+        let Ok(repeats) = self.spool.append(std::mem::take(&mut admitted.append)).await else {
             self.metrics.spool_refused.fetch_add(1, Ordering::Relaxed);
             return Err(stack::unavailable());
-        }
+        };
+        admitted.settle(&repeats);
         for (site, outcome) in &admitted.outcomes {
             self.metrics.count(*site, admitted.now_ms, *outcome);
         }

@@ -1,22 +1,19 @@
 //! The one thread that appends: takes what queued, writes it, syncs once, answers all.
 
 use std::{
-    fs, io,
-    os::unix::fs::FileExt,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-        mpsc,
-    },
+    io,
+    sync::{Arc, atomic::Ordering, mpsc},
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use super::{
-    AppendError, RECORD_BYTES_MAX, Settings,
+    AppendError, RECORD_BYTES_MAX,
+    disk::{Disk, DiskFile},
+    known::{GENERATION_MAX, Key, Known},
     segment::{self, Segment},
+    shared::{Kept, Shared},
 };
 
 /// How many bytes may wait for the disk.
@@ -30,18 +27,24 @@ const COMMIT_GAP: Duration = Duration::from_millis(3);
 #[derive(Debug, Default)]
 pub struct Append {
     bytes: Vec<u8>,
-    ends: Vec<usize>,
+    records: Vec<Record>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Record {
+    end: usize,
+    key: Option<Key>,
 }
 
 impl Append {
     /// Adds a record, written by `encode` into the buffer it is given. An empty or over-long record is left out and
-    /// `false` returned.
-    pub fn record(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
+    /// `false` returned. With a key, it is kept only if no record with that key is durable already.
+    pub fn record(&mut self, key: Option<Key>, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
         let start = self.bytes.len();
         encode(&mut self.bytes);
         let fits = (1..=RECORD_BYTES_MAX).contains(&(self.bytes.len() - start));
         if fits {
-            self.ends.push(self.bytes.len());
+            self.records.push(Record { end: self.bytes.len(), key });
         } else {
             self.bytes.truncate(start);
         }
@@ -52,92 +55,91 @@ impl Append {
     pub fn extend(&mut self, other: &Self) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&other.bytes);
-        self.ends.extend(other.ends.iter().map(|end| start + end));
+        self.records.extend(other.records.iter().map(|r| Record { end: start + r.end, ..*r }));
     }
 
     /// How many records there are.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.records.len()
     }
 
     /// Whether there is nothing to append.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.records.is_empty()
     }
 
-    fn records(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
+    fn records(&self) -> impl Iterator<Item = (Option<Key>, &[u8])> {
+        let starts = std::iter::once(0).chain(self.records.iter().map(|r| r.end));
+        starts.zip(&self.records).map(|(start, r)| (r.key, &self.bytes[start..r.end]))
     }
 }
 
-struct Waiting {
+/// Records of an [`Append`], by their place in it, that were durable before: they are not kept twice.
+pub type Repeats = Vec<usize>;
+
+pub(super) type Answer = oneshot::Receiver<Result<Repeats, AppendError>>;
+
+/// What the writing thread is told.
+pub(super) enum Message {
+    Append(Waiting),
+    Known(Vec<Key>),
+}
+
+pub(super) struct Waiting {
     append: Append,
-    done: oneshot::Sender<Result<(), AppendError>>,
-}
-
-/// What the writer and its users share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) settings: Settings,
-    /// Sequence number after the last durable record.
-    pub(super) durable: AtomicU64,
-    /// Bytes of all segments.
-    pub(super) disk_bytes: AtomicU64,
-    queued_bytes: AtomicUsize,
-    /// The last append failed; cleared by the next that works.
-    pub(super) failing: AtomicBool,
-    /// Told whenever `durable` moved.
-    pub(super) appended: Notify,
+    repeats: Repeats,
+    done: oneshot::Sender<Result<Repeats, AppendError>>,
 }
 
 /// A handle to append with; clones share the writer.
 #[derive(Debug, Clone)]
 pub struct Spool {
     pub(super) shared: Arc<Shared>,
-    queue: mpsc::Sender<Waiting>,
+    queue: mpsc::Sender<Message>,
 }
 
 impl Spool {
-    pub(super) fn start(settings: Settings, segment: Segment) -> Self {
-        let disk_bytes = disk_bytes(&settings);
-        let shared = Arc::new(Shared {
-            settings,
-            durable: AtomicU64::new(segment.next),
-            disk_bytes: AtomicU64::new(disk_bytes),
-            queued_bytes: AtomicUsize::new(0),
-            failing: AtomicBool::new(false),
-            appended: Notify::new(),
-        });
+    pub(super) fn new(shared: Arc<Shared>) -> (Self, mpsc::Receiver<Message>) {
         let (queue, waiting) = mpsc::channel();
-        let writer = Writer { shared: shared.clone(), segment: Some(segment), buffer: Vec::new() };
-        std::thread::Builder::new()
-            .name("spool".into())
-            .spawn(move || writer.run(&waiting))
-            .expect("a thread can be started while the program starts");
-        Self { shared, queue }
+        (Self { shared, queue }, waiting)
     }
 
-    /// Appends records; resolves when they are on disk.
+    /// Appends records; resolves when they are on disk, with those that were there before.
     ///
     /// # Errors
     /// See [`AppendError`]; nothing was acknowledged then.
-    pub async fn append(&self, append: Append) -> Result<(), AppendError> {
+    pub async fn append(&self, append: Append) -> Result<Repeats, AppendError> {
         if append.is_empty() {
-            return Ok(());
+            return Ok(Repeats::new());
         }
+        self.offer(append)?.await.unwrap_or(Err(AppendError::Failed))
+    }
+
+    /// Queues records for the writing thread.
+    pub(super) fn offer(&self, append: Append) -> Result<Answer, AppendError> {
         let len = append.bytes.len();
         let queued = self.shared.queued_bytes.fetch_add(len, Ordering::Relaxed) + len;
-        let on_disk = self.shared.disk_bytes.load(Ordering::Relaxed);
-        if queued > QUEUE_BYTES_MAX || on_disk + queued as u64 > self.shared.settings.bytes_max {
+        let used = self.disk_bytes() + self.shared.aside[0].load(Ordering::Relaxed);
+        let result = if queued > QUEUE_BYTES_MAX || used + queued as u64 > self.shared.settings.bytes_max {
+            Err(AppendError::Full)
+        } else {
+            let (done, answer) = oneshot::channel();
+            let waiting = Waiting { append, repeats: Repeats::new(), done };
+            self.queue.send(Message::Append(waiting)).map(|()| answer).map_err(|_| {
+                self.shared.failing.store(true, Ordering::Relaxed);
+                AppendError::Failed
+            })
+        };
+        if result.is_err() {
             self.shared.queued_bytes.fetch_sub(len, Ordering::Relaxed);
-            return Err(AppendError::Full);
         }
-        let (done, result) = oneshot::channel();
-        if self.queue.send(Waiting { append, done }).is_err() {
-            return Err(AppendError::Failed);
-        }
-        result.await.unwrap_or(Err(AppendError::Failed))
+        result
+    }
+
+    /// Takes over keys of records that were durable before a restart; holds for all appends that come later.
+    pub fn remember(&self, keys: Vec<Key>) {
+        // Without the writing thread nothing is kept, and nothing twice.
+        let _gone = self.queue.send(Message::Known(keys));
     }
 
     /// Bytes of all segments on disk.
@@ -145,9 +147,35 @@ impl Spool {
         self.shared.disk_bytes.load(Ordering::Relaxed)
     }
 
+    /// Bytes at which appends are refused.
+    pub fn bytes_max(&self) -> u64 {
+        self.shared.settings.bytes_max
+    }
+
     /// Sequence number after the last durable record.
     pub fn durable(&self) -> u64 {
         self.shared.durable.load(Ordering::Acquire)
+    }
+
+    /// How many durable records are not shipped.
+    pub fn waiting(&self) -> u64 {
+        self.durable().saturating_sub(self.shared.shipped.load(Ordering::Acquire))
+    }
+
+    /// How long the first of them has waited, to the second.
+    pub fn oldest(&self) -> Option<Duration> {
+        self.shared.oldest()
+    }
+
+    /// After a restart: the first of them came this long ago.
+    pub fn waits_since(&self, age: Duration) {
+        self.shared.waits_since(age);
+    }
+
+    /// What was set aside, as of the last look.
+    pub fn set_aside(&self) -> Aside {
+        let [bytes, batches, records] = [0, 1, 2].map(|n| self.shared.aside[n].load(Ordering::Relaxed));
+        Aside { bytes, batches, records }
     }
 
     /// Whether the last append could not be written.
@@ -156,52 +184,91 @@ impl Spool {
     }
 }
 
-fn disk_bytes(settings: &Settings) -> u64 {
-    let firsts = segment::list(&settings.dir).unwrap_or_default();
-    firsts
-        .iter()
-        .filter_map(|first| fs::metadata(segment::path(&settings.dir, *first)).ok())
-        .map(|m| m.len())
-        .sum()
+/// Batches that ClickHouse refused for what is in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Aside {
+    /// Size of their files.
+    pub bytes: u64,
+    /// How many batches.
+    pub batches: u64,
+    /// How many records are in them.
+    pub records: u64,
 }
 
-struct Writer {
+pub(super) struct Writer<D: Disk> {
     shared: Arc<Shared>,
-    /// `None` after a failure: the file is given up, because what the kernel kept of it is unknown.
-    segment: Option<Segment>,
+    disk: D,
+    /// `None` before the first append, and after a failure: the file is given up, because what is on disk of it is
+    /// unknown.
+    segment: Option<Segment<D::File>>,
+    known: Known,
+    /// Fingerprints that the commit under way added.
+    added: Vec<u64>,
     buffer: Vec<u8>,
 }
 
-impl Writer {
+impl<D: Disk> Writer<D> {
+    pub(super) fn new(shared: Arc<Shared>, disk: D, segment: Option<Segment<D::File>>) -> Self {
+        let known = Known::new(GENERATION_MAX);
+        Self { shared, disk, segment, known, added: Vec::new(), buffer: Vec::new() }
+    }
+
     #[allow(clippy::disallowed_methods)] // Sleeping is what it is for: hits gather meanwhile, at most for the gap.
-    fn run(mut self, waiting: &mpsc::Receiver<Waiting>) {
+    pub(super) fn run(mut self, queue: &mpsc::Receiver<Message>) {
         let mut group = Vec::new();
         let mut begun = Instant::now();
-        while let Ok(first) = waiting.recv() {
+        while let Ok(first) = queue.recv() {
             // Under load one sync for many: a lone hit after a pause is written at once.
             std::thread::sleep(COMMIT_GAP.saturating_sub(begun.elapsed()));
             begun = Instant::now();
-            let mut bytes = first.append.bytes.len();
-            group.push(first);
-            while bytes < COMMIT_BYTES_MAX {
-                let Ok(next) = waiting.try_recv() else { break };
-                bytes += next.append.bytes.len();
-                group.push(next);
-            }
-            let result = self.commit(&group);
-            self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            self.shared.failing.store(result.is_err(), Ordering::Relaxed);
-            for waiting in group.drain(..) {
-                // A client that went away does not wait any more; its hit is kept all the same.
-                let _gone = waiting.done.send(result);
-            }
+            self.turn(first, queue, &mut group);
         }
     }
 
-    fn commit(&mut self, group: &[Waiting]) -> Result<(), AppendError> {
-        self.write(group).map_err(|error| {
-            self.segment = None;
-            tracing::error!(%error, "the spool cannot be written");
+    /// Commits `first` and whatever else has queued.
+    pub(super) fn turn(&mut self, first: Message, queue: &mpsc::Receiver<Message>, group: &mut Vec<Waiting>) {
+        let mut bytes = 0;
+        let mut message = Some(first);
+        while let Some(taken) = message {
+            match taken {
+                Message::Append(waiting) => {
+                    bytes += waiting.append.bytes.len();
+                    group.push(waiting);
+                }
+                Message::Known(keys) => keys.into_iter().for_each(|key| {
+                    self.known.add(key);
+                }),
+            }
+            message = if bytes < COMMIT_BYTES_MAX { queue.try_recv().ok() } else { None };
+        }
+        if group.is_empty() {
+            return;
+        }
+        let result = self.commit(group);
+        self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.shared.failing.store(result.is_err(), Ordering::Relaxed);
+        for waiting in group.drain(..) {
+            // A client that went away does not wait any more; its hit is kept all the same.
+            let _gone = waiting.done.send(result.map(|()| waiting.repeats));
+        }
+    }
+
+    fn commit(&mut self, group: &mut [Waiting]) -> Result<(), AppendError> {
+        self.added.clear();
+        let result = self.write(group);
+        if let Err(error) = &result {
+            // Neither written again nor synced again: a second sync may say yes to pages that were lost.
+            self.give_up();
+            for fingerprint in self.added.drain(..) {
+                self.known.forget(fingerprint);
+            }
+            if !self.shared.failing.load(Ordering::Relaxed) {
+                tracing::error!(%error, "the spool cannot be written; hits are answered 503 until it can");
+            }
+        } else if self.shared.failing.load(Ordering::Relaxed) {
+            tracing::info!("the spool can be written again");
+        }
+        result.map_err(|error| {
             if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
                 AppendError::Full
             } else {
@@ -210,46 +277,79 @@ impl Writer {
         })
     }
 
-    fn write(&mut self, group: &[Waiting]) -> io::Result<()> {
-        let shared = &self.shared;
-        let mut segment = match self.segment.take() {
-            Some(segment) => segment,
-            // Everything acknowledged lies below `durable`; a given-up file is cut there first.
-            None => start_again(&shared.settings, shared.durable.load(Ordering::Acquire))?,
+    fn write(&mut self, group: &mut [Waiting]) -> io::Result<()> {
+        let durable = self.shared.durable.load(Ordering::Acquire);
+        let (first, salt) = match &self.segment {
+            Some(segment) => (segment.header.first, segment.header.salt),
+            None => self.begin(durable)?,
         };
         self.buffer.clear();
-        let mut sequence = segment.next;
-        for record in group.iter().flat_map(|w| w.append.records()) {
-            segment::encode_frame(segment.header.salt, sequence, record, &mut self.buffer);
-            sequence += 1;
-        }
-        segment.file.write_all_at(&self.buffer, segment.end)?;
-        segment.file.sync_data()?;
-        segment.end += self.buffer.len() as u64;
-        segment.next = sequence;
-        shared.disk_bytes.fetch_add(self.buffer.len() as u64, Ordering::Relaxed);
-        shared.durable.store(sequence, Ordering::Release);
-        shared.appended.notify_one();
-        if segment.end >= shared.settings.segment_bytes {
-            match segment::create(&shared.settings, sequence) {
-                Ok(next) => {
-                    shared.disk_bytes.fetch_add(next.end, Ordering::Relaxed);
-                    segment = next;
+        let mut next = durable;
+        for Waiting { append, repeats, .. } in group {
+            for (n, (key, record)) in append.records().enumerate() {
+                match key.map(|key| self.known.add(key)) {
+                    Some(None) => {
+                        repeats.push(n);
+                        continue;
+                    }
+                    Some(Some(fingerprint)) => self.added.push(fingerprint),
+                    None => {}
                 }
-                // What was written is durable; the next commit tries again.
-                Err(error) => tracing::warn!(%error, "cannot begin a new segment; going on with the old one"),
+                segment::encode_frame(salt, next, record, &mut self.buffer);
+                next += 1;
             }
         }
-        self.segment = Some(segment);
+        if next == durable {
+            return Ok(());
+        }
+        let Some(segment) = &mut self.segment else { return Err(io::ErrorKind::NotFound.into()) };
+        segment.file.write_all_at(&self.buffer, segment.end)?;
+        segment.file.sync()?;
+        segment.end += self.buffer.len() as u64;
+        segment.next = next;
+        let is_full = segment.end >= self.shared.settings.segment_bytes;
+        self.shared.grown(first, self.buffer.len() as u64, next);
+        if is_full {
+            self.close();
+        }
         Ok(())
     }
-}
 
-/// Begins a new segment at `durable` after a failure, and cuts what the failed write may have left behind it.
-fn start_again(settings: &Settings, durable: u64) -> io::Result<Segment> {
-    let path: PathBuf = segment::path(&settings.dir, durable);
-    if path.exists() {
-        fs::remove_file(&path)?;
+    /// Begins a segment at `durable`: everything acknowledged lies below.
+    fn begin(&mut self, durable: u64) -> io::Result<(u64, u64)> {
+        let settings = &self.shared.settings;
+        let segment = Segment::create(&self.disk, &settings.dir, &settings.columns, durable)
+            .inspect_err(|_| self.remove_rest(durable))?;
+        self.shared.keep(durable, Kept { bytes: segment.end, end: None });
+        let names = (segment.header.first, segment.header.salt);
+        self.segment = Some(segment);
+        Ok(names)
     }
-    segment::create(settings, durable)
+
+    /// Removes a segment in which nothing is durable. If that fails, the next one of that name replaces it.
+    fn remove_rest(&self, first: u64) {
+        if let Err(error) = self.disk.remove(&segment::path(&self.shared.settings.dir, first)) {
+            tracing::debug!(%error, "a segment without records is left for now");
+        }
+        self.shared.forget(first);
+    }
+
+    /// The segment has its size.
+    fn close(&mut self) {
+        if let Some(segment) = self.segment.take() {
+            self.shared.keep(segment.header.first, Kept { bytes: segment.end, end: Some(segment.next) });
+        }
+    }
+
+    /// Nothing is appended to this segment any more; what was acknowledged stays.
+    fn give_up(&mut self) {
+        let Some(segment) = self.segment.take() else { return };
+        if segment.next == segment.header.first {
+            return self.remove_rest(segment.next);
+        }
+        // The room is wanted back; whether what was not acknowledged is gone does not matter.
+        let cut = segment.file.set_len(segment.end);
+        let bytes = cut.and_then(|()| segment.file.len()).unwrap_or(segment.end);
+        self.shared.keep(segment.header.first, Kept { bytes, end: Some(segment.next) });
+    }
 }

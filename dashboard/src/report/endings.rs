@@ -80,7 +80,7 @@ impl Ending {
 }
 
 /// All endings. That they are those of the collector is proven by `page_knows_every_outcome_of_the_collector`.
-pub const ENDINGS: [Ending; 15] = [
+pub const ENDINGS: [Ending; 16] = [
     Ending::kept("stored", Fate::Stored, "Stored", "Counted with everything that your policy allows."),
     Ending::kept(
         "minimised",
@@ -124,6 +124,11 @@ pub const ENDINGS: [Ending; 15] = [
         "personal_data",
         "Looks like personal data",
         "A property of an event looked like an e-mail address, a name or a number of a person.",
+    ),
+    Ending::dropped(
+        "duplicate",
+        "Sent twice",
+        "The browser sent it again although it had arrived: the first answer was lost on the way.",
     ),
     Ending::dropped(
         "too_old",

@@ -79,6 +79,7 @@ const CONFIG: &str = r#"<clickhouse>
   <users_config>@DIR@/users.xml</users_config>
   <backups><allowed_path>@DIR@/backups/</allowed_path></backups>
   <keep_alive_timeout>10</keep_alive_timeout>
+  <shutdown_wait_unfinished>1</shutdown_wait_unfinished>
   <max_server_memory_usage>@SERVER_BYTES@</max_server_memory_usage>
   <mark_cache_size>16777216</mark_cache_size>
   <index_mark_cache_size>4194304</index_mark_cache_size>

@@ -35,6 +35,7 @@ fn each_kind_is_read() {
             kind: Kind::Pageview,
             view: u64::from_str_radix("a1b2c3d4", 36).unwrap(),
             seq: 1,
+            numbered: true,
             consent: Some(5),
             age_ms: 1500,
             automated: true,

@@ -1,0 +1,94 @@
+//! Which answers of ClickHouse say that a batch will never be taken as it is.
+
+use std::fmt;
+
+use clickhouse::error::Error;
+
+/// ClickHouse refuses what is in a batch. Its words often tell a value, so only the code and its name are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    code: u32,
+    name: &'static str,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (code {})", self.name, self.code)
+    }
+}
+
+/// The codes, from ClickHouse's `ErrorCodes.cpp`: values that cannot be read, are out of range or violate a constraint.
+/// Not among them: what is wrong with the server or the table (unknown or read-only tables and columns, memory, room,
+/// quotas, too many parts or queries), since the same batch is taken when that is right again.
+const CONTENT: [(u32, &str); 19] = [
+    (6, "CANNOT_PARSE_TEXT"),
+    (27, "CANNOT_PARSE_INPUT_ASSERTION_FAILED"),
+    (33, "CANNOT_READ_ALL_DATA"),
+    (38, "CANNOT_PARSE_DATE"),
+    (41, "CANNOT_PARSE_DATETIME"),
+    (53, "TYPE_MISMATCH"),
+    (69, "ARGUMENT_OUT_OF_BOUND"),
+    (70, "CANNOT_CONVERT_TYPE"),
+    (72, "CANNOT_PARSE_NUMBER"),
+    (117, "INCORRECT_DATA"),
+    (128, "TOO_LARGE_ARRAY_SIZE"),
+    (131, "TOO_LARGE_STRING_SIZE"),
+    (190, "SIZES_OF_ARRAYS_DONT_MATCH"),
+    (321, "VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE"),
+    (349, "CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN"),
+    (395, "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"),
+    (407, "DECIMAL_OVERFLOW"),
+    (469, "VIOLATED_CONSTRAINT"),
+    (691, "UNKNOWN_ELEMENT_OF_ENUM"),
+];
+
+impl Refusal {
+    /// What `error` refuses of the batch, if it does.
+    pub fn of(error: &Error) -> Option<Self> {
+        // The client hands on the exception's text, which begins with its code.
+        let Error::BadResponse(text) = error else { return None };
+        let digits = text.strip_prefix("Code: ")?;
+        let code: u32 =
+            digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())].parse().ok()?;
+        CONTENT.iter().find(|(known, _)| *known == code).map(|(code, name)| Self { code: *code, name })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_answer_about_the_contents_is_a_refusal() {
+        for (text, refused) in [
+            ("Code: 469. DB::Exception: Constraint `c` is violated. (VIOLATED_CONSTRAINT)", true),
+            ("Code: 33. DB::Exception: Cannot read all data. (CANNOT_READ_ALL_DATA)", true),
+            ("Code: 117", true),
+            ("Code: 16. DB::Exception: No such column. (NO_SUCH_COLUMN_IN_TABLE)", false),
+            ("Code: 60. DB::Exception: Table does not exist. (UNKNOWN_TABLE)", false),
+            ("Code: 159. DB::Exception: Timeout exceeded. (TIMEOUT_EXCEEDED)", false),
+            ("Code: 202. DB::Exception: Too many queries. (TOO_MANY_SIMULTANEOUS_QUERIES)", false),
+            ("Code: 241. DB::Exception: Memory limit exceeded. (MEMORY_LIMIT_EXCEEDED)", false),
+            ("Code: 242. DB::Exception: Table is in readonly mode. (TABLE_IS_READ_ONLY)", false),
+            ("Code: 243. DB::Exception: Not enough space. (NOT_ENOUGH_SPACE)", false),
+            ("Code: 252. DB::Exception: Too many parts. (TOO_MANY_PARTS)", false),
+            ("Code: 516. DB::Exception: Authentication failed. (AUTHENTICATION_FAILED)", false),
+            ("<html>502 Bad Gateway: Code: 33</html>", false),
+            ("Code: 99999999999999999999", false),
+            ("Code: ", false),
+            ("", false),
+        ] {
+            assert_eq!(Refusal::of(&Error::BadResponse(text.into())).is_some(), refused, "{text:?}");
+        }
+        assert_eq!(Refusal::of(&Error::TimedOut), None);
+        assert_eq!(Refusal::of(&Error::Network("Code: 33".into())), None);
+    }
+
+    #[test]
+    fn refusal_tells_code_and_name_and_no_value() {
+        let text =
+            "Code: 469. DB::Exception: violated. Column values: path = '/secret'. (VIOLATED_CONSTRAINT)";
+        let refusal = Refusal::of(&Error::BadResponse(text.into())).unwrap();
+        assert_eq!(refusal.to_string(), "VIOLATED_CONSTRAINT (code 469)");
+    }
+}

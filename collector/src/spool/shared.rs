@@ -1,0 +1,198 @@
+//! What the writer, the reader and everybody who asks share.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+use super::Settings;
+
+/// How finely is remembered when records came.
+const MARK_INTERVAL: Duration = Duration::from_secs(1);
+/// How many such moments are remembered; with more, every other one is forgotten.
+const MARKS_MAX: usize = 4096;
+
+/// A segment on disk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept {
+    /// Its size.
+    pub(super) bytes: u64,
+    /// Sequence number after its last record; `None` while it is appended to.
+    pub(super) end: Option<u64>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    /// All segments by the sequence number of their first record.
+    segments: Mutex<BTreeMap<u64, Kept>>,
+    /// Sequence number after the last durable record.
+    pub(super) durable: AtomicU64,
+    /// Sequence number of the first record that is not shipped.
+    pub(super) shipped: AtomicU64,
+    /// Bytes of all segments.
+    pub(super) disk_bytes: AtomicU64,
+    /// Bytes of batches that were set aside, and how many batches and records they are.
+    pub(super) aside: [AtomicU64; 3],
+    pub(super) queued_bytes: AtomicUsize,
+    /// The last append failed; cleared by the next that works.
+    pub(super) failing: AtomicBool,
+    /// Told whenever `durable` moved.
+    pub(super) appended: Notify,
+    /// When records came: the first sequence number of each moment.
+    marks: Mutex<VecDeque<(u64, Instant)>>,
+}
+
+impl Shared {
+    pub(super) fn new(settings: Settings, segments: BTreeMap<u64, Kept>, durable: u64, shipped: u64) -> Self {
+        let disk_bytes = segments.values().map(|kept| kept.bytes).sum();
+        let waiting = (durable > shipped).then(|| (shipped, Instant::now()));
+        Self {
+            settings,
+            segments: Mutex::new(segments),
+            durable: AtomicU64::new(durable),
+            shipped: AtomicU64::new(shipped),
+            disk_bytes: AtomicU64::new(disk_bytes),
+            aside: Default::default(),
+            queued_bytes: AtomicUsize::new(0),
+            failing: AtomicBool::new(false),
+            appended: Notify::new(),
+            marks: Mutex::new(waiting.into_iter().collect()),
+        }
+    }
+
+    fn segments(&self) -> MutexGuard<'_, BTreeMap<u64, Kept>> {
+        self.segments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a segment's size and end.
+    pub(super) fn keep(&self, first: u64, kept: Kept) {
+        let mut segments = self.segments();
+        segments.insert(first, kept);
+        self.disk_bytes.store(segments.values().map(|kept| kept.bytes).sum(), Ordering::Relaxed);
+    }
+
+    pub(super) fn forget(&self, first: u64) {
+        let mut segments = self.segments();
+        segments.remove(&first);
+        self.disk_bytes.store(segments.values().map(|kept| kept.bytes).sum(), Ordering::Relaxed);
+    }
+
+    /// Records were added to the segment that begins at `first`.
+    pub(super) fn grown(&self, first: u64, bytes: u64, durable: u64) {
+        if let Some(kept) = self.segments().get_mut(&first) {
+            kept.bytes += bytes;
+        }
+        self.disk_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.durable.swap(durable, Ordering::Release);
+        self.mark(before);
+        self.appended.notify_one();
+    }
+
+    /// The segment that holds record `at`, and where it ends if it is not appended to any more.
+    pub(super) fn holding(&self, at: u64) -> Option<(u64, Option<u64>)> {
+        let segments = self.segments();
+        let (first, kept) = segments.range(..=at).next_back()?;
+        kept.end.is_none_or(|end| at < end).then_some((*first, kept.end))
+    }
+
+    /// Segments with no record from `next` on.
+    pub(super) fn done(&self, next: u64) -> Vec<u64> {
+        let segments = self.segments();
+        segments.iter().filter(|(_, kept)| kept.end.is_some_and(|end| end <= next)).map(|(f, _)| *f).collect()
+    }
+
+    /// The first sequence numbers of all segments.
+    pub(super) fn firsts(&self) -> Vec<u64> {
+        self.segments().keys().copied().collect()
+    }
+
+    fn marks(&self) -> MutexGuard<'_, VecDeque<(u64, Instant)>> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mark(&self, sequence: u64) {
+        let now = Instant::now();
+        let mut marks = self.marks();
+        if marks.back().is_some_and(|(_, last)| now - *last < MARK_INTERVAL) {
+            return;
+        }
+        marks.push_back((sequence, now));
+        if marks.len() > MARKS_MAX {
+            let mut n = 0;
+            marks.retain(|_| {
+                n += 1;
+                n % 2 == 1
+            });
+        }
+    }
+
+    /// Records below `next` are shipped.
+    pub(super) fn shipped_to(&self, next: u64) {
+        self.shipped.store(next, Ordering::Release);
+        let durable = self.durable.load(Ordering::Acquire);
+        let mut marks = self.marks();
+        while marks.get(1).is_some_and(|(sequence, _)| *sequence <= next)
+            || (next >= durable && !marks.is_empty())
+        {
+            marks.pop_front();
+        }
+    }
+
+    /// The first waiting record came this long ago.
+    pub(super) fn waits_since(&self, age: Duration) {
+        let mut marks = self.marks();
+        if let (Some(first), Some(then)) = (marks.front_mut(), Instant::now().checked_sub(age)) {
+            first.1 = then.min(first.1);
+        }
+    }
+
+    /// How long the first waiting record has waited.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        let waits = self.durable.load(Ordering::Acquire) > self.shipped.load(Ordering::Acquire);
+        self.marks().front().filter(|_| waits).map(|(_, since)| since.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared() -> Shared {
+        let settings = Settings { dir: "x".into(), segment_bytes: 1, bytes_max: 1, columns: String::new() };
+        Shared::new(settings, BTreeMap::new(), 1, 1)
+    }
+
+    #[test]
+    fn oldest_record_waits_until_it_is_shipped() {
+        let shared = shared();
+        assert_eq!(shared.oldest(), None);
+        shared.grown(1, 10, 5);
+        shared.waits_since(Duration::from_secs(60));
+        assert!(shared.oldest() >= Some(Duration::from_secs(60)));
+        shared.grown(1, 10, 9);
+        shared.shipped_to(4);
+        assert!(shared.oldest() >= Some(Duration::from_secs(60)), "record 4 waits still");
+        shared.shipped_to(5);
+        assert!(shared.oldest() < Some(Duration::from_secs(60)));
+        shared.shipped_to(9);
+        assert_eq!(shared.oldest(), None);
+    }
+
+    #[test]
+    fn moments_never_exceed_their_bound() {
+        let shared = shared();
+        shared.grown(1, 1, 2);
+        for sequence in 2..3 * MARKS_MAX as u64 {
+            shared.marks().push_back((sequence, Instant::now() - MARK_INTERVAL));
+            shared.mark(sequence);
+            assert!(shared.marks().len() <= MARKS_MAX + 1);
+        }
+    }
+}

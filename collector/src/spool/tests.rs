@@ -1,0 +1,374 @@
+//! The log on a real disk, and what no model of faults shows: damage from outside, limits, other columns.
+
+use std::{fs, path::Path};
+
+use super::{faults::Fault, faults::FaultyDisk, writer::Message, *};
+
+fn settings(dir: &Path) -> Settings {
+    Settings { dir: dir.into(), segment_bytes: 2_000, bytes_max: 1 << 20, columns: "x".into() }
+}
+
+async fn append(spool: &Spool, records: impl IntoIterator<Item = u32>) -> Result<Repeats, AppendError> {
+    let mut append = Append::default();
+    for record in records {
+        assert!(append.record(None, |out| out.extend_from_slice(format!("[{record}]").as_bytes())));
+    }
+    spool.append(append).await
+}
+
+fn text(batch: &Batch) -> String {
+    String::from_utf8(batch.rows.to_vec()).unwrap()
+}
+
+fn expected(range: std::ops::Range<u32>) -> String {
+    range.map(|n| format!("[{n}]")).collect()
+}
+
+fn drain(reader: &mut Reader) -> String {
+    let mut all = String::new();
+    while let Some(batch) = reader.seal(1_000, 10_000).unwrap() {
+        all += &text(&batch);
+        reader.shipped(&batch).unwrap();
+    }
+    all
+}
+
+fn segments(dir: &Path) -> Vec<u64> {
+    segment::list(&OsDisk, dir).unwrap()
+}
+
+#[tokio::test]
+async fn records_come_out_once_and_in_order_across_segments_and_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut all, mut written) = (String::new(), 0);
+    for round in 0..20u32 {
+        let (spool, mut reader) = open(settings(dir.path())).unwrap();
+        for _ in 0..20 {
+            append(&spool, written..written + 7).await.unwrap();
+            written += 7;
+        }
+        for _ in 0..=round % 5 {
+            if let Some(batch) = reader.seal(50, 100).unwrap() {
+                all += &text(&batch);
+                reader.shipped(&batch).unwrap();
+            }
+        }
+    }
+    let (spool, mut reader) = open(settings(dir.path())).unwrap();
+    all += &drain(&mut reader);
+    assert_eq!(all, expected(0..written));
+    assert!(segments(dir.path()).len() <= 1, "shipped segments are removed");
+    assert_eq!((spool.waiting(), spool.oldest()), (0, None));
+}
+
+#[tokio::test]
+async fn sealed_batch_is_the_same_after_a_restart_although_more_was_appended() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, mut reader) = open(settings(dir.path())).unwrap();
+    append(&spool, 0..10).await.unwrap();
+    let first = reader.seal(100, 1_000).unwrap().unwrap();
+    append(&spool, 10..20).await.unwrap();
+    assert_eq!(reader.seal(100, 1_000).unwrap().unwrap(), first);
+    drop((spool, reader));
+    let (_spool, mut reader) = open(settings(dir.path())).unwrap();
+    assert_eq!(reader.seal(1, 1).unwrap().unwrap(), first);
+    reader.shipped(&first).unwrap();
+    let second = reader.seal(100, 1_000).unwrap().unwrap();
+    assert_eq!(text(&second), expected(10..20));
+    assert_ne!(second.token, first.token);
+}
+
+#[tokio::test]
+async fn spool_at_its_limit_refuses_and_recovers_when_shipped() {
+    let dir = tempfile::tempdir().unwrap();
+    let limited = Settings { bytes_max: 6_000, ..settings(dir.path()) };
+    let (spool, mut reader) = open(limited).unwrap();
+    let mut accepted = 0;
+    while append(&spool, accepted..accepted + 10).await.is_ok() {
+        accepted += 10;
+    }
+    assert_eq!(append(&spool, 0..10).await, Err(AppendError::Full));
+    assert!(spool.disk_bytes() <= 6_000);
+    assert_eq!(drain(&mut reader), expected(0..accepted));
+    append(&spool, 0..10).await.unwrap();
+}
+
+#[tokio::test]
+async fn record_at_the_limit_is_kept_and_one_byte_more_is_not() {
+    let mut append = Append::default();
+    assert!(append.record(None, |out| out.resize(RECORD_BYTES_MAX, 1)));
+    assert!(!append.record(None, |out| out.resize(out.len() + RECORD_BYTES_MAX + 1, 1)));
+    assert!(!append.record(None, |_| ()));
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, mut reader) = open(settings(dir.path())).unwrap();
+    spool.append(append).await.unwrap();
+    let batch = reader.seal(10, 10).unwrap().unwrap();
+    assert_eq!((batch.count, batch.rows.len()), (1, RECORD_BYTES_MAX));
+}
+
+#[tokio::test]
+async fn waiting_records_can_be_read_without_shipping_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, mut reader) = open(settings(dir.path())).unwrap();
+    append(&spool, 0..300).await.unwrap();
+    let batch = reader.seal(100, 10_000).unwrap().unwrap();
+    reader.shipped(&batch).unwrap();
+    let mut seen = String::new();
+    reader.for_each_waiting(|payload| seen += std::str::from_utf8(payload).unwrap()).unwrap();
+    assert_eq!(seen, expected(batch.count as u32..300));
+    assert_eq!((reader.waiting(), spool.waiting()), (300 - batch.count, 300 - batch.count));
+}
+
+#[tokio::test]
+async fn segment_with_torn_tail_loses_only_the_torn_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, reader) = open(settings(dir.path())).unwrap();
+    append(&spool, 0..5).await.unwrap();
+    drop((spool, reader));
+    let path = segment::path(dir.path(), 1);
+    let whole = fs::read(&path).unwrap();
+    const HEADER: usize = 32 + "x".len() + 4;
+    for cut in 0..=whole.len() {
+        for garbage in [&[][..], &[0xa5; 37], &[0; 64]] {
+            fs::write(&path, [&whole[..cut], garbage].concat()).unwrap();
+            let (_spool, reader) = open(settings(dir.path())).unwrap();
+            let mut seen = String::new();
+            reader.for_each_waiting(|payload| seen += std::str::from_utf8(payload).unwrap()).unwrap();
+            assert_eq!(seen, expected(0..reader.waiting() as u32), "cut at {cut}");
+            // Garbage may happen to be the last byte of the header's sum, and of nothing else.
+            assert!(fs::metadata(&path).map_or(0, |m| m.len()) <= cut.max(HEADER) as u64, "cut at {cut}");
+            assert!(cut < whole.len() || reader.waiting() == 5, "cut at {cut}");
+        }
+    }
+}
+
+/// A spool of three segments, nothing of it shipped.
+async fn three_segments(dir: &Path) -> Vec<u64> {
+    let (spool, _reader) = open(settings(dir)).unwrap();
+    let mut written = 0;
+    while segments(dir).len() < 3 {
+        append(&spool, written..written + 20).await.unwrap();
+        written += 20;
+    }
+    segments(dir)
+}
+
+#[tokio::test]
+async fn damage_before_the_last_segment_stops_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let firsts = three_segments(dir.path()).await;
+    let path = segment::path(dir.path(), firsts[1]);
+    let whole = fs::read(&path).unwrap();
+    for at in [0, 20, whole.len() - 3] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        assert!(matches!(open(settings(dir.path())), Err(OpenError::Damaged { .. })), "byte {at}");
+    }
+    fs::write(&path, whole).unwrap();
+    assert!(open(settings(dir.path())).is_ok());
+}
+
+#[tokio::test]
+async fn missing_segment_stops_the_start() {
+    for gone in 0..2 {
+        let dir = tempfile::tempdir().unwrap();
+        let firsts = three_segments(dir.path()).await;
+        fs::remove_file(segment::path(dir.path(), firsts[gone])).unwrap();
+        let opened = open(settings(dir.path()));
+        assert!(matches!(opened, Err(OpenError::Damaged { .. } | OpenError::Gap { .. })), "{gone}");
+    }
+}
+
+#[tokio::test]
+async fn sealed_batch_without_its_records_stops_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, mut reader) = open(settings(dir.path())).unwrap();
+    append(&spool, 0..5).await.unwrap();
+    reader.seal(5, 1_000).unwrap().unwrap();
+    drop((spool, reader));
+    fs::remove_file(segment::path(dir.path(), 1)).unwrap();
+    assert!(matches!(open(settings(dir.path())), Err(OpenError::Lost { from: 1, to: 6 })));
+}
+
+#[tokio::test]
+async fn numbers_of_shipped_records_that_are_gone_are_not_used_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, mut reader) = open(settings(dir.path())).unwrap();
+    append(&spool, 0..5).await.unwrap();
+    drain(&mut reader);
+    drop((spool, reader));
+    fs::remove_file(segment::path(dir.path(), 1)).unwrap();
+    let (spool, mut reader) = open(settings(dir.path())).unwrap();
+    append(&spool, 5..7).await.unwrap();
+    let batch = reader.seal(10, 1_000).unwrap().unwrap();
+    assert!(batch.token.ends_with("-6-8"), "{}", batch.token);
+    assert_eq!(text(&batch), expected(5..7));
+}
+
+#[tokio::test]
+async fn other_columns_begin_another_segment_and_another_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, reader) = open(settings(dir.path())).unwrap();
+    append(&spool, 0..3).await.unwrap();
+    drop((spool, reader));
+    let newer = Settings { columns: "x, y".into(), ..settings(dir.path()) };
+    let (spool, mut reader) = open(newer).unwrap();
+    append(&spool, 3..5).await.unwrap();
+    assert_eq!(segments(dir.path()), [1, 4]);
+    for (columns, rows) in [("x", 0..3), ("x, y", 3..5)] {
+        let batch = reader.seal(10, 1_000).unwrap().unwrap();
+        assert_eq!((batch.columns.as_str(), text(&batch)), (columns, expected(rows)));
+        reader.shipped(&batch).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn batch_set_aside_keeps_rows_and_reason_and_the_next_one_follows() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, mut reader) = open(settings(dir.path())).unwrap();
+    append(&spool, 0..5).await.unwrap();
+    let batch = reader.seal(3, 1_000).unwrap().unwrap();
+    reader.set_aside(&batch, "a reason").unwrap();
+    assert_eq!((spool.set_aside().batches, spool.set_aside().records), (1, 3));
+    assert_eq!(drain(&mut reader), expected(3..5));
+    drop((spool, reader));
+    let (spool, reader) = open(settings(dir.path())).unwrap();
+    let files = set_aside(dir.path()).unwrap();
+    assert_eq!(read_aside(&files[0]).unwrap(), batch);
+    assert_eq!(spool.set_aside().bytes, files[0].bytes);
+    let listed = inspect(dir.path()).unwrap();
+    let line = listed.last().unwrap();
+    assert_eq!((line.records, line.waiting, line.state.as_str()), (3, 3, "set aside: a reason"));
+    fs::remove_file(&files[0].path).unwrap();
+    reader.look_aside();
+    assert_eq!(spool.set_aside(), Aside::default());
+}
+
+/// A spool on a disk that fails on demand, with its writer in hand.
+fn faulty(disk: &FaultyDisk) -> Parts<FaultyDisk> {
+    open_on(disk.clone(), settings(Path::new("spool"))).unwrap()
+}
+
+fn commit(parts: &mut Parts<FaultyDisk>, records: std::ops::Range<u32>) -> Result<Repeats, AppendError> {
+    let (spool, _, writer, queue) = parts;
+    let mut append = Append::default();
+    for record in records {
+        let key = Key { site: 1, view: 1, seq: record };
+        assert!(append.record(Some(key), |out| out.extend_from_slice(format!("[{record}]").as_bytes())));
+    }
+    let mut answer = spool.offer(append)?;
+    let message: Message = queue.try_recv().unwrap();
+    writer.turn(message, queue, &mut Vec::new());
+    answer.try_recv().unwrap()
+}
+
+#[test]
+fn failed_sync_is_not_taken_for_success_and_its_segment_is_given_up() {
+    let disk = FaultyDisk::new(1);
+    let mut parts = faulty(&disk);
+    assert_eq!(commit(&mut parts, 0..3), Ok(vec![]));
+    disk.fail([(0, Fault::SyncError)]);
+    assert_eq!(commit(&mut parts, 3..6), Err(AppendError::Failed));
+    assert!(parts.0.is_failing());
+    assert_eq!(commit(&mut parts, 3..6), Ok(vec![]), "the browser's next attempt");
+    assert!(!parts.0.is_failing());
+    assert_eq!(segment::list(&disk, Path::new("spool")).unwrap(), [1, 4]);
+    let mut seen = String::new();
+    parts.1.for_each_waiting(|payload| seen += std::str::from_utf8(payload).unwrap()).unwrap();
+    assert_eq!(seen, expected(0..6));
+}
+
+#[test]
+fn record_whose_sync_failed_before_a_kill_is_on_disk_when_it_is_built_upon() {
+    for seed in 0..50 {
+        let disk = FaultyDisk::new(seed);
+        let mut parts = faulty(&disk);
+        assert_eq!(commit(&mut parts, 0..3), Ok(vec![]));
+        disk.fail([(1, Fault::SyncError), (0, Fault::Kill)]);
+        assert_eq!(commit(&mut parts, 3..90), Err(AppendError::Failed));
+        assert!(disk.is_dead());
+        let disk = disk.next_life(false);
+        let mut parts = faulty(&disk);
+        assert_eq!(parts.1.waiting(), 90, "what was refused can be read, and is kept");
+        assert_eq!(commit(&mut parts, 90..93), Ok(vec![]));
+        let disk = disk.next_life(true);
+        let parts = faulty(&disk);
+        let mut seen = String::new();
+        parts.1.for_each_waiting(|payload| seen += std::str::from_utf8(payload).unwrap()).unwrap();
+        assert_eq!(seen, expected(0..93), "seed {seed}");
+    }
+}
+
+#[test]
+fn cursor_whose_sync_failed_before_a_kill_is_on_disk_when_it_is_built_upon() {
+    for seed in 0..50 {
+        let disk = FaultyDisk::new(seed);
+        let mut parts = faulty(&disk);
+        for n in 0..50 {
+            assert_eq!(commit(&mut parts, n * 6..n * 6 + 6), Ok(vec![]));
+        }
+        let batch = parts.1.seal(1_000, 10_000).unwrap().unwrap();
+        disk.fail([(1, Fault::SyncError), (0, Fault::Kill)]);
+        assert!(parts.1.shipped(&batch).is_err());
+        // The next start removes segments that this cursor says are shipped.
+        let disk = disk.next_life(false);
+        faulty(&disk);
+        let disk = disk.next_life(true);
+        let mut parts = faulty(&disk);
+        assert_eq!(commit(&mut parts, 300..301), Ok(vec![]), "seed {seed}");
+    }
+}
+
+/// Found by the model: the file was removed when the cursor could not be stored, and the cursor was on disk.
+#[test]
+fn batch_set_aside_stays_on_disk_while_nobody_knows_whether_the_cursor_is() {
+    for (seed, power_cut) in (0..40).map(|n| (n / 2, n % 2 == 0)) {
+        let disk = FaultyDisk::new(seed);
+        let mut parts = faulty(&disk);
+        assert_eq!(commit(&mut parts, 0..3), Ok(vec![]));
+        let batch = parts.1.seal(10, 1_000).unwrap().unwrap();
+        // Six calls make the file durable; then the cursor is written and synced.
+        disk.fail([(6, Fault::SyncError)]);
+        assert!(parts.1.set_aside(&batch, "a reason").is_err());
+        let parts = faulty(&disk.next_life(power_cut));
+        assert_eq!(parts.1.waiting() + parts.0.set_aside().records, 3, "seed {seed}");
+    }
+}
+
+#[test]
+fn full_disk_refuses_without_losing_and_takes_hits_again_when_there_is_room() {
+    let disk = FaultyDisk::new(1);
+    let mut parts = faulty(&disk);
+    assert_eq!(commit(&mut parts, 0..3), Ok(vec![]));
+    disk.leave(10);
+    for _ in 0..3 {
+        assert_eq!(commit(&mut parts, 3..6), Err(AppendError::Full));
+        assert!(parts.0.is_failing());
+    }
+    let batch = parts.1.seal(100, 1_000).unwrap().expect("a full disk can be shipped empty");
+    assert_eq!(text(&batch), expected(0..3));
+    parts.1.shipped(&batch).unwrap();
+    assert_eq!(segment::list(&disk, Path::new("spool")).unwrap(), [0u64; 0], "the room is given back");
+    assert_eq!(commit(&mut parts, 3..6), Ok(vec![]), "the same room serves again");
+    assert!(!parts.0.is_failing());
+    assert_eq!(text(&parts.1.seal(100, 1_000).unwrap().unwrap()), expected(3..6));
+}
+
+#[test]
+fn hit_sent_again_is_kept_once_but_not_before_its_first_attempt_succeeded() {
+    let disk = FaultyDisk::new(1);
+    let mut parts = faulty(&disk);
+    assert_eq!(commit(&mut parts, 0..2), Ok(vec![]));
+    assert_eq!(commit(&mut parts, 0..3), Ok(vec![0, 1]));
+    assert_eq!(commit(&mut parts, 0..3), Ok(vec![0, 1, 2]), "nothing is written");
+    disk.leave(0);
+    assert_eq!(commit(&mut parts, 3..4), Err(AppendError::Full));
+    disk.heal();
+    assert_eq!(commit(&mut parts, 3..4), Ok(vec![]));
+    assert_eq!(commit(&mut parts, 3..4), Ok(vec![0]));
+    let batch = parts.1.seal(100, 1_000).unwrap().unwrap();
+    parts.1.shipped(&batch).unwrap();
+    let rest = parts.1.seal(100, 1_000).unwrap().map(|batch| text(&batch)).unwrap_or_default();
+    assert_eq!(text(&batch) + &rest, expected(0..4));
+}

@@ -1,0 +1,59 @@
+//! Whether a server ignores a batch that it gets again: what "exactly once" rests on.
+//!
+//! Proof: `tests/suite/shipping.rs` (real server; with the window taken away, and given back).
+
+use clickhouse::Row;
+use serde::Deserialize;
+
+use crate::db::Db;
+
+/// How many blocks a table must remember: those that others may insert between an attempt and its repetition.
+pub const WINDOW_MIN: u64 = 1_000;
+/// How long a replicated table must remember them: an outage between an attempt and its repetition. One day.
+pub const SECONDS_MIN: u64 = 24 * 60 * 60;
+
+#[derive(Row, Deserialize)]
+struct Window {
+    name: String,
+    blocks: u64,
+    lasting: u64,
+}
+
+/// What would let a repeated batch be counted twice, in words for the operator; empty when all is well.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn flaws(db: &Db) -> Result<Vec<String>, clickhouse::error::Error> {
+    let windows: Vec<Window> = db.query(include_str!("deduplication/windows.sql")).fetch_all().await?;
+    let mut flaws = Vec::new();
+    if windows.is_empty() {
+        flaws.push("no table events that could remember batches".to_owned());
+    }
+    for Window { name, blocks, lasting } in windows {
+        if blocks < WINDOW_MIN {
+            flaws.push(format!("table {name} remembers {blocks} batches, at least {WINDOW_MIN} are needed"));
+        }
+        if lasting != 0 && lasting < SECONDS_MIN {
+            flaws.push(format!(
+                "table {name} remembers batches for {lasting} s, at least {SECONDS_MIN} s are needed"
+            ));
+        }
+    }
+    let settings = db
+        .query("SELECT toUInt8(getSetting('insert_deduplicate') AND getSetting('deduplicate_blocks_in_dependent_materialized_views'))")
+        .with_setting("insert_deduplicate", "1")
+        .with_setting("deduplicate_blocks_in_dependent_materialized_views", "1")
+        .fetch_one::<u8>()
+        .await;
+    match settings {
+        Ok(1) => {}
+        Ok(_) => flaws.push("the server does not let inserts be deduplicated".into()),
+        // Constraints of the user's profile forbid the settings.
+        Err(clickhouse::error::Error::BadResponse(text)) => {
+            let said = text.lines().next().unwrap_or_default();
+            flaws.push(format!("the server does not let inserts be deduplicated: {said}"));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(flaws)
+}
