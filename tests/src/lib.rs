@@ -342,7 +342,7 @@ impl Sotto {
     /// How many hits wait in the spool.
     pub fn waiting(&self) -> u64 {
         let told: Value = serde_json::from_str(&self.run(&["spool", "inspect", "--json"])).unwrap();
-        told[0]["waiting"].as_u64().unwrap_or_else(|| panic!("{told}"))
+        told.as_array().unwrap().iter().map(|segment| segment["waiting"].as_u64().unwrap()).sum()
     }
 
     /// Variables of the environment for the program, from the next start on.
