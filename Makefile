@@ -107,9 +107,10 @@ clean: ## Remove what was built; fetched files stay in the cache
 
 # Measurements: quote only what these print.
 .PHONY: bench
-bench: ready node_modules/.sotto-test ## Nanoseconds per stage, and how often browsers are told right
+bench: ready node_modules/.sotto-test ## Nanoseconds per stage, durable hits per second, how often browsers are told right
 	@ln -sfn $(CACHE)/geoip target/bench-geoip
 	cargo bench --locked --quiet --package sotto-collector --bench stages
+	cargo bench --locked --quiet --package sotto-collector --bench spool
 	cargo bench --locked --quiet --package sotto-collector --bench accuracy
 
 # Coverage-guided fuzzing of every parser with libFuzzer, on stable Rust. `make fuzz SECONDS=600` for longer.
