@@ -112,6 +112,7 @@ bench: ready node_modules/.sotto-test ## Hits per second beside a bare server, n
 	target/release/load compare
 	@ln -sfn $(CACHE)/geoip target/bench-geoip
 	cargo bench --locked --quiet --package sotto-collector --bench stages
+	cargo bench --locked --quiet --package sotto-collector --bench spool
 	cargo bench --locked --quiet --package sotto-collector --bench accuracy
 
 # `make soak MINUTES=60` for longer.

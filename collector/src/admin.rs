@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `/healthz` | 200 while the process runs |
 //! | `/readyz` | 200 while hits can be kept, with what is degraded; 503 otherwise |
-//! | `/metrics` | OpenMetrics text format, readable as Prometheus text format; `docs/grafana.json`, `docs/alerts.yml` |
+//! | `/metrics` | OpenMetrics or Prometheus text format; `docs/grafana.json`, `docs/alerts.yml` |
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -80,7 +80,11 @@ impl Admin {
                 let text = metrics::render(&self.metrics, self.gauges());
                 let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
                 let open = accepted.is_some_and(|types| types.contains("application/openmetrics-text"));
-                of_type(stack::text(StatusCode::OK, text), if open { OPEN_METRICS } else { PROMETHEUS })
+                if open {
+                    of_type(stack::text(StatusCode::OK, text), OPEN_METRICS)
+                } else {
+                    of_type(stack::text(StatusCode::OK, metrics::for_prometheus(&text)), PROMETHEUS)
+                }
             }
             _ => stack::empty(StatusCode::NOT_FOUND),
         }

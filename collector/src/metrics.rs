@@ -176,7 +176,26 @@ pub struct Gauge {
     pub value: f64,
 }
 
-/// All metrics in the OpenMetrics text format (1.0.0), which readers of the Prometheus format (0.0.4) understand.
+/// The same text in the older Prometheus format (0.0.4), in which a counter's family has the name of its samples.
+pub fn for_prometheus(open_metrics: &str) -> String {
+    let counters: Vec<&str> = open_metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    let mut out = String::with_capacity(open_metrics.len());
+    for line in open_metrics.lines().filter(|line| *line != "# EOF") {
+        let described = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE "));
+        match described.and_then(|rest| rest.split_once(' ')) {
+            Some((family, rest)) if counters.contains(&family) => {
+                out.extend([&line[..7], family, "_total ", rest, "\n"]);
+            }
+            Some(_) | None => out.extend([line, "\n"]),
+        }
+    }
+    out
+}
+
+/// All metrics in the OpenMetrics text format (1.0.0).
 pub fn render(metrics: &Arc<Metrics>, gauges: Vec<Gauge>) -> String {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Snapshot { metrics: metrics.clone(), gauges }));
@@ -266,5 +285,10 @@ mod tests {
             assert!(text.contains(line), "{line}: {text}");
         }
         assert!(text.ends_with("# EOF\n"), "OpenMetrics, 5.1");
+        let older = for_prometheus(&text);
+        for line in ["# TYPE sotto_panics_total counter\n", "# HELP sotto_x X.\n", "sotto_panics_total 0\n"] {
+            assert!(older.contains(line), "{line}: {older}");
+        }
+        assert!(!older.contains("EOF"));
     }
 }

@@ -82,6 +82,17 @@ impl From<clickhouse::error::Error> for ShipError {
     }
 }
 
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// There was none.
+    Nothing,
+    /// So many hits are in ClickHouse.
+    Shipped(u64),
+    /// So many hits are set aside.
+    SetAside(u64),
+}
+
 impl Shipper {
     /// Ships until `stop`, then once more what is left, so that a clean stop leaves an empty spool when ClickHouse is
     /// there. Gives the reader back.
@@ -126,20 +137,23 @@ impl Shipper {
         self.reader
     }
 
-    /// Ships one batch, or sets it aside; returns how many hits it had, 0 if none waits.
+    /// Ships one batch, or sets it aside.
     ///
     /// # Errors
     /// See [`ShipError`]; the next call ships the same batch.
-    pub async fn ship_one(&mut self) -> Result<u64, ShipError> {
-        let Some(batch) = self.reader.seal(self.rows_max, BATCH_BYTES_MAX)? else { return Ok(0) };
+    pub async fn ship_one(&mut self) -> Result<Progress, ShipError> {
+        let Some(batch) = self.reader.seal(self.rows_max, BATCH_BYTES_MAX)? else {
+            return Ok(Progress::Nothing);
+        };
         let began = Instant::now();
         let result = ship(&self.db, &batch).await;
         self.metrics.ship_seconds.observe(began.elapsed().as_secs_f64());
-        match result {
+        let progress = match result {
             Ok(()) => {
                 self.reader.shipped(&batch)?;
                 self.metrics.shipped_hits.fetch_add(batch.count, Ordering::Relaxed);
                 self.metrics.shipped_batches.fetch_add(1, Ordering::Relaxed);
+                Progress::Shipped(batch.count)
             }
             Err(ShipError::Refused(refusal)) if self.refusals + 1 >= REFUSALS_MAX => {
                 self.reader.set_aside(&batch, &refusal.to_string())?;
@@ -148,14 +162,15 @@ impl Shipper {
                     %refusal,
                     "a batch was set aside because ClickHouse refuses what is in it; see `sotto spool inspect`"
                 );
+                Progress::SetAside(batch.count)
             }
             Err(error) => {
                 self.refusals = if matches!(error, ShipError::Refused(_)) { self.refusals + 1 } else { 0 };
                 return Err(error);
             }
-        }
+        };
         self.refusals = 0;
-        Ok(batch.count)
+        Ok(progress)
     }
 }
 

@@ -149,13 +149,21 @@ pub fn run(plan: &Plan) {
         sotto: Some(&sotto),
     };
     let mut first = 1;
+    at_10k(plan, &ours, &mut first);
     bare.part(None, Duration::from_secs(2), &mut first);
     ours.part(None, Duration::from_secs(2), &mut first);
     let maximum = full_speed(plan, &bare, &ours, &mut first);
     half_speed(plan, &bare, &ours, maximum, &mut first);
-    let part = ours.part(Some(10_000.0), plan.rate_10k, &mut first);
+    sustained(plan, &sotto, &ours, &mut first);
+    let kept = metric(&sotto, "sotto_hits_total{outcome=\"stored\",reason=\"\"}");
+    println!("\nstored in all: {kept:.0} of {} hits sent to Sotto or the bare server", first - 1);
+}
+
+/// A fresh process at a steady rate: its memory.
+fn at_10k(plan: &Plan, ours: &Server<'_>, first: &mut u64) {
+    let part = ours.part(Some(10_000.0), plan.rate_10k, first);
     println!(
-        "\n10,000 hits/s for {} s: {:.0} acknowledged/s, p99 {:.2} ms",
+        "10,000 hits/s for {} s: {:.0} acknowledged/s, p99 {:.2} ms",
         plan.rate_10k.as_secs(),
         part.sent.rate(),
         part.sent.quantile_ms(0.99)
@@ -166,9 +174,6 @@ pub fn run(plan: &Plan) {
         memory_mb(ours.pid, "RssFile"),
         memory_mb(ours.pid, "VmHWM")
     );
-    sustained(plan, &sotto, &ours, &mut first);
-    let kept = metric(&sotto, "sotto_hits_total{outcome=\"stored\",reason=\"\"}");
-    println!("\nstored in all: {kept:.0} of {} hits sent to Sotto or the bare server", first - 1);
 }
 
 /// Rounds as fast as answers come; the median of ours, in hits per second.

@@ -27,11 +27,11 @@ fn send_all_kinds(sotto: &Sotto, key: &str) {
     .iter()
     .enumerate()
     {
-        for consent in ["", r#","c":15"#, r#","c":1"#] {
+        for (m, consent) in ["", r#","c":15"#, r#","c":1"#].iter().enumerate() {
             if kind.contains("\"c\"") && !consent.is_empty() {
                 continue;
             }
-            let hit = format!(r#"{{"v":1,"s":"{key}","i":"view{n}",{kind}{consent}}}"#);
+            let hit = format!(r#"{{"v":1,"s":"{key}","i":"view{n}x{m}",{kind}{consent}}}"#);
             assert_eq!(sotto.hit(&hit, &[("user-agent", AGENT), ("x-forwarded-for", ADDRESS)]), 204);
         }
     }

@@ -68,7 +68,7 @@ fn batch_that_clickhouse_refuses_is_set_aside_with_an_alarm_and_replayed() {
     let (status, readiness) = ready(&sotto);
     assert_eq!(status, 200, "hits can be kept");
     assert!(readiness["set_aside"].as_str().unwrap().starts_with("1 batches with 1 hits"), "{readiness}");
-    assert!(sotto.log().contains("a batch was set aside"), "{}", sotto.log());
+    wait_for("the log to say so", || sotto.log().contains("a batch was set aside").then_some(()));
     assert!(!sotto.log().contains("refused-by-all"), "what is in a hit is not logged");
 
     assert_eq!(sotto.hit(&pageview(&site, "v2", "/taken"), &[]), 204);
@@ -139,7 +139,7 @@ fn server_that_would_count_a_repeated_batch_twice_is_found_out() {
     sotto.start_again();
     assert!(told(&sotto).starts_with("table events remembers 0 batches"), "{}", told(&sotto));
     assert_eq!(metric(&sotto, "sotto_deduplication_works"), 0.0);
-    assert!(sotto.log().contains("may be counted twice"));
+    wait_for("the log to say so", || sotto.log().contains("may be counted twice").then_some(()));
 }
 
 #[test]
@@ -362,7 +362,9 @@ fn stop_without_clickhouse_leaves_hits_on_disk_for_the_next_start() {
     // Shipping 5 s, the last counts 3 s, and the server itself 20 s before it is killed.
     let took = stop(&mut sotto);
     assert!(took < PATIENCE, "{took:?}");
-    assert!(sotto.log().contains("hits wait in the spool for the next start"), "{}", sotto.log());
+    wait_for("the log to say so", || {
+        sotto.log().contains("hits wait in the spool for the next start").then_some(())
+    });
     sotto.start_again();
     sotto.wait_for_pageviews(&site, 5);
     assert_eq!(paths(&sotto, &site), ["/0", "/1", "/2", "/3", "/4"]);

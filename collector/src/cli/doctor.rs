@@ -101,11 +101,15 @@ fn geo(config: &Config, places: &Places) -> Check {
 fn waiting(config: &Config) -> Check {
     let segments = spool::inspect(&config.data.join("spool"));
     let waiting = segments.as_ref().map_or(0, |all| all.iter().map(|s| s.waiting).sum::<u64>());
+    let aside = spool::set_aside(&config.data.join("spool")).map_or(0, |files| files.len());
     Check {
         what: "spool",
-        ok: segments.is_ok(),
-        found: segments.map_or_else(|e| e.to_string(), |_| format!("{waiting} hits wait")),
-        remedy: "make the spool readable; `sotto spool inspect` shows it",
+        ok: segments.is_ok() && aside == 0,
+        found: segments.map_or_else(
+            |e| e.to_string(),
+            |_| format!("{waiting} hits wait, {aside} batches are set aside"),
+        ),
+        remedy: "`sotto spool inspect` shows what is wrong, `sotto spool replay` ships what is set aside",
     }
 }
 

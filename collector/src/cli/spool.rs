@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use clap::Subcommand;
 use sotto_collector::{
     config::Config,
-    ship::{self, ShipError, Shipper},
+    ship::{self, Progress, ShipError, Shipper},
     spool,
 };
 use sotto_schema::db::Db;
@@ -63,9 +63,12 @@ async fn replay(config: &Config, places: &Places) -> Result<(), Failure> {
         };
         let mut shipped = 0;
         loop {
-            match shipper.ship_one().await? {
-                0 => break,
-                count => shipped += count,
+            match shipper.ship_one().await {
+                Ok(Progress::Nothing) => break,
+                Ok(Progress::Shipped(count)) => shipped += count,
+                // Said below. A refused batch is tried a few times before it is set aside.
+                Ok(Progress::SetAside(_)) | Err(ShipError::Refused(_)) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         println!("{shipped} hits shipped");

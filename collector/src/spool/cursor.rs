@@ -123,6 +123,10 @@ impl<F: DiskFile> Cursor<F> {
     }
 
     fn create<D: Disk<File = F>>(disk: &D, dir: &Path, path: &Path) -> io::Result<F> {
+        if disk.names(dir)?.iter().any(|name| name == "cursor.json") {
+            let text = "it is of an unreleased version; ship it with that one, then remove the directory";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
         let id = getrandom::u64().map_err(|e| io::Error::other(e.to_string()))?;
         let next = segment::list(disk, dir)?.first().copied().unwrap_or(1);
         let new = path.with_extension("new");
