@@ -111,6 +111,12 @@ bench: ready node_modules/.sotto-test ## Nanoseconds per stage, and how often br
 	@ln -sfn $(CACHE)/geoip target/bench-geoip
 	cargo bench --locked --quiet --package sotto-collector --bench stages
 	cargo bench --locked --quiet --package sotto-collector --bench accuracy
+	@$(MAKE) bench-archive
+
+.PHONY: bench-archive
+bench-archive: setup release ## Time and memory of sealing a day of 1 and 10 million events
+	@ln -sfn $(CACHE)/libchdb-26.7.3-stable.1/libchdb.so target/bench-libchdb.so
+	cargo bench --locked --quiet --package sotto-collector --bench archive
 
 # Coverage-guided fuzzing of every parser with libFuzzer, on stable Rust. `make fuzz SECONDS=600` for longer.
 SECONDS ?= 5

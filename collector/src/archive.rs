@@ -68,7 +68,9 @@ pub mod verify;
 pub const MONTH_GRACE_DAYS: i32 = 3;
 /// Raw rows that are counted at once. Bounds the memory of a seal; visitors of a day are cut into as many equal ranges
 /// of keys as are needed.
-const SLICE_ROWS: u64 = 250_000;
+const SLICE_ROWS: u64 = 100_000;
+/// Rows of a block while visits are put together: they are wide.
+const SLICE_BLOCK_ROWS: &str = "4096";
 /// Microseconds after which the rows of a seal that did not end are removed.
 const ABANDONED_US: u64 = 24 * 60 * 60 * 1_000_000;
 /// Bytes of a query's state from which on it is kept on disk.
@@ -261,14 +263,17 @@ impl Sealer {
         let seal = Seal { period: Period::Day, day, seal: version(), k: site.archive_k, rows };
         let goals = patterns(&goal::all(&self.db, site.id).await?);
         for (first, last) in ranges(rows.div_ceil(SLICE_ROWS)) {
-            let slice = self
-                .of_day(include_str!("archive/visits.sql"), site, &seal)
-                .param("tz", &site.time_zone)
-                .param("goals", &goals)
-                .param("first", first)
-                .param("last", last)
-                .with_setting("optimize_aggregation_in_order", "1");
-            self.step(slice).await?;
+            for sql in [include_str!("archive/visits.sql"), include_str!("archive/hits.sql")] {
+                let slice = self
+                    .of_day(sql, site, &seal)
+                    .param("tz", &site.time_zone)
+                    .param("goals", &goals)
+                    .param("first", first)
+                    .param("last", last)
+                    .with_setting("optimize_aggregation_in_order", "1")
+                    .with_setting("max_block_size", SLICE_BLOCK_ROWS);
+                self.step(slice).await?;
+            }
         }
         let anonymous = self
             .of_day(include_str!("archive/anonymous.sql"), site, &seal)
