@@ -16,6 +16,7 @@ use sotto_schema::{
 };
 
 pub mod accounts;
+pub mod archive;
 pub mod data;
 pub mod demo;
 pub mod doctor;
@@ -76,6 +77,9 @@ pub enum Command {
     Goal(accounts::GoalCommand),
     /// A report as a table or JSON
     Report(ReportArgs),
+    /// Anonymous cells that stay for ever: make them, prove them
+    #[command(subcommand)]
+    Archive(archive::ArchiveCommand),
     /// Salts: when they lived and died
     #[command(subcommand)]
     Salts(salts::SaltsCommand),
@@ -378,6 +382,9 @@ pub async fn dispatch(
         }
         Command::Goal(command) => {
             with_databases(&config, &places, async |db| accounts::goal(command, &db).await).await
+        }
+        Command::Archive(command) => {
+            with_databases(&config, &places, async |db| archive::run(command, &db).await).await
         }
         Command::Salts(command) => {
             with_databases(&config, &places, async |db| salts::run(command, &db).await).await
