@@ -22,6 +22,7 @@ pub mod doctor;
 pub mod geoip;
 pub mod output;
 pub mod privacy;
+pub mod retention;
 pub mod salts;
 pub mod serve;
 pub mod site;
@@ -79,6 +80,9 @@ pub enum Command {
     /// Salts: when they lived and died
     #[command(subcommand)]
     Salts(salts::SaltsCommand),
+    /// How long data is kept, and what was removed when
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
     /// Records of processing, notice, and the rights of visitors
     #[command(subcommand)]
     Privacy(privacy::PrivacyCommand),
@@ -381,6 +385,9 @@ pub async fn dispatch(
         }
         Command::Salts(command) => {
             with_databases(&config, &places, async |db| salts::run(command, &db).await).await
+        }
+        Command::Retention(command) => {
+            with_databases(&config, &places, async |db| retention::run(command, &db, &config).await).await
         }
         Command::Privacy(command) => privacy::run(command, &config, &places).await,
         Command::Export(args) => {

@@ -1,4 +1,5 @@
-//! What happens beside the hits: rules are read again, salts die, counts are stored, visits are forgotten.
+//! What happens beside the hits: rules are read again, salts die, counts are stored, visits are forgotten,
+//! and what is due is removed.
 //!
 //! **Promises.** A job that fails says so and is tried again at its next turn; it never takes the others down.
 
@@ -30,6 +31,8 @@ use crate::{
     views::{self, Views},
 };
 
+mod ageing;
+
 /// How often the rules are read when nothing says that they changed.
 const RULES_INTERVAL: Duration = Duration::from_secs(10);
 /// The shortest pause between two readings of the rules.
@@ -60,6 +63,8 @@ pub struct Jobs {
     pub metrics: Arc<Metrics>,
     /// Tells the time.
     pub clock: Clock,
+    /// Directory of backups.
+    pub backups: PathBuf,
 }
 
 #[derive(Row, Serialize)]
@@ -82,7 +87,12 @@ struct LiveSession {
 impl Jobs {
     /// Runs all jobs until `stop`, then stores what is left.
     pub async fn run(self, stop: CancellationToken) {
-        tokio::join!(self.keep_rules(&stop), self.keep_up(&stop), self.keep_storing(&stop));
+        tokio::join!(
+            self.keep_rules(&stop),
+            self.keep_up(&stop),
+            self.keep_storing(&stop),
+            self.keep_ageing(&stop)
+        );
     }
 
     async fn keep_rules(&self, stop: &CancellationToken) {

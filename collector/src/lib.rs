@@ -5,6 +5,7 @@
 //! into ClickHouse. Beside it, [`jobs`] and [`admin`].
 
 pub mod admin;
+pub mod backups;
 pub mod client_ip;
 pub mod clock;
 pub mod config;

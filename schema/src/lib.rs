@@ -10,5 +10,6 @@ pub mod goal;
 pub mod ledger;
 pub mod migrate;
 pub mod policy;
+pub mod retention;
 pub mod rowbinary;
 pub mod site;

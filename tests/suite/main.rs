@@ -15,5 +15,6 @@ mod geoip;
 mod house;
 mod quality;
 mod reports;
+mod retention;
 mod schema;
 mod set_up;

@@ -166,6 +166,7 @@ async fn fill(
         geo: collector.geo.clone(),
         metrics: metrics.clone(),
         clock: collector.clock.clone(),
+        backups: config.data.join(sotto_collector::backups::DIRECTORY),
     };
     let hits = send_days(args, &collector, &jobs, &clock, site).await?;
     stop.cancel();

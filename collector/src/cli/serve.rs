@@ -8,6 +8,7 @@ use std::{
 use http_body_util::BodyExt;
 use sotto_collector::{
     admin::Admin,
+    backups,
     clock::Clock,
     config::Config,
     exclude::Excluder,
@@ -267,6 +268,7 @@ async fn start(
         geo: geo.clone(),
         metrics: metrics.clone(),
         clock: clock.clone(),
+        backups: config.data.join(backups::DIRECTORY),
     };
     jobs.read_rules().await;
     jobs.retire_salts(clock.now_ms());
