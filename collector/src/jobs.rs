@@ -3,7 +3,11 @@
 //!
 //! **Promises.** A job that fails says so and is tried again at its next turn; it never takes the others down.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use clickhouse::Row;
 use compact_str::CompactString;
@@ -23,10 +27,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     metrics::{Count, Metrics},
+    objections::Objections,
     rules::RuleBook,
     salts::{Entry, GRACE_MS, Salts},
     sessions::{self, Sessions},
-    spool::Reader,
+    spool::{Reader, Spool},
     tokens::TokenBook,
     views::{self, Views},
 };
@@ -39,6 +44,8 @@ const RULES_INTERVAL: Duration = Duration::from_secs(10);
 const RULES_PAUSE: Duration = Duration::from_millis(250);
 /// How often salts, sessions and GeoIP files are looked after.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(15);
+/// How often hits that are in ClickHouse are removed from the spool's files: they must not outlive what is erased there.
+const FORGET_INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// How often counts and the ledger are stored.
 const STORE_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -55,6 +62,8 @@ pub struct Jobs {
     pub tokens: Arc<TokenBook>,
     /// Salts of the day.
     pub salts: Arc<Salts>,
+    /// Visitors who objected today.
+    pub objections: Arc<Objections>,
     /// Visits of the last half hour.
     pub sessions: Arc<Sessions>,
     /// Places and networks.
@@ -65,6 +74,8 @@ pub struct Jobs {
     pub clock: Clock,
     /// Directory of backups.
     pub backups: PathBuf,
+    /// Where hits wait.
+    pub spool: Spool,
 }
 
 #[derive(Row, Serialize)]
@@ -123,8 +134,15 @@ impl Jobs {
     }
 
     async fn keep_up(&self, stop: &CancellationToken) {
+        let mut forgot = Instant::now();
         while !stop.is_cancelled() {
             let now_ms = self.clock.now_ms();
+            if forgot.elapsed() >= FORGET_INTERVAL {
+                forgot = Instant::now();
+                if let Err(error) = self.spool.forget_shipped().await {
+                    tracing::warn!(%error, "shipped hits cannot be removed from the spool, trying again");
+                }
+            }
             self.retire_salts(now_ms);
             self.sessions.sweep(now_ms);
             let geo = self.geo.clone();
@@ -143,6 +161,9 @@ impl Jobs {
         let dead = |site: u64, day: Date| {
             self.rules.by_id(site).is_none_or(|rules| now_ms >= rules.day_end_ms(day) + GRACE_MS)
         };
+        if let Err(error) = self.objections.retire(dead) {
+            tracing::error!(%error, "objections of days that are over cannot be removed; trying again");
+        }
         match self.salts.retire(dead) {
             Ok(0) => {}
             Ok(count) => tracing::debug!(count, "salts destroyed"),

@@ -6,6 +6,7 @@
 //! | `GET /e.gif` | a pageview without JavaScript: a transparent pixel |
 //! | `POST /x` | whether a link that excludes own visits is one of ours: 204 or 403 |
 //! | `GET /s.js`, `/s.<modules>.js` | the script |
+//! | `/privacy` and below, `/.well-known/gpc.json` | the visitor's own page ([`rights`]) |
 //! | `/api/event`, `/api/send`, `/matomo.php`, `/count` and more | the formats of other products ([`dropin`]) |
 //!
 //! With a token of the site in `Authorization`, `POST /e` says in `X-Sotto-Outcome` what became of each hit.
@@ -23,7 +24,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{Request, body::Incoming};
 use sotto_geoip::GeoIp;
-use sotto_schema::{event::Tier, rowbinary::Date};
+use sotto_schema::{
+    event::{Kind, Tier},
+    policy::Category,
+    rowbinary::Date,
+};
 use tower::Service;
 
 use crate::{
@@ -31,15 +36,16 @@ use crate::{
     clock::Clock,
     exclude::Excluder,
     metrics::Metrics,
+    objections::Objections,
     outcome::{DropReason, Outcome},
     pipeline::{
         self, Surroundings,
         device::Classifier,
         hit::{Headers, Hit},
-        parse,
+        parse, visitor,
     },
     rules::{RuleBook, Rules},
-    salts::{GRACE_MS, Salts},
+    salts::{GRACE_MS, Salt, Salts},
     sessions::Sessions,
     spool::{Append, Spool},
     stack::{self, HttpService, Response},
@@ -48,6 +54,7 @@ use crate::{
 };
 
 mod dropin;
+pub mod rights;
 pub mod script;
 
 /// What all requests share.
@@ -78,6 +85,8 @@ pub struct Collector {
     pub scripts: Arc<script::Scripts>,
     /// Checks links that exclude own visits.
     pub excluder: Excluder,
+    /// Visitors who objected today.
+    pub objections: Arc<Objections>,
     /// Told when a hit names a site that is not known: it may have been set up a moment ago.
     pub unknown_site: Arc<tokio::sync::Notify>,
 }
@@ -106,18 +115,25 @@ const PIXEL: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x0
 #[derive(Clone)]
 pub struct Routes {
     collector: HttpService,
+    rights: HttpService,
     fallback: HttpService,
 }
 
 impl Routes {
-    /// The collector's routes before `fallback`.
-    pub fn new(collector: Arc<Collector>, fallback: HttpService) -> Self {
+    /// The collector's routes and the visitor's page before `fallback`.
+    pub fn new(collector: Arc<Collector>, rights: rights::Rights, fallback: HttpService) -> Self {
+        let rights = Arc::new(rights);
+        // Without CORS: what it answers is for its own page.
+        let rights = tower::service_fn(move |request| {
+            let rights = rights.clone();
+            async move { Ok::<_, Infallible>(rights.answer(request).await) }
+        });
         let own = tower::service_fn(move |request| {
             let collector = collector.clone();
             async move { Ok::<_, Infallible>(collector.answer(request).await) }
         });
         let own = tower::ServiceBuilder::new().layer(stack::cors()).service(own);
-        Self { collector: stack::boxed(own), fallback }
+        Self { collector: stack::boxed(own), rights: stack::boxed(rights), fallback }
     }
 }
 
@@ -140,6 +156,8 @@ impl Service<Request<Incoming>> for Routes {
     fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
         if is_own(request.uri().path()) {
             Box::pin(self.collector.call(request))
+        } else if rights::is_own(request.uri().path()) {
+            Box::pin(self.rights.call(request))
         } else {
             // The dashboard has no business with the client's address.
             request.extensions_mut().remove::<Peer>();
@@ -268,7 +286,7 @@ impl Collector {
     /// One hit's road up to the spool.
     fn road(
         &self,
-        hit: Hit,
+        mut hit: Hit,
         headers: &Headers<'_>,
         client: &ClientIp,
         now_ms: i64,
@@ -285,6 +303,9 @@ impl Collector {
         let today = rules.day(now_ms);
         let salt = if day == today { self.todays_salt(site, day) } else { self.salts.get(site, day) };
         let salt_before = self.salt_before(&rules, day, now_ms);
+        if hit.kind != Kind::Consent && self.objected(site, day, salt.as_deref(), client, headers) {
+            hit.consent = Some(Category::Essential as u8);
+        }
         let surroundings = Surroundings {
             time_ms,
             day,
@@ -309,8 +330,24 @@ impl Collector {
         }
     }
 
+    /// Whether this visitor objected today.
+    fn objected(
+        &self,
+        site: u64,
+        day: Date,
+        salt: Option<&Salt>,
+        client: &ClientIp,
+        headers: &Headers<'_>,
+    ) -> bool {
+        !self.objections.is_empty()
+            && salt.is_some_and(|salt| {
+                let key = visitor::key(salt, site, client, headers.user_agent);
+                self.objections.contains(site, day, key)
+            })
+    }
+
     /// Today's salt. Without one (no randomness, no room in memory) hits are kept without a visitor.
-    fn todays_salt(&self, site: u64, day: Date) -> Option<Arc<crate::salts::Salt>> {
+    fn todays_salt(&self, site: u64, day: Date) -> Option<Arc<Salt>> {
         self.salts
             .today(site, day)
             .inspect_err(|error| tracing::error!(%error, "no salt can be made; visitors are not counted"))
@@ -318,7 +355,7 @@ impl Collector {
     }
 
     /// The salt of the day before, in the half hour in which visits are carried across midnight.
-    fn salt_before(&self, rules: &Rules, day: Date, now_ms: i64) -> Option<Arc<crate::salts::Salt>> {
+    fn salt_before(&self, rules: &Rules, day: Date, now_ms: i64) -> Option<Arc<Salt>> {
         let before = Date(day.0.checked_sub(1)?);
         let salt = self.salts.get(rules.site.id, before)?;
         (now_ms < rules.day_end_ms(before) + GRACE_MS).then_some(salt)

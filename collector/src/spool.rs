@@ -23,6 +23,9 @@
 //! **Limits**: a record has 1 to [`RECORD_BYTES_MAX`] bytes; all segments together have [`Settings::bytes_max`];
 //! what waits for the disk has [`QUEUE_BYTES_MAX`]. Beyond that, [`AppendError::Full`] (503 to the browser).
 //!
+//! **Forgetting.** A segment is removed when all of it is shipped and another follows; [`Spool::forget_shipped`] begins
+//! another one, so that shipped records do not lie on the disk until their segment is full.
+//!
 //! **Crash.** The last segment's tail may be torn: at the next start it is cut at the first frame that is not whole,
 //! which was never acknowledged. A broken frame anywhere else, or a gap between segments, stops the start with the
 //! file's name. A failed sync is never taken for success and never repeated on the same file: the segment is given
@@ -102,7 +105,7 @@ pub enum AppendError {
 pub fn open(settings: Settings) -> Result<(Spool, Reader), OpenError> {
     let opened = segment::recover(&settings)?;
     let cursor = cursor::Cursor::load(&settings.dir)?;
-    let spool = Spool::start(settings, opened);
+    let spool = Spool::start(settings, opened, cursor.state.next);
     let reader = Reader::new(spool.clone(), cursor);
     Ok((spool, reader))
 }

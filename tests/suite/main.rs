@@ -16,5 +16,6 @@ mod house;
 mod quality;
 mod reports;
 mod retention;
+mod rights;
 mod schema;
 mod set_up;

@@ -71,9 +71,16 @@ pub struct RestoreArgs {
     file: PathBuf,
 }
 
-/// Prints the events that a query of one site and visitor finds, as JSON lines.
-pub async fn print_lines(databases: &Databases, sql: &str, site: u64, visitor: u64) -> Result<(), Failure> {
-    let query = databases.reader.query(sql).param("site", site).param("visitor", visitor);
+/// Prints the events that a query of one site and visitor (key or number; 0 for none) finds, as JSON lines.
+pub async fn print_lines(
+    databases: &Databases,
+    sql: &str,
+    site: u64,
+    visitor: u64,
+    returning: u64,
+) -> Result<(), Failure> {
+    let query = databases.reader.query(sql).param("site", site);
+    let query = query.param("visitor", visitor).param("returning", returning);
     print_query(query).await
 }
 

@@ -29,12 +29,19 @@ pub async fn run(command: SpoolCommand, config: &Config, places: &Places) -> Res
 }
 
 async fn replay(config: &Config, places: &Places) -> Result<(), Failure> {
+    let shipped = ship_all(config, places).await?;
+    println!("{shipped} hits shipped");
+    Ok(())
+}
+
+/// Ships what waits while no sotto runs on the data; how many hits it was.
+pub async fn ship_all(config: &Config, places: &Places) -> Result<u64, Failure> {
     let running = |_| Failure::usage("a sotto is running on this data; it ships what waits by itself");
     let taken = lock(config).map_err(running)?;
     // The embedded server takes the lock for itself; with an external one it is kept here.
     let _kept = external(config).is_some().then_some(taken);
-    let shipped = with_databases(config, places, async |databases| {
-        let (_spool, reader) = serve::open_spool(config)?;
+    with_databases(config, places, async |databases| {
+        let (spool, reader) = serve::open_spool(config)?;
         let mut shipper = Shipper {
             reader,
             db: databases.writer,
@@ -45,14 +52,15 @@ async fn replay(config: &Config, places: &Places) -> Result<(), Failure> {
         let mut shipped = 0;
         loop {
             match shipper.ship_one().await? {
-                0 => return Ok(shipped),
+                0 => {
+                    spool.forget_shipped().await?;
+                    return Ok(shipped);
+                }
                 count => shipped += count,
             }
         }
     })
-    .await?;
-    println!("{shipped} hits shipped");
-    Ok(())
+    .await
 }
 
 fn inspect(json: bool, config: &Config) -> Result<(), Failure> {

@@ -1,12 +1,6 @@
 //! Reads what is durable, a sealed batch at a time.
 
-use std::{
-    fs::{self, File},
-    io,
-    os::unix::fs::FileExt,
-    path::PathBuf,
-    sync::atomic::Ordering,
-};
+use std::{fs::File, io, os::unix::fs::FileExt, path::PathBuf};
 
 use bytes::Bytes;
 
@@ -93,17 +87,8 @@ impl Reader {
     /// When the disk fails; the batch is then sealed and shipped again, under the same token.
     pub fn shipped(&mut self, batch: &Batch) -> io::Result<()> {
         self.cursor.store(State { next: batch.end, sealed_end: None })?;
-        let dir = self.dir();
-        let firsts = segment::list(&dir)?;
-        for pair in firsts.windows(2) {
-            if pair[1] <= batch.end {
-                let path = segment::path(&dir, pair[0]);
-                let len = fs::metadata(&path)?.len();
-                fs::remove_file(&path)?;
-                self.spool.shared.disk_bytes.fetch_sub(len, Ordering::Relaxed);
-            }
-        }
-        Ok(())
+        self.spool.shared.shipped.send_replace(batch.end);
+        self.spool.shared.remove_shipped()
     }
 
     /// Calls `each` with the sequence number and bytes of every durable record that is not shipped.
@@ -292,6 +277,36 @@ mod tests {
         }
         assert_eq!(all, expected(0..accepted));
         append(&spool, 0..10).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn shipped_records_are_forgotten_without_waiting_for_a_full_segment() {
+        let dir = tempfile::tempdir().unwrap();
+        let (spool, mut reader) = open(Settings { segment_bytes: 1 << 20, ..settings(dir.path()) }).unwrap();
+        let holds = |needle: &str| {
+            segment::list(dir.path()).unwrap().into_iter().any(|first| {
+                let bytes = std::fs::read(segment::path(dir.path(), first)).unwrap();
+                String::from_utf8_lossy(&bytes).contains(needle)
+            })
+        };
+        append(&spool, 0..10).await.unwrap();
+        spool.forget_shipped().await.unwrap();
+        assert!(holds("[7]"), "what waits is kept");
+        let batch = reader.seal(100, 1_000).unwrap().unwrap();
+        reader.shipped(&batch).unwrap();
+        spool.shipped_up_to(spool.durable()).await;
+        assert!(holds("[7]"), "the control: it stays while its segment has room");
+        spool.forget_shipped().await.unwrap();
+        assert!(!holds("[7]"));
+        let bytes = spool.disk_bytes();
+        spool.forget_shipped().await.unwrap();
+        assert_eq!(
+            (segment::list(dir.path()).unwrap(), spool.disk_bytes()),
+            (vec![spool.durable()], bytes),
+            "once is enough"
+        );
+        append(&spool, 10..20).await.unwrap();
+        assert_eq!(text(&reader.seal(100, 1_000).unwrap().unwrap()), expected(10..20), "the numbers go on");
     }
 
     #[tokio::test]

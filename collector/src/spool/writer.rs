@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::{
     AppendError, RECORD_BYTES_MAX, Settings,
@@ -86,6 +86,27 @@ pub(super) struct Shared {
     pub(super) failing: AtomicBool,
     /// Told whenever `durable` moved.
     pub(super) appended: Notify,
+    /// Sequence number after the last shipped record.
+    pub(super) shipped: watch::Sender<u64>,
+}
+
+impl Shared {
+    /// Removes the segments that are wholly shipped and followed by another one.
+    pub(super) fn remove_shipped(&self) -> io::Result<()> {
+        let dir = &self.settings.dir;
+        let shipped = *self.shipped.borrow();
+        for pair in segment::list(dir)?.windows(2).filter(|pair| pair[1] <= shipped) {
+            let path = segment::path(dir, pair[0]);
+            let removed = fs::metadata(&path).and_then(|m| fs::remove_file(&path).map(|()| m.len()));
+            match removed {
+                Ok(len) => self.disk_bytes.fetch_sub(len, Ordering::Relaxed),
+                // Somebody else was faster.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(())
+    }
 }
 
 /// A handle to append with; clones share the writer.
@@ -96,7 +117,7 @@ pub struct Spool {
 }
 
 impl Spool {
-    pub(super) fn start(settings: Settings, segment: Segment) -> Self {
+    pub(super) fn start(settings: Settings, segment: Segment, shipped: u64) -> Self {
         let disk_bytes = disk_bytes(&settings);
         let shared = Arc::new(Shared {
             settings,
@@ -105,6 +126,7 @@ impl Spool {
             queued_bytes: AtomicUsize::new(0),
             failing: AtomicBool::new(false),
             appended: Notify::new(),
+            shipped: watch::Sender::new(shipped),
         });
         let (queue, waiting) = mpsc::channel();
         let writer = Writer { shared: shared.clone(), segment: Some(segment), buffer: Vec::new() };
@@ -130,11 +152,41 @@ impl Spool {
             self.shared.queued_bytes.fetch_sub(len, Ordering::Relaxed);
             return Err(AppendError::Full);
         }
+        self.queued(append).await
+    }
+
+    async fn queued(&self, append: Append) -> Result<(), AppendError> {
         let (done, result) = oneshot::channel();
         if self.queue.send(Waiting { append, done }).is_err() {
             return Err(AppendError::Failed);
         }
         result.await.unwrap_or(Err(AppendError::Failed))
+    }
+
+    /// Sequence number after the last record that is in ClickHouse.
+    pub fn shipped(&self) -> u64 {
+        *self.shared.shipped.borrow()
+    }
+
+    /// Resolves when everything before `number` is in ClickHouse.
+    pub async fn shipped_up_to(&self, number: u64) {
+        let mut shipped = self.shared.shipped.subscribe();
+        // The sender lives as long as `self`.
+        let _there = shipped.wait_for(|n| *n >= number).await;
+    }
+
+    /// Removes what is shipped from the disk, where everything is shipped: begins a new segment, so that the one
+    /// before can go. Without it, records stay until their segment is full.
+    ///
+    /// # Errors
+    /// When the disk fails; nothing is lost, and the next call tries again.
+    pub async fn forget_shipped(&self) -> io::Result<()> {
+        let first = segment::list(&self.shared.settings.dir)?.last().copied().unwrap_or_default();
+        if self.shipped() == self.durable() && self.durable() > first {
+            // Nothing to append: the writer takes it for the wish to begin a new segment.
+            self.queued(Append::default()).await.map_err(io::Error::other)?;
+        }
+        self.shared.remove_shipped()
     }
 
     /// Bytes of all segments on disk.
@@ -222,7 +274,8 @@ impl Writer {
         shared.disk_bytes.fetch_add(self.buffer.len() as u64, Ordering::Relaxed);
         shared.durable.store(sequence, Ordering::Release);
         shared.appended.notify_one();
-        if segment.end >= shared.settings.segment_bytes {
+        let renew = segment.next > segment.header.first && group.iter().any(|w| w.append.is_empty());
+        if renew || segment.end >= shared.settings.segment_bytes {
             match segment::create(&shared.settings, sequence) {
                 Ok(next) => {
                     shared.disk_bytes.fetch_add(next.end, Ordering::Relaxed);
