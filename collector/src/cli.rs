@@ -23,6 +23,7 @@ pub mod doctor;
 pub mod geoip;
 pub mod output;
 pub mod privacy;
+pub mod retention;
 pub mod salts;
 pub mod serve;
 pub mod site;
@@ -83,6 +84,9 @@ pub enum Command {
     /// Salts: when they lived and died
     #[command(subcommand)]
     Salts(salts::SaltsCommand),
+    /// How long data is kept, and what was removed when
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
     /// Records of processing, notice, and the rights of visitors
     #[command(subcommand)]
     Privacy(privacy::PrivacyCommand),
@@ -388,6 +392,9 @@ pub async fn dispatch(
         }
         Command::Salts(command) => {
             with_databases(&config, &places, async |db| salts::run(command, &db).await).await
+        }
+        Command::Retention(command) => {
+            with_databases(&config, &places, async |db| retention::run(command, &db, &config).await).await
         }
         Command::Privacy(command) => privacy::run(command, &config, &places).await,
         Command::Export(args) => {

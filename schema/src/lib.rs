@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod archive;
+pub mod claims;
 pub mod datamap;
 pub mod db;
 pub mod deduplication;
@@ -12,5 +13,8 @@ pub mod goal;
 pub mod ledger;
 pub mod migrate;
 pub mod policy;
+pub mod privacy;
+pub mod retention;
+pub mod rights;
 pub mod rowbinary;
 pub mod site;

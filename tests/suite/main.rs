@@ -17,6 +17,8 @@ mod house;
 mod metrics;
 mod quality;
 mod reports;
+mod retention;
+mod rights;
 mod schema;
 mod set_up;
 mod shipping;
