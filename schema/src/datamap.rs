@@ -42,6 +42,8 @@ pub enum Lifetime {
     Removed,
     /// Until it is in the database.
     Shipped,
+    /// Until the archive has sealed its day or month.
+    Sealed,
     /// In memory, for the day.
     Memory,
     /// As long as this installation.
