@@ -1,15 +1,21 @@
-//! What happens beside the hits: rules are read again, salts die, counts are stored, visits are forgotten.
+//! What happens beside the hits: rules are read again, salts die, counts are stored, visits are forgotten, days that
+//! are over are sealed.
 //!
 //! **Promises.** A job that fails says so and is tried again at its next turn; it never takes the others down.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use clickhouse::Row;
 use compact_str::CompactString;
+use jiff::civil;
 use serde::{Deserialize, Serialize};
 use sotto_geoip::GeoIp;
 use sotto_schema::{
-    account,
+    account, archive,
     db::Db,
     event::{Event, Kind},
     ledger,
@@ -20,9 +26,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    archive::{Done, Sealer},
     clock::Clock,
     metrics::{Count, Metrics},
-    rules::RuleBook,
+    rules::{RuleBook, Rules},
     salts::{Entry, GRACE_MS, Salts},
     sessions::{self, Sessions},
     spool::Reader,
@@ -38,6 +45,9 @@ const RULES_PAUSE: Duration = Duration::from_millis(250);
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(15);
 /// How often counts and the ledger are stored.
 const STORE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a hit may be on its way into ClickHouse before its day is sealed without it, in milliseconds.
+const ARRIVAL_MS: i64 = 15 * 60 * 1000;
 
 /// What the jobs work on.
 #[derive(Clone)]
@@ -60,6 +70,8 @@ pub struct Jobs {
     pub metrics: Arc<Metrics>,
     /// Tells the time.
     pub clock: Clock,
+    /// How often days are looked for that can be sealed.
+    pub seal_interval: Duration,
 }
 
 #[derive(Row, Serialize)]
@@ -82,7 +94,12 @@ struct LiveSession {
 impl Jobs {
     /// Runs all jobs until `stop`, then stores what is left.
     pub async fn run(self, stop: CancellationToken) {
-        tokio::join!(self.keep_rules(&stop), self.keep_up(&stop), self.keep_storing(&stop));
+        tokio::join!(
+            self.keep_rules(&stop),
+            self.keep_up(&stop),
+            self.keep_storing(&stop),
+            self.keep_sealing(&stop)
+        );
     }
 
     async fn keep_rules(&self, stop: &CancellationToken) {
@@ -138,6 +155,43 @@ impl Jobs {
             Ok(count) => tracing::debug!(count, "salts destroyed"),
             Err(error) => tracing::error!(%error, "salts cannot be destroyed; trying again"),
         }
+    }
+
+    async fn keep_sealing(&self, stop: &CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(self.seal_interval) => {}
+            }
+            // A seal that is cut is begun anew by the next run.
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.seal_days() => {}
+            }
+        }
+    }
+
+    /// Seals the days and months of all sites that are over.
+    pub async fn seal_days(&self) {
+        let mut sealer = Sealer::new(self.db.clone());
+        for rules in self.rules.all() {
+            // Hits that wait would come late.
+            if self.metrics.ship_behind.load(Ordering::Relaxed) {
+                return;
+            }
+            let Some(last) = self.last_closed(&rules) else { continue };
+            let note = |done: Done| tracing::info!(site = rules.site.name, day = %done.day, rows = done.rows, "sealed");
+            if let Err(error) = sealer.seal_site(&rules.site, last, note).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "not sealed, trying again");
+            }
+        }
+    }
+
+    /// The last day of a site whose salt is dead, and whose last hits had time to arrive.
+    fn last_closed(&self, rules: &Rules) -> Option<civil::Date> {
+        let today = rules.day(self.clock.now_ms() - GRACE_MS - ARRIVAL_MS);
+        let last = Date(today.0.checked_sub(1)?);
+        self.salts.get(rules.site.id, last).is_none().then(|| archive::date(last.0))
     }
 
     async fn keep_storing(&self, stop: &CancellationToken) {

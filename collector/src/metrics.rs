@@ -5,7 +5,7 @@ use std::{
     fmt::Write as _,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -25,6 +25,8 @@ pub struct Metrics {
     pub shipped_hits: AtomicU64,
     /// Batches that are in ClickHouse.
     pub shipped_batches: AtomicU64,
+    /// Whether hits wait that should be in ClickHouse already.
+    pub ship_behind: AtomicBool,
     /// Attempts to ship that failed.
     pub ship_failures: AtomicU64,
     /// Requests that failed inside Sotto.
@@ -77,6 +79,7 @@ impl Default for Metrics {
             spool_refused: AtomicU64::new(0),
             shipped_hits: AtomicU64::new(0),
             shipped_batches: AtomicU64::new(0),
+            ship_behind: AtomicBool::new(false),
             ship_failures: AtomicU64::new(0),
             panics: AtomicU64::new(0),
         }

@@ -166,6 +166,7 @@ async fn fill(
         geo: collector.geo.clone(),
         metrics: metrics.clone(),
         clock: collector.clock.clone(),
+        seal_interval: config.archive.interval.unsigned_abs(),
     };
     let hits = send_days(args, &collector, &jobs, &clock, site).await?;
     stop.cancel();

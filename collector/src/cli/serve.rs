@@ -267,6 +267,7 @@ async fn start(
         geo: geo.clone(),
         metrics: metrics.clone(),
         clock: clock.clone(),
+        seal_interval: config.archive.interval.unsigned_abs(),
     };
     jobs.read_rules().await;
     jobs.retire_salts(clock.now_ms());
