@@ -401,3 +401,37 @@ async fn changed_archive_is_found_out() {
     }
     server.engine.stop().await;
 }
+
+#[test]
+fn dimensions_of_the_archive_are_those_of_the_data_map() {
+    let text = std::fs::read_to_string(sotto_tests::workspace().join("schema/datamap.toml")).unwrap();
+    let map: toml::Table = text.parse().unwrap();
+    let mapped: Vec<(String, Vec<String>, bool)> = map["archive"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| {
+            let levels = d["levels"].as_array().unwrap().iter().map(|l| l.as_str().unwrap().to_owned());
+            (d["dimension"].as_str().unwrap().to_owned(), levels.collect(), d["once"].as_bool().unwrap())
+        })
+        .collect();
+    let found: Vec<(&str, usize, bool)> =
+        mapped.iter().map(|(n, l, once)| (n.as_str(), l.len(), *once)).collect();
+    assert_eq!(found, verify::DIMENSIONS);
+    let made = ["section", "goal", "hour"];
+    for level in mapped.iter().flat_map(|(_, levels, _)| levels) {
+        let known = sotto_schema::event::Field::ALL.iter().any(|f| f.name() == level);
+        assert!(known || made.contains(&level.as_str()), "{level} is no field");
+    }
+}
+
+#[tokio::test]
+async fn archive_has_no_column_for_a_visitor() {
+    let server = server().await;
+    let sql = "SELECT DISTINCT name FROM system.columns WHERE database = currentDatabase() AND table LIKE 'archive%' ORDER BY name";
+    let columns: Vec<String> = server.db().query(sql).fetch_all().await.unwrap();
+    let expected = "bounces day dimension engaged_ms entries events heads k leaf measured_views month pageviews path people \
+                    period rows seal sealed site visitors visits";
+    assert_eq!(columns.join(" "), expected);
+    server.engine.stop().await;
+}
