@@ -43,7 +43,7 @@ fn megabytes(name: &str) -> u64 {
     let figure = |pid: &String| {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let line = status.lines().find_map(|l| l.strip_prefix(name).map(str::to_owned));
-        line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) / 1000
+        line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024 / 1_000_000
     };
     children().iter().map(figure).max().unwrap_or(0)
 }
@@ -65,24 +65,27 @@ async fn fill(db: &Db, site: &Site, rows: u64) {
     }
 }
 
-async fn measure(rows: u64) {
-    let dir = tempfile::tempdir().unwrap();
-    let engine = Embedded::start(Settings {
-        dir: dir.path().join("clickhouse"),
+async fn start(dir: &Path) -> Embedded {
+    let settings = Settings {
+        dir: dir.join("clickhouse"),
         library: target("bench-libchdb.so"),
         program: target("release/sotto"),
         memory: Memory { server_bytes: MEMORY, query_bytes: MEMORY / 2 },
-    })
-    .await
-    .unwrap();
+    };
+    Embedded::start(settings).await.unwrap()
+}
+
+async fn measure(rows: u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = start(dir.path()).await;
     let db = engine.databases().writer;
     migrate::migrate(&db).await.unwrap();
     let site = Site::new("A", &["a.example"], "Europe/Berlin", Preset::Cnil).unwrap();
     fill(&db, &site, rows).await;
-    // Peaks of the inserts are no part of the measurement: 5 sets the peak back (proc_pid_clear_refs(5)).
-    for pid in children() {
-        fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
-    }
+    // A server of its own, so that what the inserts took is no part of the measurement.
+    engine.stop().await;
+    let engine = start(dir.path()).await;
+    let db = engine.databases().writer;
     let before = megabytes("VmHWM:");
     let began = Instant::now();
     let mut sealer = Sealer::new(db.clone());
@@ -93,12 +96,9 @@ async fn measure(rows: u64) {
     sealer.seal_site(&site, date(2026, 4, 10), |_| {}).await.unwrap();
     let month = began.elapsed();
     let report = verify::verify(&db, site.id).await.unwrap();
-    for flaw in &report.flaws {
-        println!("{flaw}");
-    }
     let page = report.kept.get("page").copied().unwrap_or_default();
     println!(
-        "{rows:>10} events  day {:>6.1} s (goal {} s for 10 M)  month {:>5.1} s  peak {peak} MB (goal 600 MB; {before} MB before)  {} leaves, {} flaws, pages {:?}",
+        "{rows:>10} events  day {:>6.1} s (goal {} s for 10 M)  month {:>5.1} s  peak {peak} MB resident (goal 600 MB; {before} MB before)  {} leaves, {} flaws, pages {:?}",
         day.as_secs_f64(),
         GOAL.as_secs(),
         month.as_secs_f64(),

@@ -131,6 +131,9 @@ pub struct ReportArgs {
     /// Most rows
     #[arg(long, default_value_t = 100)]
     pub limit: u32,
+    /// Where figures of sealed days come from: auto, archive or raw
+    #[arg(long)]
+    pub source: Option<String>,
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,

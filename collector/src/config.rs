@@ -37,6 +37,8 @@ pub struct Config {
     pub spool: Spool,
     /// How hits get into ClickHouse.
     pub ship: Ship,
+    /// The archive.
+    pub archive: Archive,
     /// How visits are told apart.
     pub sessions: Sessions,
 }
@@ -107,6 +109,20 @@ pub struct Ship {
     pub batch_rows_max: u64,
 }
 
+/// `[archive]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Archive {
+    /// How often days are looked for that can be sealed; the first time after as long. Default: "10m".
+    pub interval: SignedDuration,
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        Self { interval: SignedDuration::from_mins(10) }
+    }
+}
+
 /// `[sessions]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -138,6 +154,7 @@ impl Default for Config {
             server: Server::default(),
             spool: Spool::default(),
             ship: Ship::default(),
+            archive: Archive::default(),
             sessions: Sessions::default(),
         }
     }
@@ -344,7 +361,15 @@ impl Config {
         let visitors_max = self.sessions.visitors_max;
         let intervals = SignedDuration::from_millis(50)..=SignedDuration::from_hours(1);
         let segments = ByteSize::mb(1)..=ByteSize::gb(1);
+        let seal_interval = self.archive.interval;
+        let seal_intervals = SignedDuration::from_millis(100)..=SignedDuration::from_hours(24);
         first_wrong([
+            (
+                "archive.interval",
+                seal_intervals.contains(&seal_interval),
+                &format!("{seal_interval:#}"),
+                "it must be \"100ms\" to \"24h\"",
+            ),
             ("clickhouse.memory", memory >= ByteSize::mb(300), &memory, "it must be at least \"300MB\""),
             ("spool.size_max", size_max >= ByteSize::mb(64), &size_max, "it must be at least \"64MB\""),
             (
@@ -407,6 +432,7 @@ mod tests {
             ("[spool]\nsize_max = \"63MB\"", vec!["spool.size_max", "at least \"64MB\""]),
             ("[server]\nworkers = 0", vec!["server.workers", "1 to 256"]),
             ("[server]\nworkers = 257", vec!["server.workers", "1 to 256"]),
+            ("[archive]\ninterval = \"99ms\"", vec!["archive.interval", "\"100ms\" to \"24h\""]),
             ("[sessions]\nvisitors_max = 999", vec!["sessions.visitors_max", "at least 1000"]),
         ] {
             let message = parse(text).unwrap_err().to_string();
@@ -423,6 +449,7 @@ mod tests {
             "[clickhouse]\nmemory = \"300MB\"",
             "[spool]\nsize_max = \"64MB\"",
             "[server]\nworkers = 256",
+            "[archive]\ninterval = \"100ms\"",
             "[sessions]\nvisitors_max = 1000",
         ] {
             assert!(parse(text).is_ok(), "{text:?}: {:?}", parse(text));

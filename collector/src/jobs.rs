@@ -1,20 +1,21 @@
-//! What happens beside the hits: rules are read again, salts die, counts are stored, visits are forgotten,
-//! and what is due is removed.
+//! What happens beside the hits: rules are read again, salts die, counts are stored, visits are forgotten, days that
+//! are over are sealed, and what is due is removed.
 //!
 //! **Promises.** A job that fails says so and is tried again at its next turn; it never takes the others down.
 
 use std::{
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use clickhouse::Row;
 use compact_str::CompactString;
+use jiff::civil;
 use serde::{Deserialize, Serialize};
 use sotto_geoip::GeoIp;
 use sotto_schema::{
-    account,
+    account, archive,
     db::Db,
     deduplication,
     event::{Event, Kind},
@@ -26,10 +27,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    archive::{Done, Sealer},
     clock::Clock,
     metrics::{Count, Metrics},
     objections::Objections,
-    rules::RuleBook,
+    rules::{RuleBook, Rules},
     salts::{Entry, GRACE_MS, Salts},
     sessions::{self, Sessions},
     spool::{KEYS_MIN, Key, Reader, Spool},
@@ -54,6 +56,8 @@ const STORE_INTERVAL: Duration = Duration::from_secs(10);
 const CHECK_INTERVAL: Duration = Duration::from_secs(30);
 /// How long ClickHouse may take, at the end, until what is left is stored.
 const LAST_STORE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a hit may be on its way into ClickHouse before its day is sealed without it, in milliseconds.
+const ARRIVAL_MS: i64 = 15 * 60 * 1000;
 
 /// What the jobs work on.
 #[derive(Clone)]
@@ -82,6 +86,8 @@ pub struct Jobs {
     pub backups: PathBuf,
     /// Where hits wait.
     pub spool: Spool,
+    /// How often days are looked for that can be sealed.
+    pub seal_interval: Duration,
 }
 
 #[derive(Row, Serialize)]
@@ -110,6 +116,7 @@ impl Jobs {
                 self.keep_up(&stop),
                 self.keep_storing(&stop),
                 self.keep_checking(&stop),
+                self.keep_sealing(&stop),
                 self.keep_ageing(&stop)
             );
         };
@@ -219,6 +226,43 @@ impl Jobs {
             Ok(count) => tracing::debug!(count, "salts destroyed"),
             Err(error) => tracing::error!(%error, "salts cannot be destroyed; trying again"),
         }
+    }
+
+    async fn keep_sealing(&self, stop: &CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(self.seal_interval) => {}
+            }
+            // A seal that is cut is begun anew by the next run.
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.seal_days() => {}
+            }
+        }
+    }
+
+    /// Seals the days and months of all sites that are over.
+    pub async fn seal_days(&self) {
+        let mut sealer = Sealer::new(self.db.clone());
+        for rules in self.rules.all() {
+            // Hits that wait would come late.
+            if self.metrics.ship_behind.load(Ordering::Relaxed) {
+                return;
+            }
+            let Some(last) = self.last_closed(&rules) else { continue };
+            let note = |done: Done| tracing::info!(site = rules.site.name, day = %done.day, rows = done.rows, "sealed");
+            if let Err(error) = sealer.seal_site(&rules.site, last, note).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "not sealed, trying again");
+            }
+        }
+    }
+
+    /// The last day of a site whose salt is dead, and whose last hits had time to arrive.
+    fn last_closed(&self, rules: &Rules) -> Option<civil::Date> {
+        let today = rules.day(self.clock.now_ms() - GRACE_MS - ARRIVAL_MS);
+        let last = Date(today.0.checked_sub(1)?);
+        self.salts.get(rules.site.id, last).is_none().then(|| archive::date(last.0))
     }
 
     async fn keep_storing(&self, stop: &CancellationToken) {

@@ -120,6 +120,7 @@ async fn report_command(databases: &Databases, args: cli::ReportArgs) -> Result<
         by: args.by.as_deref(),
         filters: args.filter.iter().map(String::as_str).collect(),
         limit: Some(&limit),
+        source: args.source.as_deref(),
     };
     let query = report::Query::parse(scope, today, &typed)?;
     let table = report::run(&databases.reader, &query).await?;
@@ -131,5 +132,8 @@ async fn report_command(databases: &Databases, args: cli::ReportArgs) -> Result<
         listing.row(value.into_iter().chain(row.figures.into_iter().map(output::number)).collect());
     }
     listing.print(args.json);
+    if let Some(sentence) = table.origin.sentence() {
+        output::note(&sentence);
+    }
     Ok(())
 }

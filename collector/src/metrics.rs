@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -34,6 +34,8 @@ pub struct Metrics {
     pub shipped_hits: AtomicU64,
     /// Batches that are in ClickHouse.
     pub shipped_batches: AtomicU64,
+    /// Whether hits wait that should be in ClickHouse already.
+    pub ship_behind: AtomicBool,
     /// Attempts to ship that failed.
     pub ship_failures: AtomicU64,
     /// Seconds from when a batch was sealed until ClickHouse answered.
@@ -105,6 +107,7 @@ impl Default for Metrics {
             spool_refused: AtomicU64::new(0),
             shipped_hits: AtomicU64::new(0),
             shipped_batches: AtomicU64::new(0),
+            ship_behind: AtomicBool::new(false),
             ship_failures: AtomicU64::new(0),
             ship_seconds: Histogram::new(SHIP_SECONDS),
             deduplication_flaws: ArcSwapOption::empty(),

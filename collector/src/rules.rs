@@ -104,6 +104,11 @@ impl RuleBook {
         self.of_host(&normalise_hostname(host).ok()?)
     }
 
+    /// The rules of all sites.
+    pub fn all(&self) -> Vec<Arc<Rules>> {
+        self.book.load().by_id.values().cloned().collect()
+    }
+
     /// How many sites there are.
     pub fn count(&self) -> usize {
         self.book.load().by_key.len()

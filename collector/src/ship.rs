@@ -103,6 +103,7 @@ impl Shipper {
                 Ok(_) => pause = PAUSE_MIN,
                 Err(error) => {
                     self.metrics.ship_failures.fetch_add(1, Ordering::Relaxed);
+                    self.metrics.ship_behind.store(true, Ordering::Relaxed);
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         "batch not shipped, trying again"
@@ -115,6 +116,7 @@ impl Shipper {
                 }
             }
             let waiting = self.reader.waiting();
+            self.metrics.ship_behind.store(waiting >= self.rows_max, Ordering::Relaxed);
             if stop.is_cancelled() && waiting == 0 {
                 break;
             }

@@ -30,7 +30,7 @@ mod reader;
 mod refusal;
 mod write;
 
-pub use write::{csv, table};
+pub use write::{csv, origin, table};
 
 use reader::Reader;
 use refusal::Refusal;
@@ -76,7 +76,7 @@ async fn sites(State(app): State<Arc<App>>, reader: Reader) -> Result<Json<Value
     Ok(Json(json!({"sites": sites.iter().map(one).collect::<Vec<_>>()})))
 }
 
-/// A question from an address: `from`, `to`, `metrics`, `by`, `limit`, and `filter` as often as needed.
+/// A question from an address: `from`, `to`, `metrics`, `by`, `limit`, `source`, and `filter` as often as needed.
 fn question(query: &str, site: &Site) -> Result<Query, ReportError> {
     let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let all = |name: &'static str| {
@@ -90,6 +90,7 @@ fn question(query: &str, site: &Site) -> Result<Query, ReportError> {
         by: first("by"),
         filters: all("filter").collect(),
         limit: first("limit"),
+        source: first("source"),
     };
     Query::parse(scope(site), now_in(&site.time_zone).date(), &typed)
 }
@@ -139,7 +140,9 @@ async fn report(
         let kind = (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned());
         return Ok(([kind, (header::CONTENT_DISPOSITION, name)], csv(&answer)).into_response());
     }
-    Ok(Json(json!({"query": about(&site, &query), "table": table(&answer)})).into_response())
+    let origin = origin(&answer.origin);
+    Ok(Json(json!({"query": about(&site, &query), "table": table(&answer), "origin": origin}))
+        .into_response())
 }
 
 async fn overview(
@@ -150,7 +153,7 @@ async fn overview(
 ) -> Result<Json<Value>, Refusal> {
     let site = site_of(&app, &reader, &key).await?;
     let asked = question(asked.as_deref().unwrap_or(""), &site)?;
-    let query = Query::totals(asked.scope, asked.range, asked.filters);
+    let query = Query { source: asked.source, ..Query::totals(asked.scope, asked.range, asked.filters) };
     let db = &app.settings.databases.reader;
     let interval = query.range.interval();
     let (totals, points, consent) = tokio::try_join!(
@@ -172,6 +175,7 @@ async fn overview(
         "totals": figures(&mut totals.metrics.iter().copied().zip(row.iter().copied())),
         "series": points.iter().map(point).collect::<Vec<_>>(),
         "consent": consent::pageviews(&consent),
+        "origin": origin(&totals.origin),
     })))
 }
 

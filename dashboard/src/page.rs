@@ -172,6 +172,7 @@ impl From<ReportError> for PageError {
             | ReportError::Dimension(_)
             | ReportError::Filter(_)
             | ReportError::Range(_)
+            | ReportError::Source(_)
             | ReportError::Limit(_) => Self::NotFound,
         }
     }

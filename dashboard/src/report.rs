@@ -15,6 +15,7 @@ use crate::{
     range::{Range, RangeError},
 };
 
+pub mod archive;
 pub mod consent;
 mod counts;
 pub mod decisions;
@@ -28,6 +29,7 @@ pub mod present;
 pub mod receipts;
 pub mod series;
 
+pub use archive::{Origin, Source};
 pub use counts::Counts;
 pub use dimension::Dimension;
 pub use metric::Metric;
@@ -62,8 +64,10 @@ pub struct Query {
     pub metrics: Vec<Metric>,
     /// One row per value of this, or one row for everything.
     pub by: Option<Dimension>,
-    /// How many rows at most.
+    /// How many rows at most, beside the rest of what was folded.
     pub limit: u64,
+    /// Where figures of sealed days are to come from.
+    pub source: Source,
 }
 
 /// The answer: figures in the order of the query's metrics.
@@ -75,6 +79,8 @@ pub struct Table {
     pub metrics: Vec<Metric>,
     /// The rows, greatest first; days and hours by time.
     pub rows: Vec<TableRow>,
+    /// Which days come from where.
+    pub origin: Origin,
 }
 
 /// One row of a [`Table`].
@@ -102,6 +108,9 @@ pub enum ReportError {
     #[error(transparent)]
     Range(#[from] RangeError),
     /// See the message.
+    #[error("{0:?} is no source of figures; known are {list}", list = Source::ALL.map(Source::name).join(", "))]
+    Source(String),
+    /// See the message.
     #[error("a table has 1 to {ROWS_MAX} rows, not {0:?}")]
     Limit(String),
     /// ClickHouse refused or cannot be reached.
@@ -124,12 +133,23 @@ pub struct Typed<'a> {
     pub filters: Vec<&'a str>,
     /// How many rows.
     pub limit: Option<&'a str>,
+    /// Name of a source of figures.
+    pub source: Option<&'a str>,
 }
 
 impl Query {
     /// Everything about `range`, in one row.
     pub fn totals(scope: Scope, range: Range, filters: Filters) -> Self {
-        Self { scope, range, until_ms: None, filters, metrics: Metric::ALL.to_vec(), by: None, limit: 1 }
+        Self {
+            scope,
+            range,
+            until_ms: None,
+            filters,
+            metrics: Metric::ALL.to_vec(),
+            by: None,
+            limit: 1,
+            source: Source::Auto,
+        }
     }
 
     /// Reads a question. What is not said is the last thirty days, visitors, visits and pageviews, in one row.
@@ -156,7 +176,11 @@ impl Query {
         };
         let filters = Filters::parse_equations(typed.filters.iter().copied())?;
         let range = Range::parse(typed.from, typed.to, today)?;
-        Ok(Self { scope, range, until_ms: None, filters, metrics, by, limit })
+        let source = match typed.source {
+            None => Source::Auto,
+            Some(name) => Source::from_name(name).ok_or_else(|| ReportError::Source(name.to_owned()))?,
+        };
+        Ok(Self { scope, range, until_ms: None, filters, metrics, by, limit, source })
     }
 }
 
@@ -180,13 +204,15 @@ pub(crate) struct Sql {
 }
 
 /// Adds what every report's `scope.sql` needs.
-pub(crate) fn scoped(db: &Db, sql: &Sql, query: &Query) -> clickhouse::query::Query {
+/// Days in `skip` are left out.
+pub(crate) fn scoped(db: &Db, sql: &Sql, query: &Query, skip: &[Date]) -> clickhouse::query::Query {
     let [is, isnt, has] = query.filters.parameters();
     db.query(if query.filters.is_empty() { sql.all } else { sql.some })
         .param("site", query.scope.site)
         .param("tz", &query.scope.time_zone)
         .param("from", query.range.from.to_string())
         .param("to", query.range.to.to_string())
+        .param("skip", skip.iter().map(ToString::to_string).collect::<Vec<_>>())
         .param("until", query.until_ms.unwrap_or(UNTIL_END_MS))
         .param("is", is)
         .param("isnt", isnt)
@@ -224,38 +250,68 @@ const CONSENT: Sql = sql!("report/consent.sql");
 /// # Errors
 /// When ClickHouse cannot be asked.
 pub async fn counts(db: &Db, query: &Query) -> Result<Vec<(String, Counts)>, ReportError> {
+    Ok(answer(db, query).await?.0)
+}
+
+/// Where the totals of a question come from.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn origin(db: &Db, query: &Query) -> Result<Origin, ReportError> {
+    Ok(archive::part(db, &Query { by: None, ..query.clone() }).await?.origin)
+}
+
+/// The counts, and where they come from.
+async fn answer(db: &Db, query: &Query) -> Result<(Vec<(String, Counts)>, Origin), ReportError> {
+    let archived = archive::part(db, query).await?;
+    let mut rows = if archived.days.is_empty() {
+        raw_counts(db, query, &[]).await?
+    } else {
+        let raw = if archived.origin.raw.is_empty() {
+            Vec::new()
+        } else {
+            // Both halves have to be whole before the greatest can be told.
+            raw_counts(db, &Query { limit: ROWS_MAX, ..query.clone() }, &archived.days).await?
+        };
+        let metric = query.metrics.first().copied().unwrap_or(Metric::Visitors);
+        let moments = query.by.is_some_and(Dimension::is_time);
+        archive::join([archived.rows, raw], query.limit, moments, |counts| metric.size(counts))
+    };
+    if query.by.is_some_and(Dimension::is_time) {
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
+    }
+    Ok((rows, archived.origin))
+}
+
+async fn raw_counts(db: &Db, query: &Query, skip: &[Date]) -> Result<Vec<(String, Counts)>, ReportError> {
     let order = match (query.by, query.metrics.first()) {
         (Some(Dimension::Day | Dimension::Hour), _) => "value",
         (_, metric) => metric.copied().unwrap_or(Metric::Visitors).order(),
     };
     let asked = match query.by.and_then(Dimension::of_hit) {
-        Some((column, entry)) => scoped(db, &BY_HIT, query)
+        Some((column, entry)) => scoped(db, &BY_HIT, query, skip)
             .param("by", column)
             .param("entry", entry.unwrap_or("everything"))
             .param("bounces", entry.is_some() && query.metrics.contains(&Metric::BounceRate)),
-        None => scoped(db, &BY_VISIT, query).param("by", query.by.map_or("everything", Dimension::name)),
+        None => {
+            scoped(db, &BY_VISIT, query, skip).param("by", query.by.map_or("everything", Dimension::name))
+        }
     };
     let rows: Vec<CountsRow> = asked.param("order", order).param("limit", query.limit).fetch_all().await?;
-    let mut rows: Vec<_> = rows
-        .into_iter()
-        .map(|row| {
-            let counts = Counts {
-                visitors: row.visitors,
-                visits: row.visits,
-                pageviews: row.pageviews,
-                measured_views: row.measured_views,
-                events: row.events,
-                entries: row.entries,
-                bounces: row.bounces,
-                engaged_ms: row.engaged,
-            };
-            (row.value, counts)
-        })
-        .collect();
-    if query.by.is_some_and(Dimension::is_time) {
-        rows.sort_by(|a, b| a.0.cmp(&b.0));
-    }
-    Ok(rows)
+    let counts = |row: CountsRow| {
+        let counts = Counts {
+            visitors: row.visitors,
+            visits: row.visits,
+            pageviews: row.pageviews,
+            measured_views: row.measured_views,
+            events: row.events,
+            entries: row.entries,
+            bounces: row.bounces,
+            engaged_ms: row.engaged,
+        };
+        (row.value, counts)
+    };
+    Ok(rows.into_iter().map(counts).collect())
 }
 
 /// Answers a question.
@@ -263,7 +319,7 @@ pub async fn counts(db: &Db, query: &Query) -> Result<Vec<(String, Counts)>, Rep
 /// # Errors
 /// When ClickHouse cannot be asked.
 pub async fn run(db: &Db, query: &Query) -> Result<Table, ReportError> {
-    let mut rows = counts(db, query).await?;
+    let (mut rows, origin) = answer(db, query).await?;
     if query.by.is_none() && rows.is_empty() {
         rows.push((String::new(), Counts::default()));
     }
@@ -272,6 +328,7 @@ pub async fn run(db: &Db, query: &Query) -> Result<Table, ReportError> {
         by: query.by,
         metrics: query.metrics.clone(),
         rows: rows.into_iter().map(|(value, counts)| TableRow { value, figures: figures(&counts) }).collect(),
+        origin,
     })
 }
 
@@ -300,6 +357,7 @@ mod tests {
             (Typed { filters: vec!["planet=Mars"], ..Typed::default() }, "country"),
             (Typed { from: Some("yesterday"), ..Typed::default() }, "2026-01-31"),
             (Typed { limit: Some("0"), ..Typed::default() }, "10000"),
+            (Typed { source: Some("tape"), ..Typed::default() }, "archive"),
             (Typed { limit: Some("10001"), ..Typed::default() }, "10000"),
         ] {
             let message = parse(&typed).unwrap_err().to_string();

@@ -196,7 +196,8 @@ impl Sotto {
         self.data.path().join("data")
     }
 
-    fn command(&self) -> Command {
+    /// The program on the same configuration and data, without arguments yet.
+    pub fn command(&self) -> Command {
         let mut command = Command::new(program());
         command.arg("--config").arg(self.config_file()).arg("--data").arg(self.data());
         command.stdin(Stdio::null());

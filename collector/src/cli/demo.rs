@@ -171,6 +171,7 @@ async fn fill(
         clock: collector.clock.clone(),
         backups: config.data.join(sotto_collector::backups::DIRECTORY),
         spool: collector.spool.clone(),
+        seal_interval: config.archive.interval.unsigned_abs(),
     };
     let hits = send_days(args, &collector, &jobs, &clock, site).await?;
     stop.cancel();

@@ -68,6 +68,12 @@ impl Listing {
     }
 }
 
+/// Says something about an answer that is no part of it.
+#[allow(clippy::print_stderr)]
+pub fn note(text: &str) {
+    eprintln!("{text}");
+}
+
 /// A figure: whole where it is a count, else with its fraction; null where there is none.
 pub fn number(figure: Option<f64>) -> Value {
     match figure {

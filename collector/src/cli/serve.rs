@@ -276,6 +276,7 @@ async fn start(
         clock: clock.clone(),
         backups: config.data.join(backups::DIRECTORY),
         spool: spool.clone(),
+        seal_interval: config.archive.interval.unsigned_abs(),
     };
     jobs.read_rules().await;
     jobs.retire_salts(clock.now_ms());

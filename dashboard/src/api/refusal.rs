@@ -78,6 +78,7 @@ impl From<ReportError> for Refusal {
             | ReportError::Dimension(_)
             | ReportError::Filter(_)
             | ReportError::Range(_)
+            | ReportError::Source(_)
             | ReportError::Limit(_) => Self {
                 message: error.to_string().into(),
                 ..Self::new(StatusCode::BAD_REQUEST, "bad_request", "", "see the message for what is known")

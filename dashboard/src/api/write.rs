@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::report::{Dimension, Metric, Table, TableRow};
+use crate::{
+    range::Range,
+    report::{Dimension, Metric, Origin, Table, TableRow},
+};
 
 /// A table as JSON: `{"metrics": [...], "by": ..., "rows": [{"value": ..., "visitors": ...}]}`.
 pub fn table(table: &Table) -> Value {
@@ -20,6 +23,27 @@ pub fn table(table: &Table) -> Value {
         "by": table.by.map(Dimension::name),
         "metrics": table.metrics.iter().map(|m| m.name()).collect::<Vec<_>>(),
         "rows": table.rows.iter().map(row).collect::<Vec<_>>(),
+    })
+}
+
+/// Where figures come from: `{"archive": [{"from", "to"}], "raw": …, "missing": …, "folded": {…}}`. `missing` are days
+/// that would need raw events, which are gone; `folded` is what the row `(rest)` counts.
+pub fn origin(origin: &Origin) -> Value {
+    let days = |ranges: &[Range]| -> Vec<Value> {
+        let one = |r: &Range| json!({"from": r.from.to_string(), "to": r.to.to_string()});
+        ranges.iter().map(one).collect()
+    };
+    let folded = &origin.folded;
+    json!({
+        "archive": days(&origin.archive),
+        "raw": days(&origin.raw),
+        "missing": days(&origin.missing),
+        "folded": {
+            "visitors": folded.visitors,
+            "visits": folded.visits,
+            "pageviews": folded.pageviews,
+            "events": folded.events,
+        },
     })
 }
 
@@ -70,6 +94,7 @@ mod tests {
             by: Some(Dimension::Page),
             metrics: vec![Metric::Visitors, Metric::BounceRate],
             rows: vec![TableRow { value: "/".into(), figures: vec![Some(12.0), None] }],
+            origin: Origin::default(),
         };
         let expected = json!({
             "by": "page",

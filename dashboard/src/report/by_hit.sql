@@ -18,7 +18,7 @@ FROM
     SELECT
         {by:Identifier} AS value,
         uniqExactIf(visitor, visitor != 0) AS visitors,
-        uniqExactIf(session, session != 0) AS visits,
+        uniqExact(session + toUInt16(day)) AS visits,
         countIf(kind = 'pageview') AS pageviews,
         countIf(kind = 'pageview') AS measured_views,
         countIf(kind = 'custom') AS events,
@@ -26,7 +26,7 @@ FROM
         0 AS bounces,
         sum(engaged_ms) AS engaged
     FROM hits
-    WHERE session != 0 AND matching AND (NOT {narrow:Bool} OR session IN (SELECT session FROM visits))
+    WHERE session != 0 AND matching AND (NOT {narrow:Bool} OR (day, session) IN (SELECT day, session FROM visits))
     GROUP BY value
     UNION ALL
     SELECT

@@ -37,5 +37,5 @@ impl Consent {
 /// # Errors
 /// When ClickHouse cannot be asked.
 pub async fn run(db: &Db, query: &Query) -> Result<Consent, ReportError> {
-    Ok(scoped(db, &CONSENT, query).fetch_one().await?)
+    Ok(scoped(db, &CONSENT, query, &[]).fetch_one().await?)
 }

@@ -9,4 +9,4 @@ SELECT
     countIf(hits.gpc) AS gpc
 FROM hits
 WHERE kind = 'pageview' AND matching
-    AND (NOT {narrow:Bool} OR session = 0 OR session IN (SELECT session FROM visits))
+    AND (NOT {narrow:Bool} OR session = 0 OR (day, session) IN (SELECT day, session FROM visits))

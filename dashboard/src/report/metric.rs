@@ -94,6 +94,16 @@ impl Metric {
         }
     }
 
+    /// The count by which rows are sorted, as in [`Metric::order`].
+    pub(super) const fn size(self, counts: &Counts) -> u64 {
+        match self {
+            Self::Visitors => counts.visitors,
+            Self::Visits | Self::BounceRate | Self::EngagedSeconds => counts.visits,
+            Self::Pageviews | Self::ViewsPerVisit => counts.pageviews,
+            Self::Events => counts.events,
+        }
+    }
+
     /// The figure, or `None` where there is nothing to divide by.
     #[allow(clippy::cast_precision_loss)] // Counts stay far below 2^52.
     pub fn of(self, counts: &Counts) -> Option<f64> {

@@ -5,13 +5,16 @@
 -- visits, the visits in which it occurs. Fields of a visit (entry, exit, source, campaign) are those of its first
 -- pageview and choose visits.
 --
+-- A visit that goes on after midnight is one visit of each day, so that days add up (and the archive, which knows only
+-- days, counts the same).
+--
 -- `session` is 0 for the anonymous pageviews of visitors who are not measured; each stands for itself.
     hits AS
     (
         SELECT
             time, kind, tier, granted, refused, gpc, visitor, session, engaged_ms, interactive,
             '' AS everything,
-            toString(day) AS day,
+            events.day AS day,
             formatDateTime(toStartOfHour(toTimeZone(time, {tz:String})), '%Y-%m-%d %H:00', {tz:String}) AS hour,
             toString(hostname) AS hostname,
             path AS page,
@@ -35,6 +38,7 @@
         WHERE site = {site:UInt64}
             AND time < fromUnixTimestamp64Milli({until:Int64}, 'UTC')
             AND events.day BETWEEN {from:Date} AND {to:Date}
+            AND events.day NOT IN {skip:Array(Date)}
             AND keep('country', country)
             AND keep('region', region)
             AND keep('city', city)
@@ -50,7 +54,7 @@
             session,
             any(visitor) AS visitor,
             '' AS everything,
-            min(hits.day) AS day,
+            hits.day AS day,
             min(hits.hour) AS hour,
             argMinIf(hits.hostname, time, kind = 'pageview') AS hostname,
             argMinIf(page, time, kind = 'pageview') AS entry_page,
@@ -75,7 +79,7 @@
             sum(engaged_ms) AS engaged
         FROM hits
         WHERE session != 0
-        GROUP BY session
+        GROUP BY hits.day, session
         HAVING max(matching)
             AND keep('entry_page', entry_page)
             AND keep('exit_page', exit_page)

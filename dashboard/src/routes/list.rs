@@ -25,7 +25,7 @@ use crate::{
     page::{PageError, Shell, Theme, html},
     places,
     range::now_in,
-    report::{Dimension, Metric, Query, ROWS_MAX, run},
+    report::{Dimension, Metric, Query, ROWS_MAX, archive, run},
     view::View,
 };
 
@@ -75,6 +75,8 @@ struct ListPage {
     range: String,
     earlier: Option<String>,
     later: Option<String>,
+    /// Which days come from where, unless all come from raw events.
+    origin: Option<String>,
 }
 
 /// What the list adds to the state of the overview.
@@ -173,6 +175,7 @@ pub(super) async fn show(
         .map(|row| Row {
             label: places::label(by, &row.value),
             link: Filter::new(by, Verb::Is, &row.value)
+                .filter(|_| row.value != archive::REST)
                 .map_or_else(|| view.clone(), |f| view.with_filter(f))
                 .link(&key),
             figures: METRICS.map(|m| figure(row, m)).into(),
@@ -193,6 +196,7 @@ pub(super) async fn show(
         back: view.link(&key),
         file: file_link(&key, &question),
         earlier: (asking.page > 1).then(|| asking.link(&path, &view, asking.sort, asking.page - 1)),
+        origin: table.origin.sentence(),
         later: more.then(|| asking.link(&path, &view, asking.sort, asking.page + 1)),
         search: asking.search,
         shell: Shell {

@@ -16,7 +16,7 @@ use crate::{
     auth::SignedIn,
     page::{PageError, Shell, Theme, html},
     range::{Period, Range, now_in, same_time_on},
-    report::{Counts, Metric, Query, Scope, consent, counts, first_hit, present, series},
+    report::{self, Counts, Metric, Query, Scope, consent, counts, first_hit, present, series},
     view::View,
 };
 
@@ -51,6 +51,8 @@ struct OverviewPage {
     present: u64,
     may_edit: bool,
     attribution: Option<String>,
+    /// Which days come from where, unless all come from raw events.
+    origin: Option<String>,
 }
 
 /// What every part of the page works with.
@@ -116,12 +118,14 @@ pub(super) async fn show(
     let view = View::parse(query.as_deref().unwrap_or(""), now.date());
     let asked = Asked::new(db, &site, &view, &now);
     let present = async { Ok(present::run(db, site.id).await?) };
-    let (totals, graph, strip, panels, present) = tokio::try_join!(
+    let origin = async { Ok(report::origin(db, &asked.query).await?) };
+    let (totals, graph, strip, panels, present, origin) = tokio::try_join!(
         totals(&asked),
         graph::build(&asked),
         strip::build(&asked, &site),
         panel::build(&asked),
         present,
+        origin,
     )?;
     let empty = totals.0.pageviews == 0 && first_hit::run(db, site.id).await?.is_none();
     Ok(html(&OverviewPage {
@@ -133,6 +137,7 @@ pub(super) async fn show(
         empty,
         present,
         may_edit: signed_in.role(site.id) >= Some(Role::Editor),
+        origin: origin.sentence(),
         attribution: app.settings.geo_attribution.clone(),
         shell: Shell {
             title: site.name.clone(),

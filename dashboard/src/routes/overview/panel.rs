@@ -6,7 +6,7 @@ use crate::{
     filter::{Filter, Verb},
     page::PageError,
     places,
-    report::{Counts, Dimension, Metric, Query, counts},
+    report::{Counts, Dimension, Metric, Query, archive, counts},
     view::Panel,
 };
 
@@ -92,7 +92,7 @@ async fn one(asked: &Asked<'_>, panel: Panel) -> Result<PanelView, PageError> {
 }
 
 fn row(asked: &Asked<'_>, by: Dimension, value: &str, main: u64, views: u64) -> Row {
-    let filter = Filter::new(by, Verb::Is, value);
+    let filter = Filter::new(by, Verb::Is, value).filter(|_| value != archive::REST);
     let view = filter.map_or_else(|| asked.view.clone(), |f| asked.view.with_filter(f));
     Row {
         label: places::label(by, value),

@@ -1,0 +1,331 @@
+//! Which days of a report come from the archive and which from raw events, and the archive's half of the answer.
+//!
+//! Sealed days are read from the archive when nothing is filtered; all others from raw events. A list whose detail was
+//! folded to a noticeable part is read from raw events as long as they are there. What was folded is one row,
+//! `(rest)`, so that rows add up to the totals.
+
+use std::collections::HashMap;
+
+use clickhouse::Row;
+use jiff::{ToSpan, civil::Date};
+use serde::Deserialize;
+use sotto_schema::{
+    archive::{Period, Seal, date, seals},
+    db::Db,
+};
+
+use super::{Counts, Dimension, Query, ReportError};
+use crate::range::Range;
+
+/// The value of what was folded.
+pub const REST: &str = "(rest)";
+/// The part of a list in per cent that may be folded before raw events are preferred, while they are there.
+pub const FOLDED_PERCENT_MAX: u64 = 1;
+
+/// Where figures are to come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Source {
+    /// From the archive, unless raw events tell noticeably more.
+    #[default]
+    Auto,
+    /// From the archive wherever days are sealed.
+    Archive,
+    /// From raw events only.
+    Raw,
+}
+
+impl Source {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Archive, Self::Raw];
+
+    /// The name in addresses, the API and the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Archive => "archive",
+            Self::Raw => "raw",
+        }
+    }
+
+    /// The source of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.name() == name)
+    }
+}
+
+/// Where the figures of a report come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// Days from the archive.
+    pub archive: Vec<Range>,
+    /// Days from raw events.
+    pub raw: Vec<Range>,
+    /// Days that would need raw events, which are gone.
+    pub missing: Vec<Range>,
+    /// What was folded into [`REST`].
+    pub folded: Counts,
+}
+
+/// What the archive gives to a report.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Part {
+    pub(super) rows: Vec<(String, Counts)>,
+    /// Days that are read from the archive.
+    pub(super) days: Vec<Date>,
+    pub(super) origin: Origin,
+}
+
+#[derive(Row, Deserialize)]
+struct ArchiveRow {
+    value: String,
+    visitors: i64,
+    visits: i64,
+    pageviews: i64,
+    measured_views: i64,
+    events: i64,
+    entries: i64,
+    bounces: i64,
+    engaged: i64,
+}
+
+impl From<&ArchiveRow> for Counts {
+    fn from(row: &ArchiveRow) -> Self {
+        // Remainders are differences, which the seal checked not to be negative.
+        let count = |n: i64| u64::try_from(n).unwrap_or(0);
+        Self {
+            visitors: count(row.visitors),
+            visits: count(row.visits),
+            pageviews: count(row.pageviews),
+            measured_views: count(row.measured_views),
+            events: count(row.events),
+            entries: count(row.entries),
+            bounces: count(row.bounces),
+            engaged_ms: count(row.engaged),
+        }
+    }
+}
+
+/// The archive's dimension and level of a dimension of reports; none where it is not archived.
+const fn place(by: Dimension) -> Option<(&'static str, u8)> {
+    match by {
+        Dimension::Page => Some(("page", 2)),
+        Dimension::EntryPage => Some(("entry", 2)),
+        Dimension::ExitPage => Some(("exit", 2)),
+        Dimension::Source => Some(("source", 2)),
+        Dimension::Channel => Some(("source", 1)),
+        Dimension::UtmSource => Some(("campaign", 1)),
+        Dimension::UtmMedium => Some(("campaign", 2)),
+        Dimension::UtmCampaign => Some(("campaign", 3)),
+        Dimension::Country => Some(("place", 1)),
+        Dimension::Region => Some(("place", 2)),
+        Dimension::City => Some(("place", 3)),
+        Dimension::Device => Some(("device", 1)),
+        Dimension::Browser => Some(("browser", 1)),
+        Dimension::Os => Some(("os", 1)),
+        Dimension::Screen => Some(("screen", 1)),
+        Dimension::Language => Some(("language", 1)),
+        Dimension::Event => Some(("event", 1)),
+        Dimension::Hour => Some(("hour", 1)),
+        Dimension::Referrer | Dimension::Hostname | Dimension::Day => None,
+    }
+}
+
+/// What the archive gives to a question.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub(super) async fn part(db: &Db, query: &Query) -> Result<Part, ReportError> {
+    let all = seals(db, query.scope.site, query.range.from.first_of_month(), query.range.to).await?;
+    // A day that is cut in the middle is not in the archive.
+    let whole_days = |s: &&Seal| query.until_ms.is_none() || s.day < query.range.to;
+    let days: Vec<&Seal> = all
+        .iter()
+        .filter(|s| s.period == Period::Day && s.day >= query.range.from)
+        .filter(whole_days)
+        .collect();
+    let raw_only = Part { origin: Origin { raw: vec![query.range], ..Origin::default() }, ..Part::default() };
+    if days.is_empty() {
+        return Ok(raw_only);
+    }
+    let archived = query.by.is_none_or(|by| by == Dimension::Day || place(by).is_some());
+    let usable = archived && query.filters.is_empty() && query.source != Source::Raw;
+    let (first_raw, rows) = match usable {
+        true => (None, rows(db, query, &all, &days).await?),
+        false => (first_raw_day(db, query).await?, Vec::new()),
+    };
+    if !usable {
+        let gone = days.iter().map(|s| s.day).filter(|day| first_raw.is_none_or(|first| *day < first));
+        let missing: Vec<Date> = gone.collect();
+        let raw = query.range.days().filter(|d| !missing.contains(d));
+        let origin =
+            Origin { raw: ranges(raw), missing: ranges(missing.iter().copied()), ..Origin::default() };
+        return Ok(Part { origin, ..Part::default() });
+    }
+    let folded = rows.iter().find(|(value, _)| value == REST).map(|(_, c)| *c).unwrap_or_default();
+    if query.source == Source::Auto && noticeable(&rows, &folded) {
+        let first_raw = first_raw_day(db, query).await?;
+        if first_raw.is_some_and(|first| days.iter().all(|s| s.day >= first)) {
+            return Ok(raw_only);
+        }
+    }
+    let days: Vec<Date> = days.iter().map(|s| s.day).collect();
+    let origin = Origin {
+        raw: ranges(query.range.days().filter(|d| !days.contains(d))),
+        archive: ranges(days.iter().copied()),
+        folded,
+        ..Origin::default()
+    };
+    Ok(Part { rows, days, origin })
+}
+
+/// Whether so much was folded that somebody would miss it.
+fn noticeable(rows: &[(String, Counts)], folded: &Counts) -> bool {
+    let size = |c: &Counts| c.pageviews.max(c.visits) + c.events;
+    let all: u64 = rows.iter().map(|(_, c)| size(c)).sum();
+    size(folded) * 100 > all * FOLDED_PERCENT_MAX
+}
+
+async fn first_raw_day(db: &Db, query: &Query) -> Result<Option<Date>, ReportError> {
+    let day: Option<u16> = db
+        .query(include_str!("archive/first_raw_day.sql"))
+        .param("site", query.scope.site)
+        .fetch_optional()
+        .await?;
+    Ok(day.map(date))
+}
+
+async fn rows(
+    db: &Db,
+    query: &Query,
+    all: &[Seal],
+    days: &[&Seal],
+) -> Result<Vec<(String, Counts)>, ReportError> {
+    let range = query.range;
+    let inside = |s: &&Seal| {
+        s.period == Period::Month
+            && s.day >= range.from
+            && s.day.last_of_month() <= range.to
+            && query.until_ms.is_none()
+    };
+    let months: Vec<&Seal> = all.iter().filter(inside).collect();
+    let numbers = |seals: &[&Seal]| seals.iter().map(|s| s.seal).collect::<Vec<_>>();
+    let asked = match query.by.and_then(place) {
+        Some((dimension, level)) => db
+            .query(include_str!("archive/values.sql"))
+            .param("dimension", dimension)
+            .param("level", level)
+            .param("whole", months.iter().map(|s| s.day.to_string()).collect::<Vec<_>>()),
+        None => {
+            db.query(include_str!("archive/totals.sql")).param("by_day", query.by == Some(Dimension::Day))
+        }
+    };
+    let rows: Vec<ArchiveRow> = asked
+        .param("site", query.scope.site)
+        .param("from", range.from.to_string())
+        .param("to", range.to.to_string())
+        .param("days", numbers(days))
+        .param("months", numbers(&months))
+        .fetch_all()
+        .await?;
+    Ok(rows.iter().map(|row| (row.value.clone(), row.into())).collect())
+}
+
+/// Joins rows of one value; the greatest come first (of moments, the last), the rest last, and `limit` rows beside it
+/// stay.
+pub(super) fn join(
+    parts: [Vec<(String, Counts)>; 2],
+    limit: u64,
+    moments: bool,
+    size: impl Fn(&Counts) -> u64,
+) -> Vec<(String, Counts)> {
+    let mut joined: HashMap<String, Counts> = HashMap::new();
+    for (value, counts) in parts.into_iter().flatten() {
+        *joined.entry(value).or_default() += counts;
+    }
+    let rest = joined.remove_entry(REST);
+    let mut rows: Vec<(String, Counts)> = joined.into_iter().collect();
+    if moments {
+        rows.sort_by(|(a, _), (b, _)| b.cmp(a));
+    } else {
+        rows.sort_by(|(a, x), (b, y)| size(y).cmp(&size(x)).then_with(|| a.cmp(b)));
+    }
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    rows.extend(rest);
+    rows
+}
+
+/// Days in order as ranges without gaps.
+fn ranges(days: impl IntoIterator<Item = Date>) -> Vec<Range> {
+    let mut ranges: Vec<Range> = Vec::new();
+    for day in days {
+        match ranges.last_mut() {
+            Some(last) if last.to.saturating_add(1.day()) == day => last.to = day,
+            Some(_) | None => ranges.push(Range::day(day)),
+        }
+    }
+    ranges
+}
+
+impl Origin {
+    /// For people: nothing where all days come from raw events.
+    pub fn sentence(&self) -> Option<String> {
+        let days = |ranges: &[Range]| ranges.iter().map(Range::label).collect::<Vec<_>>().join(", ");
+        let mut parts = Vec::new();
+        if !self.archive.is_empty() {
+            parts.push(format!("{} from the anonymous archive", days(&self.archive)));
+            if !self.raw.is_empty() {
+                parts.push(format!("{} from raw events", days(&self.raw)));
+            }
+        }
+        if !self.missing.is_empty() {
+            parts
+                .push(format!("{} not included: this needs raw events, which are gone", days(&self.missing)));
+        }
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    #[test]
+    fn days_without_a_gap_are_one_range() {
+        let days = [(3, 1), (3, 2), (3, 4), (3, 31), (4, 1)].map(|(m, d)| date(2026, m, d));
+        let found: Vec<String> = ranges(days).iter().map(Range::label).collect();
+        assert_eq!(found, ["1 – 2 Mar 2026", "4 Mar 2026", "31 Mar – 1 Apr 2026"]);
+    }
+
+    #[test]
+    fn joined_rows_are_sorted_and_the_rest_is_last() {
+        let counts = |visitors| Counts { visitors, ..Counts::default() };
+        let rows = |rows: &[(&str, u64)]| rows.iter().map(|(v, n)| ((*v).to_owned(), counts(*n))).collect();
+        let parts = [rows(&[("a", 1), (REST, 50), ("b", 2)]), rows(&[("a", 3), ("c", 1)])];
+        let joined = join(parts, 2, false, |c| c.visitors);
+        let found: Vec<_> = joined.iter().map(|(v, c)| (v.as_str(), c.visitors)).collect();
+        assert_eq!(found, [("a", 4), ("b", 2), (REST, 50)]);
+    }
+
+    #[test]
+    fn folding_is_noticed_above_a_hundredth() {
+        let counts = |pageviews| Counts { pageviews, ..Counts::default() };
+        for (rest, noticed) in [(1, false), (2, true)] {
+            let rows = [("a".into(), counts(100 - rest)), (REST.into(), counts(rest))];
+            assert_eq!(noticeable(&rows, &counts(rest)), noticed, "{rest} of 100");
+        }
+    }
+
+    #[test]
+    fn origin_says_what_is_not_there() {
+        let day = |d| vec![Range::day(date(2026, 3, d))];
+        assert_eq!(Origin { raw: day(1), ..Origin::default() }.sentence(), None);
+        let origin = Origin { archive: day(1), raw: day(2), ..Origin::default() };
+        assert_eq!(
+            origin.sentence().as_deref(),
+            Some("1 Mar 2026 from the anonymous archive; 2 Mar 2026 from raw events")
+        );
+        let missing = Origin { missing: day(1), raw: day(2), ..Origin::default() };
+        assert!(missing.sentence().unwrap().contains("gone"));
+    }
+}
