@@ -32,7 +32,7 @@ use crate::{
     metrics::{Count, Metrics},
     objections::Objections,
     rules::{RuleBook, Rules},
-    salts::{Entry, GRACE_MS, Salts},
+    salts::{self, Entry, GRACE_MS, Salts},
     sessions::{self, Sessions},
     spool::{KEYS_MIN, Key, Reader, Spool},
     tokens::TokenBook,
@@ -216,7 +216,7 @@ impl Jobs {
     /// Destroys the salts of days that are over, and those of sites that are gone.
     pub fn retire_salts(&self, now_ms: i64) {
         let dead = |site: u64, day: Date| {
-            self.rules.by_id(site).is_none_or(|rules| now_ms >= rules.day_end_ms(day) + GRACE_MS)
+            self.rules.by_id(site).is_none_or(|rules| salts::is_over(rules.day_end_ms(day), now_ms))
         };
         if let Err(error) = self.objections.retire(dead) {
             tracing::error!(%error, "objections of days that are over cannot be removed; trying again");

@@ -41,7 +41,7 @@ use crate::{
         parse, visitor,
     },
     rules::{RuleBook, Rules},
-    salts::{GRACE_MS, Salt, Salts},
+    salts::{self, Salt, Salts},
     sessions::Sessions,
     spool::{Append, Key, Spool},
     stack::{self, Answer, HttpService, Response},
@@ -374,7 +374,7 @@ impl Collector {
     fn salt_before(&self, rules: &Rules, day: Date, now_ms: i64) -> Option<Arc<Salt>> {
         let before = Date(day.0.checked_sub(1)?);
         let salt = self.salts.get(rules.site.id, before)?;
-        (now_ms < rules.day_end_ms(before) + GRACE_MS).then_some(salt)
+        (!salts::is_over(rules.day_end_ms(before), now_ms)).then_some(salt)
     }
 }
 

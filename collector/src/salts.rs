@@ -7,7 +7,7 @@
 //!
 //! **Crash.** The file is replaced whole (rename); a torn file cannot be.
 //!
-//! **Proof**: tests below; `tests/tests/salts.rs` (what is on disk and in logs after a day).
+//! **Proof**: tests below; `tests/suite/memory.rs` scans memory, files and logs for a dead salt.
 
 use std::{
     collections::HashMap,
@@ -24,6 +24,11 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// How long after the end of its day a salt is kept, to carry visits across midnight.
 pub const GRACE_MS: i64 = 30 * 60 * 1000;
+/// Whether a salt whose day ended at `day_end_ms` has to die.
+pub const fn is_over(day_end_ms: i64, now_ms: i64) -> bool {
+    now_ms >= day_end_ms + GRACE_MS
+}
+
 /// Length of a salt in bytes.
 pub const SALT_BYTES: usize = 32;
 const RECORD_BYTES: usize = 8 + 2 + SALT_BYTES;
@@ -46,15 +51,49 @@ impl Salt {
         Ok(salt)
     }
 
-    /// A keyed hash under this salt.
-    pub fn hasher(&self) -> blake3::Hasher {
-        blake3::Hasher::new_keyed(&self.0)
+    /// A keyed hash under this salt of what `feed` gives. Leaves no copy of the salt behind: a hasher holds its key as it
+    /// is, and so does the stack that it worked on (found by a scan of the memory).
+    pub fn hash(&self, feed: impl FnOnce(&mut blake3::Hasher)) -> blake3::Hash {
+        let hash = hash_and_clear(blake3::Hasher::new_keyed, &self.0, feed);
+        scrub_stack();
+        hash
     }
 
     /// What the ledger keeps: proves which salt it was to whoever has it, and tells nobody else anything.
     pub fn commitment(&self) -> [u8; 32] {
-        blake3::derive_key("sotto 2026-11 salt commitment", &*self.0)
+        let new = |_: &[u8; SALT_BYTES]| blake3::Hasher::new_derive_key("sotto 2026-11 salt commitment");
+        let hash = hash_and_clear(new, &self.0, |hasher| {
+            hasher.update(&*self.0);
+        });
+        scrub_stack();
+        *hash.as_bytes()
     }
+}
+
+/// How much of the stack below a caller is overwritten after the salt was used there: a hasher has two kilobytes, and
+/// is moved a few times without optimisation.
+const SCRUBBED_WORDS: usize = 2048;
+
+/// In a frame of its own, so that [`scrub_stack`] covers all that it used.
+#[inline(never)]
+fn hash_and_clear(
+    new: impl FnOnce(&[u8; SALT_BYTES]) -> blake3::Hasher,
+    salt: &[u8; SALT_BYTES],
+    feed: impl FnOnce(&mut blake3::Hasher),
+) -> blake3::Hash {
+    let mut hasher = new(salt);
+    feed(&mut hasher);
+    let hash = hasher.finalize();
+    hasher.zeroize();
+    hash
+}
+
+/// Overwrites what the call before has left on the stack.
+#[inline(never)]
+fn scrub_stack() {
+    let mut area = [0u64; SCRUBBED_WORDS];
+    // Not to be left out because nobody reads it.
+    std::hint::black_box(&mut area);
 }
 
 /// Something that happened to a salt, for the ledger.
@@ -209,7 +248,11 @@ fn overwrite(file: &File) -> io::Result<()> {
 fn read_file(path: &Path, map: &mut Map) -> io::Result<()> {
     let mut bytes = Vec::new();
     match File::open(path) {
-        Ok(mut file) => file.read_to_end(&mut bytes)?,
+        Ok(mut file) => {
+            // As much as there is, at once: growing would leave copies.
+            bytes.reserve_exact(usize::try_from(file.metadata()?.len()).unwrap_or(0) + RECORD_BYTES);
+            file.read_to_end(&mut bytes)?
+        }
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(e),
     };
@@ -217,11 +260,15 @@ fn read_file(path: &Path, map: &mut Map) -> io::Result<()> {
         let (site, rest) = record.split_at(8);
         let (day, salt) = rest.split_at(2);
         let numbers = (site.try_into().map(u64::from_le_bytes), day.try_into().map(u16::from_le_bytes));
-        if let ((Ok(site), Ok(day)), Ok(salt)) = (numbers, salt.try_into()) {
-            map.insert((site, Date(day)), Arc::new(Salt::from_bytes(salt)));
+        if let (Ok(site), Ok(day)) = numbers {
+            // Filled where it stays: a copy on the way would be left behind.
+            let mut kept = Salt::from_bytes([0; SALT_BYTES]);
+            kept.0.copy_from_slice(salt);
+            map.insert((site, Date(day)), Arc::new(kept));
         }
     }
     bytes.zeroize();
+    scrub_stack();
     Ok(())
 }
 
@@ -247,7 +294,7 @@ mod tests {
     const YESTERDAY: Date = Date(19_999);
 
     fn bytes(salt: &Salt) -> [u8; 32] {
-        *salt.hasher().finalize().as_bytes()
+        *salt.hash(|_| {}).as_bytes()
     }
 
     #[test]
@@ -282,6 +329,15 @@ mod tests {
         (&old).read_to_end(&mut left).unwrap();
         assert!(!left.windows(SALT_BYTES).any(|w| w == *dead.0));
         assert_eq!(salts.count(), 1);
+    }
+
+    #[test]
+    fn day_is_kept_for_half_an_hour_after_its_end_and_no_longer() {
+        let end = 1_800_000_000_000;
+        for (now, over) in [(end, false), (end + 1_799_999, false), (end + 1_800_000, true), (end - 1, false)]
+        {
+            assert_eq!(is_over(end, now), over, "{}", now - end);
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod set_up;
 mod settings;
 mod sign_in;
 mod sites;
+mod stored;
 
 pub(crate) use install::seen;
 pub(crate) use quality::words;
@@ -43,6 +44,7 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/s/{key}/list/{by}", get(list::show))
         .route("/s/{key}/quality", get(quality::show))
         .route("/s/{key}/consent", get(consent::show))
+        .route("/s/{key}/stored", get(stored::show))
         .route("/s/{key}/settings", get(settings::show).post(settings::submit))
         .route("/s/{key}/install", get(install::show))
         .route("/assets/{file}", get(assets::serve))

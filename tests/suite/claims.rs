@@ -190,22 +190,120 @@ fn tests() -> Vec<String> {
     names
 }
 
-#[test]
-fn every_claim_of_the_readme_names_a_test_that_exists() {
+/// The claims of the README's table, as (sentence, tests).
+fn readme_claims() -> Vec<(String, Vec<String>)> {
     let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
     let section = readme.split("## What is honest to claim").nth(1).expect("the README has the section");
     let section = section.split("\n## ").next().unwrap();
-    let claims: Vec<&str> =
-        section.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| claim")).collect();
-    assert!(claims.len() >= 8, "{claims:?}");
+    let lines = section.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| claim"));
+    lines
+        .map(|line| {
+            let named = line.split('`').skip(1).step_by(2).filter(|n| n.contains('_'));
+            (line.to_owned(), named.map(str::to_owned).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn every_claim_names_tests_that_exist() {
     let tests = tests();
-    for claim in claims {
-        let named: Vec<&str> = claim.split('`').skip(1).step_by(2).filter(|n| n.contains('_')).collect();
+    let said = sotto_schema::claims::claims().iter().map(|c| (c.id.clone(), c.tests.clone()));
+    let claims: Vec<(String, Vec<String>)> = said.chain(readme_claims()).collect();
+    assert!(claims.len() >= 39, "{}", claims.len());
+    for (claim, named) in claims {
         assert!(!named.is_empty(), "a claim without a test: {claim}");
         for name in named {
-            assert!(tests.iter().any(|t| t == name), "there is no test {name}: {claim}");
+            assert!(tests.contains(&name), "there is no test {name}: {claim}");
         }
     }
+}
+
+/// Words by which a sentence promises something about privacy.
+const PROMISES: [&str; 14] = [
+    "never stored",
+    "not stored",
+    "stored nowhere",
+    "nothing is stored",
+    "no cookie ",
+    "without cookies",
+    "cannot be joined",
+    "knowing anybody",
+    "anonymous pageview",
+    "overwritten",
+    "are destroyed",
+    "honoured",
+    "encrypted",
+    "third party",
+];
+
+/// The texts that visitors and staff read, as (file, line number, line): templates, words, the banner.
+fn texts_for_people() -> Vec<(String, usize, String)> {
+    let mut found = Vec::new();
+    for (dir, kinds) in [
+        ("dashboard/web/templates", &["html"][..]),
+        ("dashboard/src/routes", &["rs"]),
+        ("collector/web", &["html", "toml"]),
+        ("collector/tracker/src/banner", &["ts"]),
+    ] {
+        for (path, bytes) in files(&workspace().join(dir)) {
+            if !path.extension().and_then(|e| e.to_str()).is_some_and(|e| kinds.contains(&e)) {
+                continue;
+            }
+            let name = path.strip_prefix(workspace()).unwrap().display().to_string();
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+            // A claim of a source stands in a comment on the line before.
+            let before = std::iter::once("").chain(code.lines());
+            for (n, (line, before)) in code.lines().zip(before).enumerate() {
+                let claim = before.trim_start().strip_prefix("// claim: ").unwrap_or_default();
+                let comment = line.trim_start().starts_with("//") || line.trim_start().starts_with('#');
+                if !comment {
+                    let mark = if claim.is_empty() { String::new() } else { format!(" claim: {claim}") };
+                    found.push((name.clone(), n + 1, format!("{line}{mark}")));
+                }
+            }
+        }
+    }
+    assert!(found.len() > 500, "texts were read");
+    found
+}
+
+#[test]
+fn every_promise_in_a_text_is_marked_with_its_claim() {
+    let known = |id: &str| sotto_schema::claims::claims().iter().any(|c| c.id == id);
+    let mut open = Vec::new();
+    for (file, number, line) in texts_for_people() {
+        // In HTML as data-claim="id", in other sources as a comment: claim: id.
+        let marks = line.split("data-claim=\"").nth(1).map(|r| r.split('"').next().unwrap_or_default());
+        let marks = marks.or_else(|| line.split("claim: ").nth(1).map(str::trim));
+        // A mark that a template fills in names the claims that the source takes from the file.
+        let written = marks.filter(|m| !m.contains("{{"));
+        for id in written.into_iter().flat_map(str::split_whitespace) {
+            assert!(known(id), "{file}:{number}: there is no claim {id}");
+        }
+        let promise = PROMISES.iter().find(|p| line.to_lowercase().contains(**p));
+        if let (Some(promise), None) = (promise, marks) {
+            open.push(format!("{file}:{number}: {promise:?} in {}", line.trim()));
+        }
+    }
+    assert!(open.is_empty(), "promises without a claim (data-claim or `claim: id`):\n{}", open.join("\n"));
+}
+
+#[test]
+fn hit_of_a_program_is_counted_and_not_stored() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &[]);
+    let hit = |view: &str| {
+        format!(r#"{{"v":1,"s":"{key}","k":"p","i":"{view}","q":0,"u":"https://a.example/{view}"}}"#)
+    };
+    let dropped = || sotto.outcomes("dropped", "bot_user_agent");
+    let before = dropped();
+    let agent = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
+    assert_eq!(sotto.hit(&hit("bot"), &[("user-agent", agent)]), 204);
+    assert_eq!(dropped(), before + 1);
+    assert_eq!(sotto.hit(&hit("person"), &[]), 204);
+    sotto.wait_for_pageviews(&key, 1);
+    assert_eq!(sotto.run(&["export", &key]).lines().count(), 1);
 }
 
 #[test]

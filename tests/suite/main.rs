@@ -14,6 +14,7 @@ mod end_to_end;
 mod engine;
 mod geoip;
 mod house;
+mod memory;
 mod metrics;
 mod quality;
 mod reports;

@@ -240,3 +240,20 @@ fn consent_is_counted_by_decision_and_a_receipt_leads_to_its_own() {
     let asked = get(&sotto, &format!("/api/v1/sites/{key}/quality?from=yesterday"), &viewer);
     assert_eq!((asked.status, &asked.json()["error"]["code"]), (400, &"bad_request".into()));
 }
+
+#[test]
+fn page_on_what_is_stored_follows_data_map_and_settings() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &["--retention-days", "31", "--policy", "cookieless"]);
+    let cookie = sign_in(&sotto, "ada@example.org", &["--role", "viewer"]);
+    let answer = get(&sotto, &format!("/s/{key}/stored"), &cookie);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let page = answer.text();
+    for field in sotto_schema::event::Field::ALL {
+        assert!(page.contains(&format!("<th scope=\"row\">{}</th>", field.name())), "{}", field.name());
+    }
+    for part in ["<td>31 days</td>", "not met", "Wie wir die Nutzung", &format!("/privacy?s={key}")] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("style=") && !page.contains("<script>"));
+}

@@ -6,15 +6,15 @@ use crate::{client_ip::ClientIp, salts::Salt};
 /// agent, each with its length before it, so that no two different inputs are the same bytes. Never 0, which stands
 /// for "no visitor".
 pub fn key(salt: &Salt, site: u64, client: &ClientIp, user_agent: &str) -> u64 {
-    let mut hasher = salt.hasher();
-    let mut part = |bytes: &[u8]| {
-        hasher.update(&(bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
-    };
-    part(&site.to_le_bytes());
-    client.feed(&mut part);
-    part(user_agent.as_bytes());
-    let hash = hasher.finalize();
+    let hash = salt.hash(|hasher| {
+        let mut part = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        part(&site.to_le_bytes());
+        client.feed(&mut part);
+        part(user_agent.as_bytes());
+    });
     let mut key = [0; 8];
     key.copy_from_slice(&hash.as_bytes()[..8]);
     u64::from_le_bytes(key).max(1)

@@ -33,6 +33,7 @@ const fn words(preset: Preset) -> (&'static str, &'static str) {
         ),
         Preset::Cookieless => (
             "Count without a banner",
+            // claim: no-cookie day-key objection
             "Visits and campaigns count from the start, without cookies and without knowing anybody tomorrow. Objections are honoured.",
         ),
     }

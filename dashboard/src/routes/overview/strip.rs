@@ -57,8 +57,10 @@ const fn sentence(preset: Preset) -> &'static str {
     match preset {
         Preset::Cnil => "Everybody is counted as a plain visit unless they object; details wait for consent.",
         Preset::Strict => {
+            // claim: refusal
             "Only visitors who agreed are counted as visits; everybody else is an anonymous pageview."
         }
+        // claim: no-cookie
         Preset::Cookieless => "Everybody is counted without cookies unless they object.",
     }
 }

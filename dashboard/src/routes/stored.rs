@@ -1,0 +1,151 @@
+//! What is stored, why and for how long: the data map under a site's policy, for the people of the site.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use sotto_schema::{
+    account::{
+        Role,
+        audit::{self, Action},
+    },
+    claims::{Language, claim},
+    datamap::{self, Lifetime},
+    ledger,
+    privacy::{self, Group, assessment},
+    retention::day_text,
+    rowbinary::Date,
+    site::Site,
+};
+
+use super::{install::clock, sites};
+use crate::{
+    App,
+    auth::SignedIn,
+    page::{PageError, Shell, Theme, html},
+};
+
+/// How many lines of the log and of the ledger are shown.
+const LINES: u64 = 20;
+
+struct Kept {
+    name: String,
+    purpose: &'static str,
+    kept: String,
+    removal: &'static str,
+}
+
+struct Verdict {
+    criterion: &'static str,
+    verdict: &'static str,
+    reason: String,
+}
+
+struct Line {
+    time: String,
+    what: String,
+}
+
+#[derive(Template)]
+#[template(path = "stored.html")]
+struct StoredPage {
+    shell: Shell,
+    key: String,
+    groups: Vec<Group>,
+    classes: Vec<Kept>,
+    verdicts: Vec<Verdict>,
+    /// What was removed when.
+    removed: Vec<Line>,
+    /// When the site's salts were made and destroyed.
+    salts: Vec<Line>,
+    /// Address of the visitor's page.
+    page: String,
+    /// The notice's paragraphs, in English and German.
+    notices: [(&'static str, String); 2],
+    claims: Vec<(&'static str, &'static str)>,
+}
+
+fn classes(site: &Site) -> Vec<Kept> {
+    let kept = |class: &'static datamap::Class| Kept {
+        name: class.name.replace('_', " "),
+        purpose: &class.purpose,
+        kept: match class.keep {
+            Lifetime::Site => format!("{} days", site.retention_days),
+            Lifetime::Days
+            | Lifetime::Removed
+            | Lifetime::Shipped
+            | Lifetime::Sealed
+            | Lifetime::Memory
+            | Lifetime::Installation
+            | Lifetime::Never => privacy::lifetime(class),
+        },
+        removal: &class.removal,
+    };
+    datamap::classes().iter().map(kept).collect()
+}
+
+fn salt(line: &ledger::Line, time_zone: &str) -> Line {
+    let event = if line.event == ledger::BORN { "made" } else { "destroyed" };
+    Line {
+        time: clock(line.time, time_zone),
+        what: format!("The salt of {} was {event}.", day_text(Date(line.day))),
+    }
+}
+
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    theme: Theme,
+    signed_in: SignedIn,
+    Path(key): Path<String>,
+) -> Result<Response, PageError> {
+    let reader = &app.settings.databases.reader;
+    let (site, all) = signed_in.site(reader, &key, Role::Viewer).await?;
+    let log = audit::newest_of(reader, Action::Retention, LINES * 10).await?;
+    // Lines of other sites are nobody's business here.
+    let removed = log.into_iter().filter(|e| e.site == site.id || e.site == 0).take(LINES as usize);
+    let removed = removed.map(|e| Line { time: clock(e.time, &site.time_zone), what: e.detail }).collect();
+    let salts = ledger::of_site(reader, site.id, LINES).await?;
+    let page = format!("{}/privacy?s={}", app.settings.public_url.trim_end_matches('/'), site.key);
+    let verdict = |c: assessment::Criterion| Verdict {
+        criterion: c.criterion,
+        verdict: c.verdict.words(),
+        reason: c.reason,
+    };
+    Ok(html(&StoredPage {
+        groups: privacy::groups(&site, Language::En),
+        classes: classes(&site),
+        verdicts: assessment::assess(&site).into_iter().map(verdict).collect(),
+        removed,
+        salts: salts.iter().map(|line| salt(line, &site.time_zone)).collect(),
+        notices: Language::ALL.map(|language| (language.tag(), privacy::notice(&site, &page, language))),
+        claims: ["address", "gate", "day-key", "salt-death", "retention", "own-systems"]
+            .map(|id| (id, claim(id, Language::En)))
+            .to_vec(),
+        page,
+        key,
+        shell: Shell {
+            title: format!("What is stored on {}", site.name),
+            theme,
+            who: Some(signed_in.who()),
+            sites: sites::links(&all, Some(&site)),
+        },
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sotto_schema::policy::Preset;
+
+    #[test]
+    fn page_names_every_class_and_the_days_of_the_site() {
+        let mut site = Site::new("A", &["a.example"], "UTC", Preset::Cnil).unwrap();
+        site.retention_days = 31;
+        let classes = classes(&site);
+        assert_eq!(classes.len(), datamap::classes().len());
+        assert_eq!((classes[0].name.as_str(), classes[0].kept.as_str()), ("raw events", "31 days"));
+    }
+}
