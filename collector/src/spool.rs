@@ -52,6 +52,7 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
+mod append;
 mod aside;
 mod cursor;
 mod disk;
@@ -68,12 +69,13 @@ mod shared;
 mod tests;
 mod writer;
 
+pub use append::Append;
 pub use aside::AsideFile;
 pub use disk::{Disk, DiskFile, OsDisk};
 pub use known::{GENERATION_MAX as KEYS_MIN, Key};
 pub use reader::{Batch, Reader};
 pub use segment::RECORD_BYTES_MAX;
-pub use writer::{Append, Aside, QUEUE_BYTES_MAX, Repeats, Spool};
+pub use writer::{Aside, QUEUE_BYTES_MAX, Repeats, Spool};
 
 /// How a spool is kept.
 #[derive(Debug, Clone)]
