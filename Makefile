@@ -107,11 +107,20 @@ clean: ## Remove what was built; fetched files stay in the cache
 
 # Measurements: quote only what these print.
 .PHONY: bench
-bench: ready node_modules/.sotto-test ## Nanoseconds per stage, durable hits per second, how often browsers are told right
+bench: ready node_modules/.sotto-test ## Hits per second beside a bare server, nanoseconds per stage, browsers told right
+	cargo build --release --locked --quiet --package sotto-tests --bin load
+	target/release/load compare
 	@ln -sfn $(CACHE)/geoip target/bench-geoip
 	cargo bench --locked --quiet --package sotto-collector --bench stages
 	cargo bench --locked --quiet --package sotto-collector --bench spool
 	cargo bench --locked --quiet --package sotto-collector --bench accuracy
+
+# `make soak MINUTES=60` for longer.
+MINUTES ?= 10
+.PHONY: soak
+soak: ready ## The same load for MINUTES (default 10): memory must be flat
+	cargo build --release --locked --quiet --package sotto-tests --bin load
+	target/release/load soak $(MINUTES)
 
 # Coverage-guided fuzzing of every parser with libFuzzer, on stable Rust. `make fuzz SECONDS=600` for longer.
 SECONDS ?= 5

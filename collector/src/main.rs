@@ -18,6 +18,10 @@ use cli::{
 };
 use sotto_dashboard::report;
 
+/// A hit is some dozens of small allocations on one thread, freed on another: measured a third cheaper than the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     if arguments.nth(1).is_some_and(|a| a == engine::CHILD_COMMAND) {

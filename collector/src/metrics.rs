@@ -4,8 +4,8 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -26,7 +26,8 @@ const HOUR_MS: i64 = 60 * 60 * 1000;
 pub struct Metrics {
     outcomes: [AtomicU64; Outcome::COUNT],
     /// Per site (0: unknown) and hour, since the last [`Metrics::take_outcomes`].
-    recent: Mutex<HashMap<(u64, i64, What), u64>>,
+    /// In parts, so that workers do not wait for each other.
+    recent: [Mutex<Recent>; RECENT_PARTS],
     /// Answers 503 because the spool could not take a hit.
     pub spool_refused: AtomicU64,
     /// Hits that are in ClickHouse.
@@ -45,6 +46,18 @@ pub struct Metrics {
 
 /// Bounds of the histogram of batches, in seconds: from a small batch to the longest insert.
 const SHIP_SECONDS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
+
+type Recent = HashMap<(u64, i64, What), u64, foldhash::fast::RandomState>;
+
+const RECENT_PARTS: usize = 8;
+
+thread_local! {
+    /// The part in which this thread counts.
+    static PART: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed) % RECENT_PARTS
+    };
+}
 
 /// How often something happened at one site in one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +101,7 @@ impl Default for Metrics {
     fn default() -> Self {
         Self {
             outcomes: [const { AtomicU64::new(0) }; Outcome::COUNT],
-            recent: Mutex::default(),
+            recent: Default::default(),
             spool_refused: AtomicU64::new(0),
             shipped_hits: AtomicU64::new(0),
             shipped_batches: AtomicU64::new(0),
@@ -115,11 +128,16 @@ impl Metrics {
 
     fn note(&self, site: u64, time_ms: i64, what: What) {
         let hour = time_ms - time_ms.rem_euclid(HOUR_MS);
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self.part();
         let key = (site, hour, what);
-        if recent.len() < RECENT_MAX || recent.contains_key(&key) {
+        if recent.len() < RECENT_MAX / RECENT_PARTS || recent.contains_key(&key) {
             *recent.entry(key).or_default() += 1;
         }
+    }
+
+    /// Where this thread counts.
+    fn part(&self) -> MutexGuard<'_, Recent> {
+        self.recent[PART.with(|part| *part)].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How often `outcome` happened since the start.
@@ -129,13 +147,18 @@ impl Metrics {
 
     /// What was counted since the last call.
     pub fn take_outcomes(&self) -> Vec<Count> {
-        let recent = std::mem::take(&mut *self.recent.lock().unwrap_or_else(PoisonError::into_inner));
-        recent.into_iter().map(|((site, hour_ms, what), hits)| Count { site, hour_ms, what, hits }).collect()
+        let mut all = Recent::default();
+        for part in &self.recent {
+            for (key, hits) in part.lock().unwrap_or_else(PoisonError::into_inner).drain() {
+                *all.entry(key).or_default() += hits;
+            }
+        }
+        all.into_iter().map(|((site, hour_ms, what), hits)| Count { site, hour_ms, what, hits }).collect()
     }
 
     /// Gives counts back that could not be stored.
     pub fn return_outcomes(&self, counts: &[Count]) {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self.part();
         for count in counts {
             *recent.entry((count.site, count.hour_ms, count.what)).or_default() += count.hits;
         }

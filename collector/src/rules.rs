@@ -50,8 +50,8 @@ fn days(date: civil::Date) -> i64 {
 /// All sites.
 #[derive(Debug, Default)]
 struct Book {
-    by_key: HashMap<CompactString, Arc<Rules>>,
-    by_id: HashMap<u64, Arc<Rules>>,
+    by_key: HashMap<CompactString, Arc<Rules>, foldhash::fast::RandomState>,
+    by_id: HashMap<u64, Arc<Rules>, foldhash::fast::RandomState>,
     by_host: HashMap<String, Arc<Rules>>,
 }
 

@@ -10,11 +10,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::{Service, ServiceExt};
 
 use crate::{
     client_ip::Peer,
-    stack::{HttpService, Response},
+    stack::{Answer, Response},
 };
 
 /// Connections the kernel may hold for us before they are accepted.
@@ -64,9 +63,9 @@ pub fn listen_alone(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 ///
 /// # Errors
 /// When the runtime cannot be started.
-pub fn run_worker(
+pub fn run_worker<A: Answer>(
     listener: std::net::TcpListener,
-    service: HttpService,
+    service: A,
     limits: Limits,
     stop: CancellationToken,
 ) -> io::Result<()> {
@@ -78,7 +77,7 @@ pub fn run_worker(
 }
 
 /// Serves connections until `stop`, then drains.
-pub async fn serve(listener: TcpListener, service: HttpService, limits: Limits, stop: CancellationToken) {
+pub async fn serve<A: Answer>(listener: TcpListener, service: A, limits: Limits, stop: CancellationToken) {
     let connections = TaskTracker::new();
     let places = Arc::new(Semaphore::new(limits.connections_max));
     loop {
@@ -117,16 +116,17 @@ pub async fn serve(listener: TcpListener, service: HttpService, limits: Limits, 
     }
 }
 
-async fn connection(
+async fn connection<A: Answer>(
     stream: tokio::net::TcpStream,
     peer: Peer,
-    service: HttpService,
+    service: A,
     limits: Limits,
     stop: CancellationToken,
 ) {
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        call(service.clone(), request)
+        let service = service.clone();
+        async move { Ok::<Response, Infallible>(service.answer(request).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -145,9 +145,4 @@ async fn connection(
         // Clients go away and send garbage all the time; hyper has answered where an answer is possible.
         tracing::trace!(%error, "a connection ended with an error");
     }
-}
-
-async fn call(service: HttpService, request: Request<Incoming>) -> Result<Response, Infallible> {
-    let mut service = service;
-    service.ready().await?.call(request).await
 }

@@ -20,10 +20,13 @@ struct Session {
     last_ms: i64,
 }
 
+/// By site and visitor. Visitors' keys are secret hashes, so that nobody can choose ones that collide.
+type Map = HashMap<(u64, u64), Session, foldhash::fast::RandomState>;
+
 /// Visitors of the last half hour and their visits.
 #[derive(Debug)]
 pub struct Sessions {
-    shards: Vec<Mutex<HashMap<(u64, u64), Session>>>,
+    shards: Vec<Mutex<Map>>,
     shard_max: usize,
 }
 
@@ -90,13 +93,13 @@ impl Sessions {
         shard.get(&(site, visitor)).filter(|s| time_ms - s.last_ms < TIMEOUT_MS).map(|s| s.id)
     }
 
-    fn shard(&self, site: u64, visitor: u64) -> std::sync::MutexGuard<'_, HashMap<(u64, u64), Session>> {
+    fn shard(&self, site: u64, visitor: u64) -> std::sync::MutexGuard<'_, Map> {
         // Visitor keys are hashes: their bits are evenly spread.
         let index = (visitor ^ site) as usize % SHARDS;
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn make_room(&self, shard: &mut HashMap<(u64, u64), Session>, now_ms: i64) {
+    fn make_room(&self, shard: &mut Map, now_ms: i64) {
         if shard.len() < self.shard_max {
             return;
         }

@@ -15,7 +15,8 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use http_body_util::{Full, combinators::UnsyncBoxBody};
 use hyper::{Request, body::Incoming};
-use tower::{BoxError, ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
+use tokio::sync::Semaphore;
+use tower::{BoxError, ServiceExt, util::BoxCloneSyncService};
 use tower_http::cors::{Any, CorsLayer};
 
 use crate::metrics::Metrics;
@@ -72,7 +73,7 @@ impl http_body::Body for Body {
 
 /// An answer.
 pub type Response = http::Response<Body>;
-/// Answers every request.
+/// Answers every request, whatever it is made of.
 pub type HttpService = BoxCloneSyncService<Request<Incoming>, Response, Infallible>;
 
 /// How long browsers may remember the answer to a preflight request.
@@ -114,39 +115,57 @@ pub fn unavailable() -> Response {
     response
 }
 
-/// Puts the layers around `inner`.
-pub fn around<S, F>(inner: S, limits: Limits, metrics: Arc<Metrics>) -> HttpService
-where
-    S: tower::Service<Request<Incoming>, Response = Response, Error = Infallible, Future = F>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    F: Future<Output = Result<Response, Infallible>> + Send + 'static,
-{
-    // A fault in one request must not end the others. Nothing of the request is logged, only where the fault is (by
-    // the panic hook).
-    let guarded = tower::service_fn(move |request: Request<Incoming>| {
-        let (inner, metrics) = (inner.clone(), metrics.clone());
-        async move {
-            AssertUnwindSafe(inner.oneshot(request)).catch_unwind().await.unwrap_or_else(|_| {
-                metrics.panics.fetch_add(1, Ordering::Relaxed);
-                Ok(empty(StatusCode::INTERNAL_SERVER_ERROR))
-            })
+/// Answers requests. Unlike a boxed service, it is neither cloned nor moved for each of them.
+pub trait Answer: Clone + Send + Sync + 'static {
+    /// The answer to one request.
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send;
+}
+
+impl Answer for HttpService {
+    async fn answer(&self, request: Request<Incoming>) -> Response {
+        match self.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
         }
-    });
-    let layered = ServiceBuilder::new()
+    }
+}
+
+/// The limits around everything that the public listener answers. By hand: tower's layers for the same (`load_shed`,
+/// `concurrency_limit`, `timeout`, boxed for each request) cost more than parsing the hit.
+#[derive(Debug, Clone)]
+pub struct Limited<A> {
+    inner: A,
+    limits: Limits,
+    places: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+}
+
+/// Puts the limits around `inner`.
+pub fn around<A: Answer>(inner: A, limits: Limits, metrics: Arc<Metrics>) -> Limited<A> {
+    Limited { inner, limits, places: Arc::new(Semaphore::new(limits.requests_max)), metrics }
+}
+
+impl<A: Answer> Answer for Limited<A> {
+    async fn answer(&self, request: Request<Incoming>) -> Response {
         // Sheds load instead of queueing it: a browser that waits is worse off than one told to come back.
-        .load_shed()
-        .concurrency_limit(limits.requests_max)
-        // A request as a whole, whatever it waits for.
-        .timeout(limits.request_timeout)
-        .service(guarded);
-    // Answers what the layers refuse: too many requests (503) and too slow ones (408).
-    boxed(tower::service_fn(move |request| {
-        let layered = layered.clone();
-        async move { Ok(layered.oneshot(request).await.unwrap_or_else(|error| refused(&error))) }
-    }))
+        let Ok(_place) = self.places.try_acquire() else { return unavailable() };
+        // A fault in one request must not end the others. Nothing of the request is logged, only where the fault is (by
+        // the panic hook).
+        let guarded = AssertUnwindSafe(self.inner.answer(request)).catch_unwind();
+        // A request as a whole, whatever it waits for: a body that never arrives, too.
+        match tokio::time::timeout(self.limits.request_timeout, guarded).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(_panic)) => {
+                self.metrics.panics.fetch_add(1, Ordering::Relaxed);
+                empty(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+            Err(_elapsed) => {
+                let mut response = empty(StatusCode::REQUEST_TIMEOUT);
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                response
+            }
+        }
+    }
 }
 
 /// The headers that scripts send: every one of them that browsers ask about first. The last three are Umami's.
@@ -166,16 +185,6 @@ pub fn cors() -> CorsLayer {
         .max_age(PREFLIGHT_MAX_AGE)
 }
 
-fn refused(error: &BoxError) -> Response {
-    if error.is::<tower::timeout::error::Elapsed>() {
-        let mut response = empty(StatusCode::REQUEST_TIMEOUT);
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        response
-    } else {
-        unavailable()
-    }
-}
-
 /// Turns any service of the dashboard into one that can stand beside the routes.
 pub fn boxed<S>(service: S) -> HttpService
 where
@@ -192,10 +201,11 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tower::ServiceBuilder;
 
     #[test]
     fn refusal_can_be_read_by_any_page_and_says_when_to_come_back() {
-        let response = refused(&tower::load_shed::error::Overloaded::new().into());
+        let response = unavailable();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
         assert_eq!(response.headers()[header::RETRY_AFTER], "5");

@@ -14,7 +14,7 @@ use quick_cache::sync::Cache;
 pub const VIEWS_MAX: usize = 200_000;
 
 /// A page: host and path, as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Page {
     /// Host.
     pub hostname: CompactString,
@@ -25,8 +25,13 @@ pub struct Page {
 /// The pages of recent page views.
 #[derive(Debug)]
 pub struct Views {
-    pages: Cache<(u64, u64), Arc<Page>>,
+    of_view: Cache<(u64, u64), Arc<Page>>,
+    /// Each page once, however many look at it.
+    pages: Cache<Page, Arc<Page>>,
 }
+
+/// How many pages are shared between views.
+const PAGES_MAX: usize = 10_000;
 
 impl Default for Views {
     fn default() -> Self {
@@ -37,25 +42,30 @@ impl Default for Views {
 impl Views {
     /// Remembers at most `views_max` page views.
     pub fn new(views_max: usize) -> Self {
-        Self { pages: Cache::new(views_max) }
+        Self { of_view: Cache::new(views_max), pages: Cache::new(PAGES_MAX) }
     }
 
     /// Remembers that `view` of `site` was of this page.
     pub fn remember(&self, site: u64, view: u64, hostname: &CompactString, path: &CompactString) {
         if view != 0 {
             let page = Page { hostname: hostname.clone(), path: path.clone() };
-            self.pages.insert((site, view), Arc::new(page));
+            let shared = self.pages.get(&page).unwrap_or_else(|| {
+                let shared = Arc::new(page.clone());
+                self.pages.insert(page, shared.clone());
+                shared
+            });
+            self.of_view.insert((site, view), shared);
         }
     }
 
     /// The page of `view`, if it is remembered.
     pub fn page(&self, site: u64, view: u64) -> Option<Arc<Page>> {
-        self.pages.get(&(site, view))
+        self.of_view.get(&(site, view))
     }
 
     /// How many page views are remembered.
     pub fn count(&self) -> usize {
-        self.pages.len()
+        self.of_view.len()
     }
 }
 

@@ -5,6 +5,7 @@
 //! collector is harmless. Where no such copy can be made, the file is read into memory.
 
 use std::{
+    convert::Infallible,
     fs::File,
     io,
     net::IpAddr,
@@ -12,7 +13,8 @@ use std::{
 };
 
 use compact_str::CompactString;
-use maxminddb::{MaxMindDbError, Reader, WithinOptions};
+use maxminddb::{LookupResult, MaxMindDbError, Reader, WithinOptions};
+use quick_cache::sync::Cache;
 use serde::Deserialize;
 
 use crate::{Network, Place, kind};
@@ -76,7 +78,14 @@ pub enum FileError {
 pub(crate) struct DbFile {
     reader: Reader<Bytes>,
     status: FileStatus,
+    /// Decoded records by where they lie in the file, never by the address that led to them: a record speaks for a
+    /// whole range of addresses, so that what is remembered says nothing about who asked.
+    places: Cache<usize, Option<Place>>,
+    networks: Cache<usize, Option<Network>>,
 }
+
+/// How many decoded records of a file are kept: most visitors come from few places.
+const DECODED_MAX: usize = 16_384;
 
 impl DbFile {
     /// Opens the file and finds out what it answers.
@@ -96,7 +105,8 @@ impl DbFile {
             bytes: len,
             attribution: attribution(path, &meta.database_type),
         };
-        Ok(Self { reader, status })
+        let (places, networks) = (Cache::new(DECODED_MAX), Cache::new(DECODED_MAX));
+        Ok(Self { reader, status, places, networks })
     }
 
     /// What is known about the file.
@@ -111,9 +121,16 @@ impl DbFile {
 
     /// The place of `address`, which is neither private nor a mapped one.
     pub(crate) fn place(&self, address: IpAddr) -> Option<Place> {
+        let found = self.reader.lookup(address).ok()?;
+        self.places
+            .get_or_insert_with(&found.offset()?, || Ok::<_, Infallible>(self.decode_place(&found)))
+            .ok()?
+    }
+
+    fn decode_place(&self, found: &LookupResult<'_, Bytes>) -> Option<Place> {
         let place = match self.status.kind {
-            FileKind::PlaceFlat => self.lookup::<FlatPlace>(address)?.into_place(),
-            FileKind::PlaceNested => self.lookup::<NestedPlace>(address)?.into_place(),
+            FileKind::PlaceFlat => decode::<FlatPlace>(found)?.into_place(),
+            FileKind::PlaceNested => decode::<NestedPlace>(found)?.into_place(),
             FileKind::Network => return None,
         };
         is_country(&place.country).then_some(place)
@@ -121,16 +138,23 @@ impl DbFile {
 
     /// The network of `address`, which is neither private nor a mapped one.
     pub(crate) fn network(&self, address: IpAddr) -> Option<Network> {
-        let record = self.lookup::<NetworkRecord>(address)?;
-        let asn = record.autonomous_system_number.filter(|n| *n != 0)?;
-        let name = record.autonomous_system_organization.unwrap_or_default();
-        Some(Network { asn, name: name.into(), kind: kind::of(asn, name) })
+        let found = self.reader.lookup(address).ok()?;
+        self.networks
+            .get_or_insert_with(&found.offset()?, || Ok::<_, Infallible>(decode_network(&found)))
+            .ok()?
     }
+}
 
-    /// The record of `address`. A record that cannot be decoded is one that the file does not have.
-    fn lookup<'a, T: Deserialize<'a>>(&'a self, address: IpAddr) -> Option<T> {
-        self.reader.lookup(address).ok()?.decode().ok()?
-    }
+fn decode_network(found: &LookupResult<'_, Bytes>) -> Option<Network> {
+    let record = decode::<NetworkRecord>(found)?;
+    let asn = record.autonomous_system_number.filter(|n| *n != 0)?;
+    let name = record.autonomous_system_organization.unwrap_or_default();
+    Some(Network { asn, name: name.into(), kind: kind::of(asn, name) })
+}
+
+/// The record that was found. One that cannot be decoded is one that the file does not have.
+fn decode<'a, T: Deserialize<'a>>(found: &LookupResult<'a, Bytes>) -> Option<T> {
+    found.decode().ok()?
 }
 
 #[derive(Deserialize)]

@@ -32,8 +32,18 @@ impl Access {
             .with_database(&self.database)
             .with_user(&self.user)
             .with_password(&self.password)
-            .with_compression(Compression::Lz4)
+            .with_compression(self.compression())
             .with_product_info("sotto", env!("CARGO_PKG_VERSION"))
+    }
+
+    /// None on the way to this very machine: it would cost both ends more than it saves.
+    fn compression(&self) -> Compression {
+        let local = ["http://127.0.0.1:", "http://[::1]:", "http://localhost:"];
+        if local.iter().any(|start| self.url.starts_with(start)) {
+            Compression::None
+        } else {
+            Compression::Lz4
+        }
     }
 
     /// The same server with no database chosen, to create one.

@@ -20,9 +20,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 mod browser;
+pub mod load;
+mod load_hits;
+mod proxy;
 mod site;
 
 pub use browser::{Chromium, PERSON};
+pub use proxy::Proxy;
 pub use site::Pages;
 
 /// How long a test waits for something that should happen at once, on a busy machine.
@@ -31,9 +35,11 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The program under test, built before the tests are run.
 pub fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let built = test.parent().and_then(Path::parent).unwrap().join("sotto");
-    assert!(built.exists(), "{} is missing: `cargo build` comes before `cargo test`", built.display());
-    built
+    // Tests are in `deps`, one below the program; the load generator is beside it.
+    let built = test.ancestors().skip(1).take(2).map(|dir| dir.join("sotto")).find(|path| path.exists());
+    built.unwrap_or_else(|| {
+        panic!("no `sotto` near {}: `cargo build` comes before `cargo test`", test.display())
+    })
 }
 
 /// The root of the workspace.
@@ -45,8 +51,16 @@ pub fn workspace() -> PathBuf {
 ///
 /// # Panics
 /// When it gives none within [`PATIENCE`].
-pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait_for_at_most(PATIENCE, what, condition)
+}
+
+/// Asks `condition` until it gives a value.
+///
+/// # Panics
+/// When it gives none within `patience`.
+pub fn wait_for_at_most<T>(patience: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(value) = condition() {
             return value;
@@ -133,11 +147,12 @@ pub struct Sotto {
     /// One-time set-up link, while nobody owns the installation.
     pub set_up: Option<String>,
     log: Arc<Mutex<String>>,
+    environment: Vec<(String, String)>,
 }
 
-/// A configuration that ships at once, so that tests do not wait.
-const CONFIG: &str =
-    "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[ship]\ninterval = \"50ms\"\n";
+const LOOPBACK: &str = "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n";
+/// So that tests do not wait.
+const SHIP_AT_ONCE: &str = "[ship]\ninterval = \"50ms\"\n";
 
 impl Sotto {
     /// Starts Sotto on an empty directory.
@@ -148,10 +163,15 @@ impl Sotto {
     /// Starts Sotto on an empty directory with more configuration.
     pub fn start_with(config: &str) -> Self {
         let data = Arc::new(tempfile::tempdir().unwrap());
-        Self::start_in(data, config)
+        Self::start_in(data, SHIP_AT_ONCE, config)
     }
 
-    fn start_in(data: Arc<tempfile::TempDir>, config: &str) -> Self {
+    /// Starts Sotto on an empty directory, shipping as it does by default.
+    pub fn start_as_configured(config: &str) -> Self {
+        Self::start_in(Arc::new(tempfile::tempdir().unwrap()), "", config)
+    }
+
+    fn start_in(data: Arc<tempfile::TempDir>, ship: &str, config: &str) -> Self {
         let mut sotto = Self {
             child: None,
             data,
@@ -160,8 +180,9 @@ impl Sotto {
             admin: String::new(),
             set_up: None,
             log: Arc::default(),
+            environment: Vec::new(),
         };
-        fs::write(sotto.config_file(), format!("{CONFIG}{config}")).unwrap();
+        fs::write(sotto.config_file(), format!("{LOOPBACK}{ship}{config}")).unwrap();
         sotto.spawn();
         sotto
     }
@@ -179,6 +200,7 @@ impl Sotto {
         let mut command = Command::new(program());
         command.arg("--config").arg(self.config_file()).arg("--data").arg(self.data());
         command.stdin(Stdio::null());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -309,6 +331,24 @@ impl Sotto {
             let report = self.report(site, &["--metrics", "pageviews"]);
             (report[0]["pageviews"].as_f64() == Some(pageviews as f64)).then_some(())
         });
+    }
+
+    /// How many requests failed inside Sotto.
+    pub fn panics(&self) -> u64 {
+        let metrics = request("GET", &format!("{}/metrics", self.admin), &[], b"").text();
+        metrics.lines().find_map(|l| l.strip_prefix("sotto_panics_total ")?.parse().ok()).unwrap()
+    }
+
+    /// How many hits wait in the spool.
+    pub fn waiting(&self) -> u64 {
+        let told: Value = serde_json::from_str(&self.run(&["spool", "inspect", "--json"])).unwrap();
+        told.as_array().unwrap().iter().map(|segment| segment["waiting"].as_u64().unwrap()).sum()
+    }
+
+    /// Variables of the environment for the program, from the next start on.
+    pub fn with_environment(&mut self, variables: &[(&str, String)]) {
+        self.environment =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     }
 
     /// Process numbers of the embedded ClickHouse.

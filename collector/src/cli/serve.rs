@@ -21,7 +21,7 @@ use sotto_collector::{
     sessions::Sessions,
     ship::Shipper,
     spool::{self, Spool},
-    stack::{self, Body, HttpService},
+    stack::{self, Answer, Body, HttpService},
     tokens::TokenBook,
     views::Views,
 };
@@ -350,7 +350,7 @@ async fn start(
 fn start_workers(
     config: &Config,
     listener: std::net::TcpListener,
-    service: &HttpService,
+    service: &impl Answer,
     stop: &CancellationToken,
 ) -> Result<Vec<JoinHandle<std::io::Result<()>>>, Failure> {
     // The reservation kept others from the port while everything was put together; the workers share it.

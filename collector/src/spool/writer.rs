@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{Arc, atomic::Ordering, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
@@ -20,6 +20,8 @@ use super::{
 pub const QUEUE_BYTES_MAX: usize = 32 << 20;
 /// How many bytes one write may have: bounds the writer's buffer.
 const COMMIT_BYTES_MAX: usize = 4 << 20;
+/// From the beginning of one write to that of the next, at least.
+const COMMIT_GAP: Duration = Duration::from_millis(3);
 
 /// Records of an [`Append`], by their place in it, that were durable before: they are not kept twice.
 pub type Repeats = Vec<usize>;
@@ -172,9 +174,14 @@ impl<D: Disk> Writer<D> {
         Self { shared, disk, segment, known, added: Vec::new(), buffer: Vec::new() }
     }
 
+    #[allow(clippy::disallowed_methods)] // Sleeping is what it is for: hits gather meanwhile, at most for the gap.
     pub(super) fn run(mut self, queue: &mpsc::Receiver<Message>) {
         let mut group = Vec::new();
+        let mut begun = Instant::now();
         while let Ok(first) = queue.recv() {
+            // Under load one sync for many: a lone hit after a pause is written at once.
+            std::thread::sleep(COMMIT_GAP.saturating_sub(begun.elapsed()));
+            begun = Instant::now();
             self.turn(first, queue, &mut group);
         }
     }

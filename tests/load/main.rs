@@ -1,0 +1,30 @@
+//! `make bench`: Sotto with everything on beside a bare hyper server, under the same load, in the same minute.
+//!
+//! `load bare ADDRESS` is that bare server; `load` alone is the whole comparison.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)] // A tool whose output is its product.
+
+use std::process::ExitCode;
+
+mod bare;
+mod compare;
+mod process;
+mod soak;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["bare", address] => bare::serve(address.parse().expect("an address")),
+        ["compare"] => compare::run(&compare::Plan::full()),
+        ["compare", "--quick"] => compare::run(&compare::Plan::quick()),
+        ["soak", minutes] => return soak::run(minutes.parse().expect("minutes")),
+        ["profile", seconds] => compare::profile(seconds.parse().expect("seconds")),
+        _ => {
+            eprintln!(
+                "load compare [--quick] | load soak MINUTES | load profile SECONDS | load bare ADDRESS"
+            );
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
+}

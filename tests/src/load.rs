@@ -1,0 +1,288 @@
+//! Load as browsers make it: many keep-alive connections, varied hits, and a record of what was acknowledged.
+//!
+//! What it promises: every hit has an id of its own (its page view), is sent once unless told otherwise, and is recorded
+//! as acknowledged only when the whole head of an answer with status 204 was read.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, Barrier, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use hdrhistogram::Histogram;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::load_hits::Template;
+
+/// What to send, where, and how fast.
+#[derive(Debug, Clone)]
+pub struct Load {
+    /// The server.
+    pub target: Target,
+    /// Key of the site.
+    pub site: String,
+    /// Open connections.
+    pub connections: usize,
+    /// Hits per second over all connections; `None`: as fast as answers come.
+    pub rate: Option<f64>,
+    /// For how long.
+    pub time: Duration,
+    /// Threads to send from.
+    pub threads: usize,
+    /// Number of the first hit; hits are numbered upwards from it.
+    pub first: u64,
+    /// Whether a connection that breaks is opened again, as browsers do.
+    pub reconnect: bool,
+}
+
+/// Where to send, and how far the load has come; clones share both. A server that starts again may have moved.
+#[derive(Debug, Clone)]
+pub struct Target {
+    address: Arc<Mutex<SocketAddr>>,
+    acknowledged: Arc<AtomicU64>,
+}
+
+impl Target {
+    /// The server at a URL like `http://127.0.0.1:40001`.
+    ///
+    /// # Panics
+    /// When it is no such URL.
+    pub fn new(url: &str) -> Self {
+        Self { address: Arc::new(Mutex::new(address(url))), acknowledged: Arc::default() }
+    }
+
+    /// Sends everything that follows to another server.
+    ///
+    /// # Panics
+    /// When `url` is not like `http://127.0.0.1:40001`.
+    pub fn moved_to(&self, url: &str) {
+        *self.address.lock().unwrap_or_else(PoisonError::into_inner) = address(url);
+    }
+
+    /// How many hits were acknowledged so far.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    fn address(&self) -> SocketAddr {
+        *self.address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn address(url: &str) -> SocketAddr {
+    url.trim_start_matches("http://").parse().expect("an address")
+}
+
+/// The page view that is stored for the hit with this number.
+pub fn view_of(number: u64) -> u64 {
+    // An id stands for the number that its digits and letters are with base 36.
+    u64::from_str_radix(&format!("{number:011x}"), 36).expect("eleven digits").max(1)
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Sent {
+    /// Numbers of the hits that were answered 204.
+    pub acknowledged: Vec<u64>,
+    /// Numbers of the hits that were answered otherwise.
+    pub refused: Vec<u64>,
+    /// Numbers of the hits that got no answer: whether they were kept is unknown.
+    pub unanswered: Vec<u64>,
+    /// From when a hit was to be sent until its answer was read, in microseconds.
+    pub latency: Histogram<u64>,
+    /// How long it took in all.
+    pub time: Duration,
+}
+
+impl Sent {
+    fn new() -> Self {
+        let latency = Histogram::new_with_max(60_000_000, 3).expect("valid bounds");
+        Self {
+            acknowledged: Vec::new(),
+            refused: Vec::new(),
+            unanswered: Vec::new(),
+            latency,
+            time: Duration::ZERO,
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.acknowledged.extend(other.acknowledged);
+        self.refused.extend(other.refused);
+        self.unanswered.extend(other.unanswered);
+        self.latency.add(other.latency).expect("the same bounds");
+    }
+
+    /// Acknowledged hits per second.
+    pub fn rate(&self) -> f64 {
+        self.acknowledged.len() as f64 / self.time.as_secs_f64()
+    }
+
+    /// A quantile of the latency, in milliseconds.
+    pub fn quantile_ms(&self, quantile: f64) -> f64 {
+        self.latency.value_at_quantile(quantile) as f64 / 1_000.0
+    }
+}
+
+/// Sends hits until the time is over or `stop` is set.
+///
+/// # Panics
+/// When a thread or its runtime cannot be started.
+pub fn run(load: &Load, stop: &Arc<AtomicBool>) -> Sent {
+    let next = Arc::new(AtomicU64::new(load.first));
+    let ready = Arc::new(Barrier::new(load.threads + 1));
+    let threads: Vec<_> = (0..load.threads)
+        .map(|thread| {
+            let (load, next, stop, ready) = (load.clone(), next.clone(), stop.clone(), ready.clone());
+            std::thread::spawn(move || run_thread(&load, thread, &next, &stop, &ready))
+        })
+        .collect();
+    ready.wait();
+    let started = Instant::now();
+    let mut sent = Sent::new();
+    for thread in threads {
+        sent.add(thread.join().expect("the sender does not panic"));
+    }
+    sent.time = started.elapsed();
+    sent
+}
+
+fn run_thread(
+    load: &Load,
+    thread: usize,
+    next: &Arc<AtomicU64>,
+    stop: &Arc<AtomicBool>,
+    ready: &Barrier,
+) -> Sent {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut connections = Vec::new();
+        for index in (thread..load.connections).step_by(load.threads) {
+            let mut connection = Connection::new(load, index);
+            // Opened before the clock starts; one that is refused is tried again when it is needed.
+            connection.stream = connect(load.target.address()).await.ok();
+            connections.push(connection);
+        }
+        ready.wait();
+        let started = Instant::now();
+        let tasks: Vec<_> = connections
+            .into_iter()
+            .map(|connection| {
+                let (load, next, stop) = (load.clone(), next.clone(), stop.clone());
+                tokio::spawn(async move { connection.run(&load, &next, &stop, started).await })
+            })
+            .collect();
+        let mut sent = Sent::new();
+        for task in tasks {
+            sent.add(task.await.expect("the sender does not panic"));
+        }
+        sent
+    })
+}
+
+struct Connection {
+    stream: Option<TcpStream>,
+    templates: Vec<Template>,
+    index: usize,
+    sent: Sent,
+    buffer: Vec<u8>,
+}
+
+/// How many different hits a connection sends in turn.
+const TEMPLATES: usize = 64;
+/// How long to wait before a server that does not accept is tried again.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(5);
+
+impl Connection {
+    fn new(load: &Load, index: usize) -> Self {
+        let templates =
+            (0..TEMPLATES).map(|n| Template::new(&load.site, (index * TEMPLATES + n) as u64)).collect();
+        Self { stream: None, templates, index, sent: Sent::new(), buffer: vec![0; 4096] }
+    }
+
+    async fn run(mut self, load: &Load, next: &AtomicU64, stop: &AtomicBool, started: Instant) -> Sent {
+        // Connections send in turn, not all at once.
+        let gap = load.rate.map(|rate| Duration::from_secs_f64(load.connections as f64 / rate));
+        let mut due = started + gap.unwrap_or_default().mul_f64(self.index as f64 / load.connections as f64);
+        let end = started + load.time;
+        loop {
+            let mut from = Instant::now();
+            if let Some(gap) = gap {
+                tokio::time::sleep_until(due.into()).await;
+                from = due;
+                due += gap;
+            }
+            if from >= end || stop.load(Ordering::Relaxed) {
+                return self.sent;
+            }
+            if self.stream.is_none() {
+                let Ok(stream) = connect(load.target.address()).await else {
+                    if !load.reconnect {
+                        return self.sent;
+                    }
+                    tokio::time::sleep(RECONNECT_PAUSE).await;
+                    continue;
+                };
+                self.stream = Some(stream);
+            }
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            match self.send(number).await {
+                Ok(204) => {
+                    self.sent.acknowledged.push(number);
+                    load.target.acknowledged.fetch_add(1, Ordering::Relaxed);
+                    let micros = u64::try_from(from.elapsed().as_micros()).unwrap_or(u64::MAX);
+                    self.sent.latency.saturating_record(micros);
+                }
+                Ok(_) => self.sent.refused.push(number),
+                Err(_) => {
+                    self.sent.unanswered.push(number);
+                    self.stream = None;
+                    if !load.reconnect {
+                        return self.sent;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends one hit and reads the answer; its status.
+    async fn send(&mut self, number: u64) -> io::Result<u16> {
+        let count = self.templates.len();
+        let bytes = self.templates[number as usize % count].numbered(number);
+        let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        stream.write_all(bytes).await?;
+        let mut filled = 0;
+        loop {
+            let read = stream.read(&mut self.buffer[filled..]).await?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            filled += read;
+            // Neither server sends a body with 204; others are short, and their connection is not used again.
+            if self.buffer[..filled].ends_with(b"\r\n\r\n") {
+                break;
+            }
+            if !self.buffer.starts_with(b"HTTP/1.1 204") || filled == self.buffer.len() {
+                break;
+            }
+        }
+        let status = std::str::from_utf8(&self.buffer[9..12]).ok().and_then(|s| s.parse().ok());
+        if status != Some(204) {
+            self.stream = None;
+        }
+        status.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
