@@ -3,10 +3,10 @@
 //! **For**: answering 204 only when the hit is on disk, whatever happens to ClickHouse or this process.
 //!
 //! **Promises.** [`Spool::append`] resolves after `fdatasync` of everything it was given (group commit: whatever
-//! queued while the last sync ran goes into the next one; no timer). Records come out in the order they went in.
-//! A batch's first and last record are noted durably before it is shipped, so a batch that has to be sent again,
-//! after a crash too, has the same bytes and the same token. A record with a [`Key`] that is durable already is not
-//! kept twice.
+//! queued since the last write began goes into the next one, at most 3 ms later). Records come out in the order they
+//! went in. A batch's first and last record are noted durably before it is shipped, so a batch that has to be sent
+//! again, after a crash too, has the same bytes and the same token. A record with a [`Key`] that is durable already
+//! is not kept twice.
 //!
 //! **Layout.** A directory with segments `<first sequence number, 20 digits>.seg`:
 //!
