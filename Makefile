@@ -114,6 +114,12 @@ bench: ready node_modules/.sotto-test ## Hits per second beside a bare server, n
 	cargo bench --locked --quiet --package sotto-collector --bench stages
 	cargo bench --locked --quiet --package sotto-collector --bench spool
 	cargo bench --locked --quiet --package sotto-collector --bench accuracy
+	@$(MAKE) bench-archive
+
+.PHONY: bench-archive
+bench-archive: setup release ## Time and memory of sealing a day of 1 and 10 million events
+	@ln -sfn $(CACHE)/libchdb-26.7.3-stable.1/libchdb.so target/bench-libchdb.so
+	cargo bench --locked --quiet --package sotto-collector --bench archive
 
 # `make soak MINUTES=60` for longer.
 MINUTES ?= 10

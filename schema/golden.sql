@@ -1,3 +1,77 @@
+CREATE TABLE archive_leaves (`site` UInt64,
+    `seal` UInt64,
+    `dimension` LowCardinality(String),
+    `month` Date,
+    `day` Date,
+    `path` Array(String) CODEC(ZSTD(1)),
+    `people` UInt64,
+    `heads` UInt64,
+    `visitors` UInt64,
+    `visits` UInt64,
+    `pageviews` UInt64,
+    `measured_views` UInt64,
+    `events` UInt64,
+    `entries` UInt64,
+    `bounces` UInt64,
+    `engaged_ms` UInt64)
+ENGINE = MergeTree ORDER BY (site, dimension, month, day, seal, path) SETTINGS index_granularity = 8192;
+
+CREATE TABLE archive_seals (`site` UInt64,
+    `period` Enum8('day' = 1, 'month' = 2),
+    `day` Date,
+    `seal` UInt64,
+    `k` UInt8,
+    `rows` UInt64,
+    `sealed` DateTime64(3, 'UTC'))
+ENGINE = MergeTree ORDER BY (site, period, day, seal) SETTINGS index_granularity = 8192;
+
+CREATE TABLE archive_slices (`seal` UInt64,
+    `dimension` LowCardinality(String),
+    `path` Array(String) CODEC(ZSTD(1)),
+    `heads` UInt64,
+    `visitors` UInt64,
+    `visits` UInt64,
+    `pageviews` UInt64,
+    `measured_views` UInt64,
+    `events` UInt64,
+    `entries` UInt64,
+    `bounces` UInt64,
+    `engaged_ms` UInt64)
+ENGINE = MergeTree PARTITION BY seal ORDER BY (dimension, path) SETTINGS index_granularity = 8192;
+
+CREATE TABLE archive_totals (`site` UInt64,
+    `seal` UInt64,
+    `day` Date,
+    `dimension` LowCardinality(String),
+    `heads` UInt64,
+    `visitors` UInt64,
+    `visits` UInt64,
+    `pageviews` UInt64,
+    `measured_views` UInt64,
+    `events` UInt64,
+    `entries` UInt64,
+    `bounces` UInt64,
+    `engaged_ms` UInt64)
+ENGINE = MergeTree ORDER BY (site, day, dimension, seal) SETTINGS index_granularity = 8192;
+
+CREATE TABLE archive_waiting (`site` UInt64,
+    `seal` UInt64,
+    `dimension` LowCardinality(String),
+    `month` Date,
+    `day` Date,
+    `path` Array(String) CODEC(ZSTD(1)),
+    `leaf` Bool,
+    `heads` UInt64,
+    `visitors` UInt64,
+    `visits` UInt64,
+    `pageviews` UInt64,
+    `measured_views` UInt64,
+    `events` UInt64,
+    `entries` UInt64,
+    `bounces` UInt64,
+    `engaged_ms` UInt64)
+ENGINE = MergeTree PARTITION BY (site, month) ORDER BY (seal, dimension, path) SETTINGS index_granularity = 8192;
+
 CREATE TABLE audit_log (`time` DateTime64(3, 'UTC'),
     `actor` UInt64,
     `action` LowCardinality(String),
@@ -140,7 +214,8 @@ CREATE TABLE sites (`id` UInt64,
     `retention_days` UInt16,
     `created` DateTime64(3, 'UTC'),
     `version` UInt64,
-    `deleted` UInt8)
+    `deleted` UInt8,
+    `archive_k` UInt8 DEFAULT 5)
 ENGINE = ReplacingMergeTree(version, deleted) ORDER BY id SETTINGS non_replicated_deduplication_window = 100, index_granularity = 8192;
 
 CREATE TABLE tokens (`id` UInt64,

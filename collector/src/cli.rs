@@ -16,12 +16,14 @@ use sotto_schema::{
 };
 
 pub mod accounts;
+pub mod archive;
 pub mod data;
 pub mod demo;
 pub mod doctor;
 pub mod geoip;
 pub mod output;
 pub mod privacy;
+pub mod retention;
 pub mod salts;
 pub mod serve;
 pub mod site;
@@ -76,9 +78,15 @@ pub enum Command {
     Goal(accounts::GoalCommand),
     /// A report as a table or JSON
     Report(ReportArgs),
+    /// Anonymous cells that stay for ever: make them, prove them
+    #[command(subcommand)]
+    Archive(archive::ArchiveCommand),
     /// Salts: when they lived and died
     #[command(subcommand)]
     Salts(salts::SaltsCommand),
+    /// How long data is kept, and what was removed when
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
     /// Records of processing, notice, and the rights of visitors
     #[command(subcommand)]
     Privacy(privacy::PrivacyCommand),
@@ -379,8 +387,14 @@ pub async fn dispatch(
         Command::Goal(command) => {
             with_databases(&config, &places, async |db| accounts::goal(command, &db).await).await
         }
+        Command::Archive(command) => {
+            with_databases(&config, &places, async |db| archive::run(command, &db).await).await
+        }
         Command::Salts(command) => {
             with_databases(&config, &places, async |db| salts::run(command, &db).await).await
+        }
+        Command::Retention(command) => {
+            with_databases(&config, &places, async |db| retention::run(command, &db, &config).await).await
         }
         Command::Privacy(command) => privacy::run(command, &config, &places).await,
         Command::Export(args) => {

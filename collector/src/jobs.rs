@@ -1,8 +1,13 @@
-//! What happens beside the hits: rules are read again, salts die, counts are stored, visits are forgotten.
+//! What happens beside the hits: rules are read again, salts die, counts are stored, visits are forgotten,
+//! and what is due is removed.
 //!
 //! **Promises.** A job that fails says so and is tried again at its next turn; it never takes the others down.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use clickhouse::Row;
 use compact_str::CompactString;
@@ -23,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     metrics::{Count, Metrics},
+    objections::Objections,
     rules::RuleBook,
     salts::{Entry, GRACE_MS, Salts},
     sessions::{self, Sessions},
@@ -31,12 +37,16 @@ use crate::{
     views::{self, Views},
 };
 
+mod ageing;
+
 /// How often the rules are read when nothing says that they changed.
 const RULES_INTERVAL: Duration = Duration::from_secs(10);
 /// The shortest pause between two readings of the rules.
 const RULES_PAUSE: Duration = Duration::from_millis(250);
 /// How often salts, sessions and GeoIP files are looked after.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(15);
+/// How often hits that are in ClickHouse are removed from the spool's files: they must not outlive what is erased there.
+const FORGET_INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// How often counts and the ledger are stored.
 const STORE_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -58,6 +68,8 @@ pub struct Jobs {
     pub tokens: Arc<TokenBook>,
     /// Salts of the day.
     pub salts: Arc<Salts>,
+    /// Visitors who objected today.
+    pub objections: Arc<Objections>,
     /// Visits of the last half hour.
     pub sessions: Arc<Sessions>,
     /// Places and networks.
@@ -66,6 +78,10 @@ pub struct Jobs {
     pub metrics: Arc<Metrics>,
     /// Tells the time.
     pub clock: Clock,
+    /// Directory of backups.
+    pub backups: PathBuf,
+    /// Where hits wait.
+    pub spool: Spool,
 }
 
 #[derive(Row, Serialize)]
@@ -93,7 +109,8 @@ impl Jobs {
                 self.keep_rules(&stop),
                 self.keep_up(&stop),
                 self.keep_storing(&stop),
-                self.keep_checking(&stop)
+                self.keep_checking(&stop),
+                self.keep_ageing(&stop)
             );
         };
         let overdue = async {
@@ -167,8 +184,15 @@ impl Jobs {
     }
 
     async fn keep_up(&self, stop: &CancellationToken) {
+        let mut forgot = Instant::now();
         while !stop.is_cancelled() {
             let now_ms = self.clock.now_ms();
+            if forgot.elapsed() >= FORGET_INTERVAL {
+                forgot = Instant::now();
+                if let Err(error) = self.spool.forget_shipped().await {
+                    tracing::warn!(%error, "shipped hits cannot be removed from the spool, trying again");
+                }
+            }
             self.retire_salts(now_ms);
             self.sessions.sweep(now_ms);
             let geo = self.geo.clone();
@@ -187,6 +211,9 @@ impl Jobs {
         let dead = |site: u64, day: Date| {
             self.rules.by_id(site).is_none_or(|rules| now_ms >= rules.day_end_ms(day) + GRACE_MS)
         };
+        if let Err(error) = self.objections.retire(dead) {
+            tracing::error!(%error, "objections of days that are over cannot be removed; trying again");
+        }
         match self.salts.retire(dead) {
             Ok(0) => {}
             Ok(count) => tracing::debug!(count, "salts destroyed"),

@@ -5,12 +5,15 @@
 //! into ClickHouse. Beside it, [`jobs`] and [`admin`].
 
 pub mod admin;
+pub mod archive;
+pub mod backups;
 pub mod client_ip;
 pub mod clock;
 pub mod config;
 pub mod exclude;
 pub mod jobs;
 pub mod metrics;
+pub mod objections;
 pub mod outcome;
 pub mod pipeline;
 pub mod routes;
@@ -21,5 +24,6 @@ pub mod sessions;
 pub mod ship;
 pub mod spool;
 pub mod stack;
+pub mod throttle;
 pub mod tokens;
 pub mod views;

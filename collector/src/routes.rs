@@ -6,6 +6,7 @@
 //! | `GET /e.gif` | a pageview without JavaScript: a transparent pixel |
 //! | `POST /x` | whether a link that excludes own visits is one of ours: 204 or 403 |
 //! | `GET /s.js`, `/s.<modules>.js` | the script |
+//! | `/privacy` and below, `/.well-known/gpc.json` | the visitor's own page ([`rights`]) |
 //! | `/api/event`, `/api/send`, `/matomo.php`, `/count` and more | the formats of other products ([`dropin`]) |
 //!
 //! With a token of the site in `Authorization`, `POST /e` says in `X-Sotto-Outcome` what became of each hit.
@@ -20,22 +21,27 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{Request, body::Incoming};
 use sotto_geoip::GeoIp;
-use sotto_schema::{event::Tier, rowbinary::Date};
+use sotto_schema::{
+    event::{Kind, Tier},
+    policy::Category,
+    rowbinary::Date,
+};
 
 use crate::{
     client_ip::{self, ClientIp, Peer, TrustedProxies},
     clock::Clock,
     exclude::Excluder,
     metrics::Metrics,
+    objections::Objections,
     outcome::{DropReason, Outcome},
     pipeline::{
         self, Surroundings,
         device::Classifier,
         hit::{Headers, Hit},
-        parse,
+        parse, visitor,
     },
     rules::{RuleBook, Rules},
-    salts::{GRACE_MS, Salts},
+    salts::{GRACE_MS, Salt, Salts},
     sessions::Sessions,
     spool::{Append, Key, Spool},
     stack::{self, Answer, HttpService, Response},
@@ -44,6 +50,7 @@ use crate::{
 };
 
 mod dropin;
+pub mod rights;
 pub mod script;
 
 /// What all requests share.
@@ -74,6 +81,8 @@ pub struct Collector {
     pub scripts: Arc<script::Scripts>,
     /// Checks links that exclude own visits.
     pub excluder: Excluder,
+    /// Visitors who objected today.
+    pub objections: Arc<Objections>,
     /// Told when a hit names a site that is not known: it may have been set up a moment ago.
     pub unknown_site: Arc<tokio::sync::Notify>,
 }
@@ -120,19 +129,26 @@ pub struct Routes {
     collector: Arc<Collector>,
     /// The collector's own with the answers to preflight requests.
     with_cors: HttpService,
+    rights: HttpService,
     fallback: HttpService,
 }
 
 impl Routes {
-    /// The collector's routes before `fallback`.
-    pub fn new(collector: Arc<Collector>, fallback: HttpService) -> Self {
+    /// The collector's routes and the visitor's page before `fallback`.
+    pub fn new(collector: Arc<Collector>, rights: rights::Rights, fallback: HttpService) -> Self {
+        let rights = Arc::new(rights);
+        // Without CORS: what it answers is for its own page.
+        let rights = tower::service_fn(move |request| {
+            let rights = rights.clone();
+            async move { Ok::<_, Infallible>(rights.answer(request).await) }
+        });
         let shared = collector.clone();
         let own = tower::service_fn(move |request| {
             let collector = shared.clone();
             async move { Ok::<_, Infallible>(collector.answer(request).await) }
         });
         let own = tower::ServiceBuilder::new().layer(stack::cors()).service(own);
-        Self { collector, with_cors: stack::boxed(own), fallback }
+        Self { collector, with_cors: stack::boxed(own), rights: stack::boxed(rights), fallback }
     }
 }
 
@@ -153,6 +169,9 @@ impl Answer for Routes {
         }
         if is_own(request.uri().path()) {
             return self.with_cors.answer(request).await;
+        }
+        if rights::is_own(request.uri().path()) {
+            return self.rights.answer(request).await;
         }
         // The dashboard has no business with the client's address.
         request.extensions_mut().remove::<Peer>();
@@ -281,7 +300,7 @@ impl Collector {
     /// One hit's road up to the spool.
     fn road(
         &self,
-        hit: Hit,
+        mut hit: Hit,
         headers: &Headers<'_>,
         client: &ClientIp,
         now_ms: i64,
@@ -299,6 +318,9 @@ impl Collector {
         let salt = if day == today { self.todays_salt(site, day) } else { self.salts.get(site, day) };
         let salt_before = self.salt_before(&rules, day, now_ms);
         let key = hit.numbered.then_some(Key { site, view: hit.view, seq: hit.seq });
+        if hit.kind != Kind::Consent && self.objected(site, day, salt.as_deref(), client, headers) {
+            hit.consent = Some(Category::Essential as u8);
+        }
         let surroundings = Surroundings {
             time_ms,
             day,
@@ -324,8 +346,24 @@ impl Collector {
         }
     }
 
+    /// Whether this visitor objected today.
+    fn objected(
+        &self,
+        site: u64,
+        day: Date,
+        salt: Option<&Salt>,
+        client: &ClientIp,
+        headers: &Headers<'_>,
+    ) -> bool {
+        !self.objections.is_empty()
+            && salt.is_some_and(|salt| {
+                let key = visitor::key(salt, site, client, headers.user_agent);
+                self.objections.contains(site, day, key)
+            })
+    }
+
     /// Today's salt. Without one (no randomness, no room in memory) hits are kept without a visitor.
-    fn todays_salt(&self, site: u64, day: Date) -> Option<Arc<crate::salts::Salt>> {
+    fn todays_salt(&self, site: u64, day: Date) -> Option<Arc<Salt>> {
         self.salts
             .today(site, day)
             .inspect_err(|error| tracing::error!(%error, "no salt can be made; visitors are not counted"))
@@ -333,7 +371,7 @@ impl Collector {
     }
 
     /// The salt of the day before, in the half hour in which visits are carried across midnight.
-    fn salt_before(&self, rules: &Rules, day: Date, now_ms: i64) -> Option<Arc<crate::salts::Salt>> {
+    fn salt_before(&self, rules: &Rules, day: Date, now_ms: i64) -> Option<Arc<Salt>> {
         let before = Date(day.0.checked_sub(1)?);
         let salt = self.salts.get(rules.site.id, before)?;
         (now_ms < rules.day_end_ms(before) + GRACE_MS).then_some(salt)

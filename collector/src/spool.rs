@@ -37,6 +37,9 @@
 //! cut off behind what was acknowledged, every waiting append fails, and the next append begins a new segment. A
 //! segment that has its size, or whose successor cannot be made, is never appended to again.
 //!
+//! **Forgetting.** A segment is removed when all of it is shipped and another follows; [`Spool::forget_shipped`] begins
+//! another one, so that shipped records do not lie on the disk until their segment is full.
+//!
 //! **Crash.** The last segment's tail may be torn: at the next start it is cut at the first frame that is not whole,
 //! which was never acknowledged. What is left of it is written and synced again, since pages whose sync failed before
 //! the crash can be read and still not be on disk. The cursor's newest slot likewise. Segments below the cursor may

@@ -13,7 +13,7 @@ const here = import.meta.dirname
 
 /** name -> source. Every file of src/consent but the shared ones is an adapter `consent-<vendor>`. */
 export async function sources() {
-  const parts = { core: 'src/core.ts', auto: 'src/auto.ts', clicks: 'src/clicks.ts', visitor: 'src/visitor.ts', vitals: 'src/vitals.ts', exclude: 'src/exclude.ts' }
+  const parts = { core: 'src/core.ts', auto: 'src/auto.ts', clicks: 'src/clicks.ts', visitor: 'src/visitor.ts', rights: 'src/rights.ts', vitals: 'src/vitals.ts', exclude: 'src/exclude.ts' }
   for (const file of (await readdir(join(here, 'src/consent'))).sort()) {
     const name = basename(file, '.ts')
     if (name == 'index') parts.consent = 'src/consent/index.ts'

@@ -30,19 +30,77 @@ pub struct Entry {
     pub generalisation: String,
 }
 
+/// How long something is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lifetime {
+    /// The site's raw retention.
+    Site,
+    /// [`Class::days`].
+    Days,
+    /// Until somebody removes it.
+    Removed,
+    /// Until it is in the database.
+    Shipped,
+    /// Until the archive has sealed its day or month.
+    Sealed,
+    /// In memory, for the day.
+    Memory,
+    /// As long as this installation.
+    Installation,
+    /// It is not stored.
+    Never,
+}
+
+/// A kind of data that is kept by a rule of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Class {
+    /// Its name.
+    pub name: String,
+    /// The tables that hold it; none for what is in files or memory.
+    #[serde(default)]
+    pub tables: Vec<String>,
+    /// Views that fill the tables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub views: Vec<String>,
+    /// How long it is kept.
+    pub keep: Lifetime,
+    /// For [`Lifetime::Days`]: how many days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<u16>,
+    /// What it is for.
+    pub purpose: String,
+    /// On which legal basis, as far as a program can say.
+    pub basis: String,
+    /// Whether it holds personal data, of visitors or staff.
+    pub personal: bool,
+    /// How it goes, and when at the latest.
+    pub removal: String,
+}
+
 #[derive(Deserialize)]
 struct File {
     field: Vec<Entry>,
+    class: Vec<Class>,
 }
 
-static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
-    let file: File = toml::from_str(include_str!("../datamap.toml")).expect("the build read the same file");
-    file.field
-});
+static FILE: LazyLock<File> =
+    LazyLock::new(|| toml::from_str(include_str!("../datamap.toml")).expect("the build read the same file"));
 
 /// All fields, in the order of the columns.
 pub fn entries() -> &'static [Entry] {
-    &ENTRIES
+    &FILE.field
+}
+
+/// Everything that is kept, raw events first.
+pub fn classes() -> &'static [Class] {
+    &FILE.class
+}
+
+/// For how many days the class of that name is kept; `None` if its rule is another one.
+pub fn class_days(name: &str) -> Option<u16> {
+    classes().iter().find(|class| class.name == name)?.days
 }
 
 #[cfg(test)]
@@ -59,6 +117,35 @@ mod tests {
             assert_eq!(entry.retention, "raw", "{}", entry.name);
             assert!(entry.purpose.len() > 10 && entry.purpose.ends_with(['.', ')']), "{}", entry.name);
             assert!(!entry.generalisation.is_empty(), "{}", entry.name);
+        }
+    }
+    #[test]
+    fn class_has_days_exactly_when_its_rule_is_a_number_of_days() {
+        for class in classes() {
+            assert_eq!(class.days.is_some(), class.keep == Lifetime::Days, "{}", class.name);
+            assert!(class.purpose.ends_with('.') && !class.removal.is_empty(), "{}", class.name);
+        }
+        assert_eq!(classes()[0].name, "raw_events");
+        assert_eq!(class_days("consent_receipts"), Some(1095));
+        assert_eq!(class_days("raw_events"), None);
+    }
+
+    #[test]
+    fn every_table_is_in_exactly_one_class() {
+        let golden = include_str!("../golden.sql");
+        let tables: Vec<&str> = golden
+            .lines()
+            .filter_map(|l| l.strip_prefix("CREATE TABLE ").or(l.strip_prefix("CREATE MATERIALIZED VIEW ")))
+            .filter_map(|l| l.split(' ').next())
+            .collect();
+        assert!(tables.len() > 5);
+        for table in &tables {
+            let homes = classes().iter().flat_map(|c| c.tables.iter().chain(&c.views));
+            let homes = homes.filter(|t| t == table).count();
+            assert_eq!(homes, 1, "{table} must be in one [[class]] of datamap.toml: how long is it kept?");
+        }
+        for named in classes().iter().flat_map(|c| c.tables.iter().chain(&c.views)) {
+            assert!(tables.contains(&named.as_str()), "{named} is no table");
         }
     }
 }

@@ -133,6 +133,15 @@ pub async fn last(db: &Db) -> Result<Option<Line>, clickhouse::error::Error> {
     db.query(include_str!("ledger/last.sql")).fetch_optional().await
 }
 
+/// The newest lines about the salts of one site, newest first.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn of_site(db: &Db, site: u64, limit: u64) -> Result<Vec<Line>, clickhouse::error::Error> {
+    let query = db.query(include_str!("ledger/of_site.sql"));
+    query.param("site", site).param("limit", limit).fetch_all().await
+}
+
 /// Appends lines that follow each other.
 ///
 /// # Errors

@@ -2,6 +2,8 @@
 //! they live in. A leaf of the house: it knows no HTTP request and no address.
 
 pub mod account;
+pub mod archive;
+pub mod claims;
 pub mod datamap;
 pub mod db;
 pub mod deduplication;
@@ -11,5 +13,8 @@ pub mod goal;
 pub mod ledger;
 pub mod migrate;
 pub mod policy;
+pub mod privacy;
+pub mod retention;
+pub mod rights;
 pub mod rowbinary;
 pub mod site;

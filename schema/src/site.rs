@@ -4,6 +4,7 @@ use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    archive::{self, K_MAX, K_MIN},
     db::Db,
     policy::{Policy, Preset},
 };
@@ -38,8 +39,16 @@ pub struct Site {
     pub policy: Policy,
     /// How many days raw events are kept.
     pub retention_days: u16,
+    /// Fewest people that a leaf of the archive describes: [`archive::K_MIN`] to [`archive::K_MAX`].
+    #[serde(default = "default_k")]
+    pub archive_k: u8,
     /// When it was set up, in milliseconds since 1970-01-01 UTC.
     pub created_ms: i64,
+}
+
+/// For copies of the rules that were written before there was an archive.
+const fn default_k() -> u8 {
+    archive::K_DEFAULT
 }
 
 /// Why a site cannot be as it was asked for. The messages are shown to people.
@@ -60,6 +69,9 @@ pub enum SiteError {
     /// See the message.
     #[error("raw events can be kept for {RETENTION_DAYS_MIN} to {RETENTION_DAYS_MAX} days (25 months)")]
     Retention,
+    /// See the message.
+    #[error("a leaf of the archive describes at least {K_MIN} to {K_MAX} people")]
+    ArchiveK,
 }
 
 /// Brings a host name into the one form that is compared: lower case, no trailing dot, no `www.`.
@@ -121,6 +133,7 @@ impl Site {
             preset,
             policy: preset.policy(),
             retention_days: RETENTION_DAYS_DEFAULT,
+            archive_k: archive::K_DEFAULT,
             created_ms: now_ms(),
         };
         site.validate()?;
@@ -144,6 +157,9 @@ impl Site {
         if !(RETENTION_DAYS_MIN..=RETENTION_DAYS_MAX).contains(&self.retention_days) {
             return Err(SiteError::Retention);
         }
+        if !(K_MIN..=K_MAX).contains(&self.archive_k) {
+            return Err(SiteError::ArchiveK);
+        }
         Ok(())
     }
 
@@ -165,6 +181,7 @@ struct SiteRow {
     preset: String,
     policy: String,
     retention_days: u16,
+    archive_k: u8,
     created: i64,
     version: u64,
     deleted: u8,
@@ -183,6 +200,7 @@ impl From<SiteRow> for Site {
             time_zone: row.time_zone,
             preset,
             retention_days: row.retention_days,
+            archive_k: row.archive_k,
             created_ms: row.created,
         }
     }
@@ -227,6 +245,7 @@ async fn write(db: &Db, site: &Site, deleted: u8) -> Result<(), clickhouse::erro
             preset: site.preset.name().into(),
             policy,
             retention_days: site.retention_days,
+            archive_k: site.archive_k,
             created: site.created_ms,
             version: version(),
             deleted,
@@ -287,6 +306,10 @@ mod tests {
         assert_eq!(with(&|s| s.retention_days = RETENTION_DAYS_MAX), Ok(()));
         assert_eq!(with(&|s| s.retention_days = RETENTION_DAYS_MAX + 1), Err(SiteError::Retention));
         assert_eq!(with(&|s| s.retention_days = 0), Err(SiteError::Retention));
+        assert_eq!(with(&|s| s.archive_k = K_MIN), Ok(()));
+        assert_eq!(with(&|s| s.archive_k = K_MIN - 1), Err(SiteError::ArchiveK));
+        assert_eq!(with(&|s| s.archive_k = K_MAX), Ok(()));
+        assert_eq!(with(&|s| s.archive_k = K_MAX + 1), Err(SiteError::ArchiveK));
         assert_eq!(with(&|s| s.time_zone = "Mars/Base".into()), Err(SiteError::TimeZone("Mars/Base".into())));
     }
 }

@@ -94,7 +94,8 @@ fn stored_columns_are_those_of_the_records_of_processing() {
     let sotto = Sotto::start();
     let key = sotto.add_site("a.example", &[]);
     send_all_kinds(&sotto, &key);
-    let records: Vec<Value> = serde_json::from_str(&sotto.run(&["privacy", "records", "--json"])).unwrap();
+    let records: Value = serde_json::from_str(&sotto.run(&["privacy", "records", "--json"])).unwrap();
+    let records = records["fields"].as_array().unwrap();
     let named: Vec<&str> = records.iter().map(|r| r["name"].as_str().unwrap()).collect();
     for line in sotto.run(&["export", &key]).lines() {
         let event: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap();

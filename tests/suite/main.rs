@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)] // The harness finds what `make setup` fetched as the program does.
 
 mod accounts;
+mod archive;
 mod browser;
 mod claims;
 mod cli;
@@ -16,6 +17,8 @@ mod house;
 mod metrics;
 mod quality;
 mod reports;
+mod retention;
+mod rights;
 mod schema;
 mod set_up;
 mod shipping;

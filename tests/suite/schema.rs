@@ -12,8 +12,8 @@ use sotto_schema::{
 use sotto_tests::{program, workspace};
 
 /// A ClickHouse of one's own, and databases in it.
-struct Server {
-    engine: Embedded,
+pub(crate) struct Server {
+    pub(crate) engine: Embedded,
     _dir: tempfile::TempDir,
 }
 
@@ -31,7 +31,7 @@ fn library() -> PathBuf {
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let settings = Settings {
             dir: dir.path().join("clickhouse"),
@@ -42,7 +42,7 @@ impl Server {
         Self { engine: Embedded::start(settings).await.unwrap(), _dir: dir }
     }
 
-    fn db(&self) -> Db {
+    pub(crate) fn db(&self) -> Db {
         self.engine.databases().writer
     }
 

@@ -8,13 +8,13 @@ use std::{
 
 use bytes::Bytes;
 use clap::ValueEnum;
-use sotto_collector::config::Config;
+use sotto_collector::{backups, config::Config};
 use sotto_schema::{
     account::audit::{self, Action},
     db::{Databases, Db},
     engine::Embedded,
     event::Field,
-    migrate,
+    migrate, site,
 };
 
 use super::{Failure, Places, engine_directory, engine_settings, external, lock, site::find, with_databases};
@@ -60,7 +60,7 @@ enum ImportKind {
 /// `sotto backup`
 #[derive(Debug, clap::Args)]
 pub struct BackupArgs {
-    /// The archive to make, ending in .tar; default: in the data directory, named by the time
+    /// The archive to make; default: in the data directory, named by the time, deleted when its days are over
     file: Option<PathBuf>,
 }
 
@@ -71,9 +71,16 @@ pub struct RestoreArgs {
     file: PathBuf,
 }
 
-/// Prints the events that a query of one site and visitor finds, as JSON lines.
-pub async fn print_lines(databases: &Databases, sql: &str, site: u64, visitor: u64) -> Result<(), Failure> {
-    let query = databases.reader.query(sql).param("site", site).param("visitor", visitor);
+/// Prints the events that a query of one site and visitor (key or number; 0 for none) finds, as JSON lines.
+pub async fn print_lines(
+    databases: &Databases,
+    sql: &str,
+    site: u64,
+    visitor: u64,
+    returning: u64,
+) -> Result<(), Failure> {
+    let query = databases.reader.query(sql).param("site", site);
+    let query = query.param("visitor", visitor).param("returning", returning);
     print_query(query).await
 }
 
@@ -177,7 +184,7 @@ fn only_embedded(config: &Config) -> Result<(), Failure> {
 /// Runs `sotto backup`; works beside a running sotto.
 pub async fn backup(args: BackupArgs, config: &Config, places: &Places) -> Result<(), Failure> {
     only_embedded(config)?;
-    let name = format!("sotto-{}.tar", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
+    let kept = config.data.join(backups::DIRECTORY);
     let made = with_databases(config, places, async |databases| {
         let dir = fs::canonicalize(engine_directory(config))?.join("backups");
         fs::create_dir_all(&dir)?;
@@ -186,19 +193,24 @@ pub async fn backup(args: BackupArgs, config: &Config, places: &Places) -> Resul
             fs::remove_file(&made)?; // of a backup that was interrupted
         }
         databases.writer.query(include_str!("data/backup.sql")).execute().await?;
-        fs::rename(made, dir.join(&name))?;
-        Ok(dir.join(&name))
+        audit::append(&databases.writer, 0, Action::Backup, 0, "of all tables").await?;
+        Ok(made)
     })
     .await?;
     let file = match args.file {
-        Some(file) => {
-            fs::copy(&made, &file).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
-            fs::remove_file(made)?;
-            file
+        Some(file) => file,
+        None => {
+            fs::create_dir_all(&kept)?;
+            kept.join(backups::name(site::now_ms()))
         }
-        None => made,
     };
+    fs::copy(&made, &file).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
+    fs::remove_file(made)?;
     println!("{} ({} bytes)", file.display(), fs::metadata(&file)?.len());
+    println!(
+        "delete copies of it after {} days: that is how long erased data may live on in it",
+        backups::days()
+    );
     Ok(())
 }
 

@@ -144,6 +144,7 @@ async fn fill(
         clock: Clock::Fixed(clock.clone()),
         trusted_proxies: TrustedProxies::default(),
         excluder: serve::open_excluder(config)?,
+        objections: Arc::default(),
         scripts: Arc::new(Scripts::embedded()?),
         unknown_site: Arc::default(),
     };
@@ -163,10 +164,13 @@ async fn fill(
         rules_changed: Arc::default(),
         tokens: Arc::default(),
         salts: collector.salts.clone(),
+        objections: Arc::default(),
         sessions: collector.sessions.clone(),
         geo: collector.geo.clone(),
         metrics: metrics.clone(),
         clock: collector.clock.clone(),
+        backups: config.data.join(sotto_collector::backups::DIRECTORY),
+        spool: collector.spool.clone(),
     };
     let hits = send_days(args, &collector, &jobs, &clock, site).await?;
     stop.cancel();

@@ -1,16 +1,18 @@
 //! `sotto privacy`: texts made from the data map, and the rights of visitors.
 
-use std::fmt::Write as _;
+use std::time::Duration;
 
 use clap::Subcommand;
-use sotto_collector::config::Config;
+use sotto_collector::{backups, config::Config, pipeline::parse};
 use sotto_schema::{
     account::audit::{self, Action},
-    datamap::{self, Entry},
-    db::Databases,
+    claims::Language,
+    db::{Databases, Db},
+    privacy::{self, assessment},
+    rights::{self, Shown},
 };
 
-use super::{Failure, Places, data, site::find, with_databases};
+use super::{Failure, Places, data, lock, site::find, spool, with_databases};
 
 /// What to do about privacy.
 #[derive(Debug, Subcommand)]
@@ -21,123 +23,148 @@ pub enum PrivacyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Paragraphs for a privacy notice (GDPR Art. 13), from the data map
-    Notice,
-    /// All raw events under a visitor key, as JSON lines
-    Export {
+    /// Paragraphs for a privacy notice (GDPR Art. 13), from the data map and a site's settings
+    Notice {
         /// Key, name or host name of the site
         site: String,
-        /// The visitor key
-        #[arg(long)]
-        visitor: u64,
+        /// en or de
+        #[arg(long, default_value = "en")]
+        language: String,
     },
-    /// Erase all raw events under a visitor key, and wait until they are gone
-    Erase {
+    /// The self-assessment for audience measurement without consent (CNIL), for a site's settings
+    Assessment {
         /// Key, name or host name of the site
         site: String,
-        /// The visitor key
+        /// Answer in JSON
         #[arg(long)]
-        visitor: u64,
+        json: bool,
     },
+    /// All raw events under a visitor key or a browser's own number, as JSON lines
+    Export(Whose),
+    /// Erase all raw events under a visitor key or a browser's own number, and wait until they are gone
+    Erase(Whose),
 }
+
+/// Whose events.
+#[derive(Debug, clap::Args)]
+pub struct Whose {
+    /// Key, name or host name of the site
+    site: String,
+    /// The visitor key of a day
+    #[arg(long, required_unless_present = "id", conflicts_with = "id")]
+    visitor: Option<u64>,
+    /// The number that a browser keeps after a consent to analytics: 12 characters
+    #[arg(long)]
+    id: Option<String>,
+}
+
+impl Whose {
+    /// What the visitor shows for themselves: a key of whatever day, or the number.
+    fn shown(&self, site: u64) -> Result<(u64, u64), Failure> {
+        match (&self.visitor, &self.id) {
+            (Some(0), _) => Err(Failure::usage(
+                "0 stands for \"no visitor\": those events belong to nobody who could be told apart",
+            )),
+            (Some(visitor), _) => Ok((*visitor, 0)),
+            (None, Some(id)) => parse::visitor_id(id).map(|number| (0, number)).ok_or_else(|| {
+                Failure::usage(format!("--id = {id:?}, but it must be 12 characters of 0-9 and a-z"))
+            }),
+            (None, None) => Err(Failure::usage(format!("--visitor or --id is needed for site {site}"))),
+        }
+    }
+}
+
+/// How long hits may take into the database before an erasure is given up.
+const SPOOL_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the command.
 pub async fn run(command: PrivacyCommand, config: &Config, places: &Places) -> Result<(), Failure> {
     match command {
         PrivacyCommand::Records { json: true } => {
-            println!("{}", serde_json::to_string_pretty(datamap::entries())?)
+            println!("{}", serde_json::to_string_pretty(&privacy::records())?)
         }
-        PrivacyCommand::Records { json: false } => print!("{}", records(datamap::entries())),
-        PrivacyCommand::Notice => print!("{}", notice(datamap::entries())),
-        PrivacyCommand::Export { site, visitor } => {
+        PrivacyCommand::Records { json: false } => print!("{}", privacy::records_markdown()),
+        PrivacyCommand::Notice { site, language } => {
+            let Some(language) = Language::of_tag(&language) else {
+                return Err(Failure::usage(format!("--language = {language:?}, but it must be en or de")));
+            };
+            let site = with_databases(config, places, async |db| find(&db.reader, &site).await).await?;
+            let page = format!("{}/privacy?s={}", config.public_url(), site.key);
+            print!("{}", privacy::notice(&site, &page, language));
+        }
+        PrivacyCommand::Assessment { site, json } => {
+            let site = with_databases(config, places, async |db| find(&db.reader, &site).await).await?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&assessment::assess(&site))?);
+            } else {
+                print!("{}", assessment::markdown(&site));
+            }
+        }
+        PrivacyCommand::Export(whose) => {
             with_databases(config, places, async |db| {
-                let site = find(&db.reader, &site).await?;
-                data::print_lines(&db, include_str!("privacy/export.sql"), site.id, visitor).await
+                let site = find(&db.reader, &whose.site).await?;
+                let (visitor, returning) = whose.shown(site.id)?;
+                data::print_lines(&db, include_str!("privacy/export.sql"), site.id, visitor, returning).await
             })
             .await?;
         }
-        PrivacyCommand::Erase { site, visitor } => {
-            with_databases(config, places, async |db| erase(&db, &site, visitor).await).await?;
+        PrivacyCommand::Erase(whose) => {
+            // Hits that wait would come back after the erasure.
+            if lock(config).is_ok() {
+                spool::ship_all(config, places).await?;
+            }
+            with_databases(config, places, async |db| erase(&db, &whose, config).await).await?;
         }
     }
     Ok(())
 }
 
-async fn erase(databases: &Databases, site: &str, visitor: u64) -> Result<(), Failure> {
-    if visitor == 0 {
-        return Err(Failure::usage(
-            "0 stands for \"no visitor\": those events belong to nobody who could be told apart",
-        ));
-    }
+async fn erase(databases: &Databases, whose: &Whose, config: &Config) -> Result<(), Failure> {
     let db = &databases.writer;
-    let site = find(db, site).await?;
-    let count = async || {
-        db.query(include_str!("privacy/count.sql"))
-            .param("site", site.id)
-            .param("visitor", visitor)
-            .fetch_one::<u64>()
-            .await
+    let site = find(db, &whose.site).await?;
+    let (visitor, returning) = whose.shown(site.id)?;
+    await_spool(config).await?;
+    let erased = if returning != 0 {
+        rights::erase(db, &Shown { site: site.id, returning, ..Shown::default() }).await?
+    } else {
+        erase_key(db, site.id, visitor).await?
     };
-    let before = count().await?;
-    db.query(include_str!("privacy/erase.sql"))
-        .param("site", site.id)
-        .param("visitor", visitor)
-        .with_setting("mutations_sync", "2")
-        .execute()
-        .await?;
-    let after = count().await?;
-    audit::append(db, 0, Action::Erase, site.id, &format!("{before} events on request")).await?;
-    println!("{} events erased, {after} left", before - after);
+    audit::append(db, 0, Action::Erase, site.id, &format!("{erased} events on request")).await?;
+    println!("{erased} events erased, 0 left");
+    println!(
+        "not reached: consent receipts (proof, without identity), and backups made before now, which are to be deleted \
+         within {} days",
+        backups::days()
+    );
     Ok(())
 }
 
-fn records(entries: &[Entry]) -> String {
-    let mut out = String::from(
-        "# Records of processing: website analytics\n\n\
-         Made from the data map of this version. Nothing else is stored about a visit.\n\n\
-         | field | category | purpose | how it is made less telling | kept |\n|---|---|---|---|---|\n",
-    );
-    for e in entries {
-        // Writing to a string cannot fail.
-        let _written = writeln!(
-            out,
-            "| {} | {} | {} | {} | raw retention of the site |",
-            e.name, e.category, e.purpose, e.generalisation
-        );
+async fn erase_key(db: &Db, site: u64, visitor: u64) -> Result<u64, Failure> {
+    let with = |sql| db.query(sql).param("site", site).param("visitor", visitor);
+    let before: u64 = with(include_str!("privacy/count.sql")).fetch_one().await?;
+    with(include_str!("privacy/erase.sql")).with_setting("mutations_sync", "2").execute().await?;
+    match with(include_str!("privacy/count.sql")).fetch_one::<u64>().await? {
+        0 => Ok(before),
+        left => Err(Failure::usage(format!("{left} events are left; the visitor is still there, try again"))),
     }
-    out
 }
 
-fn notice(entries: &[Entry]) -> String {
-    let mut out = String::from(
-        "We measure how our pages are used with Sotto, which runs on our own systems. \
-         It sets no cookie by itself. Your network address and your browser's user agent are used for a moment to \
-         find your country and class of device and to count you once a day; they are not stored.\n",
-    );
-    for (category, heading) in [
-        ("essential", "Always kept, without anything that could tell you from others:"),
-        ("analytics", "Kept for audience measurement:"),
-        ("preference", "Kept about your preferences:"),
-        ("marketing", "Kept about the campaign that brought you here:"),
-    ] {
-        let _written = write!(out, "\n{heading}\n");
-        for e in entries.iter().filter(|e| e.category == category) {
-            let _written = writeln!(out, "- {} ({})", e.purpose.trim_end_matches('.'), e.generalisation);
+/// Waits until a running sotto has shipped what waits now.
+async fn await_spool(config: &Config) -> Result<(), Failure> {
+    let dir = config.data.join("spool");
+    let inspected = || -> std::io::Result<(u64, u64)> {
+        let segments = sotto_collector::spool::inspect(&dir)?;
+        let next = segments.iter().map(|s| s.first + s.records).max().unwrap_or(0);
+        Ok((next, next - segments.iter().map(|s| s.waiting).sum::<u64>()))
+    };
+    let (wanted, _) = inspected()?;
+    let shipped = async {
+        // A segment may be removed while it is read: then it is read again.
+        while inspected().map_or(true, |(_, shipped)| shipped < wanted) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_name_every_field_of_the_data_map() {
-        let (records, notice) = (records(datamap::entries()), notice(datamap::entries()));
-        for e in datamap::entries() {
-            assert!(records.contains(&format!("| {} |", e.name)), "{}", e.name);
-            assert!(notice.contains(e.purpose.trim_end_matches('.')), "{}", e.name);
-        }
-    }
+    };
+    tokio::time::timeout(SPOOL_PATIENCE, shipped).await.map_err(|_| {
+        Failure::usage("hits still wait for ClickHouse, and could bring back what is erased; try again when they are shipped (sotto spool inspect)")
+    })
 }

@@ -8,13 +8,15 @@ use std::{
 use http_body_util::BodyExt;
 use sotto_collector::{
     admin::Admin,
+    backups,
     clock::Clock,
     config::Config,
     exclude::Excluder,
     jobs::{self, Jobs},
     metrics::Metrics,
+    objections::Objections,
     pipeline::device::Classifier,
-    routes::{Collector, Routes, script::Scripts},
+    routes::{Collector, Routes, rights::Rights, script::Scripts},
     rules::RuleBook,
     salts::{self, Salts},
     server,
@@ -253,6 +255,7 @@ async fn start(
         tracing::warn!("no RAM-backed directory; a restart gives today's visitors new keys");
     }
     let salts = Arc::new(Salts::open(ram.as_deref())?);
+    let objections = Arc::new(Objections::open(ram.as_deref())?);
     let sessions = Arc::new(Sessions::new(config.sessions.visitors_max));
     let views = Arc::new(Views::default());
     jobs::remember_visits(&databases.writer, (&spool, &reader), &sessions, &views, clock.now_ms()).await;
@@ -266,10 +269,13 @@ async fn start(
         rules_changed: rules_changed.clone(),
         tokens: tokens.clone(),
         salts: salts.clone(),
+        objections: objections.clone(),
         sessions: sessions.clone(),
         geo: geo.clone(),
         metrics: metrics.clone(),
         clock: clock.clone(),
+        backups: config.data.join(backups::DIRECTORY),
+        spool: spool.clone(),
     };
     jobs.read_rules().await;
     jobs.retire_salts(clock.now_ms());
@@ -302,10 +308,13 @@ async fn start(
         clock,
         trusted_proxies: config.server.trusted_proxies.clone(),
         excluder: open_excluder(config)?,
+        objections,
         scripts,
         unknown_site: rules_changed,
     });
-    let service = stack::around(Routes::new(collector, fallback), stack_limits(config), metrics.clone());
+    let rights = Rights::new(collector.clone(), databases.writer.clone())?;
+    let service =
+        stack::around(Routes::new(collector, rights, fallback), stack_limits(config), metrics.clone());
     let (stop_workers, stop_rest) = (CancellationToken::new(), CancellationToken::new());
     let workers = start_workers(config, listener, &service, &stop_workers)?;
     let admin_service = Admin {
@@ -395,6 +404,9 @@ impl Running {
             if let Err(error) = ended {
                 tracing::error!(%error, part, "ended with an error");
             }
+        }
+        if let Err(error) = self.spool.forget_shipped().await {
+            tracing::warn!(%error, "shipped hits cannot be removed from the spool; the next start does it");
         }
         let waiting = self.spool.waiting();
         if waiting > 0 {

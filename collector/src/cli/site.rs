@@ -34,6 +34,9 @@ pub enum SiteCommand {
         /// How many days raw events are kept (1 to 760)
         #[arg(long, default_value_t = site::RETENTION_DAYS_DEFAULT)]
         retention_days: u16,
+        /// Fewest people that a leaf of the archive describes (2 to 100)
+        #[arg(long, default_value_t = sotto_schema::archive::K_DEFAULT)]
+        archive_k: u8,
         /// Answer in JSON
         #[arg(long)]
         json: bool,
@@ -117,11 +120,12 @@ fn listing(sites: &[Site]) -> Listing {
 pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -> Result<(), Failure> {
     let db = &databases.writer;
     match command {
-        SiteCommand::Add { hostnames, name, time_zone, policy, retention_days, json } => {
+        SiteCommand::Add { hostnames, name, time_zone, policy, retention_days, archive_k, json } => {
             let name = name.unwrap_or_else(|| hostnames[0].clone());
             let hostnames: Vec<&str> = hostnames.iter().map(String::as_str).collect();
             let mut site = Site::new(&name, &hostnames, &time_zone, policy.into())?;
             site.retention_days = retention_days;
+            site.archive_k = archive_k;
             site.validate()?;
             site::save(db, &site).await?;
             audit::append(db, 0, Action::SiteAdd, site.id, &site.name).await?;

@@ -8,7 +8,7 @@ use sotto_collector::{
     ship::{self, Progress, ShipError, Shipper},
     spool,
 };
-use sotto_schema::db::Db;
+use sotto_schema::db::{Databases, Db};
 
 use super::{Failure, Places, external, lock, output::Listing, serve, with_databases};
 
@@ -52,29 +52,44 @@ async fn replay(config: &Config, places: &Places) -> Result<(), Failure> {
     // The embedded server takes the lock for itself; with an external one it is kept here.
     let _kept = external(config).is_some().then_some(taken);
     with_databases(config, places, async |databases| {
-        let (_spool, reader) = serve::open_spool(config)?;
-        let mut shipper = Shipper {
-            reader,
-            db: databases.writer.clone(),
-            interval: Duration::ZERO,
-            rows_max: config.ship.batch_rows_max,
-            metrics: Arc::default(),
-            refusals: 0,
-        };
-        let mut shipped = 0;
-        loop {
-            match shipper.ship_one().await {
-                Ok(Progress::Nothing) => break,
-                Ok(Progress::Shipped(count)) => shipped += count,
-                // Said below. A refused batch is tried a few times before it is set aside.
-                Ok(Progress::SetAside(_)) | Err(ShipError::Refused(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let shipped = ship_waiting(config, &databases).await?;
         println!("{shipped} hits shipped");
         replay_aside(&dir, &databases.writer).await
     })
     .await
+}
+
+/// Ships what waits while no sotto runs on the data; how many hits it was.
+pub async fn ship_all(config: &Config, places: &Places) -> Result<u64, Failure> {
+    let running = |_| Failure::usage("a sotto is running on this data; it ships what waits by itself");
+    let taken = lock(config).map_err(running)?;
+    // The embedded server takes the lock for itself; with an external one it is kept here.
+    let _kept = external(config).is_some().then_some(taken);
+    with_databases(config, places, async |databases| ship_waiting(config, &databases).await).await
+}
+
+async fn ship_waiting(config: &Config, databases: &Databases) -> Result<u64, Failure> {
+    let (spool, reader) = serve::open_spool(config)?;
+    let mut shipper = Shipper {
+        reader,
+        db: databases.writer.clone(),
+        interval: Duration::ZERO,
+        rows_max: config.ship.batch_rows_max,
+        metrics: Arc::default(),
+        refusals: 0,
+    };
+    let mut shipped = 0;
+    loop {
+        match shipper.ship_one().await {
+            Ok(Progress::Nothing) => break,
+            Ok(Progress::Shipped(count)) => shipped += count,
+            // Said below. A refused batch is tried a few times before it is set aside.
+            Ok(Progress::SetAside(_)) | Err(ShipError::Refused(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    spool.forget_shipped().await?;
+    Ok(shipped)
 }
 
 /// Ships every batch that was set aside, each under its token, and removes its file.

@@ -50,6 +50,8 @@ pub const AGE_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 pub const SEQ_MAX: u64 = 100_000;
 /// The longest id of a page view or visitor. Ids longer than 12 digits are cut to their low 64 bits.
 pub const ID_CHARS_MAX: usize = 16;
+/// Length of the id that a browser keeps after a consent to analytics.
+pub const VISITOR_ID_CHARS: usize = 12;
 /// The longest site key.
 pub const SITE_CHARS_MAX: usize = 64;
 /// The longest host name that a drop-in format names a site by.
@@ -307,6 +309,12 @@ fn consent(mask: u64) -> Result<u8, ParseError> {
 }
 
 /// The number that an id stands for, from digits and lower-case letters.
+/// The number of the id that a browser keeps after a consent to analytics: exactly [`VISITOR_ID_CHARS`] characters of
+/// `[0-9a-z]`, as the script makes it. Shorter ones could be guessed and prove nothing.
+pub fn visitor_id(id: &str) -> Option<u64> {
+    (id.len() == VISITOR_ID_CHARS).then(|| id_number(id, "y").ok())?
+}
+
 fn id_number(id: &str, field: &'static str) -> Result<u64, ParseError> {
     if id.is_empty() || id.len() > ID_CHARS_MAX {
         return Err(ParseError::Invalid(field));

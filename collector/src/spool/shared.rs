@@ -36,6 +36,8 @@ pub(super) struct Shared {
     pub(super) durable: AtomicU64,
     /// Sequence number of the first record that is not shipped.
     pub(super) shipped: AtomicU64,
+    /// Told whenever `shipped` moved.
+    pub(super) shipped_moved: Notify,
     /// Bytes of all segments.
     pub(super) disk_bytes: AtomicU64,
     /// Bytes of batches that were set aside, and how many batches and records they are.
@@ -60,6 +62,7 @@ impl Shared {
             segments: Mutex::new(segments),
             durable: AtomicU64::new(durable),
             shipped: AtomicU64::new(shipped),
+            shipped_moved: Notify::new(),
             disk_bytes: AtomicU64::new(disk_bytes),
             aside: Default::default(),
             queued_bytes: AtomicUsize::new(0),
@@ -140,6 +143,7 @@ impl Shared {
     /// Records below `next` are shipped.
     pub(super) fn shipped_to(&self, next: u64) {
         self.shipped.store(next, Ordering::Release);
+        self.shipped_moved.notify_waiters();
         let durable = self.durable.load(Ordering::Acquire);
         let mut marks = self.marks();
         while marks.get(1).is_some_and(|(sequence, _)| *sequence <= next)

@@ -391,3 +391,31 @@ fn hit_sent_again_is_kept_once_but_not_before_its_first_attempt_succeeded() {
     let rest = parts.1.seal(100, 1_000).unwrap().map(|batch| text(&batch)).unwrap_or_default();
     assert_eq!(text(&batch) + &rest, expected(0..4));
 }
+
+#[tokio::test]
+async fn shipped_records_are_forgotten_without_waiting_for_a_full_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, mut reader) = open(Settings { segment_bytes: 1 << 20, ..settings(dir.path()) }).unwrap();
+    let holds = |needle: &str| {
+        segments(dir.path()).into_iter().any(|first| {
+            let bytes = fs::read(segment::path(dir.path(), first)).unwrap();
+            String::from_utf8_lossy(&bytes).contains(needle)
+        })
+    };
+    append(&spool, 0..10).await.unwrap();
+    spool.forget_shipped().await.unwrap();
+    assert!(holds("[7]"), "what waits is kept");
+    let batch = reader.seal(100, 1_000).unwrap().unwrap();
+    reader.shipped(&batch).unwrap();
+    spool.shipped_up_to(spool.durable()).await;
+    assert!(holds("[7]"), "the control: it stays while its segment has room");
+    spool.forget_shipped().await.unwrap();
+    assert!(!holds("[7]"));
+    spool.forget_shipped().await.unwrap();
+    assert_eq!((segments(dir.path()).len(), spool.disk_bytes()), (0, 0), "once is enough");
+    append(&spool, 10..20).await.unwrap();
+    assert_eq!(text(&reader.seal(100, 1_000).unwrap().unwrap()), expected(10..20), "the numbers go on");
+    drop((spool, reader));
+    let (_spool, mut reader) = open(settings(dir.path())).unwrap();
+    assert_eq!(text(&reader.seal(100, 1_000).unwrap().unwrap()), expected(10..20), "after a restart, too");
+}

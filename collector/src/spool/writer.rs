@@ -33,6 +33,8 @@ pub(super) enum Message {
     Append(Waiting),
     Known(Vec<Key>),
     Probe,
+    /// Remove what is shipped, and tell when it is done.
+    Forget(oneshot::Sender<io::Result<()>>),
 }
 
 pub(super) struct Waiting {
@@ -101,6 +103,34 @@ impl Spool {
     pub fn probe(&self) {
         // Without the thread nothing can.
         let _gone = self.queue.send(Message::Probe);
+    }
+
+    /// Sequence number of the first record that is not in ClickHouse.
+    pub fn shipped(&self) -> u64 {
+        self.shared.shipped.load(Ordering::Acquire)
+    }
+
+    /// Resolves when everything before `number` is in ClickHouse.
+    pub async fn shipped_up_to(&self, number: u64) {
+        loop {
+            let mut moved = std::pin::pin!(self.shared.shipped_moved.notified());
+            moved.as_mut().enable();
+            if self.shipped() >= number {
+                return;
+            }
+            moved.await;
+        }
+    }
+
+    /// Removes what is shipped from the disk, where everything is shipped. Without it, records stay until their segment
+    /// is full.
+    ///
+    /// # Errors
+    /// When the disk fails; nothing is lost, and the next call tries again.
+    pub async fn forget_shipped(&self) -> io::Result<()> {
+        let (done, answer) = oneshot::channel();
+        self.queue.send(Message::Forget(done)).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        answer.await.map_err(|_| io::ErrorKind::BrokenPipe)?
     }
 
     /// Bytes of all segments on disk.
@@ -189,6 +219,7 @@ impl<D: Disk> Writer<D> {
     /// Commits `first` and whatever else has queued.
     pub(super) fn turn(&mut self, first: Message, queue: &mpsc::Receiver<Message>, group: &mut Vec<Waiting>) {
         let mut bytes = 0;
+        let mut forget = Vec::new();
         let mut message = Some(first);
         while let Some(taken) = message {
             match taken {
@@ -200,12 +231,20 @@ impl<D: Disk> Writer<D> {
                     self.known.add(key);
                 }),
                 Message::Probe => self.probe(),
+                Message::Forget(done) => forget.push(done),
             }
             message = if bytes < COMMIT_BYTES_MAX { queue.try_recv().ok() } else { None };
         }
-        if group.is_empty() {
-            return;
+        if !group.is_empty() {
+            self.answer(group, bytes);
         }
+        for done in forget {
+            // Whoever asked may have gone; it is done all the same.
+            let _gone = done.send(self.forget_shipped());
+        }
+    }
+
+    fn answer(&mut self, group: &mut Vec<Waiting>, bytes: usize) {
         let result = self.commit(group);
         self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.shared.failing.store(result.is_err(), Ordering::Relaxed);
@@ -312,6 +351,23 @@ impl<D: Disk> Writer<D> {
         if let Some(segment) = self.segment.take() {
             self.shared.keep(segment.header.first, Kept { bytes: segment.end, end: Some(segment.next) });
         }
+    }
+
+    /// Removes segments in which everything is shipped; the one that is appended to as well.
+    fn forget_shipped(&mut self) -> io::Result<()> {
+        let shipped = self.shared.shipped.load(Ordering::Acquire);
+        if self.segment.as_ref().is_some_and(|s| s.next > s.header.first && s.next <= shipped) {
+            self.close();
+        }
+        for first in self.shared.done(shipped) {
+            match self.disk.remove(&segment::path(&self.shared.settings.dir, first)) {
+                // The shipper was faster.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed?,
+            }
+            self.shared.forget(first);
+        }
+        Ok(())
     }
 
     /// Nothing is appended to this segment any more; what was acknowledged stays.

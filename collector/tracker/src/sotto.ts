@@ -21,6 +21,13 @@ export interface Sotto {
   c?: number
   /** Random id of a visitor who consented to analytics; there with the module `visitor`. */
   readonly y?: string
+  /** Address of the visitor's page at the collector, with id and receipt behind the "#"; there like `erase`. */
+  privacy?(): string
+  /**
+   * Erases what the collector holds under the visitor's id, in force or just withdrawn; there with `rights` and `banner`.
+   * Resolves with how much it was and a receipt, with `error` where it failed, and with nothing where there is no id.
+   */
+  erase?(): Promise<{ erased?: number; receipt?: string; error?: string } | undefined>
   /** Sends one hit of the current page view. Does nothing before the first view or after an opt-out. */
   send(kind: Kind, fields: object): void
   /** Sets the mask and tells the server and the modules (event `sotto:consent` on window). */

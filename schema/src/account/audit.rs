@@ -44,6 +44,12 @@ pub enum Action {
     Erase,
     /// Events were imported from a file.
     Import,
+    /// What was due under the rules of retention was removed.
+    Retention,
+    /// A visitor erased what was held under their own key or id.
+    VisitorErase,
+    /// A backup was made.
+    Backup,
 }
 
 impl Action {
@@ -66,6 +72,9 @@ impl Action {
             Self::GoalRemove => "goal_remove",
             Self::Erase => "erase",
             Self::Import => "import",
+            Self::Retention => "retention",
+            Self::VisitorErase => "visitor_erase",
+            Self::Backup => "backup",
         }
     }
 }
@@ -101,6 +110,15 @@ pub async fn append(
     let mut insert = db.client().insert::<Entry>("audit_log").await?;
     insert.write(&entry).await?;
     Ok(insert.end().await?)
+}
+
+/// The newest lines of one kind.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn newest_of(db: &Db, action: Action, limit: u64) -> Result<Vec<Entry>, AccountError> {
+    let query = db.query(include_str!("audit_of.sql"));
+    Ok(query.param("action", action.name()).param("limit", limit).fetch_all().await?)
 }
 
 /// The newest lines, of one site or (0) of all.

@@ -7,6 +7,7 @@
 // It is no wall: the page stays usable beside it. Escape inside it refuses. Nothing is ticked in advance.
 
 import { module } from '../module'
+import { rights } from '../privacy'
 import { Consent } from '../sotto'
 import { store, stored, type Choice } from './choice'
 import { css } from './style'
@@ -14,6 +15,8 @@ import { texts } from './texts'
 
 const CATEGORIES = [Consent.Essential, Consent.Preference, Consent.Analytics, Consent.Marketing]
 const NAMES = ['essential', 'preference', 'analytics', 'marketing']
+
+rights()
 
 module('_banner', (sotto) => {
   const options = (document.currentScript as HTMLElement | null)?.dataset || {}
@@ -52,13 +55,42 @@ module('_banner', (sotto) => {
   }
 
   function decide(mask: number) {
+    const withdrawn = sotto.y && !(mask & Consent.Analytics)
     choice = store(mask & most, version)
     sotto.c = choice.mask
     // Not sotto.consent: the receipt goes with the decision.
     sotto.send('o', { src: 'banner', rc: { i: choice.receipt, v: version, l: language, g: gpc ? 1 : undefined } })
     dispatchEvent(new CustomEvent('sotto:consent', { detail: choice.mask }))
     signal('update', choice.mask)
-    close()
+    if (withdrawn) offer()
+    else close()
+  }
+
+  /** Analytics was withdrawn: the number is gone from this browser, and what lies under it can be erased, too. */
+  function offer() {
+    const said = element('p', { role: 'status', tabindex: '-1' }, words.withdrawn)
+    const buttons = element(
+      'div',
+      {},
+      button(words.erase, async () => {
+        buttons.remove()
+        const done = await sotto.erase!().catch(() => undefined)
+        said.textContent = done?.receipt ? `${words.erased} ${words.receipt}: ${done.receipt}` : words.failed
+        dialog?.append(element('div', {}, ...(done?.receipt ? [] : [data()]), button(words.close, close)))
+        said.focus()
+      }),
+      button(words.close, close),
+    )
+    dialog?.replaceChildren(said, buttons)
+    said.focus()
+  }
+
+  /** The visitor's own page at the collector. */
+  function data() {
+    const link = element('a', { href: sotto.privacy!(), target: '_blank', rel: 'noopener' }, words.data)
+    // The id may have come or gone since.
+    link.addEventListener('click', () => (link.href = sotto.privacy!()))
+    return link
   }
 
   function element<K extends keyof HTMLElementTagNameMap>(
@@ -108,7 +140,8 @@ module('_banner', (sotto) => {
     const chosen = () => boxes.reduce((mask, { category, box }) => (box.checked ? mask | category : mask), 0)
     const title = element('h2', { id: 't', tabindex: '-1', autofocus: '' }, words.title)
     const text = element('p', { id: 'd' }, words.text + ' ')
-    if (options.policy) text.append(element('a', { href: options.policy }, words.policy))
+    if (options.policy) text.append(element('a', { href: options.policy }, words.policy), ' ')
+    text.append(data())
     const details = element(
       'details',
       {},
@@ -151,6 +184,9 @@ module('_banner', (sotto) => {
       open()
     })
     choice ? reachable() : open()
+    const asked = () => location.hash == '#sotto-consent' && open()
+    addEventListener('hashchange', asked)
+    asked()
   }
 
   if (choice) {

@@ -3,13 +3,14 @@
 use crate::ScriptModule;
 
 /// Modules that do not belong to a consent manager, what they do, and what they cost in consent.
-const MODULES: [(&str, &str, &str); 4] = [
+const MODULES: [(&str, &str, &str); 5] = [
     (
         "auto",
         "Links, downloads, forms, 404",
         "Counts them by themselves, and what is marked with data-sotto.",
     ),
     ("clicks", "Click map", "Where people click; only with consent to analytics."),
+    ("rights", "Rights", "Links with data-sotto-privacy lead to the visitor’s own page; part of our banner."),
     ("vitals", "Speed", "Core Web Vitals as visitors see them."),
     (
         "visitor",

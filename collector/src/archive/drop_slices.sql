@@ -1,0 +1,1 @@
+ALTER TABLE archive_slices DROP PARTITION {seal:UInt64}

@@ -1,0 +1,1 @@
+ALTER TABLE archive_waiting DROP PARTITION ({site:UInt64}, {month:Date})

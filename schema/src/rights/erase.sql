@@ -1,0 +1,5 @@
+-- Erases what lies under an id and keys of days; waited for (mutations_sync = 2).
+ALTER TABLE events DELETE
+WHERE site = {site:UInt64} AND (
+    ({returning:UInt64} != 0 AND returning = {returning:UInt64})
+    OR (visitor != 0 AND has(arrayZip({days:Array(UInt16)}, {visitors:Array(UInt64)}), (toUInt16(day), visitor))))

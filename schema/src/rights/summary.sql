@@ -1,0 +1,4 @@
+-- How much is held under the id that a browser keeps, and of which days.
+SELECT count() AS rows, toUInt16(min(day)) AS first, toUInt16(max(day)) AS last, toUInt16(max(expires)) AS expires
+FROM events
+WHERE site = {site:UInt64} AND returning = {returning:UInt64} AND returning != 0

@@ -1,0 +1,130 @@
+//! What is due goes, from the real tables, and what is not stays.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use sotto_tests::{Sotto, wait_for};
+
+/// The day `age` days ago in UTC.
+fn day(age: i64) -> String {
+    let now = sotto_schema::site::now_ms() / 86_400_000 - age;
+    sotto_schema::retention::day_text(sotto_schema::rowbinary::Date(u16::try_from(now).unwrap()))
+}
+
+/// A pageview of `age` days ago that expires in `left` days.
+fn event(path: &str, age: i64, left: i64) -> String {
+    let time = format!("{} 12:00:00.000", day(age));
+    json!({ "day": day(age), "expires": day(-left), "time": time, "kind": "pageview", "hostname": "a.example",
+            "path": path, "visitor": "7", "session": "7" })
+    .to_string()
+}
+
+fn import(sotto: &Sotto, key: &str, events: &[String]) {
+    let file = sotto.data().join("events.jsonl");
+    fs::write(&file, events.join("\n") + "\n").unwrap();
+    sotto.run(&["import", &file.display().to_string(), "--from", "sotto", "--site", key]);
+    fs::remove_file(file).unwrap();
+}
+
+fn paths(sotto: &Sotto, key: &str) -> Vec<String> {
+    let mut paths: Vec<String> = sotto
+        .run(&["export", key])
+        .lines()
+        .map(|l| serde_json::from_str::<Value>(l).unwrap()["path"].as_str().unwrap().to_owned())
+        .collect();
+    paths.sort();
+    paths
+}
+
+fn rows(text: &str) -> Vec<Value> {
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+#[test]
+fn raw_events_are_removed_on_the_day_they_expire() {
+    let mut sotto = Sotto::start();
+    let utc = ["--time-zone", "UTC", "--retention-days", "30"];
+    let (short, long) =
+        (sotto.add_site("a.example", &utc), sotto.add_site("b.example", &["--retention-days", "760"]));
+    // Not by the running program, which looks once an hour, but at its start: see below.
+    let events = [
+        event("/whole-week", 120, -30),
+        event("/due-today", 30, 0),
+        event("/shortened", 40, 50),
+        event("/fresh", 28, 2),
+        event("/new", 1, 29),
+    ];
+    import(&sotto, &short, &events);
+    import(
+        &sotto,
+        &long,
+        &[event("/ancient", 761, 200), event("/old", 400, 360), event("/neighbour", 40, 50)],
+    );
+
+    let planned = rows(&sotto.run(&["retention", "run", "--dry-run", "--json"]));
+    assert!(planned.iter().all(|r| r["how"].as_str().unwrap().starts_with("would be")), "{planned:?}");
+    assert_eq!(paths(&sotto, &short).len(), 5, "a dry run removes nothing");
+
+    let removed = rows(&sotto.run(&["retention", "run", "--json"]));
+    let count: u64 =
+        removed.iter().filter(|r| r["class"] == "raw_events").map(|r| r["count"].as_u64().unwrap()).sum();
+    assert_eq!(count, 4, "{removed:?}");
+    assert!(
+        removed.iter().any(|r| r["how"] == "partition dropped" && r["from"] == day(120).as_str()),
+        "{removed:?}"
+    );
+    assert_eq!(paths(&sotto, &short), ["/fresh", "/new"]);
+    assert_eq!(paths(&sotto, &long), ["/neighbour", "/old"]);
+    assert!(sotto.run(&["retention", "run"]).contains("nothing is due"), "a second run finds nothing");
+
+    let log = sotto.run(&["retention", "log"]);
+    assert!(
+        log.contains("raw_events: 1 of") && log.contains("partition dropped") && log.contains("rewritten"),
+        "{log}"
+    );
+
+    import(&sotto, &short, &[event("/again", 31, 10)]);
+    sotto.stop();
+    sotto.start_again();
+    wait_for("the running program to remove what is due", || {
+        (paths(&sotto, &short) == ["/fresh", "/new"]).then_some(())
+    });
+}
+
+#[test]
+fn removed_member_of_staff_is_rewritten_out_of_the_tables() {
+    let sotto = Sotto::start();
+    let (ok, out) =
+        sotto.try_run(&["user", "add", "leaver@example.org", "--role", "owner"], "a long enough password\n");
+    assert!(ok, "{out}");
+    let (ok, out) =
+        sotto.try_run(&["user", "add", "stays@example.org", "--role", "owner"], "a long enough password\n");
+    assert!(ok, "{out}");
+    sotto.run(&["user", "remove", "leaver@example.org"]);
+    sotto.run(&["retention", "run"]);
+    assert!(sotto.run(&["user", "list"]).contains("stays@example.org"));
+    assert!(!sotto.run(&["user", "list"]).contains("leaver@example.org"), "a removed one must not come back");
+}
+
+#[test]
+fn backup_that_is_too_old_is_deleted_and_that_is_noted() {
+    let sotto = Sotto::start();
+    sotto.run(&["backup"]);
+    let dir = sotto.data().join("backups");
+    let old = dir.join("sotto-20200101T000000Z.tar");
+    fs::write(&old, b"x").unwrap();
+    let removed = rows(&sotto.run(&["retention", "run", "--json"]));
+    assert_eq!(removed.iter().filter(|r| r["class"] == "backups").count(), 1, "{removed:?}");
+    assert!(!old.exists());
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 1, "the new one stays");
+    assert!(sotto.run(&["retention", "log"]).contains("backups: 1 of 2020-01-01, deleted"));
+}
+
+#[test]
+fn rules_name_every_class_and_the_days_of_each_site() {
+    let sotto = Sotto::start();
+    sotto.add_site("a.example", &["--retention-days", "31"]);
+    let rules = rows(&sotto.run(&["retention", "rules", "--json"]));
+    assert_eq!(rules.len(), sotto_schema::datamap::classes().len());
+    assert!(rules.iter().any(|r| r["class"] == "raw_events" && r["days"] == 31), "{rules:?}");
+}
