@@ -92,10 +92,13 @@ impl Admin {
 
     async fn readiness(&self) -> Response {
         let failing = self.spool.is_failing();
+        if failing {
+            self.spool.probe();
+        }
         let aside = self.spool.set_aside();
         let readiness = Readiness {
             ready: !failing,
-            spool: if failing { "cannot be written" } else { "ok" },
+            spool: if failing { "full or cannot be written" } else { "ok" },
             set_aside: match aside.batches {
                 0 => "nothing".into(),
                 batches => format!(

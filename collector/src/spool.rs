@@ -3,10 +3,10 @@
 //! **For**: answering 204 only when the hit is on disk, whatever happens to ClickHouse or this process.
 //!
 //! **Promises.** [`Spool::append`] resolves after `fdatasync` of everything it was given (group commit: whatever
-//! queued while the last sync ran goes into the next one; no timer). Records come out in the order they went in.
-//! A batch's first and last record are noted durably before it is shipped, so a batch that has to be sent again,
-//! after a crash too, has the same bytes and the same token. A record with a [`Key`] that is durable already is not
-//! kept twice.
+//! queued since the last write began goes into the next one, at most 3 ms later). Records come out in the order they
+//! went in. A batch's first and last record are noted durably before it is shipped, so a batch that has to be sent
+//! again, after a crash too, has the same bytes and the same token. A record with a [`Key`] that is durable already
+//! is not kept twice.
 //!
 //! **Layout.** A directory with segments `<first sequence number, 20 digits>.seg`:
 //!
@@ -55,6 +55,7 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
+mod append;
 mod aside;
 mod cursor;
 mod disk;
@@ -71,12 +72,13 @@ mod shared;
 mod tests;
 mod writer;
 
+pub use append::Append;
 pub use aside::AsideFile;
 pub use disk::{Disk, DiskFile, OsDisk};
 pub use known::{GENERATION_MAX as KEYS_MIN, Key};
 pub use reader::{Batch, Reader};
 pub use segment::RECORD_BYTES_MAX;
-pub use writer::{Append, Aside, QUEUE_BYTES_MAX, Repeats, Spool};
+pub use writer::{Aside, QUEUE_BYTES_MAX, Repeats, Spool};
 
 /// How a spool is kept.
 #[derive(Debug, Clone)]

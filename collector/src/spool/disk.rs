@@ -13,7 +13,7 @@ pub trait Disk: Clone + Debug + Send + 'static {
     /// An open file.
     type File: DiskFile;
 
-    /// Makes a directory and those above it.
+    /// Makes a directory and those above it, durably.
     ///
     /// # Errors
     /// Those of the system, as with all below.
@@ -129,7 +129,14 @@ impl Disk for OsDisk {
     type File = File;
 
     fn make_dir(&self, dir: &Path) -> io::Result<()> {
-        fs::create_dir_all(dir)
+        let missing: Vec<_> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
+        fs::create_dir_all(dir)?;
+        // A directory is durable when the one above it says so.
+        for parent in missing.into_iter().filter_map(Path::parent) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            self.sync_dir(parent)?;
+        }
+        Ok(())
     }
 
     fn names(&self, dir: &Path) -> io::Result<Vec<String>> {

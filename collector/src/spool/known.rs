@@ -11,7 +11,8 @@ use std::{
 };
 
 /// How many keys are remembered at least, once there were so many; at most twice as many.
-pub const GENERATION_MAX: usize = 1 << 18;
+/// As many as a table of 2^18 places (2.3 MB) holds without growing.
+pub const GENERATION_MAX: usize = (1 << 18) / 8 * 7;
 
 /// What a browser sends again under the same numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -132,6 +132,10 @@ impl<D: Disk> Reader<D> {
                     files.len() as u64,
                     files.iter().map(|f| f.end - f.start).sum(),
                 ];
+                let before = self.shared.aside[0].load(Ordering::Relaxed);
+                if sums[0] < before {
+                    self.shared.full.store(false, Ordering::Relaxed);
+                }
                 for (counter, sum) in self.shared.aside.iter().zip(sums) {
                     counter.store(sum, Ordering::Relaxed);
                 }

@@ -45,6 +45,8 @@ pub(super) struct Shared {
     pub(super) queued_bytes: AtomicUsize,
     /// The last append failed; cleared by the next that works.
     pub(super) failing: AtomicBool,
+    /// The last append was refused because the spool or its queue is at its limit.
+    pub(super) full: AtomicBool,
     /// Told whenever `durable` moved.
     pub(super) appended: Notify,
     /// When records came: the first sequence number of each moment.
@@ -65,6 +67,7 @@ impl Shared {
             aside: Default::default(),
             queued_bytes: AtomicUsize::new(0),
             failing: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             appended: Notify::new(),
             marks: Mutex::new(waiting.into_iter().collect()),
         }
@@ -84,6 +87,7 @@ impl Shared {
     pub(super) fn forget(&self, first: u64) {
         let mut segments = self.segments();
         segments.remove(&first);
+        self.full.store(false, Ordering::Relaxed);
         self.disk_bytes.store(segments.values().map(|kept| kept.bytes).sum(), Ordering::Relaxed);
     }
 

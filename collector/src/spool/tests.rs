@@ -88,9 +88,10 @@ async fn spool_at_its_limit_refuses_and_recovers_when_shipped() {
         accepted += 10;
     }
     assert_eq!(append(&spool, 0..10).await, Err(AppendError::Full));
-    assert!(spool.disk_bytes() <= 6_000);
+    assert!(spool.disk_bytes() <= 6_000 && spool.is_failing());
     assert_eq!(drain(&mut reader), expected(0..accepted));
     append(&spool, 0..10).await.unwrap();
+    assert!(!spool.is_failing());
 }
 
 #[tokio::test]
@@ -353,6 +354,24 @@ fn full_disk_refuses_without_losing_and_takes_hits_again_when_there_is_room() {
     assert_eq!(commit(&mut parts, 3..6), Ok(vec![]), "the same room serves again");
     assert!(!parts.0.is_failing());
     assert_eq!(text(&parts.1.seal(100, 1_000).unwrap().unwrap()), expected(3..6));
+}
+
+#[test]
+fn spool_that_failed_is_found_well_again_without_a_hit() {
+    let disk = FaultyDisk::new(1);
+    let mut parts = faulty(&disk);
+    disk.leave(0);
+    assert_eq!(commit(&mut parts, 0..3), Err(AppendError::Full));
+    for (heal, failing) in [(false, true), (true, false)] {
+        if heal {
+            disk.heal();
+        }
+        parts.0.probe();
+        let message = parts.3.try_recv().unwrap();
+        parts.2.turn(message, &parts.3, &mut Vec::new());
+        assert_eq!(parts.0.is_failing(), failing);
+    }
+    assert_eq!(commit(&mut parts, 0..3), Ok(vec![]));
 }
 
 #[test]

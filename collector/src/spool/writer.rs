@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    AppendError, RECORD_BYTES_MAX,
+    Append, AppendError,
     disk::{Disk, DiskFile},
     known::{GENERATION_MAX, Key, Known},
     segment::{self, Segment},
@@ -23,57 +23,6 @@ const COMMIT_BYTES_MAX: usize = 4 << 20;
 /// From the beginning of one write to that of the next, at least.
 const COMMIT_GAP: Duration = Duration::from_millis(3);
 
-/// What is appended together: records in their order, all or none of them acknowledged.
-#[derive(Debug, Default)]
-pub struct Append {
-    bytes: Vec<u8>,
-    records: Vec<Record>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Record {
-    end: usize,
-    key: Option<Key>,
-}
-
-impl Append {
-    /// Adds a record, written by `encode` into the buffer it is given. An empty or over-long record is left out and
-    /// `false` returned. With a key, it is kept only if no record with that key is durable already.
-    pub fn record(&mut self, key: Option<Key>, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
-        let start = self.bytes.len();
-        encode(&mut self.bytes);
-        let fits = (1..=RECORD_BYTES_MAX).contains(&(self.bytes.len() - start));
-        if fits {
-            self.records.push(Record { end: self.bytes.len(), key });
-        } else {
-            self.bytes.truncate(start);
-        }
-        fits
-    }
-
-    /// Adds all records of another.
-    pub fn extend(&mut self, other: &Self) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(&other.bytes);
-        self.records.extend(other.records.iter().map(|r| Record { end: start + r.end, ..*r }));
-    }
-
-    /// How many records there are.
-    pub fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// Whether there is nothing to append.
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    fn records(&self) -> impl Iterator<Item = (Option<Key>, &[u8])> {
-        let starts = std::iter::once(0).chain(self.records.iter().map(|r| r.end));
-        starts.zip(&self.records).map(|(start, r)| (r.key, &self.bytes[start..r.end]))
-    }
-}
-
 /// Records of an [`Append`], by their place in it, that were durable before: they are not kept twice.
 pub type Repeats = Vec<usize>;
 
@@ -83,6 +32,7 @@ pub(super) type Answer = oneshot::Receiver<Result<Repeats, AppendError>>;
 pub(super) enum Message {
     Append(Waiting),
     Known(Vec<Key>),
+    Probe,
     /// Remove what is shipped, and tell when it is done.
     Forget(oneshot::Sender<io::Result<()>>),
 }
@@ -122,7 +72,12 @@ impl Spool {
         let len = append.bytes.len();
         let queued = self.shared.queued_bytes.fetch_add(len, Ordering::Relaxed) + len;
         let used = self.disk_bytes() + self.shared.aside[0].load(Ordering::Relaxed);
-        let result = if queued > QUEUE_BYTES_MAX || used + queued as u64 > self.shared.settings.bytes_max {
+        let full = queued > QUEUE_BYTES_MAX || used + queued as u64 > self.shared.settings.bytes_max;
+        if full != self.shared.full.load(Ordering::Relaxed) {
+            self.shared.full.store(full, Ordering::Relaxed);
+            tracing::info!(full, "the spool has reached or left its limit; at it, hits are answered 503");
+        }
+        let result = if full {
             Err(AppendError::Full)
         } else {
             let (done, answer) = oneshot::channel();
@@ -142,6 +97,12 @@ impl Spool {
     pub fn remember(&self, keys: Vec<Key>) {
         // Without the writing thread nothing is kept, and nothing twice.
         let _gone = self.queue.send(Message::Known(keys));
+    }
+
+    /// Has the writing thread try whether hits can be kept again.
+    pub fn probe(&self) {
+        // Without the thread nothing can.
+        let _gone = self.queue.send(Message::Probe);
     }
 
     /// Sequence number of the first record that is not in ClickHouse.
@@ -208,9 +169,9 @@ impl Spool {
         Aside { bytes, batches, records }
     }
 
-    /// Whether the last append could not be written.
+    /// Whether the last append was refused: it could not be written, or the spool is at its limit.
     pub fn is_failing(&self) -> bool {
-        self.shared.failing.load(Ordering::Relaxed)
+        self.shared.failing.load(Ordering::Relaxed) || self.shared.full.load(Ordering::Relaxed)
     }
 }
 
@@ -269,6 +230,7 @@ impl<D: Disk> Writer<D> {
                 Message::Known(keys) => keys.into_iter().for_each(|key| {
                     self.known.add(key);
                 }),
+                Message::Probe => self.probe(),
                 Message::Forget(done) => forget.push(done),
             }
             message = if bytes < COMMIT_BYTES_MAX { queue.try_recv().ok() } else { None };
@@ -289,6 +251,17 @@ impl<D: Disk> Writer<D> {
         for waiting in group.drain(..) {
             // A client that went away does not wait any more; its hit is kept all the same.
             let _gone = waiting.done.send(result.map(|()| waiting.repeats));
+        }
+    }
+
+    /// Nobody may send hits to a collector that said it cannot keep them: whether it can again has to be tried.
+    fn probe(&mut self) {
+        let durable = self.shared.durable.load(Ordering::Acquire);
+        if self.shared.failing.load(Ordering::Relaxed)
+            && (self.segment.is_some() || self.begin(durable).is_ok())
+        {
+            self.shared.failing.store(false, Ordering::Relaxed);
+            tracing::info!("the spool can perhaps be written again");
         }
     }
 

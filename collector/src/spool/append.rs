@@ -1,0 +1,55 @@
+//! What is appended together.
+
+use super::{RECORD_BYTES_MAX, known::Key};
+
+/// What is appended together: records in their order, all or none of them acknowledged.
+#[derive(Debug, Default)]
+pub struct Append {
+    pub(super) bytes: Vec<u8>,
+    records: Vec<Record>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Record {
+    end: usize,
+    key: Option<Key>,
+}
+
+impl Append {
+    /// Adds a record, written by `encode` into the buffer it is given. An empty or over-long record is left out and
+    /// `false` returned. With a key, it is kept only if no record with that key is durable already.
+    pub fn record(&mut self, key: Option<Key>, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let start = self.bytes.len();
+        encode(&mut self.bytes);
+        let fits = (1..=RECORD_BYTES_MAX).contains(&(self.bytes.len() - start));
+        if fits {
+            self.records.push(Record { end: self.bytes.len(), key });
+        } else {
+            self.bytes.truncate(start);
+        }
+        fits
+    }
+
+    /// Adds all records of another.
+    pub fn extend(&mut self, other: &Self) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.records.extend(other.records.iter().map(|r| Record { end: start + r.end, ..*r }));
+    }
+
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is nothing to append.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Keys and bytes, in order.
+    pub(super) fn records(&self) -> impl Iterator<Item = (Option<Key>, &[u8])> {
+        let starts = std::iter::once(0).chain(self.records.iter().map(|r| r.end));
+        starts.zip(&self.records).map(|(start, r)| (r.key, &self.bytes[start..r.end]))
+    }
+}
