@@ -27,6 +27,7 @@ use crate::{
     sessions::{self, Sessions},
     spool::Reader,
     tokens::TokenBook,
+    unmapped::{Batch, Unmapped},
     views::{self, Views},
 };
 
@@ -58,6 +59,8 @@ pub struct Jobs {
     pub geo: Arc<GeoIp>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Categories of consent managers that nobody has mapped.
+    pub unmapped: Arc<Unmapped>,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -69,6 +72,15 @@ struct OutcomeRow {
     outcome: &'static str,
     reason: &'static str,
     hits: u64,
+}
+
+#[derive(Row, Serialize)]
+struct UnmappedRow<'a> {
+    site: u64,
+    day: u16,
+    source: &'a str,
+    category: &'a str,
+    times: u64,
 }
 
 #[derive(Row, Deserialize)]
@@ -147,6 +159,7 @@ impl Jobs {
                 () = tokio::time::sleep(STORE_INTERVAL) => {}
             }
             self.store_outcomes().await;
+            self.store_unmapped().await;
             self.store_ledger().await;
             if stop.is_cancelled() {
                 return;
@@ -163,6 +176,17 @@ impl Jobs {
         if let Err(error) = insert_outcomes(&self.db, &counts).await {
             tracing::warn!(%error, "outcomes are not stored, trying again");
             self.metrics.return_outcomes(&counts);
+        }
+    }
+
+    /// Stores which categories nobody has mapped.
+    async fn store_unmapped(&self) {
+        while let Some(batch) = self.unmapped.take(self.clock.now_ms()) {
+            if let Err(error) = insert_unmapped(&self.db, &batch).await {
+                tracing::warn!(%error, "unmapped categories are not stored, trying again");
+                self.unmapped.give_back(batch);
+                return;
+            }
         }
     }
 
@@ -184,6 +208,19 @@ async fn insert_outcomes(db: &Db, counts: &[Count]) -> Result<(), clickhouse::er
         let hour = u32::try_from(count.hour_ms / 1000).unwrap_or(0);
         let (outcome, reason) = count.what.names();
         insert.write(&OutcomeRow { site: count.site, hour, outcome, reason, hits: count.hits }).await?;
+    }
+    insert.end().await
+}
+
+async fn insert_unmapped(db: &Db, batch: &Batch) -> Result<(), clickhouse::error::Error> {
+    let insert = db.client().insert::<UnmappedRow<'_>>("consent_unmapped").await?;
+    let mut insert = insert
+        .with_setting("insert_deduplicate", "1")
+        .with_setting("insert_deduplication_token", &batch.token);
+    for count in &batch.counts {
+        let (source, category) = (count.source.as_str(), count.category.as_str());
+        let row = UnmappedRow { site: count.site, day: count.day, source, category, times: count.times };
+        insert.write(&row).await?;
     }
     insert.end().await
 }

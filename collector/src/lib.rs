@@ -22,4 +22,5 @@ pub mod ship;
 pub mod spool;
 pub mod stack;
 pub mod tokens;
+pub mod unmapped;
 pub mod views;

@@ -141,6 +141,7 @@ async fn fill(
         geo: Arc::new(serve::open_geoip(config, places)),
         classifier: Classifier::default(),
         metrics: metrics.clone(),
+        unmapped: Arc::default(),
         clock: Clock::Fixed(clock.clone()),
         trusted_proxies: TrustedProxies::default(),
         excluder: serve::open_excluder(config)?,
@@ -165,6 +166,7 @@ async fn fill(
         sessions: collector.sessions.clone(),
         geo: collector.geo.clone(),
         metrics: metrics.clone(),
+        unmapped: Arc::default(),
         clock: collector.clock.clone(),
     };
     let hits = send_days(args, &collector, &jobs, &clock, site).await?;
