@@ -26,7 +26,9 @@ mod metric;
 pub mod outcomes;
 pub mod present;
 pub mod receipts;
+pub mod returning;
 pub mod series;
+pub mod unmapped;
 
 pub use counts::Counts;
 pub use dimension::Dimension;
