@@ -173,7 +173,7 @@ impl Jobs {
         if counts.is_empty() {
             return;
         }
-        if let Err(error) = insert_outcomes(&self.db, &counts).await {
+        if let Err(error) = insert_outcomes(&self.db, &counts, self.clock.now_ms()).await {
             tracing::warn!(%error, "outcomes are not stored, trying again");
             self.metrics.return_outcomes(&counts);
         }
@@ -202,8 +202,11 @@ impl Jobs {
     }
 }
 
-async fn insert_outcomes(db: &Db, counts: &[Count]) -> Result<(), clickhouse::error::Error> {
-    let mut insert = db.client().insert::<OutcomeRow>("outcomes").await?;
+async fn insert_outcomes(db: &Db, counts: &[Count], now_ms: i64) -> Result<(), clickhouse::error::Error> {
+    let insert = db.client().insert::<OutcomeRow>("outcomes").await?;
+    // Without a token of its own, a batch of the same counts as an earlier one is taken for its repetition and lost.
+    let token = format!("outcomes-{now_ms}-{:016x}", getrandom::u64().unwrap_or_default());
+    let mut insert = insert.with_setting("insert_deduplication_token", token);
     for count in counts {
         let hour = u32::try_from(count.hour_ms / 1000).unwrap_or(0);
         let (outcome, reason) = count.what.names();
