@@ -44,11 +44,8 @@ fn unmapped_category_goes_from_the_hit_to_the_page_and_from_there_onto_the_tag()
         let all = consent["unmapped"].as_array().is_some_and(|u| u.len() == 3);
         (all && consent["total"]["decisions"].as_u64() > Some(0)).then_some(consent)
     });
-    let expected = [
-        ("onetrust", "C0009", 2),
-        ("onetrust", "\"><b>Not mine, é", 1),
-        ("usercentrics", "[token]", 1),
-    ];
+    let expected =
+        [("onetrust", "C0009", 2), ("onetrust", "\"><b>Not mine, é", 1), ("usercentrics", "[token]", 1)];
     assert_eq!(listed(&consent), expected.map(|(s, c, n)| (s.to_owned(), c.to_owned(), n)));
     assert_eq!(consent["total"]["decisions"], 1, "a report of categories is no decision");
     assert_eq!(consent["unmapped"][0]["last_day"], consent["query"]["to"]);

@@ -71,7 +71,7 @@ fn returned(r: &Returning) -> Value {
         r.by_days().iter().map(|(days, visitors)| ((*days).to_owned(), json!(visitors))).collect();
     json!({
         "visitors": r.visitors,
-        "new": r.new(),
+        "new": r.first_time(),
         "returning": r.returned(),
         "known_before": r.known_before,
         "came_back": r.came_back,

@@ -40,7 +40,7 @@ impl Returning {
     }
 
     /// Those who came for the first time, on one day so far.
-    pub fn new(&self) -> u64 {
+    pub fn first_time(&self) -> u64 {
         self.visitors.saturating_sub(self.returned())
     }
 
@@ -80,7 +80,7 @@ mod tests {
     fn visitors_are_either_new_or_returned() {
         let counts =
             Returning { visitors: 10, known_before: 3, came_back: 2, visits: 25, ..Returning::default() };
-        assert_eq!((counts.returned(), counts.new()), (5, 5));
+        assert_eq!((counts.returned(), counts.first_time()), (5, 5));
         assert_eq!(counts.visits_per_visitor(), Some(2.5));
         assert_eq!(Returning::default().visits_per_visitor(), None);
     }

@@ -34,7 +34,7 @@ pub(super) fn returning(counts: &Counts, retention_days: u16) -> Returning {
         visitors: counts.visitors,
         count: grouped(counts.visitors),
         returned: share(counts.returned(), counts.visitors),
-        new: share(counts.new(), counts.visitors),
+        new: share(counts.first_time(), counts.visitors),
         per_visitor: counts.visits_per_visitor().map_or_else(|| "–".to_owned(), |n| format!("{n:.2}")),
         parts: shares(&[
             ("granted", "seen before", "Visited before this period, too.", counts.known_before),
@@ -48,7 +48,7 @@ pub(super) fn returning(counts: &Counts, retention_days: u16) -> Returning {
                 "undecided",
                 "first seen, one day so far",
                 "Came first in this period, on a single day.",
-                counts.new(),
+                counts.first_time(),
             ),
         ]),
         by_days: counts.by_days().iter().map(|(days, visitors)| row(days, *visitors)).collect(),
@@ -77,8 +77,8 @@ mod tests {
             [&shown.count, &shown.returned, &shown.new, &shown.per_visitor],
             ["4", "50%", "50%", "2.50"]
         );
-        let rows: Vec<_> =
-            shown.by_days.iter().map(|r| [&[r.label.clone()], &r.figures[..]].concat().join(" ")).collect();
+        let row = |r: &Row| format!("{} {}", r.label, r.figures.join(" "));
+        let rows: Vec<_> = shown.by_days.iter().map(row).collect();
         assert_eq!(rows, ["1 day 2 50%", "2 days 1 25%", "3–5 days 1 25%", "6 days and more 0 0%"]);
         assert_eq!(shown.parts.iter().map(|p| p.count.as_str()).collect::<Vec<_>>(), ["1", "1", "2"]);
         assert_eq!(returning(&Counts::default(), 90).per_visitor, "–");
