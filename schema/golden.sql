@@ -98,6 +98,13 @@ CREATE MATERIALIZED VIEW consent_receipts_view TO consent_receipts (`site` UInt6
     `notice_version` LowCardinality(String),
     `consent_source` LowCardinality(String)) AS SELECT site, receipt, time, granted, refused, gpc, notice_version, consent_source FROM events WHERE (kind = 'consent') AND (receipt != '');
 
+CREATE TABLE consent_unmapped (`site` UInt64,
+    `day` Date,
+    `source` LowCardinality(String),
+    `category` String,
+    `times` UInt64)
+ENGINE = SummingMergeTree(times) ORDER BY (site, day, source, category) TTL day + toIntervalDay(400) SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 8192;
+
 CREATE TABLE events (`site` UInt64,
     `day` Date,
     `expires` Date,

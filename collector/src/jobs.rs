@@ -36,6 +36,7 @@ use crate::{
     sessions::{self, Sessions},
     spool::{KEYS_MIN, Key, Reader, Spool},
     tokens::TokenBook,
+    unmapped::{Batch, Unmapped},
     views::{self, Views},
 };
 
@@ -80,6 +81,8 @@ pub struct Jobs {
     pub geo: Arc<GeoIp>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Categories of consent managers that nobody has mapped.
+    pub unmapped: Arc<Unmapped>,
     /// Tells the time.
     pub clock: Clock,
     /// Directory of backups.
@@ -97,6 +100,15 @@ struct OutcomeRow {
     outcome: &'static str,
     reason: &'static str,
     hits: u64,
+}
+
+#[derive(Row, Serialize)]
+struct UnmappedRow<'a> {
+    site: u64,
+    day: u16,
+    source: &'a str,
+    category: &'a str,
+    times: u64,
 }
 
 #[derive(Row, Deserialize)]
@@ -272,6 +284,7 @@ impl Jobs {
                 () = tokio::time::sleep(STORE_INTERVAL) => {}
             }
             self.store_outcomes().await;
+            self.store_unmapped().await;
             self.store_ledger().await;
             if stop.is_cancelled() {
                 return;
@@ -285,9 +298,20 @@ impl Jobs {
         if counts.is_empty() {
             return;
         }
-        if let Err(error) = insert_outcomes(&self.db, &counts).await {
+        if let Err(error) = insert_outcomes(&self.db, &counts, self.clock.now_ms()).await {
             tracing::warn!(%error, "outcomes are not stored, trying again");
             self.metrics.return_outcomes(&counts);
+        }
+    }
+
+    /// Stores which categories nobody has mapped.
+    async fn store_unmapped(&self) {
+        while let Some(batch) = self.unmapped.take(self.clock.now_ms()) {
+            if let Err(error) = insert_unmapped(&self.db, &batch).await {
+                tracing::warn!(%error, "unmapped categories are not stored, trying again");
+                self.unmapped.give_back(batch);
+                return;
+            }
         }
     }
 
@@ -303,12 +327,28 @@ impl Jobs {
     }
 }
 
-async fn insert_outcomes(db: &Db, counts: &[Count]) -> Result<(), clickhouse::error::Error> {
-    let mut insert = db.client().insert::<OutcomeRow>("outcomes").await?;
+async fn insert_outcomes(db: &Db, counts: &[Count], now_ms: i64) -> Result<(), clickhouse::error::Error> {
+    let insert = db.client().insert::<OutcomeRow>("outcomes").await?;
+    // Without a token of its own, a batch of the same counts as an earlier one is taken for its repetition and lost.
+    let token = format!("outcomes-{now_ms}-{:016x}", getrandom::u64().unwrap_or_default());
+    let mut insert = insert.with_setting("insert_deduplication_token", token);
     for count in counts {
         let hour = u32::try_from(count.hour_ms / 1000).unwrap_or(0);
         let (outcome, reason) = count.what.names();
         insert.write(&OutcomeRow { site: count.site, hour, outcome, reason, hits: count.hits }).await?;
+    }
+    insert.end().await
+}
+
+async fn insert_unmapped(db: &Db, batch: &Batch) -> Result<(), clickhouse::error::Error> {
+    let insert = db.client().insert::<UnmappedRow<'_>>("consent_unmapped").await?;
+    let mut insert = insert
+        .with_setting("insert_deduplicate", "1")
+        .with_setting("insert_deduplication_token", &batch.token);
+    for count in &batch.counts {
+        let (source, category) = (count.source.as_str(), count.category.as_str());
+        let row = UnmappedRow { site: count.site, day: count.day, source, category, times: count.times };
+        insert.write(&row).await?;
     }
     insert.end().await
 }

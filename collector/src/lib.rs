@@ -26,4 +26,5 @@ pub mod spool;
 pub mod stack;
 pub mod throttle;
 pub mod tokens;
+pub mod unmapped;
 pub mod views;

@@ -198,6 +198,11 @@ fn attribute(
 fn record_decision(event: &mut Event, hit: &Hit) {
     let Some(decision) = &hit.decision else { return };
     event.consent_source = sanitise::event_name(&decision.source);
+    if decision.receipt.is_none() && !decision.unmapped.is_empty() {
+        // The script reports these on their own, page after page: that says something of the manager and is no
+        // decision of the visitor. No mask marks it; every decision has one.
+        (event.granted, event.refused) = (0, 0);
+    }
     if let Some(receipt) = &decision.receipt {
         event.receipt = receipt.id.clone();
         event.notice_version = sanitise::event_name(&receipt.policy);

@@ -46,6 +46,7 @@ use crate::{
     spool::{Append, Key, Spool},
     stack::{self, Answer, HttpService, Response},
     tokens::{self, TokenBook},
+    unmapped::{Report, Unmapped},
     views::Views,
 };
 
@@ -73,6 +74,8 @@ pub struct Collector {
     pub classifier: Classifier,
     /// Counts outcomes.
     pub metrics: Arc<Metrics>,
+    /// Counts categories of consent managers that nobody has mapped.
+    pub unmapped: Arc<Unmapped>,
     /// Tells the time.
     pub clock: Clock,
     /// Whose word is taken for the client's address.
@@ -94,11 +97,17 @@ pub struct Admitted {
     pub append: Append,
     /// Site and outcome of every hit, in order.
     pub outcomes: Vec<(u64, Outcome)>,
+    /// Categories of consent managers that nobody has mapped, of hits that are kept.
+    pub unmapped: Vec<Report>,
     /// When the request came, in milliseconds since 1970-01-01 UTC.
     pub now_ms: i64,
 }
 
 impl Admitted {
+    fn with_capacity(hits: usize, now_ms: i64) -> Self {
+        Self { append: Append::default(), outcomes: Vec::with_capacity(hits), unmapped: Vec::new(), now_ms }
+    }
+
     /// Hits that were durable before are not kept twice. `repeats` are places among the kept hits, in order.
     fn settle(&mut self, repeats: &[usize]) {
         let kept =
@@ -262,6 +271,7 @@ impl Collector {
         for (site, outcome) in &admitted.outcomes {
             self.metrics.count(*site, admitted.now_ms, *outcome);
         }
+        admitted.unmapped.into_iter().for_each(|report| self.unmapped.note(report));
         let mut response = stack::empty(StatusCode::NO_CONTENT);
         if let Some(told) = self.told(&admitted.outcomes, headers) {
             response.headers_mut().insert(OUTCOME, told);
@@ -288,10 +298,9 @@ impl Collector {
         let client = client_ip::client_ip(peer, headers, &self.trusted_proxies);
         let said = said(headers);
         let now_ms = self.clock.now_ms();
-        let mut admitted =
-            Admitted { append: Append::default(), outcomes: Vec::with_capacity(hits.len()), now_ms };
+        let mut admitted = Admitted::with_capacity(hits.len(), now_ms);
         for hit in hits {
-            let outcome = self.road(hit, &said, &client, now_ms, &mut admitted.append);
+            let outcome = self.road(hit, &said, &client, &mut admitted);
             admitted.outcomes.push(outcome);
         }
         admitted
@@ -303,9 +312,9 @@ impl Collector {
         mut hit: Hit,
         headers: &Headers<'_>,
         client: &ClientIp,
-        now_ms: i64,
-        append: &mut Append,
+        admitted: &mut Admitted,
     ) -> (u64, Outcome) {
+        let now_ms = admitted.now_ms;
         let Some(rules) = self.rules.get(&hit.site) else {
             self.unknown_site.notify_one();
             return (0, Outcome::Dropped(DropReason::UnknownSite));
@@ -332,9 +341,11 @@ impl Collector {
             geo: &self.geo.load(),
             classifier: &self.classifier,
         };
+        let unmapped = hit.decision.as_deref().and_then(|decision| Report::of(decision, site, day));
         match pipeline::process(hit, headers, client, &surroundings) {
             Ok(event) => {
-                let fits = append.record(key, |out| event.encode(out));
+                admitted.unmapped.extend(unmapped);
+                let fits = admitted.append.record(key, |out| event.encode(out));
                 debug_assert!(fits, "the limits of the parser keep a row far below a record's");
                 match event.tier {
                     _ if !fits => (site, Outcome::Dropped(DropReason::InvalidPayload)),

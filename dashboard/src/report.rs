@@ -27,7 +27,9 @@ mod metric;
 pub mod outcomes;
 pub mod present;
 pub mod receipts;
+pub mod returning;
 pub mod series;
+pub mod unmapped;
 
 pub use archive::{Origin, Source};
 pub use counts::Counts;

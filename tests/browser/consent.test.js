@@ -220,6 +220,36 @@ test('map_of_the_owner_wins_over_the_names', async ({ site, collector, newPage, 
   assert.deepEqual(collector.hits('o'), [])
 })
 
+const COOKIEYES = (categories) => `<script>window.getCkyConsent = () => ({ isUserActionCompleted: true, categories: ${JSON.stringify(categories)} })</script>`
+
+test('any_id_can_stand_in_the_map', async ({ site, collector, newPage, install, settled }) => {
+  const longest = 'x'.repeat(64)
+  // As the install page writes them; 50% is written by hand and no encoding.
+  install(`data-map="Not%20mine%2C%20%22really%22:2 a:b:4 %3Cb%3E%C3%A9:8 50%:0 ${longest}y:0"`, ['consent', 'consent-cookieyes'])
+  const ids = ['Not mine, "really"', ' a:b ', '<b>é', '50%', longest + 'z']
+  site.page('/page', { body: '<h1>Shop</h1>' + COOKIEYES(Object.fromEntries(ids.map((id) => [id, true]))) })
+  const page = await newPage()
+  await page.goto(site.origin + '/page')
+  assert.equal((await collector.pageviews(1))[0].c, 15)
+  await page.evaluate(() => history.pushState({}, '', '/two'))
+  await collector.pageviews(2)
+  await settled(page)
+  assert.deepEqual(collector.hits('o'), [], 'nothing is left to map')
+})
+
+test('unknown_id_is_reported_by_its_first_64_characters_and_an_empty_one_not_at_all', async ({ site, collector, newPage, install, settled }) => {
+  install('', ['consent', 'consent-cookieyes'])
+  const ids = ['y'.repeat(64), 'z'.repeat(65), ' ', ' padded ']
+  site.page('/page', { body: '<h1>Shop</h1>' + COOKIEYES(Object.fromEntries(ids.map((id) => [id, true]))) })
+  const page = await newPage()
+  await page.goto(site.origin + '/page')
+  await collector.pageviews(1)
+  await page.evaluate(() => history.pushState({}, '', '/two'))
+  await collector.pageviews(2)
+  await settled(page)
+  assert.deepEqual(collector.hits('o').map((hit) => hit.un), [['y'.repeat(64), 'z'.repeat(64), 'padded']])
+})
+
 test('withdrawal_in_a_manager_stops_the_click_map_at_once', async ({ site, collector, newPage, install, settled }) => {
   install('', ['clicks', 'consent', 'consent-cookiebot'])
   site.page('/page', { body: `<h1>Shop</h1><p id="spot">here</p><script>${MOCKS.cookiebot}; choose({ analytics: true })</script>` })

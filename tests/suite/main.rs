@@ -9,6 +9,7 @@ mod archive;
 mod browser;
 mod claims;
 mod cli;
+mod consent;
 mod durability;
 mod end_to_end;
 mod engine;

@@ -25,6 +25,7 @@ use sotto_collector::{
     spool::{self, Spool},
     stack::{self, Answer, Body, HttpService},
     tokens::TokenBook,
+    unmapped::Unmapped,
     views::Views,
 };
 use sotto_geoip::GeoIp;
@@ -249,6 +250,7 @@ async fn start(
 ) -> Result<Running, Failure> {
     let clock = Clock::System;
     let metrics = Arc::new(Metrics::default());
+    let unmapped = Arc::new(Unmapped::default());
     let (spool, reader) = open_spool(config)?;
     let ram = salts::ram_directory(&fs::canonicalize(&config.data)?, &places.ram);
     if ram.is_none() {
@@ -273,6 +275,7 @@ async fn start(
         sessions: sessions.clone(),
         geo: geo.clone(),
         metrics: metrics.clone(),
+        unmapped: unmapped.clone(),
         clock: clock.clone(),
         backups: config.data.join(backups::DIRECTORY),
         spool: spool.clone(),
@@ -306,6 +309,7 @@ async fn start(
         geo: geo.clone(),
         classifier: Classifier::default(),
         metrics: metrics.clone(),
+        unmapped,
         clock,
         trusted_proxies: config.server.trusted_proxies.clone(),
         excluder: open_excluder(config)?,

@@ -186,6 +186,28 @@ fn receipt_is_kept_with_nothing_that_tells_whose_it_is() {
 }
 
 #[test]
+fn report_of_unmapped_categories_is_kept_without_a_mask() {
+    let world = World::new(Preset::Cnil.policy());
+    let receipt = hit::Receipt { id: "0123456789abcdef".into(), ..Default::default() };
+    for (unmapped, receipt, masks) in [
+        (vec![], None, (5, 10)),
+        (vec!["C0009".into()], None, (0, 0)),
+        (vec!["C0009".into()], Some(receipt), (5, 10)),
+    ] {
+        let decision = hit::Decision { source: "onetrust".into(), unmapped, receipt };
+        let hit = Hit {
+            kind: Kind::Consent,
+            consent: Some(5),
+            decision: Some(Box::new(decision)),
+            ..Hit::default()
+        };
+        let event = world.send(hit, &person(false)).unwrap();
+        assert_eq!((event.granted, event.refused), masks);
+        assert_eq!(event.consent_source, "onetrust");
+    }
+}
+
+#[test]
 fn visitor_key_depends_on_salt_site_address_and_agent() {
     let client = |address: &str| {
         let mut headers = http::HeaderMap::new();

@@ -23,7 +23,6 @@ use crate::{
         parse::{AGE_MS_MAX, BODY_BYTES_MAX, ParseError},
         sanitise,
     },
-    spool::Append,
     stack::{self, Response},
     tokens,
 };
@@ -253,8 +252,7 @@ impl Collector {
         let client = client_ip::client_ip(peer, headers, &self.trusted_proxies);
         let said = said(headers);
         let now_ms = self.clock.now_ms();
-        let mut admitted =
-            Admitted { append: Append::default(), outcomes: Vec::with_capacity(hits.len()), now_ms };
+        let mut admitted = Admitted::with_capacity(hits.len(), now_ms);
         for (claimed, bearer) in hits {
             let outcome = self.road_claimed(claimed, &said, &client, bearer, &mut admitted);
             admitted.outcomes.push(outcome);
@@ -280,7 +278,7 @@ impl Collector {
         }
         let site = self.rules.get(&hit.site).map_or(0, |rules| rules.site.id);
         if claims.is_empty() || !tokens::may_write(bearer, site) {
-            return self.road(hit, said, client, admitted.now_ms, &mut admitted.append);
+            return self.road(hit, said, client, admitted);
         }
         if let Some(time_ms) = claims.time_ms {
             // A time to come is now: clocks differ.
@@ -303,7 +301,7 @@ impl Collector {
             },
             None => *said,
         };
-        self.road(hit, &said, address.as_ref().unwrap_or(client), admitted.now_ms, &mut admitted.append)
+        self.road(hit, &said, address.as_ref().unwrap_or(client), admitted)
     }
 }
 

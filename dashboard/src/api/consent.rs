@@ -18,6 +18,8 @@ use crate::{
         consent::{self, Consent},
         decisions::{self, Decided},
         receipts::{self, Decision},
+        returning::{self, Returning},
+        unmapped::{self, Unmapped},
     },
 };
 
@@ -63,6 +65,26 @@ fn receipt(decision: &Decision) -> Value {
     })
 }
 
+/// Visitors who agreed to be known again.
+fn returned(r: &Returning) -> Value {
+    let days: serde_json::Map<_, _> =
+        r.by_days().iter().map(|(days, visitors)| ((*days).to_owned(), json!(visitors))).collect();
+    json!({
+        "visitors": r.visitors,
+        "new": r.first_time(),
+        "returning": r.returned(),
+        "known_before": r.known_before,
+        "came_back": r.came_back,
+        "visits": r.visits,
+        "visits_per_visitor": r.visits_per_visitor(),
+        "by_days": days,
+    })
+}
+
+fn not_mapped(u: &Unmapped) -> Value {
+    json!({ "source": u.source, "category": u.category, "times": u.times, "last_day": u.last_day })
+}
+
 /// `receipt` in the address looks a receipt up.
 pub(super) async fn show(
     State(app): State<Arc<App>>,
@@ -76,14 +98,20 @@ pub(super) async fn show(
     let range = days(&asked, &site)?;
     let scope = scope(&site);
     let question = Query::totals(scope.clone(), range, Filters::default());
-    let (decisions, counts) =
-        tokio::try_join!(decisions::run(db, &scope, range), consent::run(db, &question))?;
+    let (decisions, counts, returning, unmapped) = tokio::try_join!(
+        decisions::run(db, &scope, range),
+        consent::run(db, &question),
+        returning::run(db, &scope, range),
+        unmapped::run(db, &scope, range)
+    )?;
     let mut out = json!({
         "query": period(&site, range),
         "pageviews": pageviews(&counts),
         "total": decided(None, &decisions.total),
         "series": decisions.points.iter().map(|(at, d)| decided(Some(("at", at)), d)).collect::<Vec<_>>(),
         "sources": decisions.sources.iter().map(|(s, d)| decided(Some(("source", s)), d)).collect::<Vec<_>>(),
+        "unmapped": unmapped.iter().map(not_mapped).collect::<Vec<_>>(),
+        "returning": returned(&returning),
     });
     let typed = url::form_urlencoded::parse(asked.as_bytes()).find(|(n, _)| n == "receipt").map(|(_, v)| v);
     if let Some(typed) = typed {

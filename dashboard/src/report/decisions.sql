@@ -1,5 +1,6 @@
 -- What visitors decided, by hour or day of the site's clock or by who asked them. One row of `events` is one decision;
--- nothing ties two decisions of a visitor together. Bits of the masks: 2 preference, 4 analytics, 8 marketing.
+-- nothing ties two decisions of a visitor together. Bits of the masks: 2 preference, 4 analytics, 8 marketing. A row
+-- without any is no decision: it came with categories that nobody has mapped.
 SELECT
     toString({by:Identifier}) AS value,
     countIf(bitAnd(granted, 14) = 14) AS everything,
@@ -21,7 +22,7 @@ FROM
             toString(day)
         ) AS moment
     FROM events
-    WHERE site = {site:UInt64} AND events.day BETWEEN {from:Date} AND {to:Date} AND kind = 'consent'
+    WHERE site = {site:UInt64} AND events.day BETWEEN {from:Date} AND {to:Date} AND kind = 'consent' AND granted != 0
 )
 GROUP BY value
 ORDER BY everything + some + nothing DESC, value

@@ -10,6 +10,9 @@ use axum::{
 use jiff::Zoned;
 use sotto_schema::account::Role;
 
+mod returning;
+mod unmapped;
+
 use super::{
     columns::{self, Columns, Part},
     install::clock,
@@ -28,6 +31,7 @@ use crate::{
         consent::{self, Consent},
         decisions::{self, Decided, Decisions},
         receipts::{self, Decision},
+        returning as returning_report, unmapped as unmapped_report,
     },
 };
 
@@ -63,6 +67,7 @@ struct Receipt {
 #[template(path = "consent.html")]
 struct ConsentPage {
     shell: Shell,
+    key: String,
     header: Head,
     /// How many decisions.
     decisions: u64,
@@ -77,6 +82,10 @@ struct ConsentPage {
     said: Vec<Share>,
     gpc: String,
     uplift: String,
+    unmapped: Vec<unmapped::Category>,
+    /// The consent manager whose tag the map is for.
+    manager: Option<String>,
+    returning: returning::Returning,
     /// The number that is looked up, as it was typed.
     typed: String,
     /// What was found; nothing when nothing was looked up.
@@ -243,8 +252,13 @@ pub(super) async fn show(
             None => Ok(Vec::new()),
         }
     };
-    let (decisions, counts, found) =
-        tokio::try_join!(decisions::run(db, &scope, header.range), consent::run(db, &question), looked_up)?;
+    let (decisions, counts, found, unmapped, returning) = tokio::try_join!(
+        decisions::run(db, &scope, header.range),
+        consent::run(db, &question),
+        looked_up,
+        unmapped_report::run(db, &scope, header.range),
+        returning_report::run(db, &scope, header.range)
+    )?;
     let found = found.iter().map(|d| receipt(d, &site.time_zone)).collect();
     Ok(html(&ConsentPage {
         decisions: decisions.total.all(),
@@ -258,9 +272,13 @@ pub(super) async fn show(
         said: said(&counts),
         gpc: share(counts.gpc, counts.pageviews()),
         uplift: uplift(&counts),
+        manager: unmapped::manager(&unmapped),
+        unmapped: unmapped::categories(&unmapped),
+        returning: returning::returning(&returning, site.retention_days),
         receipts: (!typed.is_empty()).then_some(found),
         typed,
         header,
+        key,
         shell: Shell {
             title: format!("Consent on {}", site.name),
             theme,

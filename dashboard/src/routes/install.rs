@@ -21,10 +21,16 @@ use crate::{
 };
 
 mod choice;
+mod map;
 mod verdict;
 
 use choice::{Asker, Choice, Tick};
+use map::Entry;
 use verdict::{Verdict, verdicts};
+pub(super) use {
+    choice::manager,
+    map::{Meaning, meanings},
+};
 
 /// The first visit, for people.
 pub(crate) struct Seen {
@@ -40,6 +46,10 @@ struct InstallPage {
     hostname: String,
     modules: Vec<Tick>,
     askers: Vec<Asker>,
+    /// Categories of a consent manager that the owner mapped.
+    mapped: Vec<Entry>,
+    /// Whether the map is on the tag.
+    by_manager: bool,
     /// The site's answer to how visitors may be counted.
     policy: &'static str,
     /// The words of the tag; a line may end between them.
@@ -117,6 +127,8 @@ pub(super) async fn show(
         hostname: site.hostnames.first().cloned().unwrap_or_default(),
         modules: choice.options(&app.settings.modules),
         askers: choice.askers(&app.settings.modules),
+        mapped: choice.mapped(),
+        by_manager: choice.by_manager(),
         policy: policy_choice::choices(site.preset).into_iter().find(|c| c.checked).map_or("", |c| c.title),
         seen: first?.map(|hit| seen(&hit, &site.time_zone)),
         verdicts: verdicts(&recent?),

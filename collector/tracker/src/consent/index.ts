@@ -2,8 +2,9 @@
 //
 // Undecided is a state of its own: without a decision the core sends no mask. Where several services
 // share a category, one refusal refuses it; where several managers decide, all must allow. A category
-// id that neither the owner's map (data-map="C0009:4 fun:0" on the tag), nor the adapter, nor the
-// table below knows grants nothing and is reported, so that the owner can map it.
+// id that neither the owner's map (data-map="C0009:4 fun:0" on the tag), nor the adapter, nor the table below
+// knows grants nothing and is reported, so that the owner can map it. Characters of an id that would end an
+// entry of the map or its attribute are percent-encoded there (Not%20mine:0).
 
 import { module } from '../module'
 import { Consent, type Adapter, type Decision } from '../sotto'
@@ -18,8 +19,20 @@ name(Consent.Analytics, 'analytics analytic statistics statistic measurement per
 name(Consent.Marketing, 'marketing advertising advertisement ads targeting social social_networking socialmedia')
 name(0, 'unclassified other')
 
+const ID_MAX = 64 // characters of an id that are told apart and reported
 const POLL_MS = 500
 const PATIENCE = 20 // polls for a manager that loads late
+
+const short = (id: string) => id.slice(0, ID_MAX).trim()
+
+/** Without the percent-encoding; a stray % stays as it is. */
+function decoded(id: string) {
+  try {
+    return decodeURIComponent(id)
+  } catch {
+    return id
+  }
+}
 
 module('_consent', (sotto) => {
   const masks: Record<string, number> = {}
@@ -30,16 +43,17 @@ module('_consent', (sotto) => {
   const owners: Record<string, number> = {}
   for (const entry of ((document.currentScript as HTMLElement | null)?.dataset.map || '').split(/[\s,]+/)) {
     const at = entry.lastIndexOf(':')
-    if (at > 0) owners[entry.slice(0, at)] = +entry.slice(at + 1)
+    if (at > 0) owners[short(decoded(entry.slice(0, at)))] = +entry.slice(at + 1)
   }
 
   function mask(decision: Decision, ids: Adapter['ids']) {
     if (typeof decision == 'number') return decision
     let granted: number = Consent.Essential
     let refused = 0
-    for (const [id, yes] of decision) {
+    for (const [full, yes] of decision) {
+      const id = short(full)
       const category = owners[id] ?? ids?.[id] ?? NAMES[id.toLowerCase()]
-      if (category == null) unmapped.size < 20 && unmapped.add(id.slice(0, 64))
+      if (category == null) id && unmapped.size < 20 && unmapped.add(id)
       else if (yes) granted |= category
       else refused |= category
     }

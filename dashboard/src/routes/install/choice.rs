@@ -1,5 +1,6 @@
 //! What was chosen for the tag: in the page's address, so that it works without script and can be sent to somebody.
 
+use super::map::{Entry, Map};
 use crate::ScriptModule;
 
 /// Modules that do not belong to a consent manager, what they do, and what they cost in consent.
@@ -53,6 +54,8 @@ pub(super) struct Choice {
     modules: Vec<&'static str>,
     /// The module that learns the visitor's decision.
     asker: Option<String>,
+    /// What the categories of the consent manager stand for.
+    map: Map,
 }
 
 /// A module to tick.
@@ -72,7 +75,7 @@ pub(super) struct Asker {
 }
 
 impl Choice {
-    /// Reads `m=auto&m=clicks&consent=klaro`. What does not exist is as if it were not there. A first visit, with
+    /// Reads `m=auto&m=clicks&consent=klaro&map=stats:4`. What does not exist is as if it were not there. A first visit, with
     /// nothing chosen, gets what costs nothing in consent.
     pub(super) fn parse(query: &str, available: &[ScriptModule]) -> Self {
         let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
@@ -84,7 +87,8 @@ impl Choice {
         };
         let modules = MODULES.iter().map(|m| m.0).filter(|m| exists(m) && ticked(m)).collect();
         let asker = pairs.iter().find(|(name, _)| name == "consent").map(|(_, value)| module_of(value));
-        Self { modules, asker: asker.filter(|name| exists(name)) }
+        let map = Map::read(pairs.iter().filter(|(name, _)| name == "map").map(|(_, value)| &**value));
+        Self { modules, asker: asker.filter(|name| exists(name)), map }
     }
 
     /// Names for the script.
@@ -98,7 +102,20 @@ impl Choice {
         if self.asker.as_deref() == Some(BANNER) {
             words.push("data-policy=\"/privacy\"".to_owned());
         }
+        if self.by_manager() {
+            words.extend(self.map.attribute());
+        }
         words
+    }
+
+    /// Whether a consent manager asks, whose categories can be mapped.
+    pub(super) fn by_manager(&self) -> bool {
+        self.asker.as_deref().is_some_and(|name| name.starts_with(MANAGER))
+    }
+
+    /// The categories that were mapped, to choose again.
+    pub(super) fn mapped(&self) -> Vec<Entry> {
+        self.map.entries()
     }
 
     /// All modules to tick.
@@ -122,8 +139,7 @@ impl Choice {
         };
         let managers = available.iter().filter_map(|m| {
             let name = m.name.strip_prefix(MANAGER)?;
-            let title = MANAGERS.iter().find(|(n, _)| *n == name).map_or(name, |(_, title)| title);
-            Some(asker(name, title))
+            Some(asker(name, manager(name).unwrap_or(name)))
         });
         [asker("", "Nobody: there is no banner")]
             .into_iter()
@@ -131,6 +147,11 @@ impl Choice {
             .chain(managers)
             .collect()
     }
+}
+
+/// The consent manager with this name, as its maker writes it.
+pub(in crate::routes) fn manager(name: &str) -> Option<&'static str> {
+    MANAGERS.iter().find(|(known, _)| *known == name).map(|(_, title)| *title)
 }
 
 /// The module behind a name of the form.
@@ -173,6 +194,21 @@ mod tests {
         let options = Choice::parse("m=vitals", &available).options(&available);
         let shown: Vec<_> = options.iter().map(|o| (o.name, o.checked)).collect();
         assert_eq!(shown, [("auto", false), ("clicks", false), ("vitals", true)]);
+    }
+
+    #[test]
+    fn map_is_on_the_tag_where_a_consent_manager_asks() {
+        let map = "map=C0009%3A4&map=&map=Not+mine%3A0";
+        for (asker, expected) in [
+            ("consent=klaro&", vec!["data-site=\"k7f3\"", "data-map=\"C0009:4 Not%20mine:0\""]),
+            ("consent=banner&", vec!["data-site=\"k7f3\"", "data-policy=\"/privacy\""]),
+            ("", vec!["data-site=\"k7f3\""]),
+        ] {
+            let choice = Choice::parse(&format!("{asker}{map}"), &available());
+            assert_eq!(choice.attributes("k7f3"), expected);
+            let kept: Vec<_> = choice.mapped().into_iter().map(|entry| entry.id).collect();
+            assert_eq!(kept, ["C0009", "Not mine"], "whoever asks: it may be chosen again");
+        }
     }
 
     #[test]

@@ -1,0 +1,40 @@
+//! Categories of consent managers that no mapping knew, for the owner to map.
+
+use clickhouse::Row;
+use serde::Deserialize;
+use sotto_schema::db::Db;
+
+use super::{ReportError, Scope};
+use crate::range::Range;
+
+/// How many categories are listed. Their ids come from outside, so that there could be any number.
+pub const CATEGORIES_MAX: u64 = 50;
+
+/// A category that no mapping knew.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
+pub struct Unmapped {
+    /// The consent manager; empty where it is not known.
+    pub source: String,
+    /// Its id of the category, at most 64 characters; what looked like personal data is masked.
+    pub category: String,
+    /// On how many pages it was reported.
+    pub times: u64,
+    /// The last day of the period on which it was, `YYYY-MM-DD` on the site's calendar.
+    pub last_day: String,
+}
+
+/// The categories that were reported in a period, most often first.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn run(db: &Db, scope: &Scope, range: Range) -> Result<Vec<Unmapped>, ReportError> {
+    let found = db
+        .query(include_str!("unmapped.sql"))
+        .param("site", scope.site)
+        .param("from", range.from.to_string())
+        .param("to", range.to.to_string())
+        .param("limit", CATEGORIES_MAX)
+        .fetch_all()
+        .await?;
+    Ok(found)
+}
