@@ -6,6 +6,7 @@ use std::{
     sync::mpsc::Receiver,
 };
 
+use futures_util::FutureExt;
 use proptest::prelude::*;
 
 use super::{
@@ -33,6 +34,8 @@ enum Action {
     Ship { rows_max: u64, bytes_max: usize, taken: bool, answered: bool },
     /// A batch is sealed and set aside.
     SetAside,
+    /// What is shipped is to be gone from the disk.
+    Forget,
     /// Things go wrong, each so many calls of the disk after the one before.
     Fail(Vec<(u32, Fault)>),
     /// The disk has so much room left.
@@ -67,6 +70,7 @@ fn any_action(again: u32) -> impl Strategy<Value = Action> {
             |(rows_max, bytes_max, taken, answered)| Action::Ship { rows_max, bytes_max, taken, answered }
         ),
         1 => Just(Action::SetAside),
+        1 => Just(Action::Forget),
         4 => prop::collection::vec((0u32..8, any_fault()), 1..4).prop_map(Action::Fail),
         1 => (0u16..1_200).prop_map(Action::Leave),
         1 => Just(Action::Heal),
@@ -181,6 +185,11 @@ impl World {
                     let _failed = running.reader.set_aside(&batch, "no");
                 }
             }
+            Action::Forget => {
+                let Some(running) = &mut self.running else { return };
+                let _asked = running.spool.forget_shipped().now_or_never();
+                self.turn();
+            }
             Action::Fail(faults) => self.disk.fail(faults),
             Action::Leave(bytes) => self.disk.leave(usize::from(bytes)),
             Action::Heal => self.disk.heal(),
@@ -222,9 +231,7 @@ impl World {
                 answers.push((numbers, answer));
             }
         }
-        while let Ok(message) = running.queue.try_recv() {
-            running.writer.turn(message, &running.queue, &mut Vec::new());
-        }
+        self.turn();
         for (numbers, mut answer) in answers {
             if let Ok(repeats) = answer.try_recv().unwrap() {
                 for repeat in repeats {
@@ -232,6 +239,14 @@ impl World {
                 }
                 self.acknowledged.extend(numbers);
             }
+        }
+    }
+
+    /// The writer does what it was told.
+    fn turn(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        while let Ok(message) = running.queue.try_recv() {
+            running.writer.turn(message, &running.queue, &mut Vec::new());
         }
     }
 
