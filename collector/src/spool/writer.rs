@@ -359,15 +359,17 @@ impl<D: Disk> Writer<D> {
         if self.segment.as_ref().is_some_and(|s| s.next > s.header.first && s.next <= shipped) {
             self.close();
         }
+        let dir = &self.shared.settings.dir;
         for first in self.shared.done(shipped) {
-            match self.disk.remove(&segment::path(&self.shared.settings.dir, first)) {
+            match self.disk.remove(&segment::path(dir, first)) {
                 // The shipper was faster.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 removed => removed?,
             }
             self.shared.forget(first);
         }
-        Ok(())
+        // Who asks wants them gone also after a power cut.
+        self.disk.sync_dir(dir)
     }
 
     /// Nothing is appended to this segment any more; what was acknowledged stays.
