@@ -1,6 +1,8 @@
 //! A salt that is dead is nowhere: not in the memory of the processes, not on the RAM disk, in no file, in no log; nor are
 //! addresses and user agents in any file. Every scan is first shown able to find what is there.
 
+#![allow(clippy::print_stdout)] // How much was scanned is quoted.
+
 use std::{
     fs::{self, File},
     os::unix::fs::FileExt,
