@@ -86,6 +86,7 @@ fn load(sotto: &Sotto, key: &str, visitors: u32) {
 }
 
 #[test]
+#[allow(clippy::print_stdout)] // What was scanned is worth reading.
 fn dead_salt_is_in_no_memory_and_in_no_file() {
     let mut sotto = Sotto::start();
     let key = sotto.add_site("a.example", &[]);

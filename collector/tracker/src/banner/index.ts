@@ -140,8 +140,7 @@ module('_banner', (sotto) => {
     const chosen = () => boxes.reduce((mask, { category, box }) => (box.checked ? mask | category : mask), 0)
     const title = element('h2', { id: 't', tabindex: '-1', autofocus: '' }, words.title)
     const text = element('p', { id: 'd' }, words.text + ' ')
-    if (options.policy) text.append(element('a', { href: options.policy }, words.policy), ' ')
-    text.append(data())
+    if (options.policy) text.append(element('a', { href: options.policy }, words.policy))
     const details = element(
       'details',
       {},
@@ -158,6 +157,7 @@ module('_banner', (sotto) => {
       element('div', {}, button(words.reject, () => decide(Consent.Essential)), button(words.accept, () => decide(most))),
       details,
     )
+    dialog.append(element('p', {}, data()))
     if (choice) dialog.append(element('small', {}, `${words.receipt}: ${choice.receipt}, ${choice.day}`))
     dialog.addEventListener('keydown', (event) => {
       // Opened again, Escape leaves the choice as it stands.
