@@ -74,7 +74,7 @@ const SLICE_BLOCK_ROWS: &str = "4096";
 /// Microseconds after which the rows of a seal that did not end are removed.
 const ABANDONED_US: u64 = 24 * 60 * 60 * 1_000_000;
 /// Bytes of a query's state from which on it is kept on disk.
-const SPILL_BYTES: &str = "100000000";
+const SPILL_BYTES: &str = "40000000";
 
 /// Why a period is not sealed. Nothing of it is visible; the next call begins it anew.
 #[derive(Debug, thiserror::Error)]
