@@ -153,6 +153,19 @@ test('check_in_a_frame_says_so', async () => {
   await context.close()
 })
 
+// Next itself is 340 MB; what it does with the answer was tried with 16.4.6: it keeps Sec-GPC and adds X-Forwarded-For.
+test('next_recipe_rewrites_script_and_hits_without_cookies', async () => {
+  const page = await install()
+  const code = await page.locator('#next').textContent()
+  await page.context().close()
+  const next = 'const NextResponse = { rewrite: (to, { request }) => ({ to, headers: Object.fromEntries(request.headers) }) }'
+  const { proxy } = await import('data:text/javascript,' + encodeURIComponent(code.replace(/^import .*$/m, next)))
+  const ask = (path) => proxy({ nextUrl: new URL('https://shop.example' + path), headers: new Headers({ 'sec-gpc': '1', cookie: 'session=1', 'x-forwarded-for': '192.0.2.7' }) })
+  for (const file of ['e', 's.js', 's.auto.consent-klaro.js'])
+    assert.deepEqual(ask('/hello/' + file), { to: `${sotto.url}/${file}`, headers: { 'sec-gpc': '1', 'x-forwarded-for': '192.0.2.7' } })
+  for (const path of ['/hello/other', '/hello/e/e', '/e', '/hello/s..js']) assert.equal(ask(path), undefined, path)
+})
+
 test('worker_passes_script_and_hits_on_with_address_and_signal_but_without_cookies', async () => {
   const page = await install()
   const code = (await page.locator('#worker').textContent()).replaceAll(sotto.url, site.origin)
