@@ -32,7 +32,7 @@ type QueryCmdline = unsafe extern "C" fn(c_int, *mut *mut c_char) -> *mut c_void
 type ResultError = unsafe extern "C" fn(*mut c_void) -> *const c_char;
 
 /// How far the server stands back behind the collector where both want the processor (nice(2)).
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 10;
 
 /// Serves until the terminal on standard input closes or sends an end of file.
 ///

@@ -103,7 +103,7 @@ const CONFIG: &str = r#"<clickhouse>
   <background_distributed_schedule_pool_size>2</background_distributed_schedule_pool_size>
   <merge_tree>
     <old_parts_lifetime>480</old_parts_lifetime>
-    <merge_max_block_size>1024</merge_max_block_size>
+    <merge_max_block_size>4096</merge_max_block_size>
     <max_bytes_to_merge_at_max_space_in_pool>4294967296</max_bytes_to_merge_at_max_space_in_pool>
     <number_of_free_entries_in_pool_to_lower_max_size_of_merge>1</number_of_free_entries_in_pool_to_lower_max_size_of_merge>
     <number_of_free_entries_in_pool_to_execute_mutation>1</number_of_free_entries_in_pool_to_execute_mutation>
