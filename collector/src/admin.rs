@@ -16,6 +16,7 @@ use sotto_schema::db::Db;
 
 use crate::{
     metrics::{self, Gauge, Metrics},
+    peers::Peers,
     rules::RuleBook,
     salts::Salts,
     sessions::Sessions,
@@ -39,6 +40,8 @@ pub struct Admin {
     pub sessions: Arc<Sessions>,
     /// Places and networks.
     pub geo: Arc<GeoIp>,
+    /// The other collectors, if there are any.
+    pub peers: Option<Arc<Peers>>,
 }
 
 /// How Sotto is. `ready` is about keeping hits: ClickHouse or GeoIP may be away without losing any.
@@ -48,6 +51,8 @@ struct Readiness {
     spool: &'static str,
     clickhouse: &'static str,
     geoip: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peers: Option<&'static str>,
 }
 
 impl Admin {
@@ -75,6 +80,10 @@ impl Admin {
             ready: !failing,
             spool: if failing { "cannot be written" } else { "ok" },
             clickhouse: if self.db.ping().await.is_ok() { "ok" } else { "away; hits wait in the spool" },
+            peers: self.peers.as_ref().map(|peers| match peers.are_apart() {
+                true => "apart; visitors may count twice",
+                false => "ok",
+            }),
             geoip: if self.geo.load().status().is_empty() { "missing; hits have no place" } else { "ok" },
         };
         let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -88,6 +97,7 @@ impl Admin {
 
     fn gauges(&self) -> Vec<Gauge> {
         let gauge = |name, help, value: usize| Gauge { name, help, value: value as f64 };
+        let (others, connected) = self.peers.as_ref().map_or((0, 0), |peers| peers.count());
         vec![
             gauge(
                 "sotto_spool_bytes",
@@ -102,6 +112,8 @@ impl Admin {
             gauge("sotto_sites", "Sites that are set up.", self.rules.count()),
             gauge("sotto_salts", "Salts that are alive.", self.salts.count()),
             gauge("sotto_sessions", "Visitors of the last half hour.", self.sessions.count()),
+            gauge("sotto_peers", "Other collectors of this installation.", others),
+            gauge("sotto_peers_connected", "Other collectors that are connected.", connected),
             gauge("sotto_geoip_files", "GeoIP files in use.", self.geo.load().status().len()),
         ]
     }

@@ -60,6 +60,8 @@ pub struct Jobs {
     pub metrics: Arc<Metrics>,
     /// Tells the time.
     pub clock: Clock,
+    /// What this collector is called among others; empty for an only one.
+    pub collector: String,
 }
 
 #[derive(Row, Serialize)]
@@ -171,7 +173,7 @@ impl Jobs {
         if entries.is_empty() {
             return;
         }
-        if let Err(error) = append_ledger(&self.db, &entries, self.clock.now_ms()).await {
+        if let Err(error) = append_ledger(&self.db, &self.collector, &entries, self.clock.now_ms()).await {
             tracing::warn!(%error, "the ledger of salts is not written, trying again");
             self.salts.return_entries(entries);
         }
@@ -188,13 +190,19 @@ async fn insert_outcomes(db: &Db, counts: &[Count]) -> Result<(), clickhouse::er
     insert.end().await
 }
 
-async fn append_ledger(db: &Db, entries: &[Entry], now_ms: i64) -> Result<(), clickhouse::error::Error> {
-    let last = ledger::last(db).await?;
+async fn append_ledger(
+    db: &Db,
+    collector: &str,
+    entries: &[Entry],
+    now_ms: i64,
+) -> Result<(), clickhouse::error::Error> {
+    let last = ledger::last(db, collector).await?;
     let mut lines: Vec<ledger::Line> = Vec::with_capacity(entries.len());
     for entry in entries {
         let event = if entry.born { ledger::BORN } else { ledger::DIED };
         let before = lines.last().or(last.as_ref());
-        lines.push(ledger::Line::after(before, now_ms, event, entry.site, entry.day, entry.commitment));
+        let Entry { site, day, commitment, .. } = *entry;
+        lines.push(ledger::Line::after(before, collector, now_ms, event, site, day, commitment));
     }
     ledger::append(db, &lines).await
 }

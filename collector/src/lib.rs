@@ -12,6 +12,7 @@ pub mod exclude;
 pub mod jobs;
 pub mod metrics;
 pub mod outcome;
+pub mod peers;
 pub mod pipeline;
 pub mod routes;
 pub mod rules;

@@ -29,6 +29,14 @@ pub struct Metrics {
     pub ship_failures: AtomicU64,
     /// Requests that failed inside Sotto.
     pub panics: AtomicU64,
+    /// Hits taken while another collector was out of reach.
+    pub hits_apart: AtomicU64,
+    /// Salts made although another collector could not be asked.
+    pub salts_alone: AtomicU64,
+    /// Salts given up for another collector's.
+    pub salts_replaced: AtomicU64,
+    /// Visits and page views of which another collector was not told.
+    pub peer_notes_lost: AtomicU64,
 }
 
 /// How often something happened at one site in one hour.
@@ -79,6 +87,10 @@ impl Default for Metrics {
             shipped_batches: AtomicU64::new(0),
             ship_failures: AtomicU64::new(0),
             panics: AtomicU64::new(0),
+            hits_apart: AtomicU64::new(0),
+            salts_alone: AtomicU64::new(0),
+            salts_replaced: AtomicU64::new(0),
+            peer_notes_lost: AtomicU64::new(0),
         }
     }
 }
@@ -156,6 +168,26 @@ pub fn render(metrics: &Metrics, gauges: &[Gauge]) -> String {
         ("sotto_shipped_batches_total", "Batches that are in ClickHouse.", &metrics.shipped_batches),
         ("sotto_ship_failures_total", "Attempts to ship that failed.", &metrics.ship_failures),
         ("sotto_panics_total", "Requests that failed inside Sotto.", &metrics.panics),
+        (
+            "sotto_hits_apart_total",
+            "Hits taken while another collector was out of reach; their visitors may count twice.",
+            &metrics.hits_apart,
+        ),
+        (
+            "sotto_salts_alone_total",
+            "Salts made although another collector could not be asked.",
+            &metrics.salts_alone,
+        ),
+        (
+            "sotto_salts_replaced_total",
+            "Salts given up for another collector's, after both were apart.",
+            &metrics.salts_replaced,
+        ),
+        (
+            "sotto_peer_notes_lost_total",
+            "Visits and page views of which another collector was not told.",
+            &metrics.peer_notes_lost,
+        ),
     ] {
         let value = value.load(Ordering::Relaxed);
         let _written = write!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}\n");

@@ -32,6 +32,7 @@ use crate::{
     exclude::Excluder,
     metrics::Metrics,
     outcome::{DropReason, Outcome},
+    peers::Peers,
     pipeline::{
         self, Surroundings,
         device::Classifier,
@@ -80,6 +81,8 @@ pub struct Collector {
     pub excluder: Excluder,
     /// Told when a hit names a site that is not known: it may have been set up a moment ago.
     pub unknown_site: Arc<tokio::sync::Notify>,
+    /// The other collectors, if there are any.
+    pub peers: Option<Arc<Peers>>,
 }
 
 /// What came of the hits of one request.
@@ -221,6 +224,7 @@ impl Collector {
     /// Puts hits on their road and answers when they are on disk.
     async fn keep(&self, hits: Vec<Hit>, headers: &HeaderMap, peer: Option<&Peer>) -> Response {
         let Some(peer) = peer else { return stack::empty(StatusCode::INTERNAL_SERVER_ERROR) };
+        self.agree_on_salts(hits.iter().filter_map(|hit| self.rules.get(&hit.site))).await;
         let admitted = self.admit(hits, headers, *peer);
         if self.spool.append(admitted.append).await.is_err() {
             self.metrics.spool_refused.fetch_add(1, Ordering::Relaxed);
@@ -235,6 +239,17 @@ impl Collector {
             response.headers_mut().insert(OUTCOME, told);
         }
         response
+    }
+
+    /// Sees to it that the salts of these sites are those of all collectors, before hits are keyed with them.
+    async fn agree_on_salts(&self, sites: impl Iterator<Item = Arc<Rules>>) {
+        let Some(peers) = &self.peers else { return };
+        for rules in sites {
+            peers.agree(rules.site.id, rules.day(self.clock.now_ms())).await;
+            if peers.are_apart() {
+                self.metrics.hits_apart.fetch_add(1, Ordering::Relaxed);
+            }
+        }
     }
 
     /// What became of the hits, for whoever shows a token of their site; nobody else learns it.
@@ -300,6 +315,9 @@ impl Collector {
             Ok(event) => {
                 let fits = append.record(|out| event.encode(out));
                 debug_assert!(fits, "the limits of the parser keep a row far below a record's");
+                if let Some(peers) = &self.peers {
+                    peers.tell(&event);
+                }
                 match event.tier {
                     Tier::Full => (site, Outcome::Stored),
                     Tier::Minimal => (site, Outcome::Minimised),
@@ -311,8 +329,17 @@ impl Collector {
 
     /// Today's salt. Without one (no randomness, no room in memory) hits are kept without a visitor.
     fn todays_salt(&self, site: u64, day: Date) -> Option<Arc<crate::salts::Salt>> {
+        let known = self.salts.get(site, day);
+        if known.is_some() {
+            return known;
+        }
         self.salts
             .today(site, day)
+            .inspect(|_| {
+                if let Some(peers) = &self.peers {
+                    peers.made_alone(site, day);
+                }
+            })
             .inspect_err(|error| tracing::error!(%error, "no salt can be made; visitors are not counted"))
             .ok()
     }

@@ -20,9 +20,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 mod browser;
+mod road;
 mod site;
 
 pub use browser::{Chromium, PERSON};
+pub use road::Road;
 pub use site::Pages;
 
 /// How long a test waits for something that should happen at once, on a busy machine.

@@ -13,6 +13,7 @@ mod end_to_end;
 mod engine;
 mod geoip;
 mod house;
+mod peers;
 mod quality;
 mod reports;
 mod schema;

@@ -146,6 +146,7 @@ async fn fill(
         excluder: serve::open_excluder(config)?,
         scripts: Arc::new(Scripts::embedded()?),
         unknown_site: Arc::default(),
+        peers: None,
     };
     let stop = CancellationToken::new();
     let shipper = Shipper {
@@ -166,6 +167,7 @@ async fn fill(
         geo: collector.geo.clone(),
         metrics: metrics.clone(),
         clock: collector.clock.clone(),
+        collector: String::new(),
     };
     let hits = send_days(args, &collector, &jobs, &clock, site).await?;
     stop.cancel();

@@ -13,6 +13,7 @@ use sotto_collector::{
     exclude::Excluder,
     jobs::{self, Jobs},
     metrics::Metrics,
+    peers::{self, Peers},
     pipeline::device::Classifier,
     routes::{Collector, Routes, script::Scripts},
     rules::RuleBook,
@@ -80,6 +81,7 @@ struct Running {
     admin: tokio::task::JoinHandle<()>,
     jobs: tokio::task::JoinHandle<()>,
     shipper: tokio::task::JoinHandle<spool::Reader>,
+    peers: Option<Arc<Peers>>,
     engine: Option<Embedded>,
 }
 
@@ -257,6 +259,7 @@ async fn start(
     let rules = Arc::new(RuleBook::open(config.data.join("sites.json")));
     let tokens = Arc::new(TokenBook::default());
     let rules_changed = Arc::new(Notify::new());
+    let (stop_workers, stop_rest) = (CancellationToken::new(), CancellationToken::new());
     let jobs = Jobs {
         db: databases.writer.clone(),
         rules: rules.clone(),
@@ -267,9 +270,19 @@ async fn start(
         geo: geo.clone(),
         metrics: metrics.clone(),
         clock: clock.clone(),
+        collector: config.peers.name.clone(),
     };
     jobs.read_rules().await;
     jobs.retire_salts(clock.now_ms());
+    let here = peers::Here {
+        salts: salts.clone(),
+        sessions: sessions.clone(),
+        views: views.clone(),
+        rules: rules.clone(),
+        metrics: metrics.clone(),
+        clock: clock.clone(),
+    };
+    let peers = meet_peers(&config.peers, here, &stop_rest).await?;
     let scripts = Arc::new(Scripts::embedded()?);
     let setup_token = match dashboard {
         Some(_) => setup_token(config, &databases).await?,
@@ -301,13 +314,21 @@ async fn start(
         excluder: open_excluder(config)?,
         scripts,
         unknown_site: rules_changed,
+        peers: peers.clone(),
     });
     let service = stack::around(Routes::new(collector, fallback), stack_limits(config), metrics.clone());
-    let (stop_workers, stop_rest) = (CancellationToken::new(), CancellationToken::new());
     let workers = start_workers(config, listener, &service, &stop_workers)?;
-    let admin_service =
-        Admin { db: databases.writer.clone(), spool, metrics: metrics.clone(), rules, salts, sessions, geo }
-            .service();
+    let admin_service = Admin {
+        db: databases.writer.clone(),
+        spool,
+        metrics: metrics.clone(),
+        rules,
+        salts,
+        sessions,
+        geo,
+        peers: peers.clone(),
+    }
+    .service();
     let shipper = Shipper {
         reader,
         db: databases.writer.clone(),
@@ -327,10 +348,35 @@ async fn start(
         stop_workers,
         stop_rest,
         workers,
+        peers,
         engine,
     };
     announce(config, setup_token.as_deref());
     Ok(running)
+}
+
+/// Begins to talk to the other collectors, if there are any, and waits a moment until they are there.
+async fn meet_peers(
+    config: &sotto_collector::config::Peers,
+    here: peers::Here,
+    stop: &CancellationToken,
+) -> Result<Option<Arc<Peers>>, Failure> {
+    let (Some(listen), Some(key_file)) = (config.listen, &config.key_file) else { return Ok(None) };
+    if config.others.is_empty() {
+        return Ok(None);
+    }
+    let settings = peers::Settings {
+        name: config.name.clone(),
+        others: config.others.clone().into_iter().collect(),
+        key: peers::read_key(key_file).map_err(|e| Failure::usage(format!("peers.key_file = {e}")))?,
+    };
+    let listener = server::listen_alone(listen).map_err(|e| taken("peers.listen", listen, &e))?;
+    let peers = Peers::new(settings, here);
+    peers.start(listener, stop)?;
+    if !peers.meet(peers::MEET_PATIENCE).await {
+        tracing::warn!("not all other collectors are there; until they are, visitors may count twice");
+    }
+    Ok(Some(peers))
 }
 
 /// Starts one worker per core. The first takes the listener that reserved the port.
@@ -378,6 +424,9 @@ impl Running {
                 Ok(waiting) => tracing::info!(waiting, "hits wait in the spool for the next start"),
                 Err(error) => tracing::error!(%error, part, "ended with an error"),
             }
+        }
+        if let Some(peers) = self.peers {
+            peers.ended().await;
         }
         if let Some(engine) = self.engine {
             engine.stop().await;
