@@ -20,7 +20,7 @@ use crate::{
     rules::RuleBook,
     salts::Salts,
     sessions::Sessions,
-    spool::Spool,
+    spools::Spools,
     stack::{self, HttpService, Response},
 };
 
@@ -29,7 +29,7 @@ pub struct Admin {
     /// Where events are stored.
     pub db: Db,
     /// Where hits become durable.
-    pub spool: Spool,
+    pub spools: Spools,
     /// How many records the shipper has taken; the rest waits.
     pub metrics: Arc<Metrics>,
     /// Rules of all sites.
@@ -75,7 +75,7 @@ impl Admin {
     }
 
     async fn readiness(&self) -> Response {
-        let failing = self.spool.is_failing();
+        let failing = self.spools.is_failing();
         let readiness = Readiness {
             ready: !failing,
             spool: if failing { "cannot be written" } else { "ok" },
@@ -102,12 +102,12 @@ impl Admin {
             gauge(
                 "sotto_spool_bytes",
                 "Bytes of all segments of the spool.",
-                self.spool.disk_bytes() as usize,
+                self.spools.disk_bytes() as usize,
             ),
             gauge(
                 "sotto_spool_records",
                 "Records ever made durable in this spool.",
-                self.spool.durable() as usize - 1,
+                self.spools.durable() as usize,
             ),
             gauge("sotto_sites", "Sites that are set up.", self.rules.count()),
             gauge("sotto_salts", "Salts that are alive.", self.salts.count()),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sotto_geoip::GeoIp;
 use sotto_schema::{
     account,
-    db::Db,
+    db::{Db, shard_of},
     event::{Event, Kind},
     ledger,
     rowbinary::{Date, Millis},
@@ -162,9 +162,17 @@ impl Jobs {
         if counts.is_empty() {
             return;
         }
-        if let Err(error) = insert_outcomes(&self.db, &counts).await {
-            tracing::warn!(%error, "outcomes are not stored, trying again");
-            self.metrics.return_outcomes(&counts);
+        let shards = self.db.shards();
+        for (n, shard) in shards.iter().enumerate() {
+            let of_shard = |count: &&Count| shard_of(count.site, shards.len()) == n;
+            let counts: Vec<Count> = counts.iter().filter(of_shard).copied().collect();
+            if counts.is_empty() {
+                continue;
+            }
+            if let Err(error) = insert_outcomes(shard, &counts).await {
+                tracing::warn!(%error, "outcomes are not stored, trying again");
+                self.metrics.return_outcomes(&counts);
+            }
         }
     }
 
@@ -215,8 +223,8 @@ struct LiveView {
     path: CompactString,
 }
 
-/// Takes the visits and page views of the last half hour over from ClickHouse, when it is there, and from the spool.
-pub async fn remember_visits(db: &Db, reader: &Reader, sessions: &Sessions, views: &Views, now_ms: i64) {
+/// Takes the visits and page views of the last half hour over from ClickHouse, when it is there, and from the spools.
+pub async fn remember_visits(db: &Db, readers: &[Reader], sessions: &Sessions, views: &Views, now_ms: i64) {
     let since = now_ms - sessions::TIMEOUT_MS;
     let stored = db
         .query(include_str!("jobs/live_sessions.sql"))
@@ -239,6 +247,12 @@ pub async fn remember_visits(db: &Db, reader: &Reader, sessions: &Sessions, view
             tracing::warn!(%error, "page views of the last half hour cannot be read; some have no page")
         }
     }
+    for reader in readers {
+        remember_spooled(reader, sessions, views, since);
+    }
+}
+
+fn remember_spooled(reader: &Reader, sessions: &Sessions, views: &Views, since: i64) {
     let spooled = reader.for_each_waiting(|mut record| {
         if let Some(event) = Event::decode(&mut record)
             && event.session != 0

@@ -21,6 +21,7 @@ pub mod server;
 pub mod sessions;
 pub mod ship;
 pub mod spool;
+pub mod spools;
 pub mod stack;
 pub mod tokens;
 pub mod views;

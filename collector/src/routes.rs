@@ -42,7 +42,7 @@ use crate::{
     rules::{RuleBook, Rules},
     salts::{GRACE_MS, Salts},
     sessions::Sessions,
-    spool::{Append, Spool},
+    spools::{Appends, Spools},
     stack::{self, HttpService, Response},
     tokens::{self, TokenBook},
     views::Views,
@@ -54,7 +54,7 @@ pub mod script;
 /// What all requests share.
 pub struct Collector {
     /// Where hits become durable.
-    pub spool: Spool,
+    pub spools: Spools,
     /// Rules of all sites.
     pub rules: Arc<RuleBook>,
     /// Tokens in force.
@@ -89,7 +89,7 @@ pub struct Collector {
 #[derive(Debug)]
 pub struct Admitted {
     /// What is to be made durable.
-    pub append: Append,
+    pub appends: Appends,
     /// Site and outcome of every hit, in order.
     pub outcomes: Vec<(u64, Outcome)>,
     /// When the request came, in milliseconds since 1970-01-01 UTC.
@@ -226,7 +226,7 @@ impl Collector {
         let Some(peer) = peer else { return stack::empty(StatusCode::INTERNAL_SERVER_ERROR) };
         self.agree_on_salts(hits.iter().filter_map(|hit| self.rules.get(&hit.site))).await;
         let admitted = self.admit(hits, headers, *peer);
-        if self.spool.append(admitted.append).await.is_err() {
+        if self.spools.append(admitted.appends).await.is_err() {
             self.metrics.spool_refused.fetch_add(1, Ordering::Relaxed);
             return stack::unavailable();
         }
@@ -272,9 +272,9 @@ impl Collector {
         let said = said(headers);
         let now_ms = self.clock.now_ms();
         let mut admitted =
-            Admitted { append: Append::default(), outcomes: Vec::with_capacity(hits.len()), now_ms };
+            Admitted { appends: self.spools.appends(), outcomes: Vec::with_capacity(hits.len()), now_ms };
         for hit in hits {
-            let outcome = self.road(hit, &said, &client, now_ms, &mut admitted.append);
+            let outcome = self.road(hit, &said, &client, now_ms, &mut admitted.appends);
             admitted.outcomes.push(outcome);
         }
         admitted
@@ -287,7 +287,7 @@ impl Collector {
         headers: &Headers<'_>,
         client: &ClientIp,
         now_ms: i64,
-        append: &mut Append,
+        appends: &mut Appends,
     ) -> (u64, Outcome) {
         let Some(rules) = self.rules.get(&hit.site) else {
             self.unknown_site.notify_one();
@@ -313,7 +313,7 @@ impl Collector {
         };
         match pipeline::process(hit, headers, client, &surroundings) {
             Ok(event) => {
-                let fits = append.record(|out| event.encode(out));
+                let fits = appends.of_site(site).record(|out| event.encode(out));
                 debug_assert!(fits, "the limits of the parser keep a row far below a record's");
                 if let Some(peers) = &self.peers {
                     peers.tell(&event);

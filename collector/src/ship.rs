@@ -70,6 +70,10 @@ impl Shipper {
                         "batch not shipped, trying again"
                     );
                     pause = (pause * 2).min(PAUSE_MAX);
+                    // The same batch under the same token: replicas know each other's tokens.
+                    if !matches!(error, ShipError::Spool(_)) {
+                        self.db.turn();
+                    }
                     if stop.is_cancelled() || wait(&stop, jittered(pause)).await {
                         break;
                     }

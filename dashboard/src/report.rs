@@ -182,6 +182,7 @@ pub(crate) struct Sql {
 /// Adds what every report's `scope.sql` needs.
 pub(crate) fn scoped(db: &Db, sql: &Sql, query: &Query) -> clickhouse::query::Query {
     let [is, isnt, has] = query.filters.parameters();
+    let db = db.of_site(query.scope.site);
     db.query(if query.filters.is_empty() { sql.all } else { sql.some })
         .param("site", query.scope.site)
         .param("tz", &query.scope.time_zone)

@@ -2,6 +2,7 @@
 //! they live in. A leaf of the house: it knows no HTTP request and no address.
 
 pub mod account;
+pub mod cluster;
 pub mod datamap;
 pub mod db;
 pub mod engine;

@@ -96,6 +96,8 @@ fn carry(from: TcpStream, traffic: &Mutex<Traffic>) -> io::Result<()> {
     if traffic.targets.is_empty() {
         return Ok(());
     }
+    // A connection that has ended has no other end any more.
+    traffic.open.retain(|stream| stream.peer_addr().is_ok());
     traffic.next = (traffic.next + 1) % traffic.targets.len();
     let to = TcpStream::connect(&traffic.targets[traffic.next])?;
     for stream in [&from, &to] {

@@ -8,6 +8,7 @@ mod accounts;
 mod browser;
 mod claims;
 mod cli;
+mod cluster;
 mod durability;
 mod end_to_end;
 mod engine;

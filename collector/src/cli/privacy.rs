@@ -71,15 +71,18 @@ async fn erase(databases: &Databases, site: &str, visitor: u64) -> Result<(), Fa
     }
     let db = &databases.writer;
     let site = find(db, site).await?;
+    let events = &db.of_site(site.id);
     let count = async || {
-        db.query(include_str!("privacy/count.sql"))
+        events
+            .query(include_str!("privacy/count.sql"))
             .param("site", site.id)
             .param("visitor", visitor)
             .fetch_one::<u64>()
             .await
     };
     let before = count().await?;
-    db.query(include_str!("privacy/erase.sql"))
+    events
+        .query(include_str!("privacy/erase.sql"))
         .param("site", site.id)
         .param("visitor", visitor)
         .with_setting("mutations_sync", "2")

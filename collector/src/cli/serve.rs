@@ -21,13 +21,15 @@ use sotto_collector::{
     server,
     sessions::Sessions,
     ship::Shipper,
-    spool::{self, Spool},
+    spool,
+    spools::{self, Spools},
     stack::{self, Body, HttpService},
     tokens::TokenBook,
     views::Views,
 };
 use sotto_geoip::GeoIp;
 use sotto_schema::{
+    cluster::Cluster,
     db::Databases,
     engine::Embedded,
     event::COLUMNS,
@@ -80,7 +82,7 @@ struct Running {
     workers: Vec<JoinHandle<std::io::Result<()>>>,
     admin: tokio::task::JoinHandle<()>,
     jobs: tokio::task::JoinHandle<()>,
-    shipper: tokio::task::JoinHandle<spool::Reader>,
+    shippers: Vec<tokio::task::JoinHandle<spool::Reader>>,
     peers: Option<Arc<Peers>>,
     engine: Option<Embedded>,
 }
@@ -111,14 +113,18 @@ pub async fn run_dashboard(
     _places: Places,
     dashboard: MakeDashboard<'_>,
 ) -> Result<(), Failure> {
-    let databases = super::external(&config).ok_or_else(|| {
+    let cluster = super::external(&config).ok_or_else(|| {
         Failure::usage(
-            "clickhouse.url must be set: the dashboard alone needs a server that the collector also uses",
+            "clickhouse.url or clickhouse.shards must be set: the dashboard alone needs a server that the collector also uses",
         )
     })?;
     let listener = server::listen_alone(config.listen).map_err(|e| taken("listen", config.listen, &e))?;
     let config = Config { listen: listener.local_addr()?, ..config };
-    migrate::migrate(&databases.writer).await?;
+    let databases = cluster.databases();
+    if !cluster.prepare().await?.away.is_empty() {
+        tracing::warn!("a ClickHouse server is away; reports of the sites it holds fail until it is back");
+    }
+    tokio::spawn(async move { cluster.watch().await });
     let setup_token = setup_token(&config, &databases).await?;
     announce(&config, setup_token.as_deref());
     let parts = DashboardParts {
@@ -160,15 +166,21 @@ fn taken(key: &str, address: impl std::fmt::Display, error: &std::io::Error) -> 
 
 /// Reaches or starts ClickHouse and brings its tables to this version's shape.
 async fn start_database(config: &Config, places: &Places) -> Result<(Databases, Option<Embedded>), Failure> {
-    if let Some(databases) = super::external(config) {
-        match migrate::migrate(&databases.writer).await {
-            Ok(_) => {}
+    if let Some(cluster) = super::external(config) {
+        let databases = cluster.databases();
+        match cluster.prepare().await {
+            Ok(prepared) if prepared.away.is_empty() => {}
+            Ok(prepared) => {
+                tracing::warn!(away = ?prepared.away, "ClickHouse is away in part; hits for it wait in the spool");
+                tokio::spawn(prepare_later(cluster.clone()));
+            }
             Err(MigrateError::Database(error)) => {
                 tracing::warn!(%error, "ClickHouse is away; hits wait in the spool until it is back");
-                tokio::spawn(migrate_later(databases.clone()));
+                tokio::spawn(prepare_later(cluster.clone()));
             }
             Err(error) => return Err(error.into()),
         }
+        tokio::spawn(async move { cluster.watch().await });
         return Ok((databases, None));
     }
     let engine = Embedded::start(super::engine_settings(config, places)?).await?;
@@ -180,9 +192,14 @@ async fn start_database(config: &Config, places: &Places) -> Result<(Databases, 
     Ok((databases, Some(engine)))
 }
 
-async fn migrate_later(databases: Databases) {
-    while let Err(error) = migrate::migrate(&databases.writer).await {
-        tracing::debug!(%error, "ClickHouse is still away");
+async fn prepare_later(cluster: Cluster) {
+    loop {
+        match cluster.prepare().await {
+            Ok(prepared) if prepared.away.is_empty() => break,
+            Ok(prepared) => tracing::debug!(away = ?prepared.away, "ClickHouse is still away in part"),
+            Err(MigrateError::Database(error)) => tracing::debug!(%error, "ClickHouse is still away"),
+            Err(error) => tracing::error!(%error, "the tables are not migrated; trying again"),
+        }
         tokio::time::sleep(MIGRATE_PAUSE).await;
     }
     tracing::info!("ClickHouse is there");
@@ -193,14 +210,29 @@ pub fn open_excluder(config: &Config) -> std::io::Result<Excluder> {
     Excluder::open(&config.data.join("exclude-key"))
 }
 
-/// Opens the spool where the configuration wants it.
-pub fn open_spool(config: &Config) -> Result<(Spool, spool::Reader), spool::OpenError> {
-    spool::open(spool::Settings {
-        dir: config.data.join("spool"),
+/// How many shards ClickHouse has.
+pub fn shard_count(config: &Config) -> usize {
+    config.clickhouse.shards.len().max(1)
+}
+
+/// Opens the spools, one for each shard of ClickHouse.
+pub fn open_spools(config: &Config) -> Result<(Spools, Vec<spool::Reader>), Failure> {
+    let shards = shard_count(config);
+    for dir in spools::left_over(&config.data, shards) {
+        if spool::inspect(&dir)?.iter().any(|segment| segment.waiting > 0) {
+            return Err(Failure::usage(format!(
+                "hits wait in {} for a shard that clickhouse.shards does not list any more; restore the list",
+                dir.display()
+            )));
+        }
+    }
+    let settings = spool::Settings {
+        dir: config.data.clone(),
         segment_bytes: config.spool.segment_size.as_u64(),
         bytes_max: config.spool.size_max.as_u64(),
         columns: COLUMNS.into(),
-    })
+    };
+    Ok(spools::open(&config.data, shards, &settings)?)
 }
 
 /// Opens the GeoIP files; what is wrong is said and degrades.
@@ -246,7 +278,7 @@ async fn start(
 ) -> Result<Running, Failure> {
     let clock = Clock::System;
     let metrics = Arc::new(Metrics::default());
-    let (spool, reader) = open_spool(config)?;
+    let (spools, readers) = open_spools(config)?;
     let ram = salts::ram_directory(&fs::canonicalize(&config.data)?, &places.ram);
     if ram.is_none() {
         tracing::warn!("no RAM-backed directory; a restart gives today's visitors new keys");
@@ -254,7 +286,7 @@ async fn start(
     let salts = Arc::new(Salts::open(ram.as_deref())?);
     let sessions = Arc::new(Sessions::new(config.sessions.visitors_max));
     let views = Arc::new(Views::default());
-    jobs::remember_visits(&databases.writer, &reader, &sessions, &views, clock.now_ms()).await;
+    jobs::remember_visits(&databases.reader, &readers, &sessions, &views, clock.now_ms()).await;
     let geo = Arc::new(open_geoip(config, places));
     let rules = Arc::new(RuleBook::open(config.data.join("sites.json")));
     let tokens = Arc::new(TokenBook::default());
@@ -300,7 +332,7 @@ async fn start(
         None => stack::boxed(tower::service_fn(async |_| Ok(stack::empty(http::StatusCode::NOT_FOUND)))),
     };
     let collector = Arc::new(Collector {
-        spool: spool.clone(),
+        spools: spools.clone(),
         rules: rules.clone(),
         tokens: tokens.clone(),
         salts: salts.clone(),
@@ -320,7 +352,7 @@ async fn start(
     let workers = start_workers(config, listener, &service, &stop_workers)?;
     let admin_service = Admin {
         db: databases.writer.clone(),
-        spool,
+        spools,
         metrics: metrics.clone(),
         rules,
         salts,
@@ -329,13 +361,12 @@ async fn start(
         peers: peers.clone(),
     }
     .service();
-    let shipper = Shipper {
-        reader,
-        db: databases.writer.clone(),
-        interval: config.ship.interval.unsigned_abs(),
-        rows_max: config.ship.batch_rows_max,
-        metrics,
+    let ship = |(reader, db)| {
+        let (interval, rows_max) = (config.ship.interval.unsigned_abs(), config.ship.batch_rows_max);
+        let shipper = Shipper { reader, db, interval, rows_max, metrics: metrics.clone() };
+        tokio::spawn(shipper.run(stop_rest.clone()))
     };
+    let shippers = readers.into_iter().zip(databases.writer.shards()).map(ship).collect();
     let running = Running {
         admin: tokio::spawn(server::serve(
             tokio::net::TcpListener::from_std(admin)?,
@@ -344,7 +375,7 @@ async fn start(
             stop_rest.clone(),
         )),
         jobs: tokio::spawn(jobs.run(stop_rest.clone())),
-        shipper: tokio::spawn(shipper.run(stop_rest.clone())),
+        shippers,
         stop_workers,
         stop_rest,
         workers,
@@ -414,11 +445,13 @@ impl Running {
             failed => tracing::error!(?failed, "workers ended with an error"),
         }
         self.stop_rest.cancel();
-        for (part, ended) in [
-            ("shipper", self.shipper.await.map(|reader| reader.waiting())),
-            ("jobs", self.jobs.await.map(|()| 0)),
-            ("admin", self.admin.await.map(|()| 0)),
-        ] {
+        let mut parts = Vec::new();
+        for shipper in self.shippers {
+            parts.push(("shipper", shipper.await.map(|reader| reader.waiting())));
+        }
+        parts.push(("jobs", self.jobs.await.map(|()| 0)));
+        parts.push(("admin", self.admin.await.map(|()| 0)));
+        for (part, ended) in parts {
             match ended {
                 Ok(0) => {}
                 Ok(waiting) => tracing::info!(waiting, "hits wait in the spool for the next start"),

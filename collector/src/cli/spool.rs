@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use clap::Subcommand;
-use sotto_collector::{config::Config, ship::Shipper, spool};
+use sotto_collector::{config::Config, ship::Shipper, spool, spools};
 
 use super::{Failure, Places, external, lock, output::Listing, serve, with_databases};
 
@@ -34,21 +34,24 @@ async fn replay(config: &Config, places: &Places) -> Result<(), Failure> {
     // The embedded server takes the lock for itself; with an external one it is kept here.
     let _kept = external(config).is_some().then_some(taken);
     let shipped = with_databases(config, places, async |databases| {
-        let (_spool, reader) = serve::open_spool(config)?;
-        let mut shipper = Shipper {
-            reader,
-            db: databases.writer,
-            interval: Duration::ZERO,
-            rows_max: config.ship.batch_rows_max,
-            metrics: Arc::default(),
-        };
+        let (_spools, readers) = serve::open_spools(config)?;
         let mut shipped = 0;
-        loop {
-            match shipper.ship_one().await? {
-                0 => return Ok(shipped),
-                count => shipped += count,
+        for (reader, db) in readers.into_iter().zip(databases.writer.shards()) {
+            let mut shipper = Shipper {
+                reader,
+                db,
+                interval: Duration::ZERO,
+                rows_max: config.ship.batch_rows_max,
+                metrics: Arc::default(),
+            };
+            loop {
+                match shipper.ship_one().await? {
+                    0 => break,
+                    count => shipped += count,
+                }
             }
         }
+        Ok(shipped)
     })
     .await?;
     println!("{shipped} hits shipped");
@@ -57,7 +60,10 @@ async fn replay(config: &Config, places: &Places) -> Result<(), Failure> {
 
 fn inspect(json: bool, config: &Config) -> Result<(), Failure> {
     let mut listing = Listing::new(&["segment", "first", "records", "waiting", "bytes", "state"]);
-    for segment in spool::inspect(&config.data.join("spool"))? {
+    let spools = (0..serve::shard_count(config)).map(|shard| spools::directory(&config.data, shard));
+    for segment in
+        spools.map(|dir| spool::inspect(&dir)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten()
+    {
         listing.row(vec![
             segment.path.display().to_string().into(),
             segment.first.into(),

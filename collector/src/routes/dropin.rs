@@ -24,7 +24,6 @@ use crate::{
         sanitise,
     },
     rules::Rules,
-    spool::Append,
     stack::{self, Response},
     tokens,
 };
@@ -240,7 +239,7 @@ impl Collector {
         };
         self.agree_on_salts(hits.iter().filter_map(|(claimed, _)| self.rules_of(&claimed.hit))).await;
         let admitted = self.admit_claimed(hits, &parts.headers, *peer);
-        if self.spool.append(admitted.append).await.is_err() {
+        if self.spools.append(admitted.appends).await.is_err() {
             self.metrics.spool_refused.fetch_add(1, Ordering::Relaxed);
             return Err(stack::unavailable());
         }
@@ -255,7 +254,7 @@ impl Collector {
         let said = said(headers);
         let now_ms = self.clock.now_ms();
         let mut admitted =
-            Admitted { append: Append::default(), outcomes: Vec::with_capacity(hits.len()), now_ms };
+            Admitted { appends: self.spools.appends(), outcomes: Vec::with_capacity(hits.len()), now_ms };
         for (claimed, bearer) in hits {
             let outcome = self.road_claimed(claimed, &said, &client, bearer, &mut admitted);
             admitted.outcomes.push(outcome);
@@ -287,7 +286,7 @@ impl Collector {
             hit.site = rules.site.key.as_str().into();
         }
         if claims.is_empty() || !tokens::may_write(bearer, site) {
-            return self.road(hit, said, client, admitted.now_ms, &mut admitted.append);
+            return self.road(hit, said, client, admitted.now_ms, &mut admitted.appends);
         }
         if let Some(time_ms) = claims.time_ms {
             // A time to come is now: clocks differ.
@@ -310,7 +309,7 @@ impl Collector {
             },
             None => *said,
         };
-        self.road(hit, &said, address.as_ref().unwrap_or(client), admitted.now_ms, &mut admitted.append)
+        self.road(hit, &said, address.as_ref().unwrap_or(client), admitted.now_ms, &mut admitted.appends)
     }
 }
 

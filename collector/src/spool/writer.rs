@@ -62,6 +62,11 @@ impl Append {
         self.ends.is_empty()
     }
 
+    /// How many bytes of a segment the records take.
+    pub fn disk_bytes(&self) -> u64 {
+        self.records().map(|record| segment::frame_len(record.len()) as u64).sum()
+    }
+
     fn records(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
