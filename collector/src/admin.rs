@@ -55,6 +55,22 @@ struct Readiness {
     peers: Option<&'static str>,
 }
 
+/// The same for a dashboard without a collector: `/healthz`, and `/readyz`, which is 200 while ClickHouse answers.
+pub fn dashboard_health(db: Db) -> HttpService {
+    stack::boxed(tower::service_fn(move |request: Request<Incoming>| {
+        let db = db.clone();
+        async move {
+            let answer = match request.uri().path() {
+                "/healthz" => stack::text(StatusCode::OK, "ok\n"),
+                "/readyz" if db.ping().await.is_ok() => stack::text(StatusCode::OK, "ok\n"),
+                "/readyz" => stack::text(StatusCode::SERVICE_UNAVAILABLE, "ClickHouse is away\n"),
+                _ => stack::empty(StatusCode::NOT_FOUND),
+            };
+            Ok::<_, Infallible>(answer)
+        }
+    }))
+}
+
 impl Admin {
     /// The listener's service.
     pub fn service(self) -> HttpService {

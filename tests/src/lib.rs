@@ -134,6 +134,8 @@ pub struct Sotto {
     pub admin: String,
     /// One-time set-up link, while nobody owns the installation.
     pub set_up: Option<String>,
+    /// The command that runs: `serve`, or one half of it.
+    part: &'static str,
     log: Arc<Mutex<String>>,
 }
 
@@ -149,11 +151,12 @@ impl Sotto {
 
     /// Starts Sotto on an empty directory with more configuration.
     pub fn start_with(config: &str) -> Self {
-        let data = Arc::new(tempfile::tempdir().unwrap());
-        Self::start_in(data, config)
+        Self::start_part("serve", config)
     }
 
-    fn start_in(data: Arc<tempfile::TempDir>, config: &str) -> Self {
+    /// Starts `collect` or `dashboard` on an empty directory.
+    pub fn start_part(part: &'static str, config: &str) -> Self {
+        let data = Arc::new(tempfile::tempdir().unwrap());
         let mut sotto = Self {
             child: None,
             data,
@@ -161,6 +164,7 @@ impl Sotto {
             url: String::new(),
             admin: String::new(),
             set_up: None,
+            part,
             log: Arc::default(),
         };
         fs::write(sotto.config_file(), format!("{CONFIG}{config}")).unwrap();
@@ -186,7 +190,7 @@ impl Sotto {
 
     fn spawn(&mut self) {
         let mut child =
-            self.command().arg("serve").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            self.command().arg(self.part).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (lines, announced) = mpsc::channel();
         collect(child.stdout.take().unwrap(), self.log.clone(), Some(lines));
         collect(child.stderr.take().unwrap(), self.log.clone(), None);
@@ -198,7 +202,7 @@ impl Sotto {
             };
             let last_word = line.split_whitespace().find(|w| w.starts_with("http")).unwrap_or_default();
             match line.split_whitespace().next() {
-                Some("dashboard") => self.url = last_word.trim_end_matches('/').to_owned(),
+                Some("dashboard" | "collector") => self.url = last_word.trim_end_matches('/').to_owned(),
                 Some("set") => self.set_up = Some(last_word.to_owned()),
                 Some("health") => self.admin = last_word.trim_end_matches("/readyz").to_owned(),
                 Some("data") => return,

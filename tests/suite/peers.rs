@@ -5,6 +5,8 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 use serde_json::Value;
 use sotto_tests::{PERSON, Road, Sotto, files, free_port, request, wait_for};
 
+use crate::accounts;
+
 /// Where the embedded server of a running Sotto is, as the configuration of another.
 pub fn external(host: &Sotto) -> String {
     let text = fs::read_to_string(host.data().join("clickhouse/endpoint.json")).unwrap();
@@ -156,6 +158,29 @@ fn visitor_whose_hits_alternate_between_collectors_is_one_visitor_with_one_visit
     let report = pair.collectors[1].report(&site, &["--metrics", "visitors,visits,pageviews"]);
     assert_eq!((&report[0]["visitors"], &report[0]["visits"]), (&5.into(), &5.into()), "{report:?}");
     assert_eq!(report[0]["pageviews"], 50);
+}
+
+#[test]
+fn collector_and_dashboard_work_on_different_machines() {
+    let host = Sotto::start();
+    let config = external(&host);
+    let collector = Sotto::start_part("collect", &config);
+    let dashboard = Sotto::start_part("dashboard", &config);
+    accounts::add_user(&dashboard, "owner@example.org", &["--role", "owner"]);
+    let site = collector.add_site("a.example", &[]);
+    send(&collector.url, &pageview(&site, "v1"), "192.0.2.1");
+    collector.wait_for_pageviews(&site, 1);
+    let cookie = accounts::cookie(&accounts::sign_in(&dashboard, "owner@example.org", accounts::PASSWORD));
+    assert_eq!(accounts::status(&dashboard, &format!("/s/{site}"), &cookie), 200);
+    let status = |url: &str, path: &str| request("GET", &format!("{url}{path}"), &[], b"").status;
+    assert_eq!(status(&collector.url, "/sign-in"), 404, "the collector has no dashboard");
+    assert_eq!(status(&collector.url, "/s.js"), 200);
+    assert_eq!(status(&dashboard.url, "/s.js"), 404, "and the other no collector");
+    for (url, path) in
+        [(&collector.admin, "/readyz"), (&dashboard.admin, "/readyz"), (&dashboard.admin, "/healthz")]
+    {
+        assert_eq!(status(url, path), 200, "{path}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use http_body_util::BodyExt;
 use sotto_collector::{
-    admin::Admin,
+    admin::{self, Admin},
     clock::Clock,
     config::Config,
     exclude::Excluder,
@@ -110,7 +110,7 @@ pub async fn run(
 /// Serves the dashboard alone, on an external server.
 pub async fn run_dashboard(
     config: Config,
-    _places: Places,
+    places: Places,
     dashboard: MakeDashboard<'_>,
 ) -> Result<(), Failure> {
     let cluster = super::external(&config).ok_or_else(|| {
@@ -119,21 +119,28 @@ pub async fn run_dashboard(
         )
     })?;
     let listener = server::listen_alone(config.listen).map_err(|e| taken("listen", config.listen, &e))?;
-    let config = Config { listen: listener.local_addr()?, ..config };
+    let admin = server::listen_alone(config.admin_listen)
+        .map_err(|e| taken("admin_listen", config.admin_listen, &e))?;
+    let config = Config { listen: listener.local_addr()?, admin_listen: admin.local_addr()?, ..config };
     let databases = cluster.databases();
+    fs::create_dir_all(&config.data)?;
     if !cluster.prepare().await?.away.is_empty() {
         tracing::warn!("a ClickHouse server is away; reports of the sites it holds fail until it is back");
     }
     tokio::spawn(async move { cluster.watch().await });
     let setup_token = setup_token(&config, &databases).await?;
-    announce(&config, setup_token.as_deref());
     let parts = DashboardParts {
-        databases,
+        databases: databases.clone(),
         public_url: config.public_url(),
         sites_changed: Arc::default(),
-        setup_token,
+        setup_token: setup_token.clone(),
         scripts: Arc::new(Scripts::embedded()?),
-        geo_attribution: None,
+        // The collectors' files: the same on every machine, so that the licence's sentence is shown here, too.
+        geo_attribution: open_geoip(&config, &places)
+            .load()
+            .attributions()
+            .first()
+            .map(|a| a.text.to_owned()),
     };
     let service = stack::around(dashboard(parts), stack_limits(&config), Arc::default());
     let stop = CancellationToken::new();
@@ -143,9 +150,17 @@ pub async fn run_dashboard(
         server_limits(&config),
         stop.clone(),
     ));
+    let health = tokio::spawn(server::serve(
+        tokio::net::TcpListener::from_std(admin)?,
+        admin::dashboard_health(databases.writer),
+        server_limits(&config),
+        stop.clone(),
+    ));
+    announce(&config, "dashboard", setup_token.as_deref());
     wait_for_stop().await?;
     stop.cancel();
     serving.await?;
+    health.await?;
     Ok(())
 }
 
@@ -382,7 +397,7 @@ async fn start(
         peers,
         engine,
     };
-    announce(config, setup_token.as_deref());
+    announce(config, if dashboard.is_some() { "dashboard" } else { "collector" }, setup_token.as_deref());
     Ok(running)
 }
 
@@ -513,9 +528,9 @@ pub fn write_private(path: &std::path::Path, text: &str) -> std::io::Result<()> 
 }
 
 /// Says where Sotto is and what to do first.
-fn announce(config: &Config, setup_token: Option<&str>) {
+fn announce(config: &Config, part: &str, setup_token: Option<&str>) {
     let url = config.public_url();
-    println!("Sotto is running.\n  dashboard  {url}/");
+    println!("Sotto is running.\n  {part}  {url}/");
     if let Some(token) = setup_token {
         println!("  set up     {url}/setup/{token}   (one-time link: make your account and first site)");
     }
