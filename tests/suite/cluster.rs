@@ -284,6 +284,13 @@ fn programs_that_start_at_once_migrate_every_server_once() {
         let locks = "SELECT count() FROM system.tables WHERE name LIKE 'schema_lock%'";
         assert_eq!(node.count(&nodes.runtime, "sotto", locks), 0, "the lock is released");
     }
+    // A new table must say where it is: by a column `site`, or in HOME_TABLES.
+    let unreadable = "SELECT name FROM system.tables WHERE database = 'sotto' AND engine NOT LIKE '%View' \
+                      AND name NOT IN ('schema_migrations', 'cluster_layout') \
+                      AND name NOT IN (SELECT name FROM system.tables WHERE database = 'sotto_all')";
+    let db = nodes.nodes[0].db();
+    let unreadable: Vec<String> = nodes.runtime.block_on(db.query(unreadable).fetch_all()).unwrap();
+    assert_eq!(unreadable, Vec::<String>::new(), "reports can read every table");
     let again = Cluster::new(nodes.shards(), Some(CLUSTER.into()));
     assert_eq!(nodes.runtime.block_on(again.prepare()).unwrap(), Default::default(), "nothing is left to do");
 }
