@@ -194,7 +194,8 @@ CREATE TABLE salt_ledger (`seq` UInt64,
     `day` Date,
     `commitment` FixedString(32),
     `previous` FixedString(32),
-    `hash` FixedString(32))
+    `hash` FixedString(32),
+    `collector` LowCardinality(String))
 ENGINE = MergeTree ORDER BY seq SETTINGS index_granularity = 8192;
 
 CREATE TABLE schema_migrations (`version` UInt32,

@@ -17,10 +17,11 @@ use sotto_schema::db::Db;
 use crate::{
     clock::Clock,
     metrics::{self, Gauge, Metrics},
+    peers::Peers,
     rules::RuleBook,
     salts::Salts,
     sessions::Sessions,
-    spool::Spool,
+    spools::Spools,
     stack::{self, HttpService, Response},
 };
 
@@ -29,7 +30,7 @@ pub struct Admin {
     /// Where events are stored.
     pub db: Db,
     /// Where hits become durable.
-    pub spool: Spool,
+    pub spools: Spools,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Rules of all sites.
@@ -42,6 +43,8 @@ pub struct Admin {
     pub geo: Arc<GeoIp>,
     /// Tells the time.
     pub clock: Clock,
+    /// The other collectors, if there are any.
+    pub peers: Option<Arc<Peers>>,
 }
 
 /// How long ClickHouse may take to say that it is there.
@@ -60,6 +63,24 @@ struct Readiness {
     clickhouse: &'static str,
     deduplication: String,
     geoip: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peers: Option<&'static str>,
+}
+
+/// The same for a dashboard without a collector: `/healthz`, and `/readyz`, which is 200 while ClickHouse answers.
+pub fn dashboard_health(db: Db) -> HttpService {
+    stack::boxed(tower::service_fn(move |request: Request<Incoming>| {
+        let db = db.clone();
+        async move {
+            let answer = match request.uri().path() {
+                "/healthz" => stack::text(StatusCode::OK, "ok\n"),
+                "/readyz" if db.ping().await.is_ok() => stack::text(StatusCode::OK, "ok\n"),
+                "/readyz" => stack::text(StatusCode::SERVICE_UNAVAILABLE, "ClickHouse is away\n"),
+                _ => stack::empty(StatusCode::NOT_FOUND),
+            };
+            Ok::<_, Infallible>(answer)
+        }
+    }))
 }
 
 impl Admin {
@@ -91,11 +112,11 @@ impl Admin {
     }
 
     async fn readiness(&self) -> Response {
-        let failing = self.spool.is_failing();
+        let failing = self.spools.is_failing();
         if failing {
-            self.spool.probe();
+            self.spools.probe();
         }
-        let aside = self.spool.set_aside();
+        let aside = self.spools.set_aside();
         let readiness = Readiness {
             ready: !failing,
             spool: if failing { "full or cannot be written" } else { "ok" },
@@ -115,6 +136,10 @@ impl Admin {
                 Some(flaws) if flaws.is_empty() => "ok".into(),
                 Some(flaws) => flaws.join("; "),
             },
+            peers: self.peers.as_ref().map(|peers| match peers.are_apart() {
+                true => "apart; visitors may count twice",
+                false => "ok",
+            }),
             geoip: if self.geo.load().status().is_empty() { "missing; hits have no place" } else { "ok" },
         };
         let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -124,29 +149,30 @@ impl Admin {
 
     fn gauges(&self) -> Vec<Gauge> {
         let gauge = |name, help, value: f64| Gauge { name, help, value };
-        let aside = self.spool.set_aside();
+        let aside = self.spools.set_aside();
         let deduplicates = self.metrics.deduplication_flaws.load().as_deref().is_none_or(Vec::is_empty);
+        let (others, connected) = self.peers.as_ref().map_or((0, 0), |peers| peers.count());
         vec![
-            gauge("sotto_spool_bytes", "Bytes of all segments.", self.spool.disk_bytes() as f64),
+            gauge("sotto_spool_bytes", "Bytes of all segments.", self.spools.disk_bytes() as f64),
             gauge(
                 "sotto_spool_bytes_max",
                 "Bytes at which hits are answered 503.",
-                self.spool.bytes_max() as f64,
+                self.spools.bytes_max() as f64,
             ),
             gauge(
                 "sotto_spool_waiting_hits",
                 "Hits that are on disk and not in ClickHouse.",
-                self.spool.waiting() as f64,
+                self.spools.waiting() as f64,
             ),
             gauge(
                 "sotto_spool_oldest_hit_seconds",
                 "How long the oldest of them has waited.",
-                self.spool.oldest().unwrap_or_default().as_secs_f64(),
+                self.spools.oldest().unwrap_or_default().as_secs_f64(),
             ),
             gauge(
                 "sotto_spool_failing",
                 "1 while hits cannot be made durable.",
-                f64::from(u8::from(self.spool.is_failing())),
+                f64::from(u8::from(self.spools.is_failing())),
             ),
             gauge(
                 "sotto_set_aside_batches",
@@ -167,6 +193,8 @@ impl Admin {
                 self.salt_age_ms() as f64 / 1000.0,
             ),
             gauge("sotto_sessions", "Visitors of the last half hour.", self.sessions.count() as f64),
+            gauge("sotto_peers", "Other collectors of this installation.", others as f64),
+            gauge("sotto_peers_connected", "Other collectors that are connected.", connected as f64),
             gauge("sotto_geoip_files", "GeoIP files in use.", self.geo.load().status().len() as f64),
             gauge(
                 "sotto_geoip_age_seconds",

@@ -222,12 +222,12 @@ impl Sealer {
     /// # Errors
     /// When ClickHouse cannot be asked.
     pub async fn open_days(&self, site: &Site, last: Date) -> Result<Vec<(Date, u64)>, ArchiveError> {
-        let sealed = seals(&self.db, site.id, Date::MIN.max(date(0)), last).await?;
+        let sealed = seals(&self.of(site), site.id, Date::MIN.max(date(0)), last).await?;
         let of =
             |period| sealed.iter().filter(move |s| s.period == period).map(|s| s.day).collect::<Vec<_>>();
         let (days, months) = (of(Period::Day), of(Period::Month));
         let rows: Vec<DayRows> = self
-            .db
+            .of(site)
             .query(include_str!("archive/open_days.sql"))
             .param("site", site.id)
             .param("last", last.to_string())
@@ -240,7 +240,7 @@ impl Sealer {
 
     /// Months with sealed days that are over for [`MONTH_GRACE_DAYS`] on the day after `last`, and not sealed.
     async fn open_months(&self, site: &Site, last: Date) -> Result<Vec<Date>, ArchiveError> {
-        let sealed = seals(&self.db, site.id, date(0), last).await?;
+        let sealed = seals(&self.of(site), site.id, date(0), last).await?;
         let is_month = |month: Date| sealed.iter().any(|s| s.period == Period::Month && s.day == month);
         let mut months: Vec<Date> = sealed
             .iter()
@@ -293,7 +293,7 @@ impl Sealer {
             return Err(ArchiveError::Sum { period: day, dimensions: wrong });
         }
         self.commit(site, &seal).await?;
-        let drop = self.db.query(include_str!("archive/drop_slices.sql")).param("seal", seal.seal);
+        let drop = self.of(site).query(include_str!("archive/drop_slices.sql")).param("seal", seal.seal);
         self.step(drop).await
     }
 
@@ -302,7 +302,7 @@ impl Sealer {
     /// # Errors
     /// See [`ArchiveError`]; nothing of the month is visible then.
     pub async fn seal_month(&mut self, site: &Site, month: Date) -> Result<u64, ArchiveError> {
-        let sealed = seals(&self.db, site.id, date(0), month.last_of_month()).await?;
+        let sealed = seals(&self.of(site), site.id, date(0), month.last_of_month()).await?;
         let days: Vec<Seal> =
             sealed.iter().filter(|s| s.period == Period::Day && s.day >= month).copied().collect();
         // Of months: what came too late to be told then waits under their numbers.
@@ -337,7 +337,7 @@ impl Sealer {
         let mut late: Figures =
             self.of_month(include_str!("archive/late_waiting.sql"), site, seal, numbers).fetch_one().await?;
         let rows: Vec<DayRows> = self
-            .db
+            .of(site)
             .query(include_str!("archive/rows_of_days.sql"))
             .param("site", site.id)
             .param("from", seal.day.to_string())
@@ -363,7 +363,7 @@ impl Sealer {
     }
 
     async fn tell_late(&self, site: &Site, seal: &Seal, late: &Figures) -> Result<(), ArchiveError> {
-        let mut insert = self.db.client().insert::<LateTotal>("archive_totals").await?;
+        let mut insert = self.of(site).client().insert::<LateTotal>("archive_totals").await?;
         insert
             .write(&LateTotal {
                 site: site.id,
@@ -386,7 +386,7 @@ impl Sealer {
 
     async fn keep_late(&self, site: &Site, seal: &Seal, late: &Figures) -> Result<(), ArchiveError> {
         let next = number(seal.day.last_of_month().saturating_add(1.day()));
-        let mut insert = self.db.client().insert::<LateCell>("archive_waiting").await?;
+        let mut insert = self.of(site).client().insert::<LateCell>("archive_waiting").await?;
         insert
             .write(&LateCell {
                 site: site.id,
@@ -413,19 +413,27 @@ impl Sealer {
     /// Removes what interrupted seals left, and cells that wait for a month that is sealed.
     async fn tidy(&mut self, site: &Site) -> Result<(), ArchiveError> {
         let before = version().saturating_sub(ABANDONED_US);
-        let slices: Vec<u64> =
-            self.db.query(include_str!("archive/old_slices.sql")).param("before", before).fetch_all().await?;
+        let slices: Vec<u64> = self
+            .of(site)
+            .query(include_str!("archive/old_slices.sql"))
+            .param("before", before)
+            .fetch_all()
+            .await?;
         for seal in slices {
-            self.db.query(include_str!("archive/drop_slices.sql")).param("seal", seal).execute().await?;
+            self.of(site)
+                .query(include_str!("archive/drop_slices.sql"))
+                .param("seal", seal)
+                .execute()
+                .await?;
         }
         let waiting: Vec<u16> = self
-            .db
+            .of(site)
             .query(include_str!("archive/waiting_months.sql"))
             .param("site", site.id)
             .fetch_all()
             .await?;
         for month in waiting.into_iter().map(date) {
-            let sealed = seals(&self.db, site.id, month, month).await?;
+            let sealed = seals(&self.of(site), site.id, month, month).await?;
             if sealed.iter().any(|s| s.period == Period::Month) {
                 self.drop_waiting(site, month).await?;
             }
@@ -435,7 +443,7 @@ impl Sealer {
 
     async fn drop_waiting(&mut self, site: &Site, month: Date) -> Result<(), ArchiveError> {
         let drop = self
-            .db
+            .of(site)
             .query(include_str!("archive/drop_waiting.sql"))
             .param("site", site.id)
             .param("month", month.to_string());
@@ -443,7 +451,7 @@ impl Sealer {
     }
 
     fn of_day(&self, sql: &str, site: &Site, seal: &Seal) -> Query {
-        self.bounded(sql)
+        self.bounded(sql, site)
             .param("site", site.id)
             .param("day", seal.day.to_string())
             .param("seal", seal.seal)
@@ -451,7 +459,7 @@ impl Sealer {
     }
 
     fn of_month(&self, sql: &str, site: &Site, seal: &Seal, numbers: &[u64]) -> Query {
-        self.bounded(sql)
+        self.bounded(sql, site)
             .param("site", site.id)
             .param("month", seal.day.to_string())
             .param("seal", seal.seal)
@@ -460,16 +468,21 @@ impl Sealer {
     }
 
     /// A query that keeps what does not fit into its memory on disk.
-    fn bounded(&self, sql: &str) -> Query {
-        self.db
+    fn bounded(&self, sql: &str, site: &Site) -> Query {
+        self.of(site)
             .query(sql)
             .with_setting("max_bytes_before_external_group_by", SPILL_BYTES)
             .with_setting("max_bytes_before_external_sort", SPILL_BYTES)
     }
 
+    /// Where the events and the archive of a site are.
+    fn of(&self, site: &Site) -> Db {
+        self.db.of_site(site.id)
+    }
+
     async fn commit(&mut self, site: &Site, seal: &Seal) -> Result<(), ArchiveError> {
         self.count_step()?;
-        Ok(archive::commit(&self.db, site.id, seal, sotto_schema::site::now_ms()).await?)
+        Ok(archive::commit(&self.of(site), site.id, seal, sotto_schema::site::now_ms()).await?)
     }
 
     async fn step(&mut self, query: Query) -> Result<(), ArchiveError> {

@@ -10,7 +10,8 @@ use std::{
 use clap::{Parser, Subcommand};
 use sotto_collector::config::Config;
 use sotto_schema::{
-    db::{Access, Databases, Db},
+    cluster::Cluster,
+    db::{Access, Databases},
     engine::{self, Embedded, Memory},
     migrate,
 };
@@ -328,15 +329,23 @@ pub fn engine_settings(config: &Config, places: &Places) -> Result<engine::Setti
     })
 }
 
-/// The connections to an external server, if one is configured.
-pub fn external(config: &Config) -> Option<Databases> {
-    let db = Db::new(Access {
-        url: config.clickhouse.url.clone()?,
-        database: config.clickhouse.database.clone(),
-        user: config.clickhouse.user.clone(),
-        password: config.clickhouse.password.0.clone(),
-    });
-    Some(Databases { writer: db.clone(), reader: db })
+/// The external server or servers, if any are configured.
+pub fn external(config: &Config) -> Option<Cluster> {
+    let clickhouse = &config.clickhouse;
+    let access = |url: &String| Access {
+        url: url.clone(),
+        database: clickhouse.database.clone(),
+        user: clickhouse.user.clone(),
+        password: clickhouse.password.0.clone(),
+    };
+    if let Some(url) = &clickhouse.url {
+        return Some(Cluster::single(access(url)));
+    }
+    if clickhouse.shards.is_empty() {
+        return None;
+    }
+    let shards = clickhouse.shards.iter().map(|replicas| replicas.iter().map(access).collect());
+    Some(Cluster::new(shards.collect(), clickhouse.cluster.clone()))
 }
 
 /// Runs a command that needs the database: on the external server, on the one a running sotto has, or on the embedded
@@ -346,9 +355,15 @@ pub async fn with_databases<T>(
     places: &Places,
     command: impl AsyncFnOnce(Databases) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    if let Some(databases) = external(config) {
-        migrate::migrate(&databases.writer).await?;
-        return command(databases).await;
+    if let Some(cluster) = external(config) {
+        for url in cluster.prepare().await?.away {
+            tracing::warn!(url, "a ClickHouse server is away; what it holds is missing");
+        }
+        let command = command(cluster.databases());
+        return tokio::select! {
+            result = command => result,
+            never = cluster.watch() => match never {},
+        };
     }
     // Whoever has the lock has the server. One that still answers without it belongs to a sotto that was killed, and
     // is about to end.

@@ -15,6 +15,11 @@ use serde::Deserialize;
 
 use crate::client_ip::TrustedProxies;
 
+mod peers;
+mod shards;
+
+pub use peers::Peers;
+
 /// The whole configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -41,6 +46,8 @@ pub struct Config {
     pub archive: Archive,
     /// How visits are told apart.
     pub sessions: Sessions,
+    /// Who the other collectors are.
+    pub peers: Peers,
 }
 
 /// `[clickhouse]`
@@ -49,6 +56,11 @@ pub struct Config {
 pub struct ClickHouse {
     /// An external server, like "https://clickhouse.example.org:8443". Default: none, the embedded server is used.
     pub url: Option<String>,
+    /// Instead of `url`: several servers. A list of shards, each a list of replicas. Default: none.
+    pub shards: Vec<Vec<String>>,
+    /// Name of the cluster in the servers' `remote_servers` that lists the same shards in the same order. Must be set
+    /// if there are several shards.
+    pub cluster: Option<String>,
     /// Database of an external server. Default: "sotto".
     pub database: String,
     /// User of an external server. Default: "default".
@@ -156,6 +168,7 @@ impl Default for Config {
             ship: Ship::default(),
             archive: Archive::default(),
             sessions: Sessions::default(),
+            peers: Peers::default(),
         }
     }
 }
@@ -164,6 +177,8 @@ impl Default for ClickHouse {
     fn default() -> Self {
         Self {
             url: None,
+            shards: Vec::new(),
+            cluster: None,
             database: sotto_schema::engine::DATABASE.into(),
             user: "default".into(),
             password: Secret::default(),
@@ -218,6 +233,10 @@ fn first_wrong<const N: usize>(
 ) -> Option<Wrong> {
     let wrong = checks.into_iter().find(|(_, ok, _, _)| !ok);
     wrong.map(|(key, _, found, allowed)| Wrong { key, found: found.to_string(), allowed })
+}
+
+fn is_url(url: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host())
 }
 
 /// Why the configuration cannot be used; the start stops.
@@ -282,8 +301,14 @@ impl Config {
     /// # Errors
     /// The first value that is not.
     pub fn check(&self, origin: &str) -> Result<(), ConfigError> {
-        let wrong =
-            [self.check_addresses(), self.check_server(), self.check_storage()].into_iter().flatten().next();
+        let checks = [
+            self.check_addresses(),
+            self.check_server(),
+            self.check_storage(),
+            self.clickhouse.check_shards(),
+            self.peers.check(),
+        ];
+        let wrong = checks.into_iter().flatten().next();
         match wrong {
             None => Ok(()),
             Some(Wrong { key, found, allowed }) => {
@@ -293,9 +318,6 @@ impl Config {
     }
 
     fn check_addresses(&self) -> Option<Wrong> {
-        let is_url = |url: &str| {
-            url::Url::parse(url).is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host())
-        };
         let url = self.clickhouse.url.as_deref();
         let public = self.public_url.as_deref();
         first_wrong([
@@ -434,6 +456,24 @@ mod tests {
             ("[server]\nworkers = 257", vec!["server.workers", "1 to 256"]),
             ("[archive]\ninterval = \"99ms\"", vec!["archive.interval", "\"100ms\" to \"24h\""]),
             ("[sessions]\nvisitors_max = 999", vec!["sessions.visitors_max", "at least 1000"]),
+            (
+                "[clickhouse]\nurl = \"http://a\"\nshards = [[\"http://a\"]]",
+                vec!["clickhouse.shards", "either"],
+            ),
+            ("[clickhouse]\nshards = [[\"http://a\"], []]", vec!["clickhouse.shards", "at least one server"]),
+            ("[clickhouse]\nshards = [[\"a:8123\"]]", vec!["clickhouse.shards", "a:8123", "http://a1:8123"]),
+            (
+                "[clickhouse]\nshards = [[\"http://a\"], [\"http://b\"]]",
+                vec!["clickhouse.cluster", "remote_servers"],
+            ),
+            ("[peers]\nothers = { c2 = \"b:1\" }", vec!["peers.name", "1 to 64"]),
+            ("[peers]\nname = \"c1\"\nothers = { c1 = \"b:1\" }", vec!["peers.others", "c1", "own"]),
+            ("[peers]\nname = \"c1\"\nothers = { c2 = \"b\" }", vec!["peers.others", "10.0.0.2:8790"]),
+            ("[peers]\nname = \"c1\"\nothers = { c2 = \"b:1\" }", vec!["peers.listen", "must be set"]),
+            (
+                "[peers]\nname = \"c1\"\nlisten = \"10.0.0.1:8790\"\nothers = { c2 = \"b:1\" }",
+                vec!["peers.key_file", "must be set"],
+            ),
         ] {
             let message = parse(text).unwrap_err().to_string();
             for part in parts {
@@ -451,8 +491,29 @@ mod tests {
             "[server]\nworkers = 256",
             "[archive]\ninterval = \"100ms\"",
             "[sessions]\nvisitors_max = 1000",
+            "[clickhouse]\nshards = [[\"http://a1\", \"http://a2\"]]",
+            "[clickhouse]\ncluster = \"stats\"\nshards = [[\"http://a\"], [\"http://b\"]]",
+            "[peers]\nname = \"c1\"\nlisten = \"10.0.0.1:8790\"\nkey_file = \"k\"\nothers = { c2 = \"b:1\" }",
         ] {
             assert!(parse(text).is_ok(), "{text:?}: {:?}", parse(text));
+        }
+    }
+
+    #[test]
+    fn number_of_other_collectors_and_shards_is_bounded() {
+        for (count, ok) in [(255, true), (256, false)] {
+            let others: Vec<String> = (0..count).map(|n| format!("n{n} = \"h:1\"")).collect();
+            let peers = format!(
+                "[peers]\nname = \"c\"\nlisten = \"10.0.0.1:8790\"\nkey_file = \"k\"\nothers = {{ {} }}",
+                others.join(", ")
+            );
+            assert_eq!(parse(&peers).is_ok(), ok, "{count} others");
+            let shards = vec!["[\"http://a\"]"; count].join(", ");
+            let clickhouse = format!("[clickhouse]\ncluster = \"stats\"\nshards = [{shards}]");
+            assert_eq!(parse(&clickhouse).is_ok(), ok, "{count} shards");
+        }
+        for (len, ok) in [(64, true), (65, false)] {
+            assert_eq!(parse(&format!("[peers]\nname = \"{}\"", "c".repeat(len))).is_ok(), ok, "{len}");
         }
     }
 

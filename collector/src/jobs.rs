@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sotto_geoip::GeoIp;
 use sotto_schema::{
     account, archive,
-    db::Db,
+    db::{Db, shard_of},
     deduplication,
     event::{Event, Kind},
     ledger,
@@ -35,6 +35,7 @@ use crate::{
     salts::{self, Entry, GRACE_MS, Salts},
     sessions::{self, Sessions},
     spool::{KEYS_MIN, Key, Reader, Spool},
+    spools::Spools,
     tokens::TokenBook,
     unmapped::{Batch, Unmapped},
     views::{self, Views},
@@ -88,9 +89,11 @@ pub struct Jobs {
     /// Directory of backups.
     pub backups: PathBuf,
     /// Where hits wait.
-    pub spool: Spool,
+    pub spools: Spools,
     /// How often days are looked for that can be sealed.
     pub seal_interval: Duration,
+    /// What this collector is called among others; empty for an only one.
+    pub collector: String,
 }
 
 #[derive(Row, Serialize)]
@@ -208,7 +211,7 @@ impl Jobs {
             let now_ms = self.clock.now_ms();
             if forgot.elapsed() >= FORGET_INTERVAL {
                 forgot = Instant::now();
-                if let Err(error) = self.spool.forget_shipped().await {
+                if let Err(error) = self.spools.forget_shipped().await {
                     tracing::warn!(%error, "shipped hits cannot be removed from the spool, trying again");
                 }
             }
@@ -259,7 +262,7 @@ impl Jobs {
         let mut sealer = Sealer::new(self.db.clone());
         for rules in self.rules.all() {
             // Hits that wait would come late.
-            if self.metrics.ship_behind.load(Ordering::Relaxed) {
+            if self.metrics.ship_behind.load(Ordering::Relaxed) > 0 {
                 return;
             }
             let Some(last) = self.last_closed(&rules) else { continue };
@@ -298,9 +301,17 @@ impl Jobs {
         if counts.is_empty() {
             return;
         }
-        if let Err(error) = insert_outcomes(&self.db, &counts, self.clock.now_ms()).await {
-            tracing::warn!(%error, "outcomes are not stored, trying again");
-            self.metrics.return_outcomes(&counts);
+        let shards = self.db.shards();
+        for (n, shard) in shards.iter().enumerate() {
+            let of_shard = |count: &&Count| shard_of(count.site, shards.len()) == n;
+            let counts: Vec<Count> = counts.iter().filter(of_shard).copied().collect();
+            if counts.is_empty() {
+                continue;
+            }
+            if let Err(error) = insert_outcomes(shard, &counts, self.clock.now_ms()).await {
+                tracing::warn!(%error, "outcomes are not stored, trying again");
+                self.metrics.return_outcomes(&counts);
+            }
         }
     }
 
@@ -320,7 +331,7 @@ impl Jobs {
         if entries.is_empty() {
             return;
         }
-        if let Err(error) = append_ledger(&self.db, &entries, self.clock.now_ms()).await {
+        if let Err(error) = append_ledger(&self.db, &self.collector, &entries, self.clock.now_ms()).await {
             tracing::warn!(%error, "the ledger of salts is not written, trying again");
             self.salts.return_entries(entries);
         }
@@ -340,26 +351,41 @@ async fn insert_outcomes(db: &Db, counts: &[Count], now_ms: i64) -> Result<(), c
     insert.end().await
 }
 
+/// Stores a batch, each shard's part under the same token: a part that is stored already is ignored when it comes again.
 async fn insert_unmapped(db: &Db, batch: &Batch) -> Result<(), clickhouse::error::Error> {
-    let insert = db.client().insert::<UnmappedRow<'_>>("consent_unmapped").await?;
-    let mut insert = insert
-        .with_setting("insert_deduplicate", "1")
-        .with_setting("insert_deduplication_token", &batch.token);
-    for count in &batch.counts {
-        let (source, category) = (count.source.as_str(), count.category.as_str());
-        let row = UnmappedRow { site: count.site, day: count.day, source, category, times: count.times };
-        insert.write(&row).await?;
+    let shards = db.shards();
+    for (n, shard) in shards.iter().enumerate() {
+        let counts: Vec<_> = batch.counts.iter().filter(|c| shard_of(c.site, shards.len()) == n).collect();
+        if counts.is_empty() {
+            continue;
+        }
+        let insert = shard.client().insert::<UnmappedRow<'_>>("consent_unmapped").await?;
+        let mut insert = insert
+            .with_setting("insert_deduplicate", "1")
+            .with_setting("insert_deduplication_token", &batch.token);
+        for count in counts {
+            let (source, category) = (count.source.as_str(), count.category.as_str());
+            let row = UnmappedRow { site: count.site, day: count.day, source, category, times: count.times };
+            insert.write(&row).await?;
+        }
+        insert.end().await?;
     }
-    insert.end().await
+    Ok(())
 }
 
-async fn append_ledger(db: &Db, entries: &[Entry], now_ms: i64) -> Result<(), clickhouse::error::Error> {
-    let last = ledger::last(db).await?;
+async fn append_ledger(
+    db: &Db,
+    collector: &str,
+    entries: &[Entry],
+    now_ms: i64,
+) -> Result<(), clickhouse::error::Error> {
+    let last = ledger::last(db, collector).await?;
     let mut lines: Vec<ledger::Line> = Vec::with_capacity(entries.len());
     for entry in entries {
         let event = if entry.born { ledger::BORN } else { ledger::DIED };
         let before = lines.last().or(last.as_ref());
-        lines.push(ledger::Line::after(before, now_ms, event, entry.site, entry.day, entry.commitment));
+        let Entry { site, day, commitment, .. } = *entry;
+        lines.push(ledger::Line::after(before, collector, now_ms, event, site, day, commitment));
     }
     ledger::append(db, &lines).await
 }
@@ -380,10 +406,10 @@ struct LiveView {
 }
 
 /// Takes visits, page views and the numbers of hits of the last half hour over from ClickHouse, when it is there, and
-/// from the spool.
+/// from the spools. `readers` are those of `spools`, in order.
 pub async fn remember_visits(
     db: &Db,
-    (spool, reader): (&Spool, &Reader),
+    (spools, readers): (&Spools, &[Reader]),
     sessions: &Sessions,
     views: &Views,
     now_ms: i64,
@@ -417,14 +443,22 @@ pub async fn remember_visits(
         .param("most", KEYS_MIN)
         .fetch_all::<LiveKey>()
         .await;
-    let mut keys: Vec<Key> = match sent {
-        Ok(keys) => keys.iter().map(|k| Key { site: k.site, view: k.view, seq: k.seq }).collect(),
+    match sent {
+        Ok(keys) => spools.remember(
+            keys.iter().map(|k| Key { site: k.site, view: k.view, seq: k.seq }).collect::<Vec<_>>(),
+        ),
         Err(error) => {
             tracing::warn!(%error, "hits of the last half hour cannot be read; some may be counted twice");
-            Vec::new()
         }
-    };
-    let mut first_ms = None;
+    }
+    for (spool, reader) in spools.all().zip(readers) {
+        remember_spooled((spool, reader), sessions, views, now_ms);
+    }
+}
+
+fn remember_spooled((spool, reader): (&Spool, &Reader), sessions: &Sessions, views: &Views, now_ms: i64) {
+    let since = now_ms - sessions::TIMEOUT_MS;
+    let (mut keys, mut first_ms) = (Vec::new(), None);
     let spooled = reader.for_each_waiting(|mut record| {
         let Some(event) = Event::decode(&mut record) else { return };
         if event.view != 0 {

@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -34,8 +34,8 @@ pub struct Metrics {
     pub shipped_hits: AtomicU64,
     /// Batches that are in ClickHouse.
     pub shipped_batches: AtomicU64,
-    /// Whether hits wait that should be in ClickHouse already.
-    pub ship_behind: AtomicBool,
+    /// How many shippers have hits that should be in ClickHouse already.
+    pub ship_behind: AtomicUsize,
     /// Attempts to ship that failed.
     pub ship_failures: AtomicU64,
     /// Seconds from when a batch was sealed until ClickHouse answered.
@@ -44,6 +44,14 @@ pub struct Metrics {
     pub deduplication_flaws: ArcSwapOption<Vec<String>>,
     /// Requests that failed inside Sotto.
     pub panics: AtomicU64,
+    /// Hits taken while another collector was out of reach.
+    pub hits_apart: AtomicU64,
+    /// Salts made although another collector could not be asked.
+    pub salts_alone: AtomicU64,
+    /// Salts given up for another collector's.
+    pub salts_replaced: AtomicU64,
+    /// Visits and page views of which another collector was not told.
+    pub peer_notes_lost: AtomicU64,
 }
 
 /// Bounds of the histogram of batches, in seconds: from a small batch to the longest insert.
@@ -107,11 +115,15 @@ impl Default for Metrics {
             spool_refused: AtomicU64::new(0),
             shipped_hits: AtomicU64::new(0),
             shipped_batches: AtomicU64::new(0),
-            ship_behind: AtomicBool::new(false),
+            ship_behind: AtomicUsize::new(0),
             ship_failures: AtomicU64::new(0),
             ship_seconds: Histogram::new(SHIP_SECONDS),
             deduplication_flaws: ArcSwapOption::empty(),
             panics: AtomicU64::new(0),
+            hits_apart: AtomicU64::new(0),
+            salts_alone: AtomicU64::new(0),
+            salts_replaced: AtomicU64::new(0),
+            peer_notes_lost: AtomicU64::new(0),
         }
     }
 }
@@ -241,6 +253,26 @@ impl Collector for Snapshot {
                 &metrics.ship_failures,
             ),
             ("sotto_panics", "Requests that failed inside Sotto.", &metrics.panics),
+            (
+                "sotto_hits_apart",
+                "Hits taken while another collector was out of reach; their visitors may count twice.",
+                &metrics.hits_apart,
+            ),
+            (
+                "sotto_salts_alone",
+                "Salts made although another collector could not be asked.",
+                &metrics.salts_alone,
+            ),
+            (
+                "sotto_salts_replaced",
+                "Salts given up for another collector's, after both were apart.",
+                &metrics.salts_replaced,
+            ),
+            (
+                "sotto_peer_notes_lost",
+                "Visits and page views of which another collector was not told.",
+                &metrics.peer_notes_lost,
+            ),
         ] {
             let counter = ConstCounter::new(value.load(Ordering::Relaxed));
             counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;

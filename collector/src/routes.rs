@@ -34,6 +34,7 @@ use crate::{
     metrics::Metrics,
     objections::Objections,
     outcome::{DropReason, Outcome},
+    peers::Peers,
     pipeline::{
         self, Surroundings,
         device::Classifier,
@@ -43,7 +44,8 @@ use crate::{
     rules::{RuleBook, Rules},
     salts::{self, Salt, Salts},
     sessions::Sessions,
-    spool::{Append, Key, Spool},
+    spool::Key,
+    spools::{Appends, Spools},
     stack::{self, Answer, HttpService, Response},
     tokens::{self, TokenBook},
     unmapped::{Report, Unmapped},
@@ -57,7 +59,7 @@ pub mod script;
 /// What all requests share.
 pub struct Collector {
     /// Where hits become durable.
-    pub spool: Spool,
+    pub spools: Spools,
     /// Rules of all sites.
     pub rules: Arc<RuleBook>,
     /// Tokens in force.
@@ -88,13 +90,15 @@ pub struct Collector {
     pub objections: Arc<Objections>,
     /// Told when a hit names a site that is not known: it may have been set up a moment ago.
     pub unknown_site: Arc<tokio::sync::Notify>,
+    /// The other collectors, if there are any.
+    pub peers: Option<Arc<Peers>>,
 }
 
 /// What came of the hits of one request.
 #[derive(Debug)]
 pub struct Admitted {
     /// What is to be made durable.
-    pub append: Append,
+    pub appends: Appends,
     /// Site and outcome of every hit, in order.
     pub outcomes: Vec<(u64, Outcome)>,
     /// Categories of consent managers that nobody has mapped, of hits that are kept.
@@ -104,10 +108,6 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    fn with_capacity(hits: usize, now_ms: i64) -> Self {
-        Self { append: Append::default(), outcomes: Vec::with_capacity(hits), unmapped: Vec::new(), now_ms }
-    }
-
     /// Hits that were durable before are not kept twice. `repeats` are places among the kept hits, in order.
     fn settle(&mut self, repeats: &[usize]) {
         let kept =
@@ -261,8 +261,9 @@ impl Collector {
     /// Puts hits on their road and answers when they are on disk.
     async fn keep(&self, hits: Vec<Hit>, headers: &HeaderMap, peer: Option<&Peer>) -> Response {
         let Some(peer) = peer else { return stack::empty(StatusCode::INTERNAL_SERVER_ERROR) };
+        self.agree_on_salts(hits.iter().filter_map(|hit| self.rules.get(&hit.site))).await;
         let mut admitted = self.admit(hits, headers, *peer);
-        let Ok(repeats) = self.spool.append(std::mem::take(&mut admitted.append)).await else {
+        let Ok(repeats) = self.spools.append(std::mem::take(&mut admitted.appends)).await else {
             self.metrics.spool_refused.fetch_add(1, Ordering::Relaxed);
             return stack::unavailable();
         };
@@ -279,6 +280,17 @@ impl Collector {
         response
     }
 
+    /// Sees to it that the salts of these sites are those of all collectors, before hits are keyed with them.
+    async fn agree_on_salts(&self, sites: impl Iterator<Item = Arc<Rules>>) {
+        let Some(peers) = &self.peers else { return };
+        for rules in sites {
+            peers.agree(rules.site.id, rules.day(self.clock.now_ms())).await;
+            if peers.are_apart() {
+                self.metrics.hits_apart.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// What became of the hits, for whoever shows a token of their site; nobody else learns it.
     fn told(&self, outcomes: &[(u64, Outcome)], headers: &HeaderMap) -> Option<HeaderValue> {
         let bearer = Some(self.tokens.of_headers(headers)?);
@@ -293,12 +305,18 @@ impl Collector {
         HeaderValue::from_str(&names.join(", ")).ok()
     }
 
+    /// Room for what comes of `hits` hits.
+    fn admitted(&self, hits: usize, now_ms: i64) -> Admitted {
+        let (appends, outcomes) = (self.spools.appends(), Vec::with_capacity(hits));
+        Admitted { appends, outcomes, unmapped: Vec::new(), now_ms }
+    }
+
     /// The road of some hits of one request, up to the spool.
     pub fn admit(&self, hits: Vec<Hit>, headers: &HeaderMap, peer: Peer) -> Admitted {
         let client = client_ip::client_ip(peer, headers, &self.trusted_proxies);
         let said = said(headers);
         let now_ms = self.clock.now_ms();
-        let mut admitted = Admitted::with_capacity(hits.len(), now_ms);
+        let mut admitted = self.admitted(hits.len(), now_ms);
         for hit in hits {
             let outcome = self.road(hit, &said, &client, &mut admitted);
             admitted.outcomes.push(outcome);
@@ -345,8 +363,11 @@ impl Collector {
         match pipeline::process(hit, headers, client, &surroundings) {
             Ok(event) => {
                 admitted.unmapped.extend(unmapped);
-                let fits = admitted.append.record(key, |out| event.encode(out));
+                let fits = admitted.appends.record(site, key, |out| event.encode(out));
                 debug_assert!(fits, "the limits of the parser keep a row far below a record's");
+                if let Some(peers) = &self.peers {
+                    peers.tell(&event);
+                }
                 match event.tier {
                     _ if !fits => (site, Outcome::Dropped(DropReason::InvalidPayload)),
                     Tier::Full => (site, Outcome::Stored),
@@ -375,8 +396,17 @@ impl Collector {
 
     /// Today's salt. Without one (no randomness, no room in memory) hits are kept without a visitor.
     fn todays_salt(&self, site: u64, day: Date) -> Option<Arc<Salt>> {
+        let known = self.salts.get(site, day);
+        if known.is_some() {
+            return known;
+        }
         self.salts
             .today(site, day)
+            .inspect(|_| {
+                if let Some(peers) = &self.peers {
+                    peers.made_alone(site, day);
+                }
+            })
             .inspect_err(|error| tracing::error!(%error, "no salt can be made; visitors are not counted"))
             .ok()
     }

@@ -45,6 +45,18 @@ impl Salt {
         salt
     }
 
+    /// The salt that another collector sent.
+    pub fn from_slice(bytes: &[u8; SALT_BYTES]) -> Self {
+        let mut salt = Self::from_bytes([0; SALT_BYTES]);
+        salt.0.copy_from_slice(bytes);
+        salt
+    }
+
+    /// Appends the salt, for another collector. Whoever calls overwrites `out` when it was sent.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&*self.0);
+    }
+
     fn random() -> io::Result<Self> {
         let mut salt = Self::from_bytes([0; SALT_BYTES]);
         getrandom::fill(&mut *salt.0).map_err(|e| io::Error::other(e.to_string()))?;
@@ -109,6 +121,19 @@ pub struct Entry {
     pub commitment: [u8; 32],
 }
 
+/// What became of a salt that another collector sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// There was none; this is it now.
+    New,
+    /// It was this one already.
+    Same,
+    /// There was another, which is kept: the other collector will take ours.
+    Kept,
+    /// There was another, which is destroyed.
+    Replaced,
+}
+
 type Map = HashMap<(u64, Date), Arc<Salt>>;
 
 /// All salts that are alive.
@@ -162,6 +187,34 @@ impl Salts {
         entries.push(Entry { born: true, site, day, commitment: salt.commitment() });
         self.alive.store(Arc::new(map));
         Ok(salt)
+    }
+
+    /// Takes over the salt that another collector uses for (site, day). Of two, all collectors keep the one with the
+    /// smaller commitment, whoever tells whom first.
+    ///
+    /// # Errors
+    /// When the file cannot be written; nothing has changed then.
+    pub fn take_over(&self, site: u64, day: Date, salt: Salt) -> io::Result<Taken> {
+        let mut entries = self.change.lock().unwrap_or_else(PoisonError::into_inner);
+        let commitment = salt.commitment();
+        let own = self.get(site, day).map(|own| own.commitment());
+        match own.map(|own| own.cmp(&commitment)) {
+            Some(std::cmp::Ordering::Equal) => return Ok(Taken::Same),
+            Some(std::cmp::Ordering::Less) => return Ok(Taken::Kept),
+            Some(std::cmp::Ordering::Greater) | None => {}
+        }
+        let mut map = Map::clone(&self.alive.load());
+        map.insert((site, day), Arc::new(salt));
+        self.write_file(&map)?;
+        entries.extend(own.map(|commitment| Entry { born: false, site, day, commitment }));
+        entries.push(Entry { born: true, site, day, commitment });
+        self.alive.store(Arc::new(map));
+        Ok(if own.is_some() { Taken::Replaced } else { Taken::New })
+    }
+
+    /// Site and day of every salt that is alive.
+    pub fn keys(&self) -> Vec<(u64, Date)> {
+        self.alive.load().keys().copied().collect()
     }
 
     /// Destroys every salt for which `dead(site, day)`; memory is overwritten when the last request that holds one
@@ -292,6 +345,23 @@ mod tests {
 
     const TODAY: Date = Date(20_000);
     const YESTERDAY: Date = Date(19_999);
+
+    #[test]
+    fn collectors_that_met_apart_keep_the_same_salt_whoever_tells_first() {
+        let salt = |n: u8| Salt::from_bytes([n; SALT_BYTES]);
+        let winner = (1..=2).min_by_key(|n| salt(*n).commitment()).unwrap();
+        let loser = 3 - winner;
+        let (ahead, behind) = (Salts::open(None).unwrap(), Salts::open(None).unwrap());
+        assert_eq!(ahead.take_over(1, TODAY, salt(winner)).unwrap(), Taken::New);
+        assert_eq!(behind.take_over(1, TODAY, salt(loser)).unwrap(), Taken::New);
+        assert_eq!(ahead.take_over(1, TODAY, salt(loser)).unwrap(), Taken::Kept);
+        assert_eq!(behind.take_over(1, TODAY, salt(winner)).unwrap(), Taken::Replaced);
+        assert_eq!(behind.take_over(1, TODAY, salt(winner)).unwrap(), Taken::Same);
+        assert_eq!(bytes(&behind.get(1, TODAY).unwrap()), bytes(&ahead.get(1, TODAY).unwrap()));
+        let told: Vec<_> = behind.take_entries().iter().map(|e| (e.born, e.commitment)).collect();
+        let (winner, loser) = (salt(winner).commitment(), salt(loser).commitment());
+        assert_eq!(told, [(true, loser), (false, loser), (true, winner)], "the ledger is told of both");
+    }
 
     fn bytes(salt: &Salt) -> [u8; 32] {
         *salt.hash(|_| {}).as_bytes()

@@ -3,6 +3,10 @@
 //! **Promises.** One look-up and one update per hit. Never more than `visitors_max` entries: when full, entries that
 //! have ended go first, then an arbitrary one (its visitor's next hit begins another visit).
 //!
+//! A visit's number depends on the visitor and on the half hour of the clock in which it began, and on nothing else:
+//! collectors that see a new visitor at the same time give the same number without talking ([`crate::peers`]), and so
+//! does one that forgot. Two visits of a visitor never share a number, as half an hour lies between them.
+//!
 //! **Crash.** The map is rebuilt from the last half hour of ClickHouse and the spool ([`Sessions::remember`]).
 
 use std::{
@@ -43,7 +47,7 @@ impl Sessions {
     /// one is alive: a visit that began under it goes on. A hit that does not `begin` visits (a report about a page
     /// view) belongs to the visitor's last one; 0 if there is none.
     pub fn assign(&self, site: u64, visitor: u64, before: Option<u64>, time_ms: i64, begins: bool) -> u64 {
-        let carried = before.and_then(|before| self.live(site, before, time_ms));
+        let carried = before.and_then(|before| self.going_on(site, before, time_ms));
         let mut shard = self.shard(site, visitor);
         if let Some(session) = shard.get_mut(&(site, visitor)) {
             let live = time_ms - session.last_ms < TIMEOUT_MS;
@@ -62,7 +66,8 @@ impl Sessions {
         id
     }
 
-    /// Takes over a visit that was stored before a restart.
+    /// Takes over a visit that was stored before a restart, or of which another collector told. Of several, the one
+    /// with the latest hit stays, so that all collectors end with the same.
     pub fn remember(&self, site: u64, visitor: u64, session: u64, time_ms: i64) {
         let mut shard = self.shard(site, visitor);
         let known = shard.get(&(site, visitor)).is_some_and(|s| s.last_ms >= time_ms);
@@ -83,12 +88,21 @@ impl Sessions {
         }
     }
 
+    /// Site, visitor, visit and last hit of all visits that have not ended at `now_ms`, a part of them at a time.
+    pub fn live(&self, now_ms: i64) -> impl Iterator<Item = Vec<(u64, u64, u64, i64)>> {
+        self.shards.iter().map(move |shard| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let live = shard.iter().filter(|(_, s)| now_ms - s.last_ms < TIMEOUT_MS);
+            live.map(|((site, visitor), s)| (*site, *visitor, s.id, s.last_ms)).collect()
+        })
+    }
+
     /// How many visitors are remembered.
     pub fn count(&self) -> usize {
         self.shards.iter().map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 
-    fn live(&self, site: u64, visitor: u64, time_ms: i64) -> Option<u64> {
+    fn going_on(&self, site: u64, visitor: u64, time_ms: i64) -> Option<u64> {
         let shard = self.shard(site, visitor);
         shard.get(&(site, visitor)).filter(|s| time_ms - s.last_ms < TIMEOUT_MS).map(|s| s.id)
     }
@@ -112,10 +126,10 @@ impl Sessions {
     }
 }
 
-/// A number for a new visit: depends on nothing but its visitor and beginning, and is never 0.
+/// A number for a new visit: depends on nothing but its visitor and the half hour in which it begins; never 0.
 fn session_id(site: u64, visitor: u64, time_ms: i64) -> u64 {
     let mut hasher = blake3::Hasher::new();
-    for number in [site, visitor, time_ms.cast_unsigned()] {
+    for number in [site, visitor, time_ms.div_euclid(TIMEOUT_MS).cast_unsigned()] {
         hasher.update(&number.to_le_bytes());
     }
     let hash = hasher.finalize();
@@ -180,7 +194,42 @@ mod tests {
         assert_eq!(sessions.count(), 1);
     }
 
+    #[test]
+    fn collectors_that_see_a_new_visitor_at_once_agree_without_talking() {
+        let (one, other) = (Sessions::new(1_000), Sessions::new(1_000));
+        let first = one.assign(1, 7, None, NOW, true);
+        assert_eq!(other.assign(1, 7, None, NOW + TIMEOUT_MS - 1, true), first, "NOW begins a half hour");
+        assert_ne!(other.assign(1, 8, None, NOW, true), first);
+    }
+
+    #[test]
+    fn collectors_that_began_two_visits_go_on_with_the_same_one_after_they_were_told() {
+        let (one, other) = (Sessions::new(1_000), Sessions::new(1_000));
+        let first = one.assign(1, 7, None, NOW - 1, true);
+        let second = other.assign(1, 7, None, NOW, true);
+        assert_ne!(first, second);
+        one.remember(1, 7, second, NOW);
+        other.remember(1, 7, first, NOW - 1);
+        assert_eq!(one.assign(1, 7, None, NOW + 1, true), second);
+        assert_eq!(other.assign(1, 7, None, NOW + 1, true), second);
+    }
+
     proptest! {
+        #[test]
+        fn visits_of_a_visitor_never_share_a_number(gaps in proptest::collection::vec(0..3 * TIMEOUT_MS, 1..50)) {
+            let sessions = Sessions::new(1_000);
+            let mut time = NOW;
+            let mut numbers = vec![sessions.assign(1, 7, None, time, true)];
+            let mut visits = 1;
+            for gap in gaps {
+                time += gap;
+                visits += usize::from(gap >= TIMEOUT_MS);
+                numbers.push(sessions.assign(1, 7, None, time, true));
+            }
+            numbers.dedup();
+            prop_assert_eq!(numbers.len(), visits);
+        }
+
         #[test]
         fn map_never_exceeds_its_bound(visitors in proptest::collection::vec(any::<u64>(), 1..500)) {
             let sessions = Sessions::new(64);

@@ -54,6 +54,8 @@ pub struct Shipper {
     pub metrics: Arc<Metrics>,
     /// How often the batch under way was refused for what is in it; begins with 0.
     pub refusals: u32,
+    /// Whether hits wait that should be in ClickHouse already; begins with `false`.
+    pub behind: bool,
 }
 
 /// Why a batch is not shipped; it is tried again.
@@ -103,12 +105,16 @@ impl Shipper {
                 Ok(_) => pause = PAUSE_MIN,
                 Err(error) => {
                     self.metrics.ship_failures.fetch_add(1, Ordering::Relaxed);
-                    self.metrics.ship_behind.store(true, Ordering::Relaxed);
+                    self.note_behind(true);
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         "batch not shipped, trying again"
                     );
                     pause = (pause * 2).min(PAUSE_MAX);
+                    // The same batch under the same token: replicas know each other's tokens.
+                    if !matches!(error, ShipError::Spool(_)) {
+                        self.db.turn();
+                    }
                     if stop.is_cancelled() || wait(&stop, jittered(pause)).await {
                         break;
                     }
@@ -116,7 +122,7 @@ impl Shipper {
                 }
             }
             let waiting = self.reader.waiting();
-            self.metrics.ship_behind.store(waiting >= self.rows_max, Ordering::Relaxed);
+            self.note_behind(waiting >= self.rows_max);
             if stop.is_cancelled() && waiting == 0 {
                 break;
             }
@@ -137,6 +143,15 @@ impl Shipper {
             wait(&stop, self.interval).await;
         }
         self.reader
+    }
+
+    /// Each shard has its shipper: the metric says how many are behind.
+    fn note_behind(&mut self, behind: bool) {
+        match (std::mem::replace(&mut self.behind, behind), behind) {
+            (false, true) => self.metrics.ship_behind.fetch_add(1, Ordering::Relaxed),
+            (true, false) => self.metrics.ship_behind.fetch_sub(1, Ordering::Relaxed),
+            (true, true) | (false, false) => return,
+        };
     }
 
     /// Ships one batch, or sets it aside.

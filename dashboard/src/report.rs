@@ -209,6 +209,7 @@ pub(crate) struct Sql {
 /// Days in `skip` are left out.
 pub(crate) fn scoped(db: &Db, sql: &Sql, query: &Query, skip: &[Date]) -> clickhouse::query::Query {
     let [is, isnt, has] = query.filters.parameters();
+    let db = db.of_site(query.scope.site);
     db.query(if query.filters.is_empty() { sql.all } else { sql.some })
         .param("site", query.scope.site)
         .param("tz", &query.scope.time_zone)

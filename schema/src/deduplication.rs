@@ -19,11 +19,22 @@ struct Window {
     lasting: u64,
 }
 
-/// What would let a repeated batch be counted twice, in words for the operator; empty when all is well.
+/// What would let a repeated batch be counted twice, in words for the operator; empty when all is well on all shards.
 ///
 /// # Errors
-/// When the server cannot be asked.
+/// When a server cannot be asked.
 pub async fn flaws(db: &Db) -> Result<Vec<String>, clickhouse::error::Error> {
+    let shards = db.shards();
+    let mut flaws = Vec::new();
+    for (n, shard) in shards.iter().enumerate() {
+        let found = flaws_of_server(shard).await?;
+        let named = |flaw| if shards.len() > 1 { format!("shard {}: {flaw}", n + 1) } else { flaw };
+        flaws.extend(found.into_iter().map(named));
+    }
+    Ok(flaws)
+}
+
+async fn flaws_of_server(db: &Db) -> Result<Vec<String>, clickhouse::error::Error> {
     let windows: Vec<Window> = db.query(include_str!("deduplication/windows.sql")).fetch_all().await?;
     let mut flaws = Vec::new();
     if windows.is_empty() {

@@ -1,7 +1,9 @@
 //! The ledger of salts: which salt lived when, provable, without telling any salt.
 //!
 //! Each line carries the hash of the line before it, so that no line can be changed, removed or put in between
-//! without every later hash changing. Proof: tests below; `sotto salts ledger --verify` reads the stored lines.
+//! without every later hash changing. Where several collectors share salts, each has a chain of its own, which tells
+//! when its copies came and went: a salt is gone when it has died in every chain in which it was born.
+//! Proof: tests below; `sotto salts ledger --verify` reads the stored lines.
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
@@ -27,6 +29,8 @@ pub struct Line {
     pub previous: [u8; 32],
     /// Hash of this line.
     pub hash: [u8; 32],
+    /// Whose chain it is: the collector's name, empty for an only one.
+    pub collector: String,
 }
 
 /// `event` of a salt that was made.
@@ -35,9 +39,10 @@ pub const BORN: i8 = 1;
 pub const DIED: i8 = 2;
 
 impl Line {
-    /// The line after `last`.
+    /// The line after `last` in the chain of `collector`.
     pub fn after(
         last: Option<&Self>,
+        collector: &str,
         time: i64,
         event: i8,
         site: u64,
@@ -53,6 +58,7 @@ impl Line {
             commitment,
             previous: last.map_or([0; 32], |l| l.hash),
             hash: [0; 32],
+            collector: collector.to_owned(),
         };
         line.hash = line.expected_hash();
         line
@@ -67,6 +73,7 @@ impl Line {
         hasher.update(&self.site.to_le_bytes());
         hasher.update(&self.day.to_le_bytes());
         hasher.update(&self.commitment);
+        hasher.update(self.collector.as_bytes());
         *hasher.finalize().as_bytes()
     }
 }
@@ -90,11 +97,21 @@ pub enum Flaw {
     Life(u64),
 }
 
-/// Checks a whole ledger, oldest line first. Returns how many salts are alive according to it.
+/// Checks a whole ledger: chain by chain, each oldest line first. Returns how many salts are alive according to it,
+/// those with several collectors once.
 ///
 /// # Errors
 /// The first flaw.
 pub fn verify(lines: &[Line]) -> Result<usize, Flaw> {
+    let mut alive = std::collections::HashSet::new();
+    for chain in lines.chunk_by(|a, b| a.collector == b.collector) {
+        alive.extend(verify_chain(chain)?);
+    }
+    Ok(alive.len())
+}
+
+/// The commitments of the salts that are alive according to one chain.
+fn verify_chain(lines: &[Line]) -> Result<std::collections::HashSet<[u8; 32]>, Flaw> {
     let mut alive = std::collections::HashSet::new();
     let mut previous = [0; 32];
     for (line, expected) in lines.iter().zip(1..) {
@@ -114,7 +131,7 @@ pub fn verify(lines: &[Line]) -> Result<usize, Flaw> {
         }
         previous = line.hash;
     }
-    Ok(alive.len())
+    Ok(alive)
 }
 
 /// All lines, oldest first.
@@ -125,12 +142,12 @@ pub async fn all(db: &Db) -> Result<Vec<Line>, clickhouse::error::Error> {
     db.query(include_str!("ledger/all.sql")).fetch_all().await
 }
 
-/// The last line.
+/// The last line of the chain of `collector`.
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn last(db: &Db) -> Result<Option<Line>, clickhouse::error::Error> {
-    db.query(include_str!("ledger/last.sql")).fetch_optional().await
+pub async fn last(db: &Db, collector: &str) -> Result<Option<Line>, clickhouse::error::Error> {
+    db.query(include_str!("ledger/last.sql")).param("collector", collector).fetch_optional().await
 }
 
 /// The newest lines about the salts of one site, newest first.
@@ -164,6 +181,7 @@ mod tests {
             let commitment = [site as u8; 32];
             let line = Line::after(
                 lines.last(),
+                "",
                 1_000 + i64::from(site as u8),
                 event,
                 site,
@@ -190,12 +208,13 @@ mod tests {
             assert!(verify(&lines).is_err(), "line {i} removed");
         }
         type Change = fn(&mut Line);
-        let changes: [Change; 5] = [
+        let changes: [Change; 6] = [
             |l| l.time += 1,
             |l| l.site += 1,
             |l| l.day += 1,
             |l| l.commitment[0] ^= 1,
             |l| l.event = 3 - l.event,
+            |l| l.collector.push('x'),
         ];
         for i in 0..whole.len() {
             for (c, change) in changes.iter().enumerate() {
@@ -211,9 +230,23 @@ mod tests {
     }
 
     #[test]
+    fn salt_of_several_collectors_is_alive_until_the_last_copy_is_destroyed() {
+        let line = |last: Option<&Line>, collector: &str, event| {
+            Line::after(last, collector, 1_000, event, 1, Date(20_000), [1; 32])
+        };
+        let one = line(None, "c1", BORN);
+        let other = line(None, "c2", BORN);
+        let died = line(Some(&one), "c1", DIED);
+        assert_eq!(verify(&[one.clone(), died.clone(), other.clone()]), Ok(1));
+        let gone = line(Some(&other), "c2", DIED);
+        assert_eq!(verify(&[one, died.clone(), other, gone.clone()]), Ok(0));
+        assert_eq!(verify(&[died, gone]), Err(Flaw::Gap { expected: 1, found: 2 }), "a chain begins with 1");
+    }
+
+    #[test]
     fn salt_that_dies_twice_is_found() {
         let mut lines = chain();
-        let last = Line::after(lines.last(), 2_000, DIED, 3, Date(20_000), [3; 32]);
+        let last = Line::after(lines.last(), "", 2_000, DIED, 3, Date(20_000), [3; 32]);
         lines.push(last);
         assert_eq!(verify(&lines), Err(Flaw::Life(6)));
     }

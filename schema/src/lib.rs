@@ -4,6 +4,7 @@
 pub mod account;
 pub mod archive;
 pub mod claims;
+pub mod cluster;
 pub mod datamap;
 pub mod db;
 pub mod deduplication;

@@ -1,6 +1,7 @@
 //! Brings the tables to the shape this version needs.
 //!
-//! Promises: files of `migrations/` run in order, each once; a crash at any point is healed by the next start,
+//! Promises: files of `migrations/` run in order, each once, by one program at a time ([`lock`]); a crash at any point is
+//! healed by the next start,
 //! because every statement may run again (`IF NOT EXISTS` and the like) and a version is noted only after its last
 //! statement. Refuses: a file that was changed after it ran, and a database of a newer version.
 //! Proof: `tests/tests/schema.rs` (real server; every cut between two statements) and the tests below.
@@ -8,6 +9,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::db::Db;
+
+pub mod lock;
+pub mod replicated;
+
+use lock::{LEASE, Lock, LockError};
+use replicated::{Place, replicated};
 
 /// One file of `migrations/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +46,9 @@ pub enum MigrateError {
     /// ClickHouse refused or could not be reached.
     #[error("cannot read which migrations have run")]
     Database(#[from] clickhouse::error::Error),
+    /// Another program migrates, or nobody can tell; the next start continues.
+    #[error("the tables are not migrated")]
+    Lock(#[from] LockError),
     /// The start stops: nobody knows what the tables look like.
     #[error(
         "migration {name} was changed after it ran; restore the file, and put the change into a new migration"
@@ -46,6 +56,36 @@ pub enum MigrateError {
     Changed {
         /// The file.
         name: &'static str,
+    },
+    /// The start stops: replicas would not hold the same.
+    #[error(
+        "{url} is one of several replicas but has no Keeper, so nothing would replicate its tables; configure <zookeeper> there, or list one server per shard"
+    )]
+    NoKeeper {
+        /// The server.
+        url: String,
+    },
+    /// The start stops: replicas would not hold the same.
+    #[error(
+        "table {table} on {url} is not replicated although the shard has several replicas; it was made when it was alone: export, drop the database, start, import"
+    )]
+    NotReplicated {
+        /// The server.
+        url: String,
+        /// The table.
+        table: String,
+    },
+    /// The start stops: rows would be where nobody looks for them.
+    #[error(
+        "{url} was set up as {noted}, but clickhouse.shards lists it as {configured}; restore the list's order and length"
+    )]
+    OtherPlace {
+        /// The server.
+        url: String,
+        /// What the server noted.
+        noted: String,
+        /// What the configuration says.
+        configured: String,
     },
     /// The start stops: an older program could damage newer data.
     #[error(
@@ -96,6 +136,33 @@ pub async fn migrate(db: &Db) -> Result<usize, MigrateError> {
 /// # Errors
 /// See [`MigrateError`].
 pub async fn migrate_to(db: &Db, count: usize) -> Result<usize, MigrateError> {
+    if missing(db, count).await?.is_empty() {
+        return Ok(0);
+    }
+    let lock = Lock::take(db, LEASE).await?;
+    let ran = run(db, count, &lock, None).await?;
+    lock.release().await?;
+    Ok(ran)
+}
+
+/// Runs what is missing on a server while `lock` is held; replicated where the server has Keeper and a `place`.
+pub(crate) async fn run(
+    db: &Db,
+    count: usize,
+    lock: &Lock,
+    place: Option<Place>,
+) -> Result<usize, MigrateError> {
+    // What another ran until it released the lock is not missing any more.
+    let missing = missing(db, count).await?;
+    for migration in &missing {
+        apply(db, migration, lock, place).await?;
+    }
+    Ok(missing.len())
+}
+
+/// The migrations that have not run on a server. Creates the database and the list of migrations where they are
+/// missing.
+pub(crate) async fn missing(db: &Db, count: usize) -> Result<Vec<Migration>, MigrateError> {
     let access = db.access();
     access
         .without_database()
@@ -112,23 +179,27 @@ pub async fn migrate_to(db: &Db, count: usize) -> Result<usize, MigrateError> {
     if let Some(newer) = applied.iter().find(|a| a.version > known) {
         return Err(MigrateError::Newer { found: newer.version, known });
     }
-    let mut ran = 0;
+    let mut missing = Vec::new();
     for migration in &MIGRATIONS[..count] {
         match applied.iter().find(|a| a.version == migration.version) {
             Some(done) if done.checksum == checksum(migration.sql) => {}
             Some(_) => return Err(MigrateError::Changed { name: migration.name }),
-            None => {
-                apply(db, migration).await?;
-                ran += 1;
-            }
+            None => missing.push(*migration),
         }
     }
-    Ok(ran)
+    Ok(missing)
 }
 
-async fn apply(db: &Db, migration: &Migration) -> Result<(), MigrateError> {
+async fn apply(
+    db: &Db,
+    migration: &Migration,
+    lock: &Lock,
+    place: Option<Place>,
+) -> Result<(), MigrateError> {
     for (i, statement) in statements(migration.sql).iter().enumerate() {
-        db.query(statement).execute().await.map_err(|source| MigrateError::Statement {
+        lock.check().await?;
+        let statement = place.map_or_else(|| statement.clone(), |place| replicated(statement, place));
+        db.query(&statement).execute().await.map_err(|source| MigrateError::Statement {
             name: migration.name,
             statement: i + 1,
             source,

@@ -206,28 +206,47 @@ pub async fn seals(db: &Db) -> Result<Seals, clickhouse::error::Error> {
 /// # Errors
 /// When ClickHouse cannot be asked; what was removed before is noted all the same.
 pub async fn run(db: &Db, now_ms: i64, dry: bool) -> Result<Vec<Removed>, AccountError> {
-    let sites = site::all(db).await?;
-    let groups: Vec<Group> = db.query(include_str!("retention/days.sql")).fetch_all().await?;
-    let plan = plan(&groups, &rules(&sites, now_ms), &seals(db).await?, today("UTC", now_ms));
-    let mut removed = Vec::new();
-    for week in &plan.weeks {
-        if !dry {
-            remove_week(db, week).await?;
+    let rules = rules(&site::all(db).await?, now_ms);
+    let (mut removed, mut failed) = (Vec::new(), None);
+    for shard in db.shards() {
+        // A shard that is away is tried again; the others need not wait for it.
+        match run_on(db, &shard, &rules, now_ms, dry).await {
+            Ok(done) => removed.extend(done),
+            Err(error) => failed = Some(error),
         }
-        let how = if week.whole { "partition dropped" } else { "rewritten" };
-        let done = by_site("raw_events", &week.due, how);
-        note(db, &done, dry).await?;
-        removed.extend(done);
-    }
-    removed.extend(by_site("raw_events", &plan.held, "held: its day is not in the archive yet"));
-    for (table, class) in BY_MONTH {
-        let done = months(db, table, class, today("UTC", now_ms), dry).await?;
-        note(db, &done, dry).await?;
-        removed.extend(done);
     }
     let done = stale(db, dry).await?;
     note(db, &done, dry).await?;
     removed.extend(done);
+    failed.map_or(Ok(removed), Err)
+}
+
+/// The same on one shard; the audit log is `home`.
+async fn run_on(
+    home: &Db,
+    shard: &Db,
+    rules: &BTreeMap<u64, Rule>,
+    now_ms: i64,
+    dry: bool,
+) -> Result<Vec<Removed>, AccountError> {
+    let groups: Vec<Group> = shard.query(include_str!("retention/days.sql")).fetch_all().await?;
+    let plan = plan(&groups, rules, &seals(shard).await?, today("UTC", now_ms));
+    let mut removed = Vec::new();
+    for week in &plan.weeks {
+        if !dry {
+            remove_week(shard, week).await?;
+        }
+        let how = if week.whole { "partition dropped" } else { "rewritten" };
+        let done = by_site("raw_events", &week.due, how);
+        note(home, &done, dry).await?;
+        removed.extend(done);
+    }
+    removed.extend(by_site("raw_events", &plan.held, "held: its day is not in the archive yet"));
+    for (table, class) in BY_MONTH {
+        let done = months(shard, table, class, today("UTC", now_ms), dry).await?;
+        note(home, &done, dry).await?;
+        removed.extend(done);
+    }
     Ok(removed)
 }
 

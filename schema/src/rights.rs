@@ -132,6 +132,7 @@ pub enum RightsError {
 /// # Errors
 /// When ClickHouse cannot be asked.
 pub async fn held(db: &Db, shown: &Shown, limit: u64) -> Result<Held, RightsError> {
+    let db = &db.of_site(shown.site);
     let mut held = Held::default();
     if !shown.keys.is_empty() {
         let (days, visitors) = columns(&shown.keys);
@@ -181,6 +182,7 @@ fn columns(keys: &[DayKey]) -> (Vec<u16>, Vec<u64>) {
 /// # Errors
 /// See [`RightsError`]; some may be gone already then, and the next call erases the rest.
 pub async fn erase(db: &Db, shown: &Shown) -> Result<u64, RightsError> {
+    let db = &db.of_site(shown.site);
     let count = async |keys: &[DayKey], returning: u64| {
         let (days, visitors) = columns(keys);
         let query = db.query(include_str!("rights/left.sql")).param("site", shown.site);

@@ -23,10 +23,12 @@ mod browser;
 pub mod load;
 mod load_hits;
 mod proxy;
+mod road;
 mod site;
 
 pub use browser::{Chromium, PERSON};
 pub use proxy::Proxy;
+pub use road::Road;
 pub use site::Pages;
 
 /// How long a test waits for something that should happen at once, on a busy machine.
@@ -146,6 +148,8 @@ pub struct Sotto {
     pub admin: String,
     /// One-time set-up link, while nobody owns the installation.
     pub set_up: Option<String>,
+    /// The command that runs: `serve`, or one half of it.
+    part: &'static str,
     log: Arc<Mutex<String>>,
     environment: Vec<(String, String)>,
 }
@@ -163,15 +167,20 @@ impl Sotto {
     /// Starts Sotto on an empty directory with more configuration.
     pub fn start_with(config: &str) -> Self {
         let data = Arc::new(tempfile::tempdir().unwrap());
-        Self::start_in(data, SHIP_AT_ONCE, config)
+        Self::start_in("serve", data, SHIP_AT_ONCE, config)
+    }
+
+    /// Starts `collect` or `dashboard` on an empty directory.
+    pub fn start_part(part: &'static str, config: &str) -> Self {
+        Self::start_in(part, Arc::new(tempfile::tempdir().unwrap()), SHIP_AT_ONCE, config)
     }
 
     /// Starts Sotto on an empty directory, shipping as it does by default.
     pub fn start_as_configured(config: &str) -> Self {
-        Self::start_in(Arc::new(tempfile::tempdir().unwrap()), "", config)
+        Self::start_in("serve", Arc::new(tempfile::tempdir().unwrap()), "", config)
     }
 
-    fn start_in(data: Arc<tempfile::TempDir>, ship: &str, config: &str) -> Self {
+    fn start_in(part: &'static str, data: Arc<tempfile::TempDir>, ship: &str, config: &str) -> Self {
         let mut sotto = Self {
             child: None,
             data,
@@ -179,6 +188,7 @@ impl Sotto {
             url: String::new(),
             admin: String::new(),
             set_up: None,
+            part,
             log: Arc::default(),
             environment: Vec::new(),
         };
@@ -207,7 +217,7 @@ impl Sotto {
 
     fn spawn(&mut self) {
         let mut child =
-            self.command().arg("serve").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            self.command().arg(self.part).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (lines, announced) = mpsc::channel();
         collect(child.stdout.take().unwrap(), self.log.clone(), Some(lines));
         collect(child.stderr.take().unwrap(), self.log.clone(), None);
@@ -219,7 +229,7 @@ impl Sotto {
             };
             let last_word = line.split_whitespace().find(|w| w.starts_with("http")).unwrap_or_default();
             match line.split_whitespace().next() {
-                Some("dashboard") => self.url = last_word.trim_end_matches('/').to_owned(),
+                Some("dashboard" | "collector") => self.url = last_word.trim_end_matches('/').to_owned(),
                 Some("set") => self.set_up = Some(last_word.to_owned()),
                 Some("health") => self.admin = last_word.trim_end_matches("/readyz").to_owned(),
                 Some("data") => return,

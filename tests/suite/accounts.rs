@@ -2,9 +2,9 @@
 
 use sotto_tests::{Answer, Sotto, request};
 
-const PASSWORD: &str = "a long enough password";
+pub const PASSWORD: &str = "a long enough password";
 
-fn add_user(sotto: &Sotto, email: &str, more: &[&str]) {
+pub fn add_user(sotto: &Sotto, email: &str, more: &[&str]) {
     let (ok, out) = sotto.try_run(&[&["user", "add", email], more].concat(), PASSWORD);
     assert!(ok, "{out}");
 }
@@ -18,17 +18,17 @@ fn submit(sotto: &Sotto, path: &str, cookie: &str, form: &str) -> Answer {
     request("POST", &format!("{}{path}", sotto.url), &headers, form.as_bytes())
 }
 
-fn sign_in(sotto: &Sotto, email: &str, password: &str) -> Answer {
+pub fn sign_in(sotto: &Sotto, email: &str, password: &str) -> Answer {
     let form = ["email=", &email.replace('@', "%40"), "&password=", &password.replace(' ', "+")].concat();
     submit(sotto, "/sign-in", "", &form)
 }
 
-fn cookie(answer: &Answer) -> String {
+pub fn cookie(answer: &Answer) -> String {
     assert_eq!(answer.status, 303, "{}", answer.text());
     answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
 }
 
-fn status(sotto: &Sotto, path: &str, cookie: &str) -> u16 {
+pub fn status(sotto: &Sotto, path: &str, cookie: &str) -> u16 {
     request("GET", &format!("{}{path}", sotto.url), &[("cookie", cookie)], b"").status
 }
 
@@ -60,7 +60,7 @@ fn role_on_one_site_opens_that_site_only() {
 }
 
 #[test]
-fn sign_in_ends_with_sign_out_and_with_another_password() {
+pub fn sign_in_ends_with_sign_out_and_with_another_password() {
     let sotto = Sotto::start();
     add_user(&sotto, "ann@example.org", &["--role", "owner"]);
     let [first, second] = [(); 2].map(|()| cookie(&sign_in(&sotto, "ann@example.org", PASSWORD)));

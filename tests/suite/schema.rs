@@ -17,7 +17,7 @@ pub(crate) struct Server {
     _dir: tempfile::TempDir,
 }
 
-fn library() -> PathBuf {
+pub fn library() -> PathBuf {
     let cache = std::env::var("SOTTO_CACHE")
         .map(PathBuf::from)
         .unwrap_or_else(|_| PathBuf::from(std::env::var("HOME").unwrap()).join(".cache/sotto"));

@@ -113,7 +113,7 @@ async fn verify_all(databases: &Databases, sites: Vec<Site>, json: bool) -> Resu
     let mut flaws = 0;
     let mut reports = Vec::new();
     for site in sites {
-        let report = verify::verify(&databases.reader, site.id).await?;
+        let report = verify::verify(&databases.reader.of_site(site.id), site.id).await?;
         flaws += report.flaw_count;
         if json {
             let mut value = serde_json::to_value(&report)?;

@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use sotto_collector::{backups, config::Config};
 use sotto_schema::{
     account::audit::{self, Action},
-    db::{Databases, Db},
+    db::{Databases, Db, shard_of},
     engine::Embedded,
     event::Field,
     migrate, site,
@@ -79,7 +79,7 @@ pub async fn print_lines(
     visitor: u64,
     returning: u64,
 ) -> Result<(), Failure> {
-    let query = databases.reader.query(sql).param("site", site);
+    let query = databases.reader.of_site(site).query(sql).param("site", site);
     let query = query.param("visitor", visitor).param("returning", returning);
     print_query(query).await
 }
@@ -104,6 +104,7 @@ pub async fn export(args: ExportArgs, databases: &Databases) -> Result<(), Failu
     }
     let query = databases
         .reader
+        .of_site(site.id)
         .query(include_str!("data/export.sql"))
         .param("site", site.id)
         .param("from", &args.from)
@@ -121,19 +122,25 @@ pub async fn import(args: ImportArgs, databases: &Databases) -> Result<(), Failu
     };
     let open = |e: std::io::Error| Failure::usage(format!("{}: {e}", args.file.display()));
     let mut lines = BufReader::new(File::open(&args.file).map_err(open)?);
-    let (mut batch, mut count, mut total, mut line) = (Vec::new(), 0, 0u64, String::new());
+    let shards = db.shards();
+    let mut batches = vec![Vec::new(); shards.len()];
+    let (mut count, mut total, mut line) = (0, 0u64, String::new());
     loop {
         line.clear();
         let end = lines.read_line(&mut line).map_err(open)? == 0;
         if !end {
-            batch.extend_from_slice(&checked_line(&line, site).map_err(|why| {
+            let (site, event) = checked_line(&line, site).map_err(|why| {
                 Failure::usage(format!("{}: line {}: {why}", args.file.display(), total + 1))
-            })?);
+            })?;
+            let batch = &mut batches[shard_of(site, shards.len())];
+            batch.extend_from_slice(&event);
             batch.push(b'\n');
             (count, total) = (count + 1, total + 1);
         }
         if count == IMPORT_LINES || (end && count > 0) {
-            insert_lines(db, std::mem::take(&mut batch)).await?;
+            for (batch, shard) in batches.iter_mut().zip(&shards).filter(|(batch, _)| !batch.is_empty()) {
+                insert_lines(shard, std::mem::take(batch)).await?;
+            }
             count = 0;
         }
         if end {
@@ -145,8 +152,8 @@ pub async fn import(args: ImportArgs, databases: &Databases) -> Result<(), Failu
     Ok(())
 }
 
-/// A line with only fields of the data map, for `site` if one is given.
-fn checked_line(line: &str, site: Option<u64>) -> Result<Vec<u8>, String> {
+/// A line with only fields of the data map, for `site` if one is given, and for which site it is.
+fn checked_line(line: &str, site: Option<u64>) -> Result<(u64, Vec<u8>), String> {
     if line.len() > LINE_BYTES_MAX {
         return Err(format!("is longer than {LINE_BYTES_MAX} bytes"));
     }
@@ -158,7 +165,14 @@ fn checked_line(line: &str, site: Option<u64>) -> Result<Vec<u8>, String> {
     if let Some(site) = site {
         event.insert("site".into(), site.to_string().into());
     }
-    serde_json::to_vec(&event).map_err(|e| e.to_string())
+    // ClickHouse writes large numbers as text.
+    let of = match event.get("site") {
+        Some(serde_json::Value::String(text)) => text.parse().ok(),
+        Some(serde_json::Value::Number(number)) => number.as_u64(),
+        _ => None,
+    };
+    let of = of.ok_or("names no site")?;
+    Ok((of, serde_json::to_vec(&event).map_err(|e| e.to_string())?))
 }
 
 async fn insert_lines(db: &Db, lines: Vec<u8>) -> Result<(), Failure> {

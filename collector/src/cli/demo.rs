@@ -28,7 +28,7 @@ use sotto_collector::{
     salts::Salts,
     sessions::Sessions,
     ship::Shipper,
-    spool::Append,
+    spool::Reader,
 };
 use sotto_schema::{
     account::{self, Role},
@@ -36,6 +36,7 @@ use sotto_schema::{
     policy::Preset,
     site::{self, Site},
 };
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Places, serve, with_databases};
@@ -126,12 +127,12 @@ async fn fill(
 ) -> Result<(), Failure> {
     let began = Instant::now();
     let metrics = Arc::new(Metrics::default());
-    let (spool, reader) = serve::open_spool(config)?;
+    let (spools, readers) = serve::open_spools(config)?;
     let clock = Arc::new(AtomicI64::new(0));
     let rules = Arc::new(RuleBook::open(config.data.join("demo-sites.json")));
     rules.replace(vec![site.clone()])?;
     let collector = Collector {
-        spool: spool.clone(),
+        spools: spools.clone(),
         rules: rules.clone(),
         tokens: Arc::default(),
         // Salts of days that are over: in memory only, and not in the ledger of real ones.
@@ -148,17 +149,10 @@ async fn fill(
         objections: Arc::default(),
         scripts: Arc::new(Scripts::embedded()?),
         unknown_site: Arc::default(),
+        peers: None,
     };
     let stop = CancellationToken::new();
-    let shipper = Shipper {
-        reader,
-        db: db.clone(),
-        interval: Duration::from_millis(100),
-        rows_max: config.ship.batch_rows_max,
-        metrics: metrics.clone(),
-        refusals: 0,
-    };
-    let shipping = tokio::spawn(shipper.run(stop.clone()));
+    let shipping = start_shippers(config, readers, db, &metrics, &stop);
     let jobs = Jobs {
         db: db.clone(),
         rules,
@@ -171,21 +165,72 @@ async fn fill(
         metrics: metrics.clone(),
         unmapped: Arc::default(),
         clock: collector.clock.clone(),
+        collector: String::new(),
         backups: config.data.join(sotto_collector::backups::DIRECTORY),
-        spool: collector.spool.clone(),
+        spools: collector.spools.clone(),
         seal_interval: config.archive.interval.unsigned_abs(),
     };
-    let hits = send_days(args, &collector, &jobs, &clock, site).await?;
+    let sent = send_days(args, &collector, &jobs, &clock, site).await?;
     stop.cancel();
-    let left = shipping.await?.waiting();
+    let mut left = 0;
+    for shipping in shipping {
+        left += shipping.await?.waiting();
+    }
     if left > 0 {
         return Err(Failure::usage(format!("{left} hits could not be shipped; run sotto demo again")));
     }
     jobs.store_outcomes().await;
     fs::remove_file(config.data.join("demo-sites.json"))?;
     let seconds = began.elapsed().as_secs_f64();
-    println!("{hits} hits of {} days in {seconds:.1} s ({:.0} hits/s)", args.days, hits as f64 / seconds);
+    let hits = sent.hits as f64;
+    println!("{hits} hits of {} days in {seconds:.1} s ({:.0} hits/s)", args.days, hits / seconds);
+    print_size(&db.of_site(site.id), &sent).await
+}
+
+/// One shipper for each shard.
+fn start_shippers(
+    config: &Config,
+    readers: Vec<Reader>,
+    db: &Db,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+) -> Vec<JoinHandle<Reader>> {
+    let (interval, rows_max) = (Duration::from_millis(100), config.ship.batch_rows_max);
+    let start = |(reader, db)| {
+        let metrics = metrics.clone();
+        let shipper = Shipper { reader, db, interval, rows_max, metrics, refusals: 0, behind: false };
+        tokio::spawn(shipper.run(stop.clone()))
+    };
+    readers.into_iter().zip(db.shards()).map(start).collect()
+}
+
+/// Says what an event takes on disk, for whoever plans.
+async fn print_size(db: &Db, sent: &Sent) -> Result<(), Failure> {
+    let stored: Stored = db.query(include_str!("demo/size.sql")).fetch_one().await?;
+    println!(
+        "bytes per event: {:.0} in the spool, {:.1} in ClickHouse ({} events)",
+        sent.spool_bytes as f64 / sent.events.max(1) as f64,
+        stored.bytes as f64 / stored.events.max(1) as f64,
+        stored.events
+    );
     Ok(())
+}
+
+/// What the table of events takes on disk.
+#[derive(clickhouse::Row, serde::Deserialize)]
+struct Stored {
+    events: u64,
+    bytes: u64,
+}
+
+/// What went down the road.
+#[derive(Default)]
+struct Sent {
+    hits: u64,
+    /// Hits that were kept.
+    events: u64,
+    /// What they took in the spool.
+    spool_bytes: u64,
 }
 
 async fn send_days(
@@ -194,12 +239,12 @@ async fn send_days(
     jobs: &Jobs,
     clock: &AtomicI64,
     site: &Site,
-) -> Result<u64, Failure> {
+) -> Result<Sent, Failure> {
     let zone = TimeZone::get(TIME_ZONE)?;
     let now = Timestamp::now();
     let today = now.to_zoned(zone.clone()).date();
     let mut world = traffic::World::new(args.seed, &collector.geo.load());
-    let (mut group, mut sent) = (Append::default(), 0);
+    let (mut group, mut sent) = (collector.spools.appends(), Sent::default());
     for age in (0..=i64::from(args.days)).rev() {
         let date = today.checked_sub(Span::new().days(age))?;
         let midnight = date.to_zoned(zone.clone())?.timestamp().as_millisecond();
@@ -214,18 +259,21 @@ async fn send_days(
             for (site, outcome) in &admitted.outcomes {
                 collector.metrics.count(*site, admitted.now_ms, *outcome);
             }
-            group.extend(&admitted.append);
-            sent += 1;
+            group.extend(&admitted.appends);
+            sent.hits += 1;
+            sent.events += admitted.appends.len() as u64;
+            sent.spool_bytes += admitted.appends.disk_bytes();
             if group.len() >= GROUP {
-                collector.spool.append(std::mem::take(&mut group)).await?;
+                let full = std::mem::replace(&mut group, collector.spools.appends());
+                collector.spools.append(full).await?;
             }
         }
         let day_over = midnight + 24 * 60 * 60 * 1000;
         jobs.retire_salts(day_over);
         collector.sessions.sweep(day_over);
-        progress(i64::from(args.days) - age, i64::from(args.days), sent);
+        progress(i64::from(args.days) - age, i64::from(args.days), sent.hits);
     }
-    collector.spool.append(group).await?;
+    collector.spools.append(group).await?;
     debug_assert!(collector.metrics.total(Outcome::Stored) > 0);
     Ok(sent)
 }

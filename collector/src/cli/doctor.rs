@@ -6,11 +6,11 @@ use std::{
     path::Path,
 };
 
-use sotto_collector::{config::Config, jobs, salts, spool};
+use sotto_collector::{config::Config, jobs, salts, spool, spools};
 use sotto_geoip::GeoIp;
 use sotto_schema::{engine, site};
 
-use super::{Failure, Places, engine_directory, output::Listing, with_databases};
+use super::{Failure, Places, engine_directory, external, output::Listing, serve, with_databases};
 
 /// `sotto doctor`
 #[derive(Debug, clap::Args)]
@@ -52,7 +52,7 @@ pub async fn run(args: DoctorArgs, config: &Config, places: &Places) -> Result<(
 }
 
 fn library(config: &Config, places: &Places) -> Check {
-    let external = config.clickhouse.url.is_some();
+    let external = external(config).is_some();
     Check {
         what: "ClickHouse library",
         ok: external || places.library.exists(),
@@ -99,7 +99,9 @@ fn geo(config: &Config, places: &Places) -> Check {
 }
 
 fn waiting(config: &Config) -> Check {
-    let segments = spool::inspect(&config.data.join("spool"));
+    let spools = (0..serve::shard_count(config)).map(|shard| spools::directory(&config.data, shard));
+    let segments: Result<Vec<_>, _> = spools.map(|dir| spool::inspect(&dir)).collect();
+    let segments = segments.map(|all| all.into_iter().flatten().collect::<Vec<_>>());
     let waiting = segments.as_ref().map_or(0, |all| all.iter().map(|s| s.waiting).sum::<u64>());
     let aside = spool::set_aside(&config.data.join("spool")).map_or(0, |files| files.len());
     Check {

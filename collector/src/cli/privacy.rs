@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use clap::Subcommand;
-use sotto_collector::{backups, config::Config, pipeline::parse};
+use sotto_collector::{backups, config::Config, pipeline::parse, spools};
 use sotto_schema::{
     account::audit::{self, Action},
     claims::Language,
-    db::{Databases, Db},
+    db::{Databases, Db, shard_of},
     privacy::{self, assessment},
     rights::{self, Shown},
 };
 
-use super::{Failure, Places, data, lock, site::find, spool, with_databases};
+use super::{Failure, Places, data, lock, serve, site::find, spool, with_databases};
 
 /// What to do about privacy.
 #[derive(Debug, Subcommand)]
@@ -123,11 +123,11 @@ async fn erase(databases: &Databases, whose: &Whose, config: &Config) -> Result<
     let db = &databases.writer;
     let site = find(db, &whose.site).await?;
     let (visitor, returning) = whose.shown(site.id)?;
-    await_spool(config).await?;
+    await_spool(config, site.id).await?;
     let erased = if returning != 0 {
         rights::erase(db, &Shown { site: site.id, returning, ..Shown::default() }).await?
     } else {
-        erase_key(db, site.id, visitor).await?
+        erase_key(&db.of_site(site.id), site.id, visitor).await?
     };
     audit::append(db, 0, Action::Erase, site.id, &format!("{erased} events on request")).await?;
     println!("{erased} events erased, 0 left");
@@ -150,8 +150,8 @@ async fn erase_key(db: &Db, site: u64, visitor: u64) -> Result<u64, Failure> {
 }
 
 /// Waits until a running sotto has shipped what waits now.
-async fn await_spool(config: &Config) -> Result<(), Failure> {
-    let dir = config.data.join("spool");
+async fn await_spool(config: &Config, site: u64) -> Result<(), Failure> {
+    let dir = spools::directory(&config.data, shard_of(site, serve::shard_count(config)));
     let inspected = || -> std::io::Result<(u64, u64)> {
         let segments = sotto_collector::spool::inspect(&dir)?;
         let next = segments.iter().map(|s| s.first + s.records).max().unwrap_or(0);

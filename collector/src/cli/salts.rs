@@ -40,11 +40,13 @@ pub async fn run(command: SaltsCommand, databases: &Databases) -> Result<(), Fai
         return Ok(());
     }
     let sites = site::all(&databases.reader).await?;
-    let mut listing = Listing::new(&["seq", "time", "event", "site", "day", "commitment", "hash"]);
+    let mut listing =
+        Listing::new(&["collector", "seq", "time", "event", "site", "day", "commitment", "hash"]);
     for line in &lines {
         let site = sites.iter().find(|s| s.id == line.site).map_or("(removed)", |s| s.name.as_str());
         let day = jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().days(i64::from(line.day)))?;
         listing.row(vec![
+            line.collector.as_str().into(),
             line.seq.into(),
             time(line.time),
             if line.event == ledger::BORN { "born" } else { "died" }.into(),

@@ -7,7 +7,7 @@ use std::{
 
 use http_body_util::BodyExt;
 use sotto_collector::{
-    admin::Admin,
+    admin::{self, Admin},
     backups,
     clock::Clock,
     config::Config,
@@ -15,6 +15,7 @@ use sotto_collector::{
     jobs::{self, Jobs},
     metrics::Metrics,
     objections::Objections,
+    peers::{self, Peers},
     pipeline::device::Classifier,
     routes::{Collector, Routes, rights::Rights, script::Scripts},
     rules::RuleBook,
@@ -22,7 +23,8 @@ use sotto_collector::{
     server,
     sessions::Sessions,
     ship::Shipper,
-    spool::{self, Spool},
+    spool,
+    spools::{self, Spools},
     stack::{self, Answer, Body, HttpService},
     tokens::TokenBook,
     unmapped::Unmapped,
@@ -30,6 +32,7 @@ use sotto_collector::{
 };
 use sotto_geoip::GeoIp;
 use sotto_schema::{
+    cluster::Cluster,
     db::Databases,
     engine::Embedded,
     event::COLUMNS,
@@ -84,8 +87,9 @@ struct Running {
     workers: Vec<JoinHandle<std::io::Result<()>>>,
     admin: tokio::task::JoinHandle<()>,
     jobs: tokio::task::JoinHandle<()>,
-    shipper: tokio::task::JoinHandle<spool::Reader>,
-    spool: Spool,
+    shippers: Vec<tokio::task::JoinHandle<spool::Reader>>,
+    spools: Spools,
+    peers: Option<Arc<Peers>>,
     engine: Option<Embedded>,
 }
 
@@ -112,26 +116,37 @@ pub async fn run(
 /// Serves the dashboard alone, on an external server.
 pub async fn run_dashboard(
     config: Config,
-    _places: Places,
+    places: Places,
     dashboard: MakeDashboard<'_>,
 ) -> Result<(), Failure> {
-    let databases = super::external(&config).ok_or_else(|| {
+    let cluster = super::external(&config).ok_or_else(|| {
         Failure::usage(
-            "clickhouse.url must be set: the dashboard alone needs a server that the collector also uses",
+            "clickhouse.url or clickhouse.shards must be set: the dashboard alone needs a server that the collector also uses",
         )
     })?;
     let listener = server::listen_alone(config.listen).map_err(|e| taken("listen", config.listen, &e))?;
-    let config = Config { listen: listener.local_addr()?, ..config };
-    migrate::migrate(&databases.writer).await?;
+    let admin = server::listen_alone(config.admin_listen)
+        .map_err(|e| taken("admin_listen", config.admin_listen, &e))?;
+    let config = Config { listen: listener.local_addr()?, admin_listen: admin.local_addr()?, ..config };
+    let databases = cluster.databases();
+    fs::create_dir_all(&config.data)?;
+    if !cluster.prepare().await?.away.is_empty() {
+        tracing::warn!("a ClickHouse server is away; reports of the sites it holds fail until it is back");
+    }
+    tokio::spawn(async move { cluster.watch().await });
     let setup_token = setup_token(&config, &databases).await?;
-    announce(&config, setup_token.as_deref());
     let parts = DashboardParts {
-        databases,
+        databases: databases.clone(),
         public_url: config.public_url(),
         sites_changed: Arc::default(),
-        setup_token,
+        setup_token: setup_token.clone(),
         scripts: Arc::new(Scripts::embedded()?),
-        geo_attribution: None,
+        // The collectors' files: the same on every machine, so that the licence's sentence is shown here, too.
+        geo_attribution: open_geoip(&config, &places)
+            .load()
+            .attributions()
+            .first()
+            .map(|a| a.text.to_owned()),
     };
     let service = stack::around(dashboard(parts), stack_limits(&config), Arc::default());
     let stop = CancellationToken::new();
@@ -141,9 +156,17 @@ pub async fn run_dashboard(
         server_limits(&config),
         stop.clone(),
     ));
+    let health = tokio::spawn(server::serve(
+        tokio::net::TcpListener::from_std(admin)?,
+        admin::dashboard_health(databases.writer),
+        server_limits(&config),
+        stop.clone(),
+    ));
+    announce(&config, "dashboard", setup_token.as_deref());
     wait_for_stop().await?;
     stop.cancel();
     serving.await?;
+    health.await?;
     Ok(())
 }
 
@@ -164,15 +187,21 @@ fn taken(key: &str, address: impl std::fmt::Display, error: &std::io::Error) -> 
 
 /// Reaches or starts ClickHouse and brings its tables to this version's shape.
 async fn start_database(config: &Config, places: &Places) -> Result<(Databases, Option<Embedded>), Failure> {
-    if let Some(databases) = super::external(config) {
-        match migrate::migrate(&databases.writer).await {
-            Ok(_) => {}
+    if let Some(cluster) = super::external(config) {
+        let databases = cluster.databases();
+        match cluster.prepare().await {
+            Ok(prepared) if prepared.away.is_empty() => {}
+            Ok(prepared) => {
+                tracing::warn!(away = ?prepared.away, "ClickHouse is away in part; hits for it wait in the spool");
+                tokio::spawn(prepare_later(cluster.clone()));
+            }
             Err(MigrateError::Database(error)) => {
                 tracing::warn!(%error, "ClickHouse is away; hits wait in the spool until it is back");
-                tokio::spawn(migrate_later(databases.clone()));
+                tokio::spawn(prepare_later(cluster.clone()));
             }
             Err(error) => return Err(error.into()),
         }
+        tokio::spawn(async move { cluster.watch().await });
         return Ok((databases, None));
     }
     let engine = Embedded::start(super::engine_settings(config, places)?).await?;
@@ -184,9 +213,14 @@ async fn start_database(config: &Config, places: &Places) -> Result<(Databases, 
     Ok((databases, Some(engine)))
 }
 
-async fn migrate_later(databases: Databases) {
-    while let Err(error) = migrate::migrate(&databases.writer).await {
-        tracing::debug!(%error, "ClickHouse is still away");
+async fn prepare_later(cluster: Cluster) {
+    loop {
+        match cluster.prepare().await {
+            Ok(prepared) if prepared.away.is_empty() => break,
+            Ok(prepared) => tracing::debug!(away = ?prepared.away, "ClickHouse is still away in part"),
+            Err(MigrateError::Database(error)) => tracing::debug!(%error, "ClickHouse is still away"),
+            Err(error) => tracing::error!(%error, "the tables are not migrated; trying again"),
+        }
         tokio::time::sleep(MIGRATE_PAUSE).await;
     }
     tracing::info!("ClickHouse is there");
@@ -197,14 +231,29 @@ pub fn open_excluder(config: &Config) -> std::io::Result<Excluder> {
     Excluder::open(&config.data.join("exclude-key"))
 }
 
-/// Opens the spool where the configuration wants it.
-pub fn open_spool(config: &Config) -> Result<(Spool, spool::Reader), spool::OpenError> {
-    spool::open(spool::Settings {
-        dir: config.data.join("spool"),
+/// How many shards ClickHouse has.
+pub fn shard_count(config: &Config) -> usize {
+    config.clickhouse.shards.len().max(1)
+}
+
+/// Opens the spools, one for each shard of ClickHouse.
+pub fn open_spools(config: &Config) -> Result<(Spools, Vec<spool::Reader>), Failure> {
+    let shards = shard_count(config);
+    for dir in spools::left_over(&config.data, shards) {
+        if spool::inspect(&dir)?.iter().any(|segment| segment.waiting > 0) {
+            return Err(Failure::usage(format!(
+                "hits wait in {} for a shard that clickhouse.shards does not list any more; restore the list",
+                dir.display()
+            )));
+        }
+    }
+    let settings = spool::Settings {
+        dir: config.data.clone(),
         segment_bytes: config.spool.segment_size.as_u64(),
         bytes_max: config.spool.size_max.as_u64(),
         columns: COLUMNS.into(),
-    })
+    };
+    Ok(spools::open(&config.data, shards, &settings)?)
 }
 
 /// Opens the GeoIP files; what is wrong is said and degrades.
@@ -251,7 +300,7 @@ async fn start(
     let clock = Clock::System;
     let metrics = Arc::new(Metrics::default());
     let unmapped = Arc::new(Unmapped::default());
-    let (spool, reader) = open_spool(config)?;
+    let (spools, readers) = open_spools(config)?;
     let ram = salts::ram_directory(&fs::canonicalize(&config.data)?, &places.ram);
     if ram.is_none() {
         tracing::warn!("no RAM-backed directory; a restart gives today's visitors new keys");
@@ -260,11 +309,12 @@ async fn start(
     let objections = Arc::new(Objections::open(ram.as_deref())?);
     let sessions = Arc::new(Sessions::new(config.sessions.visitors_max));
     let views = Arc::new(Views::default());
-    jobs::remember_visits(&databases.writer, (&spool, &reader), &sessions, &views, clock.now_ms()).await;
+    jobs::remember_visits(&databases.reader, (&spools, &readers), &sessions, &views, clock.now_ms()).await;
     let geo = Arc::new(open_geoip(config, places));
     let rules = Arc::new(RuleBook::open(config.data.join("sites.json")));
     let tokens = Arc::new(TokenBook::default());
     let rules_changed = Arc::new(Notify::new());
+    let (stop_workers, stop_rest) = (CancellationToken::new(), CancellationToken::new());
     let jobs = Jobs {
         db: databases.writer.clone(),
         rules: rules.clone(),
@@ -278,11 +328,21 @@ async fn start(
         unmapped: unmapped.clone(),
         clock: clock.clone(),
         backups: config.data.join(backups::DIRECTORY),
-        spool: spool.clone(),
+        spools: spools.clone(),
         seal_interval: config.archive.interval.unsigned_abs(),
+        collector: config.peers.name.clone(),
     };
     jobs.read_rules().await;
     jobs.retire_salts(clock.now_ms());
+    let here = peers::Here {
+        salts: salts.clone(),
+        sessions: sessions.clone(),
+        views: views.clone(),
+        rules: rules.clone(),
+        metrics: metrics.clone(),
+        clock: clock.clone(),
+    };
+    let peers = meet_peers(&config.peers, here, &stop_rest).await?;
     let scripts = Arc::new(Scripts::embedded()?);
     let setup_token = match dashboard {
         Some(_) => setup_token(config, &databases).await?,
@@ -300,7 +360,7 @@ async fn start(
         None => stack::boxed(tower::service_fn(async |_| Ok(stack::empty(http::StatusCode::NOT_FOUND)))),
     };
     let collector = Arc::new(Collector {
-        spool: spool.clone(),
+        spools: spools.clone(),
         rules: rules.clone(),
         tokens: tokens.clone(),
         salts: salts.clone(),
@@ -316,31 +376,31 @@ async fn start(
         objections,
         scripts,
         unknown_site: rules_changed,
+        peers: peers.clone(),
     });
     let rights = Rights::new(collector.clone(), databases.writer.clone())?;
     let service =
         stack::around(Routes::new(collector, rights, fallback), stack_limits(config), metrics.clone());
-    let (stop_workers, stop_rest) = (CancellationToken::new(), CancellationToken::new());
     let workers = start_workers(config, listener, &service, &stop_workers)?;
     let admin_service = Admin {
         db: databases.writer.clone(),
-        spool: spool.clone(),
+        spools: spools.clone(),
         metrics: metrics.clone(),
         rules,
         salts,
         sessions,
         geo,
         clock: Clock::System,
+        peers: peers.clone(),
     }
     .service();
-    let shipper = Shipper {
-        reader,
-        db: databases.writer.clone(),
-        interval: config.ship.interval.unsigned_abs(),
-        rows_max: config.ship.batch_rows_max,
-        metrics,
-        refusals: 0,
+    let ship = |(reader, db)| {
+        let (interval, rows_max) = (config.ship.interval.unsigned_abs(), config.ship.batch_rows_max);
+        let metrics = metrics.clone();
+        let shipper = Shipper { reader, db, interval, rows_max, metrics, refusals: 0, behind: false };
+        tokio::spawn(shipper.run(stop_rest.clone()))
     };
+    let shippers = readers.into_iter().zip(databases.writer.shards()).map(ship).collect();
     let running = Running {
         admin: tokio::spawn(server::serve(
             tokio::net::TcpListener::from_std(admin)?,
@@ -349,15 +409,40 @@ async fn start(
             stop_rest.clone(),
         )),
         jobs: tokio::spawn(jobs.run(stop_rest.clone())),
-        shipper: tokio::spawn(shipper.run(stop_rest.clone())),
-        spool,
+        shippers,
+        spools,
         stop_workers,
         stop_rest,
         workers,
+        peers,
         engine,
     };
-    announce(config, setup_token.as_deref());
+    announce(config, if dashboard.is_some() { "dashboard" } else { "collector" }, setup_token.as_deref());
     Ok(running)
+}
+
+/// Begins to talk to the other collectors, if there are any, and waits a moment until they are there.
+async fn meet_peers(
+    config: &sotto_collector::config::Peers,
+    here: peers::Here,
+    stop: &CancellationToken,
+) -> Result<Option<Arc<Peers>>, Failure> {
+    let (Some(listen), Some(key_file)) = (config.listen, &config.key_file) else { return Ok(None) };
+    if config.others.is_empty() {
+        return Ok(None);
+    }
+    let settings = peers::Settings {
+        name: config.name.clone(),
+        others: config.others.clone().into_iter().collect(),
+        key: peers::read_key(key_file).map_err(|e| Failure::usage(format!("peers.key_file = {e}")))?,
+    };
+    let listener = server::listen_alone(listen).map_err(|e| taken("peers.listen", listen, &e))?;
+    let peers = Peers::new(settings, here);
+    peers.start(listener, stop)?;
+    if !peers.meet(peers::MEET_PATIENCE).await {
+        tracing::warn!("not all other collectors are there; until they are, visitors may count twice");
+    }
+    Ok(Some(peers))
 }
 
 /// Starts one worker per core. The first takes the listener that reserved the port.
@@ -395,25 +480,30 @@ impl Running {
             failed => tracing::error!(?failed, "workers ended with an error"),
         }
         self.stop_rest.cancel();
-        let mut shipper = self.shipper;
-        let shipped = tokio::time::timeout(SHIP_TIMEOUT, &mut shipper).await;
-        if shipped.is_err() {
-            // The batch under way is sealed: the next start ships it under the same token.
-            shipper.abort();
+        let until = tokio::time::Instant::now() + SHIP_TIMEOUT;
+        let mut parts = Vec::new();
+        for mut shipper in self.shippers {
+            let shipped = tokio::time::timeout_at(until, &mut shipper).await;
+            if shipped.is_err() {
+                // The batch under way is sealed: the next start ships it under the same token.
+                shipper.abort();
+            }
+            parts.push(("shipper", shipped.map_or(Ok(()), |ended| ended.map(drop))));
         }
-        for (part, ended) in [
-            ("shipper", shipped.map_or(Ok(()), |ended| ended.map(drop))),
-            ("jobs", self.jobs.await),
-            ("admin", self.admin.await),
-        ] {
+        parts.push(("jobs", self.jobs.await));
+        parts.push(("admin", self.admin.await));
+        for (part, ended) in parts {
             if let Err(error) = ended {
                 tracing::error!(%error, part, "ended with an error");
             }
         }
-        if let Err(error) = self.spool.forget_shipped().await {
+        if let Some(peers) = self.peers {
+            peers.ended().await;
+        }
+        if let Err(error) = self.spools.forget_shipped().await {
             tracing::warn!(%error, "shipped hits cannot be removed from the spool; the next start does it");
         }
-        let waiting = self.spool.waiting();
+        let waiting = self.spools.waiting();
         if waiting > 0 {
             tracing::info!(waiting, "hits wait in the spool for the next start");
         }
@@ -469,9 +559,9 @@ pub fn write_private(path: &std::path::Path, text: &str) -> std::io::Result<()> 
 }
 
 /// Says where Sotto is and what to do first.
-fn announce(config: &Config, setup_token: Option<&str>) {
+fn announce(config: &Config, part: &str, setup_token: Option<&str>) {
     let url = config.public_url();
-    println!("Sotto is running.\n  dashboard  {url}/");
+    println!("Sotto is running.\n  {part}  {url}/");
     if let Some(token) = setup_token {
         println!("  set up     {url}/setup/{token}   (one-time link: make your account and first site)");
     }

@@ -1,14 +1,14 @@
 //! `sotto spool`
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Subcommand;
 use sotto_collector::{
     config::Config,
     ship::{self, Progress, ShipError, Shipper},
-    spool,
+    spool, spools,
 };
-use sotto_schema::db::{Databases, Db};
+use sotto_schema::db::Databases;
 
 use super::{Failure, Places, external, lock, output::Listing, serve, with_databases};
 
@@ -34,19 +34,20 @@ pub async fn run(command: SpoolCommand, config: &Config, places: &Places) -> Res
 }
 
 async fn replay(config: &Config, places: &Places) -> Result<(), Failure> {
-    let dir = config.data.join("spool");
+    let mut aside = 0;
+    for dir in directories(config) {
+        aside += spool::set_aside(&dir)?.len();
+    }
     let taken = match lock(config) {
         Ok(taken) => taken,
-        Err(_) if spool::set_aside(&dir)?.is_empty() => {
+        Err(_) if aside == 0 => {
             return Err(Failure::usage(
                 "a sotto is running on this data; it ships what waits by itself, and nothing is set aside",
             ));
         }
         Err(_) => {
-            return with_databases(config, places, async |databases| {
-                replay_aside(&dir, &databases.writer).await
-            })
-            .await;
+            return with_databases(config, places, async |databases| replay_aside(config, &databases).await)
+                .await;
         }
     };
     // The embedded server takes the lock for itself; with an external one it is kept here.
@@ -54,7 +55,7 @@ async fn replay(config: &Config, places: &Places) -> Result<(), Failure> {
     with_databases(config, places, async |databases| {
         let shipped = ship_waiting(config, &databases).await?;
         println!("{shipped} hits shipped");
-        replay_aside(&dir, &databases.writer).await
+        replay_aside(config, &databases).await
     })
     .await
 }
@@ -69,46 +70,56 @@ pub async fn ship_all(config: &Config, places: &Places) -> Result<u64, Failure> 
 }
 
 async fn ship_waiting(config: &Config, databases: &Databases) -> Result<u64, Failure> {
-    let (spool, reader) = serve::open_spool(config)?;
-    let mut shipper = Shipper {
-        reader,
-        db: databases.writer.clone(),
-        interval: Duration::ZERO,
-        rows_max: config.ship.batch_rows_max,
-        metrics: Arc::default(),
-        refusals: 0,
-    };
+    let (spools, readers) = serve::open_spools(config)?;
     let mut shipped = 0;
-    loop {
-        match shipper.ship_one().await {
-            Ok(Progress::Nothing) => break,
-            Ok(Progress::Shipped(count)) => shipped += count,
-            // Said below. A refused batch is tried a few times before it is set aside.
-            Ok(Progress::SetAside(_)) | Err(ShipError::Refused(_)) => {}
-            Err(error) => return Err(error.into()),
+    for (reader, db) in readers.into_iter().zip(databases.writer.shards()) {
+        let mut shipper = Shipper {
+            reader,
+            db,
+            interval: Duration::ZERO,
+            rows_max: config.ship.batch_rows_max,
+            metrics: Arc::default(),
+            refusals: 0,
+            behind: false,
+        };
+        loop {
+            match shipper.ship_one().await {
+                Ok(Progress::Nothing) => break,
+                Ok(Progress::Shipped(count)) => shipped += count,
+                // Said below. A refused batch is tried a few times before it is set aside.
+                Ok(Progress::SetAside(_)) | Err(ShipError::Refused(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
-    spool.forget_shipped().await?;
+    spools.forget_shipped().await?;
     Ok(shipped)
 }
 
-/// Ships every batch that was set aside, each under its token, and removes its file.
-async fn replay_aside(dir: &Path, db: &Db) -> Result<(), Failure> {
+/// Where the spools of all shards lie, in their order.
+fn directories(config: &Config) -> impl Iterator<Item = PathBuf> {
+    (0..serve::shard_count(config)).map(|shard| spools::directory(&config.data, shard))
+}
+
+/// Ships every batch that was set aside, each to its shard under its token, and removes its file.
+async fn replay_aside(config: &Config, databases: &Databases) -> Result<(), Failure> {
     let mut failed = 0;
-    for file in spool::set_aside(dir)? {
-        let shipped = async {
-            let batch = spool::read_aside(&file)?;
-            ship::ship(db, &batch).await?;
-            Ok::<u64, ShipError>(batch.count)
-        };
-        match shipped.await {
-            Ok(count) => {
-                fs::remove_file(&file.path)?;
-                println!("{count} hits that were set aside shipped");
-            }
-            Err(error) => {
-                println!("{}: {}", file.path.display(), Failure::new(error));
-                failed += 1;
+    for (dir, db) in directories(config).zip(databases.writer.shards()) {
+        for file in spool::set_aside(&dir)? {
+            let shipped = async {
+                let batch = spool::read_aside(&file)?;
+                ship::ship(&db, &batch).await?;
+                Ok::<u64, ShipError>(batch.count)
+            };
+            match shipped.await {
+                Ok(count) => {
+                    fs::remove_file(&file.path)?;
+                    println!("{count} hits that were set aside shipped");
+                }
+                Err(error) => {
+                    println!("{}: {}", file.path.display(), Failure::new(error));
+                    failed += 1;
+                }
             }
         }
     }
@@ -117,7 +128,8 @@ async fn replay_aside(dir: &Path, db: &Db) -> Result<(), Failure> {
 
 fn inspect(json: bool, config: &Config) -> Result<(), Failure> {
     let mut listing = Listing::new(&["segment", "first", "records", "waiting", "bytes", "state"]);
-    for segment in spool::inspect(&config.data.join("spool"))? {
+    let found = directories(config).map(|dir| spool::inspect(&dir)).collect::<Result<Vec<_>, _>>()?;
+    for segment in found.into_iter().flatten() {
         listing.row(vec![
             segment.path.display().to_string().into(),
             segment.first.into(),

@@ -4,7 +4,7 @@
 //! the page says which site is meant. What a body claims of address, user agent and time is believed only with a token
 //! that may write for the site.
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
@@ -19,10 +19,11 @@ use crate::{
     outcome::{DropReason, Outcome},
     pipeline::{
         dropin::{BULK_BYTES_MAX, Claimed, goatcounter, matomo, plausible, umami},
-        hit::Headers,
+        hit::{Headers, Hit},
         parse::{AGE_MS_MAX, BODY_BYTES_MAX, ParseError},
         sanitise,
     },
+    rules::Rules,
     stack::{self, Response},
     tokens,
 };
@@ -236,8 +237,9 @@ impl Collector {
         let Some(peer) = parts.extensions.get::<Peer>() else {
             return Err(stack::empty(StatusCode::INTERNAL_SERVER_ERROR));
         };
+        self.agree_on_salts(hits.iter().filter_map(|(claimed, _)| self.rules_of(&claimed.hit))).await;
         let mut admitted = self.admit_claimed(hits, &parts.headers, *peer);
-        let Ok(repeats) = self.spool.append(std::mem::take(&mut admitted.append)).await else {
+        let Ok(repeats) = self.spools.append(std::mem::take(&mut admitted.appends)).await else {
             self.metrics.spool_refused.fetch_add(1, Ordering::Relaxed);
             return Err(stack::unavailable());
         };
@@ -252,12 +254,21 @@ impl Collector {
         let client = client_ip::client_ip(peer, headers, &self.trusted_proxies);
         let said = said(headers);
         let now_ms = self.clock.now_ms();
-        let mut admitted = Admitted::with_capacity(hits.len(), now_ms);
+        let mut admitted = self.admitted(hits.len(), now_ms);
         for (claimed, bearer) in hits {
             let outcome = self.road_claimed(claimed, &said, &client, bearer, &mut admitted);
             admitted.outcomes.push(outcome);
         }
         admitted
+    }
+
+    /// The rules of the site that another product's hit is for: by key, by name, or by the host of the page.
+    fn rules_of(&self, hit: &Hit) -> Option<Arc<Rules>> {
+        let by_name = || {
+            let host = sanitise::page(&hit.url).map(|page| page.hostname).unwrap_or_default();
+            self.rules.named(&hit.site).or_else(|| self.rules.of_host(&host))
+        };
+        self.rules.get(&hit.site).or_else(by_name)
     }
 
     fn road_claimed(
@@ -269,14 +280,11 @@ impl Collector {
         admitted: &mut Admitted,
     ) -> (u64, Outcome) {
         let Claimed { mut hit, claims } = claimed;
-        if self.rules.get(&hit.site).is_none() {
-            let host = sanitise::page(&hit.url).map(|page| page.hostname).unwrap_or_default();
-            let known = self.rules.named(&hit.site).or_else(|| self.rules.of_host(&host));
-            if let Some(rules) = known {
-                hit.site = rules.site.key.as_str().into();
-            }
+        let rules = self.rules_of(&hit);
+        let site = rules.as_ref().map_or(0, |rules| rules.site.id);
+        if let Some(rules) = rules {
+            hit.site = rules.site.key.as_str().into();
         }
-        let site = self.rules.get(&hit.site).map_or(0, |rules| rules.site.id);
         if claims.is_empty() || !tokens::may_write(bearer, site) {
             return self.road(hit, said, client, admitted);
         }

@@ -424,7 +424,7 @@ impl Erasure {
     async fn steps(&self) -> Result<u64, RightsError> {
         // Never closed.
         let _turn = self.erasing.acquire().await;
-        let spool = &self.collector.spool;
+        let spool = self.collector.spools.of_site(self.shown.site);
         let waits = spool.durable();
         if tokio::time::timeout(SPOOL_PATIENCE, spool.shipped_up_to(waits)).await.is_err() {
             return Err(RightsError::Left(waits - spool.shipped()));

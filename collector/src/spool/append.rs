@@ -1,6 +1,6 @@
 //! What is appended together.
 
-use super::{RECORD_BYTES_MAX, known::Key};
+use super::{RECORD_BYTES_MAX, known::Key, segment};
 
 /// What is appended together: records in their order, all or none of them acknowledged.
 #[derive(Debug, Default)]
@@ -45,6 +45,11 @@ impl Append {
     /// Whether there is nothing to append.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
+    }
+
+    /// How many bytes of a segment the records take.
+    pub fn disk_bytes(&self) -> u64 {
+        self.records().map(|(_, record)| segment::frame_len(record.len()) as u64).sum()
     }
 
     /// Keys and bytes, in order.

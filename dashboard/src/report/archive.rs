@@ -135,6 +135,7 @@ const fn place(by: Dimension) -> Option<(&'static str, u8)> {
 /// # Errors
 /// When ClickHouse cannot be asked.
 pub(super) async fn part(db: &Db, query: &Query) -> Result<Part, ReportError> {
+    let db = &db.of_site(query.scope.site);
     let all = seals(db, query.scope.site, query.range.from.first_of_month(), query.range.to).await?;
     // A day that is cut in the middle is not in the archive.
     let whole_days = |s: &&Seal| query.until_ms.is_none() || s.day < query.range.to;

@@ -92,6 +92,7 @@ pub async fn run(db: &Db, scope: &Scope, range: Range) -> Result<Decisions, Repo
     let interval = range.interval();
     let rows = async |by: &str, limit: u64| -> Result<Vec<(String, Decided)>, ReportError> {
         let rows: Vec<DecidedRow> = db
+            .of_site(scope.site)
             .query(include_str!("decisions.sql"))
             .param("by", by)
             .param("site", scope.site)

@@ -197,6 +197,7 @@ struct OutcomeRow {
 pub async fn run(db: &Db, scope: &Scope, range: Range) -> Result<Outcomes, ReportError> {
     let interval = range.interval();
     let rows = db
+        .of_site(scope.site)
         .query(include_str!("endings.sql"))
         .param("site", scope.site)
         .param("tz", &scope.time_zone)

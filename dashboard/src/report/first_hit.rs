@@ -22,5 +22,5 @@ pub struct FirstHit {
 /// # Errors
 /// When ClickHouse cannot be asked.
 pub async fn run(db: &Db, site: u64) -> Result<Option<FirstHit>, ReportError> {
-    Ok(db.query(include_str!("first_hit.sql")).param("site", site).fetch_optional().await?)
+    Ok(db.of_site(site).query(include_str!("first_hit.sql")).param("site", site).fetch_optional().await?)
 }

@@ -84,7 +84,7 @@ impl Health {
 /// # Errors
 /// When ClickHouse cannot be asked.
 pub async fn run(db: &Db, site: u64) -> Result<Health, ReportError> {
-    Ok(db.query(include_str!("health.sql")).param("site", site).fetch_one().await?)
+    Ok(db.of_site(site).query(include_str!("health.sql")).param("site", site).fetch_one().await?)
 }
 
 #[cfg(test)]

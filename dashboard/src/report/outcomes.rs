@@ -22,5 +22,5 @@ pub struct Count {
 /// # Errors
 /// When ClickHouse cannot be asked.
 pub async fn run(db: &Db, site: u64) -> Result<Vec<Count>, ReportError> {
-    Ok(db.query(include_str!("outcomes.sql")).param("site", site).fetch_all().await?)
+    Ok(db.of_site(site).query(include_str!("outcomes.sql")).param("site", site).fetch_all().await?)
 }

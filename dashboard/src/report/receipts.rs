@@ -46,6 +46,7 @@ pub fn number(typed: &str) -> Option<&str> {
 /// When ClickHouse cannot be asked.
 pub async fn run(db: &Db, site: u64, number: &str) -> Result<Vec<Decision>, ReportError> {
     let found = db
+        .of_site(site)
         .query(include_str!("receipts.sql"))
         .param("site", site)
         .param("receipt", number)

@@ -62,6 +62,7 @@ impl Returning {
 /// When ClickHouse cannot be asked.
 pub async fn run(db: &Db, scope: &Scope, range: Range) -> Result<Returning, ReportError> {
     let found = db
+        .of_site(scope.site)
         .query(include_str!("returning.sql"))
         .param("site", scope.site)
         .param("from", range.from.to_string())

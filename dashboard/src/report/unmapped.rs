@@ -29,6 +29,7 @@ pub struct Unmapped {
 /// When ClickHouse cannot be asked.
 pub async fn run(db: &Db, scope: &Scope, range: Range) -> Result<Vec<Unmapped>, ReportError> {
     let found = db
+        .of_site(scope.site)
         .query(include_str!("unmapped.sql"))
         .param("site", scope.site)
         .param("from", range.from.to_string())

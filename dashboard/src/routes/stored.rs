@@ -89,9 +89,11 @@ fn classes(site: &Site) -> Vec<Kept> {
 
 fn salt(line: &ledger::Line, time_zone: &str) -> Line {
     let event = if line.event == ledger::BORN { "made" } else { "destroyed" };
+    // Each of several collectors has a copy.
+    let at = if line.collector.is_empty() { String::new() } else { format!(" at {}", line.collector) };
     Line {
         time: clock(line.time, time_zone),
-        what: format!("The salt of {} was {event}.", day_text(Date(line.day))),
+        what: format!("The salt of {} was {event}{at}.", day_text(Date(line.day))),
     }
 }
 

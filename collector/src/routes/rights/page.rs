@@ -1,6 +1,9 @@
 //! What the visitor's page says, as HTML and as JSON.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
 
 use askama::Template;
 use http::{HeaderValue, StatusCode, header};
@@ -23,6 +26,8 @@ use crate::stack::{self, Response};
 
 /// How many salts of a site are shown as evidence.
 const SALTS: usize = 5;
+/// How many collectors' copies of them are looked for.
+const CHAINS: u64 = 16;
 
 type Dictionary = BTreeMap<String, String>;
 
@@ -144,16 +149,28 @@ fn time(ms: i64) -> String {
 
 /// When the newest salts of a site lived.
 pub(super) async fn salts(db: &Db, site: u64) -> Vec<SaltLife> {
-    // Two lines a salt, and one more for the one that lives.
-    let lines = ledger::of_site(db, site, SALTS as u64 * 2 + 1).await.unwrap_or_default();
+    // Two lines a salt and collector, and one more for the one that lives.
+    let lines = ledger::of_site(db, site, (SALTS * 2 + 1) as u64 * CHAINS).await.unwrap_or_default();
     let mut lives: Vec<SaltLife> = Vec::new();
+    // Collectors that have it: it is dead when none does.
+    let mut copies: HashMap<[u8; 32], usize> = HashMap::new();
     for line in lines.iter().rev() {
         let proof: String = line.commitment.iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let left = copies.entry(line.commitment).or_default();
         if line.event == ledger::BORN {
+            *left += 1;
+            if let Some(life) = lives.iter_mut().find(|life| life.proof == proof) {
+                life.died.clear();
+                continue;
+            }
             let born = time(line.time);
             lives.push(SaltLife { day: day_text(Date(line.day)), born, died: String::new(), proof });
-        } else if let Some(life) = lives.iter_mut().find(|life| life.proof == proof) {
-            life.died = time(line.time);
+        } else {
+            *left = left.saturating_sub(1);
+            let life = lives.iter_mut().find(|life| life.proof == proof);
+            if let (0, Some(life)) = (*left, life) {
+                life.died = time(line.time);
+            }
         }
     }
     lives.reverse();

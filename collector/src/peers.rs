@@ -1,0 +1,447 @@
+//! Several collectors of one installation: they agree on salts and tell each other of visits, so that a visitor whose
+//! hits a balancer spreads over all of them is one visitor with one visit.
+//!
+//! # What is at stake
+//!
+//! A salt ([`crate::salts`]) must be the same on all collectors while its day lasts, and nowhere afterwards. It must not
+//! pass through a database, a log or a backup: whatever is written there outlives the day. So collectors talk to each
+//! other directly.
+//!
+//! Against whom this holds:
+//! * who listens on the network, also when the shared key is stolen later: the connection is Noise `NNpsk0`
+//!   ([`channel`]), whose keys are made for each connection and forgotten with it;
+//! * who sits in the middle or calls without the key: both ends prove that they have it before anything is said;
+//! * who gets ClickHouse, disks, logs or backups: nothing of this is there. The ledger has commitments only.
+//!
+//! Against whom it does not: who reads the memory of a running collector, and who has the shared key *while* salts are
+//! alive (they can ask for today's salts, as every collector can). Frames with salts are overwritten after use, but lie
+//! for a moment in memory that is not locked; salts themselves do not.
+//!
+//! # How a salt is agreed
+//!
+//! Each (site, day) has an order of all collectors, from a hash of their names. Whoever needs a salt asks the first
+//! collector in that order that it can reach to make it; that one asks all the others whether one exists before it
+//! makes one, and tells everybody. On connecting, a collector tells all salts it has. Two salts for one (site, day)
+//! exist only after collectors could not reach each other; then all of them keep the one with the smaller commitment
+//! and destroy the other, without further talk. Merging is commutative and idempotent, so the order of messages does
+//! not matter. A salt of a day that is over is never taken over.
+//!
+//! **No hit waits long or is lost.** A hit whose salt is not there waits at most [`AGREE_PATIENCE`]. Then the collector
+//! makes one by itself: visitors of that site who reach both sides of the gap count twice until the sides meet, and
+//! those of the side whose salt is given up count once more after. `sotto_salts_alone_total`,
+//! `sotto_salts_replaced_total` and `sotto_hits_apart_total` count how often.
+//!
+//! **Destroyed everywhere.** Each collector destroys its copy by the same rule (the end of the site's day and half an
+//! hour, [`crate::salts::GRACE_MS`]) and writes birth and death of its copy into its own chain of the ledger.
+//!
+//! # Visits, page views, retries
+//!
+//! A visit's number depends only on the visitor and the half hour in which it began ([`crate::sessions`]), so two
+//! collectors that see a new visitor at once agree without talk. Each hit's visit (and page, of a page view) is told to
+//! all others at once, without waiting for anything; on connecting, all visits that go on are told.
+//! * Exact: visitors; visits whose first hits do not straddle a half hour of the clock within the time that a message
+//!   takes (about a millisecond).
+//! * Approximate: a report about a page view (reading time, vitals) that overtakes the message about its page view has
+//!   no visit or no page. While collectors are apart, a visit that spans a half hour of the clock on both sides may be
+//!   two. Told visits of which there is no room in the queue are counted in `sotto_peer_notes_lost_total`.
+//! * A client's retry that reaches another collector is a hit of its own: it is recognised only where it is remembered.
+//!
+//! **Clocks** of all collectors must agree to within a second or so (NTP).
+//!
+//! **Proof**: tests below and in [`channel`], `tests/suite/peers.rs` (two collectors behind a balancer).
+
+use std::{
+    collections::HashMap,
+    io,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use sotto_schema::{
+    event::{Event, Kind},
+    rowbinary::Date,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use zeroize::Zeroizing;
+
+use crate::{
+    clock::Clock,
+    metrics::Metrics,
+    rules::RuleBook,
+    salts::{GRACE_MS, Salts, Taken},
+    sessions::Sessions,
+    views::Views,
+};
+
+pub mod channel;
+mod link;
+pub mod message;
+
+use channel::KEY_BYTES;
+use message::{Record, Visit, Want};
+
+/// How long a hit waits for a salt to be agreed.
+pub const AGREE_PATIENCE: Duration = Duration::from_millis(500);
+/// How long one collector is waited for.
+const ASK_TIMEOUT: Duration = Duration::from_millis(200);
+/// How long a start waits for the others, before hits are taken.
+pub const MEET_PATIENCE: Duration = Duration::from_secs(2);
+/// How much may wait to be told to one collector; more is left out and counted.
+const OUTBOX_MAX: usize = 16_384;
+/// Most collectors beside this one.
+pub const OTHERS_MAX: usize = 255;
+
+/// Who the collectors are.
+pub struct Settings {
+    /// What this one is called; the others list it under this name.
+    pub name: String,
+    /// Name and address, like "c2.example.org:8790", of each of the others; at most [`OTHERS_MAX`].
+    pub others: Vec<(String, String)>,
+    /// What all share and nobody else has.
+    pub key: Zeroizing<[u8; KEY_BYTES]>,
+}
+
+/// What is shared with the others.
+#[derive(Clone)]
+pub struct Here {
+    /// Salts of the day.
+    pub salts: Arc<Salts>,
+    /// Visits of the last half hour.
+    pub sessions: Arc<Sessions>,
+    /// Pages of recent page views.
+    pub views: Arc<Views>,
+    /// Rules of all sites, for when their days end.
+    pub rules: Arc<RuleBook>,
+    /// Counts what went wrong.
+    pub metrics: Arc<Metrics>,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+type Turns = HashMap<(u64, Date), Arc<tokio::sync::Mutex<()>>>;
+
+/// The other collectors.
+pub struct Peers {
+    settings: Settings,
+    here: Here,
+    links: Vec<Link>,
+    /// How many of the links are connected.
+    connected: watch::Sender<usize>,
+    /// Held while a salt is being agreed, so that many hits ask once.
+    turns: Mutex<Turns>,
+    next_id: AtomicU64,
+    tasks: TaskTracker,
+}
+
+/// The way to one of the others.
+struct Link {
+    name: String,
+    address: String,
+    outbox: mpsc::Sender<Note>,
+    /// The outbox's other end, until the link is started.
+    unstarted: Mutex<Option<mpsc::Receiver<Note>>>,
+    connected: AtomicBool,
+    /// Who waits for which answer.
+    wanted: Mutex<HashMap<u64, oneshot::Sender<bool>>>,
+    /// Told when the connection must be made anew, because something that has to be told found no room.
+    reset: tokio::sync::Notify,
+}
+
+/// Something to tell.
+enum Note {
+    /// Records that hold nothing secret.
+    Told(Bytes),
+    /// The salt as it is when the note is sent; it is not copied into the queue.
+    Salt(u64, Date),
+    Want(Want),
+    Answer(u64, bool),
+    Pong,
+}
+
+/// Reads the key that all collectors share: 64 hexadecimal digits in a file that only its owner can read.
+///
+/// # Errors
+/// When the file cannot be read, others may read it, or it holds something else.
+pub fn read_key(path: &Path) -> io::Result<Zeroizing<[u8; KEY_BYTES]>> {
+    let refuse = |why: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
+    let mode = std::fs::metadata(path).map_err(|e| refuse(&e.to_string()))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(refuse("others may read it; chmod 600"));
+    }
+    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|e| refuse(&e.to_string()))?);
+    let digits = text.trim().as_bytes();
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    if digits.len() != 2 * KEY_BYTES {
+        return Err(refuse("it must hold 64 hexadecimal digits, as of `openssl rand -hex 32`"));
+    }
+    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
+        let digit = |n: usize| char::from(pair[n]).to_digit(16).and_then(|d| u8::try_from(d).ok());
+        let (Some(high), Some(low)) = (digit(0), digit(1)) else {
+            return Err(refuse("it must hold 64 hexadecimal digits, as of `openssl rand -hex 32`"));
+        };
+        *byte = high << 4 | low;
+    }
+    Ok(key)
+}
+
+impl Peers {
+    /// The others, not yet spoken to.
+    pub fn new(settings: Settings, here: Here) -> Arc<Self> {
+        let links = settings
+            .others
+            .iter()
+            .take(OTHERS_MAX)
+            .map(|(name, address)| {
+                let (outbox, receiver) = mpsc::channel(OUTBOX_MAX);
+                Link {
+                    name: name.clone(),
+                    address: address.clone(),
+                    outbox,
+                    unstarted: Mutex::new(Some(receiver)),
+                    connected: AtomicBool::new(false),
+                    wanted: Mutex::default(),
+                    reset: tokio::sync::Notify::new(),
+                }
+            })
+            .collect();
+        Arc::new(Self {
+            settings,
+            here,
+            links,
+            connected: watch::Sender::new(0),
+            turns: Mutex::default(),
+            next_id: AtomicU64::new(1),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// Begins to call the others and to answer their calls on `listener`, until `stop`.
+    ///
+    /// # Errors
+    /// When the listener cannot be used.
+    pub fn start(
+        self: &Arc<Self>,
+        listener: std::net::TcpListener,
+        stop: &CancellationToken,
+    ) -> io::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        self.tasks.spawn(self.clone().answer_calls(listener, stop.clone()));
+        for (index, link) in self.links.iter().enumerate() {
+            let unstarted = link.unstarted.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(outbox) = unstarted {
+                self.tasks.spawn(self.clone().keep_calling(index, outbox, stop.clone()));
+            }
+        }
+        self.tasks.close();
+        Ok(())
+    }
+
+    /// Waits until all others are connected, at most for `patience`; whether they are.
+    pub async fn meet(&self, patience: Duration) -> bool {
+        let mut connected = self.connected.subscribe();
+        let all = connected.wait_for(|n| *n == self.links.len());
+        tokio::time::timeout(patience, all).await.is_ok()
+    }
+
+    /// Waits until all connections have ended, after `stop`.
+    pub async fn ended(&self) {
+        self.tasks.wait().await;
+    }
+
+    /// How many others there are, and how many of them are connected.
+    pub fn count(&self) -> (usize, usize) {
+        (self.links.len(), *self.connected.borrow())
+    }
+
+    /// Whether one of the others is out of reach.
+    pub fn are_apart(&self) -> bool {
+        *self.connected.borrow() < self.links.len()
+    }
+
+    /// Tells the others of a hit that was taken.
+    pub fn tell(&self, event: &Event) {
+        let mut record = Vec::new();
+        if event.visitor != 0 && event.session != 0 {
+            let visit = Visit {
+                site: event.site,
+                visitor: event.visitor,
+                session: event.session,
+                time_ms: event.time.0,
+            };
+            message::write_visit(&visit, &mut record);
+        }
+        if event.kind == Kind::Pageview && event.view != 0 {
+            message::write_view(event.site, event.view, &event.hostname, &event.path, &mut record);
+        }
+        if record.is_empty() {
+            return;
+        }
+        let record = Bytes::from(record);
+        for link in self.links.iter().filter(|l| l.connected.load(Ordering::Acquire)) {
+            if link.outbox.try_send(Note::Told(record.clone())).is_err() {
+                self.here.metrics.peer_notes_lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Sees to it that the salt of (site, day) is there and that of all collectors, if they can be reached in time.
+    pub async fn agree(&self, site: u64, day: Date) {
+        if self.here.salts.get(site, day).is_some() {
+            return;
+        }
+        let turn = self.turns().entry((site, day)).or_default().clone();
+        let asked = async {
+            let _held = turn.lock().await;
+            if self.here.salts.get(site, day).is_none() {
+                self.ask(site, day).await;
+            }
+        };
+        if tokio::time::timeout(AGREE_PATIENCE, asked).await.is_err() {
+            tracing::debug!("a salt was not agreed in time");
+        }
+        self.turns().remove(&(site, day));
+    }
+
+    /// A salt was made without having been agreed, because a hit could not wait longer.
+    pub fn made_alone(&self, site: u64, day: Date) {
+        self.here.metrics.salts_alone.fetch_add(1, Ordering::Relaxed);
+        self.push(site, day);
+    }
+
+    async fn ask(&self, site: u64, day: Date) {
+        let own = rank(site, day, &self.settings.name);
+        let mut before: Vec<&Link> = self.reachable().collect();
+        before.retain(|link| rank(site, day, &link.name) < own);
+        before.sort_by_key(|link| rank(site, day, &link.name));
+        for link in before {
+            if self.want(link, site, day, true).await && self.here.salts.get(site, day).is_some() {
+                return;
+            }
+        }
+        // Nobody before us can be reached. Somebody may have got the salt from one who could be.
+        let asked = self.reachable().map(|link| self.want(link, site, day, false));
+        futures_util::future::join_all(asked).await;
+        if self.here.salts.get(site, day).is_some() {
+            return;
+        }
+        match self.here.salts.today(site, day) {
+            Ok(_) if self.are_apart() => self.made_alone(site, day),
+            Ok(_) => self.push(site, day),
+            Err(error) => tracing::error!(%error, "no salt can be made"),
+        }
+    }
+
+    /// Asks one of the others; whether it has the salt. It is there then.
+    async fn want(&self, link: &Link, site: u64, day: Date, make: bool) -> bool {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (answered, answer) = oneshot::channel();
+        link.wanted().insert(id, answered);
+        let sent = link.outbox.try_send(Note::Want(Want { id, site, day, make })).is_ok();
+        let answer = sent && matches!(tokio::time::timeout(ASK_TIMEOUT, answer).await, Ok(Ok(true)));
+        link.wanted().remove(&id);
+        answer
+    }
+
+    /// Tells all others a salt. One that cannot be told now is told all salts when it is connected again.
+    fn push(&self, site: u64, day: Date) {
+        for link in self.reachable() {
+            if link.outbox.try_send(Note::Salt(site, day)).is_err() {
+                link.reset.notify_one();
+            }
+        }
+    }
+
+    fn reachable(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter().filter(|link| link.connected.load(Ordering::Acquire))
+    }
+
+    fn turns(&self) -> std::sync::MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a salt may be taken over: its day is today, tomorrow, or over for less than the grace.
+    fn is_current(&self, site: u64, day: Date) -> bool {
+        let now_ms = self.here.clock.now_ms();
+        self.here.rules.by_id(site).is_some_and(|rules| {
+            day.0 <= rules.day(now_ms).0.saturating_add(1) && now_ms < rules.day_end_ms(day) + GRACE_MS
+        })
+    }
+
+    /// What one of the others said. `replies` is where answers go.
+    fn hear(self: &Arc<Self>, record: Record<'_>, link: Option<&Link>, replies: &mpsc::Sender<Note>) {
+        match record {
+            Record::Salt(site, day, salt) => {
+                if !self.is_current(site, day) {
+                    return;
+                }
+                match self.here.salts.take_over(site, day, salt) {
+                    Ok(Taken::Replaced) => {
+                        self.here.metrics.salts_replaced.fetch_add(1, Ordering::Relaxed);
+                        tracing::warn!("a salt was given up for the one of another collector");
+                    }
+                    Ok(Taken::New | Taken::Same | Taken::Kept) => {}
+                    Err(error) => tracing::error!(%error, "a salt cannot be kept"),
+                }
+            }
+            Record::Want(want) => {
+                let (peers, replies) = (self.clone(), replies.clone());
+                self.tasks.spawn(async move { peers.reply(want, &replies).await });
+            }
+            Record::Answer(id, has) => {
+                if let Some(waiting) = link.and_then(|l| l.wanted().remove(&id)) {
+                    // Whoever asked may have gone on without an answer.
+                    let _gone = waiting.send(has);
+                }
+            }
+            Record::Visit(Visit { site, visitor, session, time_ms }) => {
+                self.here.sessions.remember(site, visitor, session, time_ms);
+            }
+            Record::View(site, view, hostname, path) => {
+                self.here.views.remember(site, view, &hostname.into(), &path.into());
+            }
+            Record::Ping => {
+                // When there is no room for it, other answers show that somebody is there.
+                let _full = replies.try_send(Note::Pong);
+            }
+            Record::Pong => {}
+        }
+    }
+
+    async fn reply(&self, want: Want, replies: &mpsc::Sender<Note>) {
+        let Want { id, site, day, make } = want;
+        if make && self.is_current(site, day) {
+            self.agree(site, day).await;
+        }
+        let has = self.here.salts.get(site, day).is_some();
+        if has && replies.send(Note::Salt(site, day)).await.is_err() {
+            return;
+        }
+        // Nobody to answer any more: the connection ended.
+        let _gone = replies.send(Note::Answer(id, has)).await;
+    }
+}
+
+impl Link {
+    fn wanted(&self) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<bool>>> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whose turn it is to make the salt of (site, day): the lowest.
+fn rank(site: u64, day: Date, name: &str) -> ([u8; 32], String) {
+    let mut hasher = blake3::Hasher::new_derive_key("sotto 2026-11 maker of a salt");
+    hasher.update(&site.to_le_bytes());
+    hasher.update(&day.0.to_le_bytes());
+    hasher.update(name.as_bytes());
+    (*hasher.finalize().as_bytes(), name.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,231 @@
+//! Connections: each collector calls all others and answers all calls. What it has to tell goes through its own call;
+//! through an answered call only answers go.
+
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, mpsc},
+};
+use tokio_util::sync::CancellationToken;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{
+    Link, Note, OTHERS_MAX, Peers,
+    channel::{self, FRAME_BYTES_MAX, Receiver, Sender},
+    message::{self, TEXT_BYTES_MAX, Visit},
+};
+
+/// How long a call and its handshake may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often one shows that one is there.
+const PING_INTERVAL: Duration = Duration::from_secs(1);
+/// After how long a silent end counts as gone.
+const SILENCE_MAX: Duration = Duration::from_secs(4);
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// Most calls that are answered at a time: of all others, and some that are about to end.
+const CALLS_MAX: usize = 2 * OTHERS_MAX;
+/// Most notes that are put into frames at a time.
+const NOTES_MAX: usize = 1_024;
+/// Most answers that wait to be sent.
+const REPLIES_MAX: usize = 1_024;
+/// More than any note takes in a frame.
+const NOTE_BYTES_MAX: usize = 2 * TEXT_BYTES_MAX + 256;
+
+impl Peers {
+    /// Answers calls until `stop`.
+    pub(super) async fn answer_calls(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
+        let places = Arc::new(Semaphore::new(CALLS_MAX));
+        loop {
+            let Ok(place) = places.clone().acquire_owned().await else { return };
+            let accepted = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            let Ok((stream, _)) = accepted else {
+                tokio::time::sleep(PAUSE_MIN).await;
+                continue;
+            };
+            let (peers, stop) = (self.clone(), stop.clone());
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    ended = peers.answer_call(stream) => {
+                        if let Err(error) = ended {
+                            tracing::debug!(%error, "a call of another collector ended");
+                        }
+                    }
+                }
+                drop(place);
+            });
+        }
+    }
+
+    async fn answer_call(self: &Arc<Self>, stream: TcpStream) -> io::Result<()> {
+        let answered = tokio::time::timeout(CALL_TIMEOUT, channel::answer(stream, &self.settings.key));
+        let (mut sender, receiver) =
+            answered.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let (replies, mut waiting) = mpsc::channel(REPLIES_MAX);
+        let writing = async {
+            let mut frame = Zeroizing::new(Vec::with_capacity(FRAME_BYTES_MAX));
+            let mut notes = Vec::new();
+            while waiting.recv_many(&mut notes, NOTES_MAX).await > 0 {
+                self.send(&mut notes, &mut sender, &mut frame).await?;
+            }
+            Ok(())
+        };
+        tokio::select! {
+            ended = self.listen(receiver, None, &replies) => ended,
+            ended = writing => ended,
+        }
+    }
+
+    /// Calls one of the others, again and again, until `stop`.
+    pub(super) async fn keep_calling(
+        self: Arc<Self>,
+        index: usize,
+        mut outbox: mpsc::Receiver<Note>,
+        stop: CancellationToken,
+    ) {
+        let link = &self.links[index];
+        let mut pause = PAUSE_MIN;
+        loop {
+            let called = tokio::select! {
+                () = stop.cancelled() => return,
+                called = self.talk(link, &mut outbox) => called,
+            };
+            if link.connected.swap(false, Ordering::AcqRel) {
+                self.connected.send_modify(|n| *n -= 1);
+                tracing::warn!(peer = link.name, "another collector is out of reach");
+                pause = PAUSE_MIN;
+            }
+            if let Err(error) = called {
+                tracing::debug!(%error, peer = link.name, "another collector cannot be talked to");
+            }
+            // What was to be told to a collector that is gone is told anew when it is back.
+            while outbox.try_recv().is_ok() {}
+            link.wanted().clear();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    async fn talk(self: &Arc<Self>, link: &Link, outbox: &mut mpsc::Receiver<Note>) -> io::Result<()> {
+        let called = tokio::time::timeout(CALL_TIMEOUT, channel::call(&link.address, &self.settings.key));
+        let (sender, receiver) = called.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let (replies, mut answers) = mpsc::channel(1);
+        // Nobody asks through our own call; whoever did would get no answer.
+        answers.close();
+        tokio::select! {
+            ended = self.listen(receiver, Some(link), &replies) => ended,
+            ended = self.keep_telling(link, sender, outbox) => ended,
+            () = link.reset.notified() => Ok(()),
+        }
+    }
+
+    async fn listen(
+        self: &Arc<Self>,
+        mut receiver: Receiver,
+        link: Option<&Link>,
+        replies: &mpsc::Sender<Note>,
+    ) -> io::Result<()> {
+        loop {
+            let received = tokio::time::timeout(SILENCE_MAX, receiver.receive());
+            let frame = received.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            let mut rest = frame.as_slice();
+            while !rest.is_empty() {
+                let record =
+                    message::read(&mut rest).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+                self.hear(record, link, replies);
+            }
+        }
+    }
+
+    /// Tells all there is, then what comes.
+    async fn keep_telling(
+        &self,
+        link: &Link,
+        mut sender: Sender,
+        outbox: &mut mpsc::Receiver<Note>,
+    ) -> io::Result<()> {
+        let mut frame = Zeroizing::new(Vec::with_capacity(FRAME_BYTES_MAX));
+        // Connected first: what happens while all there is is told must be told, too.
+        link.connected.store(true, Ordering::Release);
+        self.connected.send_modify(|n| *n += 1);
+        tracing::info!(peer = link.name, "another collector is there");
+        for (site, day) in self.here.salts.keys() {
+            self.write(&Note::Salt(site, day), &mut frame);
+            self.flush_if_full(&mut sender, &mut frame).await?;
+        }
+        for live in self.here.sessions.live(self.here.clock.now_ms()) {
+            for (site, visitor, session, time_ms) in live {
+                message::write_visit(&Visit { site, visitor, session, time_ms }, &mut frame);
+                self.flush_if_full(&mut sender, &mut frame).await?;
+            }
+        }
+        let mut pings = tokio::time::interval(PING_INTERVAL);
+        let mut notes = Vec::new();
+        loop {
+            tokio::select! {
+                taken = outbox.recv_many(&mut notes, NOTES_MAX) => {
+                    if taken == 0 {
+                        return Ok(());
+                    }
+                }
+                _ = pings.tick() => message::write_presence(false, &mut frame),
+            }
+            self.send(&mut notes, &mut sender, &mut frame).await?;
+        }
+    }
+
+    /// Sends `notes` after what is in `frame`.
+    async fn send(
+        &self,
+        notes: &mut Vec<Note>,
+        sender: &mut Sender,
+        frame: &mut Zeroizing<Vec<u8>>,
+    ) -> io::Result<()> {
+        for note in notes.drain(..) {
+            self.write(&note, frame);
+            self.flush_if_full(sender, frame).await?;
+        }
+        flush(sender, frame).await
+    }
+
+    fn write(&self, note: &Note, frame: &mut Vec<u8>) {
+        match note {
+            Note::Told(record) => frame.extend_from_slice(record),
+            Note::Salt(site, day) => {
+                // It may have died since.
+                if let Some(salt) = self.here.salts.get(*site, *day) {
+                    message::write_salt(*site, *day, &salt, frame);
+                }
+            }
+            Note::Want(want) => message::write_want(want, frame),
+            Note::Answer(id, has) => message::write_answer(*id, *has, frame),
+            Note::Pong => message::write_presence(true, frame),
+        }
+    }
+
+    async fn flush_if_full(&self, sender: &mut Sender, frame: &mut Zeroizing<Vec<u8>>) -> io::Result<()> {
+        // The frame never grows beyond what it was made for: growing would leave a copy behind.
+        if frame.len() + NOTE_BYTES_MAX > FRAME_BYTES_MAX { flush(sender, frame).await } else { Ok(()) }
+    }
+}
+
+async fn flush(sender: &mut Sender, frame: &mut Zeroizing<Vec<u8>>) -> io::Result<()> {
+    if frame.is_empty() {
+        return Ok(());
+    }
+    let sent = sender.send(frame).await;
+    frame.zeroize();
+    sent
+}

@@ -1,0 +1,233 @@
+//! What collectors say to each other: records, many of them in one frame.
+//!
+//! Each begins with a byte that says what it is; numbers are little-endian. A record that is not one of these ends the
+//! connection: both ends are of one version (see the prologue of [`super::channel`]).
+
+use sotto_schema::rowbinary::Date;
+
+use crate::salts::{SALT_BYTES, Salt};
+
+const SALT: u8 = 1;
+const WANT: u8 = 2;
+const ANSWER: u8 = 3;
+const VISIT: u8 = 4;
+const VIEW: u8 = 5;
+const PING: u8 = 6;
+const PONG: u8 = 7;
+
+/// The longest text in a record, in bytes. A page whose host or path is longer is not told of.
+pub const TEXT_BYTES_MAX: usize = 4_096;
+
+/// A question for a salt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Want {
+    /// Comes back in the answer.
+    pub id: u64,
+    /// Whose salt.
+    pub site: u64,
+    /// For which day.
+    pub day: Date,
+    /// Whether the one who is asked shall make it if nobody has it.
+    pub make: bool,
+}
+
+/// A visit that had a hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Visit {
+    /// The site's number.
+    pub site: u64,
+    /// The visitor's key.
+    pub visitor: u64,
+    /// The visit's number.
+    pub session: u64,
+    /// When its last hit was, in milliseconds since 1970-01-01 UTC.
+    pub time_ms: i64,
+}
+
+/// A record as it was received.
+pub enum Record<'a> {
+    /// A salt that the other end uses.
+    Salt(u64, Date, Salt),
+    /// A question for a salt.
+    Want(Want),
+    /// The end of an answer, and whether there is a salt; it came before.
+    Answer(u64, bool),
+    /// A visit that had a hit.
+    Visit(Visit),
+    /// A page view: site, view, host and path.
+    View(u64, u64, &'a str, &'a str),
+    /// Is somebody there?
+    Ping,
+    /// Yes.
+    Pong,
+}
+
+/// Writes a salt.
+pub fn write_salt(site: u64, day: Date, salt: &Salt, out: &mut Vec<u8>) {
+    out.push(SALT);
+    out.extend_from_slice(&site.to_le_bytes());
+    out.extend_from_slice(&day.0.to_le_bytes());
+    salt.write(out);
+}
+
+/// Writes a question for a salt.
+pub fn write_want(want: &Want, out: &mut Vec<u8>) {
+    out.push(WANT);
+    out.extend_from_slice(&want.id.to_le_bytes());
+    out.extend_from_slice(&want.site.to_le_bytes());
+    out.extend_from_slice(&want.day.0.to_le_bytes());
+    out.push(want.make.into());
+}
+
+/// Writes the end of an answer.
+pub fn write_answer(id: u64, has: bool, out: &mut Vec<u8>) {
+    out.push(ANSWER);
+    out.extend_from_slice(&id.to_le_bytes());
+    out.push(has.into());
+}
+
+/// Writes a visit.
+pub fn write_visit(visit: &Visit, out: &mut Vec<u8>) {
+    out.push(VISIT);
+    for number in [visit.site, visit.visitor, visit.session, visit.time_ms.cast_unsigned()] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+}
+
+/// Writes a page view; nothing if its texts are too long.
+pub fn write_view(site: u64, view: u64, hostname: &str, path: &str, out: &mut Vec<u8>) {
+    if hostname.len().max(path.len()) > TEXT_BYTES_MAX {
+        return;
+    }
+    out.push(VIEW);
+    out.extend_from_slice(&site.to_le_bytes());
+    out.extend_from_slice(&view.to_le_bytes());
+    for text in [hostname, path] {
+        out.extend_from_slice(&u16::try_from(text.len()).unwrap_or(0).to_le_bytes());
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// Writes that somebody is there, as a question or as the answer to it.
+pub fn write_presence(answer: bool, out: &mut Vec<u8>) {
+    out.push(if answer { PONG } else { PING });
+}
+
+/// The first record of `frame`, which is moved behind it. `None` if it is none of ours.
+pub fn read<'a>(frame: &mut &'a [u8]) -> Option<Record<'a>> {
+    Some(match byte(frame)? {
+        SALT => {
+            let (site, day) = (number(frame)?, Date(short(frame)?));
+            let (salt, rest) = frame.split_first_chunk::<SALT_BYTES>()?;
+            *frame = rest;
+            Record::Salt(site, day, Salt::from_slice(salt))
+        }
+        WANT => Record::Want(Want {
+            id: number(frame)?,
+            site: number(frame)?,
+            day: Date(short(frame)?),
+            make: flag(frame)?,
+        }),
+        ANSWER => Record::Answer(number(frame)?, flag(frame)?),
+        VISIT => Record::Visit(Visit {
+            site: number(frame)?,
+            visitor: number(frame)?,
+            session: number(frame)?,
+            time_ms: number(frame)?.cast_signed(),
+        }),
+        VIEW => Record::View(number(frame)?, number(frame)?, text(frame)?, text(frame)?),
+        PING => Record::Ping,
+        PONG => Record::Pong,
+        _ => return None,
+    })
+}
+
+fn byte(frame: &mut &[u8]) -> Option<u8> {
+    let (byte, rest) = frame.split_first()?;
+    *frame = rest;
+    Some(*byte)
+}
+
+fn flag(frame: &mut &[u8]) -> Option<bool> {
+    match byte(frame)? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+fn short(frame: &mut &[u8]) -> Option<u16> {
+    let (bytes, rest) = frame.split_first_chunk()?;
+    *frame = rest;
+    Some(u16::from_le_bytes(*bytes))
+}
+
+fn number(frame: &mut &[u8]) -> Option<u64> {
+    let (bytes, rest) = frame.split_first_chunk()?;
+    *frame = rest;
+    Some(u64::from_le_bytes(*bytes))
+}
+
+fn text<'a>(frame: &mut &'a [u8]) -> Option<&'a str> {
+    let len = usize::from(short(frame)?);
+    if len > TEXT_BYTES_MAX {
+        return None;
+    }
+    let (bytes, rest) = frame.split_at_checked(len)?;
+    *frame = rest;
+    std::str::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn view_of(len: usize) -> Vec<u8> {
+        let mut frame = Vec::new();
+        write_view(1, 2, "a.example", &"x".repeat(len), &mut frame);
+        frame
+    }
+
+    #[test]
+    fn records_come_out_as_they_were_written() {
+        let mut frame = Vec::new();
+        let want = Want { id: 9, site: 8, day: Date(20_000), make: true };
+        let visit = Visit { site: 1, visitor: 2, session: 3, time_ms: -4 };
+        let salt = Salt::from_bytes([5; SALT_BYTES]);
+        write_salt(7, Date(20_001), &salt, &mut frame);
+        write_want(&want, &mut frame);
+        write_answer(9, false, &mut frame);
+        write_visit(&visit, &mut frame);
+        write_view(1, 2, "a.example", "/ä", &mut frame);
+        write_presence(false, &mut frame);
+        write_presence(true, &mut frame);
+        let mut rest = frame.as_slice();
+        let mut next = || read(&mut rest).unwrap();
+        assert!(matches!(next(), Record::Salt(7, Date(20_001), s) if s.commitment() == salt.commitment()));
+        assert!(matches!(next(), Record::Want(w) if w == want));
+        assert!(matches!(next(), Record::Answer(9, false)));
+        assert!(matches!(next(), Record::Visit(v) if v == visit));
+        assert!(matches!(next(), Record::View(1, 2, "a.example", "/ä")));
+        assert!(matches!(next(), Record::Ping));
+        assert!(matches!(next(), Record::Pong));
+        assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn text_at_the_limit_is_told_and_a_longer_one_is_not() {
+        assert!(matches!(
+            read(&mut view_of(TEXT_BYTES_MAX).as_slice()),
+            Some(Record::View(1, 2, _, path)) if path.len() == TEXT_BYTES_MAX
+        ));
+        assert!(view_of(TEXT_BYTES_MAX + 1).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused_and_never_beyond_their_end(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() && read(&mut rest).is_some() {}
+        }
+    }
+}
