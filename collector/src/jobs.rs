@@ -18,7 +18,7 @@ use sotto_schema::{
     account, archive,
     db::{Db, shard_of},
     deduplication,
-    event::{Event, Kind},
+    event::{COLUMNS, Event, Kind},
     ledger,
     rowbinary::{Date, Millis},
     site,
@@ -474,6 +474,17 @@ fn remember_spooled((spool, reader): (&Spool, &Reader), sessions: &Sessions, vie
     });
     if let Err(error) = spooled {
         tracing::warn!(%error, "visits in the spool cannot be read; some begin anew");
+    }
+    let aside = reader.for_each_set_aside(|batch| {
+        let mut rows = batch.rows.as_ref();
+        while let Some(event) = Event::decode(&mut rows).filter(|_| batch.columns == COLUMNS) {
+            if event.view != 0 {
+                keys.push(Key { site: event.site, view: event.view, seq: event.seq });
+            }
+        }
+    });
+    if let Err(error) = aside {
+        tracing::warn!(%error, "batches that were set aside cannot be read; a hit in them may be counted twice");
     }
     spool.remember(keys);
     if let Some(waits_ms) = first_ms.and_then(|first| u64::try_from(now_ms - first).ok()) {

@@ -50,7 +50,7 @@ test('tag_is_made_of_what_was_chosen_without_script', async () => {
   const page = await install('', { script: false })
   assert.equal(await words(page, 'snippet'), `<script defer src="${sotto.url}/s.auto.js" data-site="${key}"></script>`)
   await page.locator('summary', { hasText: 'Choose what it does' }).click()
-  await page.getByRole('checkbox', { name: /Links/ }).uncheck()
+  await page.getByRole('checkbox', { name: /Links, downloads/ }).uncheck()
   await page.getByRole('checkbox', { name: /Click map/ }).check()
   await page.getByLabel(/Who asks/).selectOption('klaro')
   await page.getByRole('button', { name: 'Make the tag' }).click()

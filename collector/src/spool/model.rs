@@ -141,9 +141,10 @@ impl World {
         match open_on(self.disk.clone(), settings(self.bytes_max)) {
             Ok((spool, reader, writer, queue)) => {
                 let mut known = self.stored.clone();
-                known.extend(self.aside());
+                let aside =
+                    reader.for_each_set_aside(|batch| known.extend(numbers(&batch.rows, &self.offered)));
                 let read = reader.for_each_waiting(|row| known.extend(numbers(row, &self.offered)));
-                if read.is_ok() {
+                if aside.is_ok() && read.is_ok() {
                     spool.remember(known.into_iter().map(key).collect());
                     self.running = Some(Running { spool, reader, writer, queue });
                 }
@@ -273,13 +274,6 @@ impl World {
     }
 
     /// What is set aside and not in the log.
-    fn aside(&self) -> Vec<u32> {
-        let dir = PathBuf::from("spool");
-        let files = aside::list(&self.disk, &dir).unwrap_or_default();
-        let read = files.iter().filter_map(|file| aside::read(&self.disk, file).ok());
-        read.flat_map(|(batch, _): (Batch, String)| numbers(&batch.rows, &self.offered)).collect()
-    }
-
     /// What an operator does with batches that were set aside.
     fn replay(&mut self) {
         for file in aside::list(&self.disk, &PathBuf::from("spool")).unwrap() {

@@ -149,6 +149,17 @@ impl<D: Disk> Reader<D> {
         }
     }
 
+    /// Calls `each` with every batch that was set aside.
+    ///
+    /// # Errors
+    /// When the disk fails or a file is damaged.
+    pub fn for_each_set_aside(&self, mut each: impl FnMut(&Batch)) -> io::Result<()> {
+        for file in aside::list(&self.disk, &self.dir())? {
+            each(&aside::read(&self.disk, &file)?.0);
+        }
+        Ok(())
+    }
+
     /// Calls `each` with the bytes of every durable record that is not shipped, in order.
     ///
     /// # Errors
