@@ -24,3 +24,4 @@ mod rights;
 mod schema;
 mod set_up;
 mod shipping;
+mod two_step;

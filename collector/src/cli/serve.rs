@@ -30,6 +30,7 @@ use sotto_collector::{
 };
 use sotto_geoip::GeoIp;
 use sotto_schema::{
+    account::AccountKey,
     db::Databases,
     engine::Embedded,
     event::COLUMNS,
@@ -39,7 +40,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{Failure, Places};
+use super::{Failure, Places, account_key};
 
 /// How long to wait before an external server that was away is asked again.
 const MIGRATE_PAUSE: Duration = Duration::from_secs(2);
@@ -58,6 +59,8 @@ pub struct DashboardParts {
     pub sites_changed: Arc<Notify>,
     /// Token of the one-time set-up link.
     pub setup_token: Option<String>,
+    /// What secrets of accounts are sealed with.
+    pub account_key: Option<AccountKey>,
     /// The script that browsers can fetch.
     pub scripts: Arc<Scripts>,
     /// Sentence and address that the GeoIP data's licence asks for.
@@ -130,6 +133,7 @@ pub async fn run_dashboard(
         public_url: config.public_url(),
         sites_changed: Arc::default(),
         setup_token,
+        account_key: account_key::open(&config),
         scripts: Arc::new(Scripts::embedded()?),
         geo_attribution: None,
     };
@@ -294,6 +298,7 @@ async fn start(
             public_url: config.public_url(),
             sites_changed: rules_changed.clone(),
             setup_token: setup_token.clone(),
+            account_key: account_key::open(config),
             scripts: scripts.clone(),
             geo_attribution: geo.load().attributions().first().map(|a| a.text.to_owned()),
         }),
