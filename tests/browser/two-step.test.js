@@ -1,4 +1,4 @@
-// Two-step sign-in in a browser without JavaScript: switching it on, signing in with it, and the pages' accessibility.
+// Two-step sign-in in a browser (tests/suite/two_step.rs sends the bare forms): switching it on, signing in with it, and the pages' accessibility.
 
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
@@ -48,8 +48,8 @@ async function check(page, name) {
   assert.deepEqual(refused, [], name)
 }
 
-test('second_step_is_switched_on_and_asked_for_without_script', async () => {
-  const context = await browser.newContext({ javaScriptEnabled: false })
+test('second_step_is_switched_on_and_asked_for_on_accessible_pages', async () => {
+  const context = await browser.newContext()
   const page = await context.newPage()
   await page.goto(sotto.setUp)
   await page.fill('[name=email]', EMAIL)

@@ -145,8 +145,9 @@ pub(super) async fn submit_code(
 
 /// Why there is no second step, on the page of the first.
 fn refuse(error: TwoStepError, theme: Theme, email: String, next: String) -> Result<Response, PageError> {
-    let status = match &error {
-        TwoStepError::Account(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    let text = error.to_string();
+    let status = match error {
+        TwoStepError::Account(error) => return Err(error.into()),
         TwoStepError::Key(why) => {
             tracing::error!(error = %why, "nobody with two-step sign-in can sign in here");
             StatusCode::SERVICE_UNAVAILABLE
@@ -155,10 +156,7 @@ fn refuse(error: TwoStepError, theme: Theme, email: String, next: String) -> Res
             StatusCode::UNAUTHORIZED
         }
     };
-    match error {
-        TwoStepError::Account(error) => Err(error.into()),
-        error => Ok(page(status, theme, email, next, &error.to_string())),
-    }
+    Ok(page(status, theme, email, next, &text))
 }
 
 /// Nothing more is asked for.
