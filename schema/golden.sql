@@ -236,6 +236,12 @@ CREATE TABLE tokens (`id` UInt64,
     `deleted` UInt8)
 ENGINE = ReplacingMergeTree(version, deleted) ORDER BY id SETTINGS index_granularity = 8192;
 
+CREATE TABLE used_codes (`user` UInt64,
+    `step` UInt64,
+    `code` FixedString(32),
+    `used` DateTime64(3, 'UTC'))
+ENGINE = MergeTree ORDER BY (user, step, code) TTL toDateTime(used) + toIntervalDay(1) WHERE step > 0 SETTINGS index_granularity = 8192;
+
 CREATE TABLE users (`id` UInt64,
     `email` String,
     `name` String,

@@ -16,6 +16,7 @@ use sotto_schema::{
     migrate,
 };
 
+pub mod account_key;
 pub mod accounts;
 pub mod archive;
 pub mod data;

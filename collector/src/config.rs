@@ -32,6 +32,9 @@ pub struct Config {
     pub admin_listen: SocketAddr,
     /// How browsers reach Sotto, for the script tag. Default: "http://" and `listen`.
     pub public_url: Option<String>,
+    /// File of 32 random bytes that secrets of two-step sign-in are encrypted with; several machines with dashboards
+    /// need the same. Default: "account-key" in `data`, made at the first start; one that is named here is not made.
+    pub account_key: Option<PathBuf>,
     /// Where events are stored.
     pub clickhouse: ClickHouse,
     /// Where places and networks are looked up.
@@ -161,6 +164,7 @@ impl Default for Config {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8787),
             admin_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8788),
             public_url: None,
+            account_key: None,
             clickhouse: ClickHouse::default(),
             geoip: GeoIp::default(),
             server: Server::default(),

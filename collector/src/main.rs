@@ -85,6 +85,7 @@ fn dashboard(parts: cli::serve::DashboardParts) -> sotto_collector::stack::HttpS
         public_url: parts.public_url,
         sites_changed: Arc::new(move || parts.sites_changed.notify_one()),
         setup_token: parts.setup_token.as_deref().map(sotto_schema::account::secret_hash),
+        account_key: parts.account_key,
         modules: modules(&parts.scripts),
         script: Arc::new(move |modules| facts(&parts.scripts, modules)),
         event_path: "/e".into(),

@@ -11,7 +11,7 @@ use std::{
 
 use sotto_dashboard::{Settings, router};
 use sotto_schema::{
-    account::{self, Hasher, Role, Scope},
+    account::{self, AccountKey, Hasher, Role, Scope},
     db::Db,
     engine::{self, Embedded, Memory, child},
     migrate,
@@ -65,6 +65,7 @@ async fn run(library: &Path, port: u16, dir: PathBuf) -> Result<(), Box<dyn Erro
         public_url,
         sites_changed: Arc::new(|| {}),
         setup_token: Some(account::secret_hash("preview")),
+        account_key: AccountKey::of_file(b"only for looking at, of no worth"),
         secure_cookies: false,
         modules: Vec::new(),
         script: Arc::new(|_| None),

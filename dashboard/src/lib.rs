@@ -7,7 +7,10 @@
 use std::sync::Arc;
 
 use axum::{Router, middleware};
-use sotto_schema::{account::Hasher, db::Databases};
+use sotto_schema::{
+    account::{AccountKey, Hasher},
+    db::Databases,
+};
 
 pub mod api;
 mod assets;
@@ -38,6 +41,8 @@ pub struct Settings {
     /// Hash ([`sotto_schema::account::secret_hash`]) of the one-time set-up link's token. The link is valid until
     /// somebody owns the installation.
     pub setup_token: Option<[u8; 32]>,
+    /// What secrets of two-step sign-in are sealed with. Without it nobody who has it can sign in.
+    pub account_key: Option<AccountKey>,
     /// Whether browsers reach the dashboard over HTTPS, so that cookies can be bound to it.
     pub secure_cookies: bool,
     /// The modules that a script can have.

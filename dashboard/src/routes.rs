@@ -24,6 +24,7 @@ mod settings;
 mod sign_in;
 mod sites;
 mod stored;
+mod two_step;
 
 pub(crate) use install::seen;
 pub(crate) use quality::words;
@@ -36,7 +37,11 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/", get(home))
         .route("/setup/{token}", get(set_up::show).post(set_up::submit))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-in/code", post(sign_in::submit_code))
         .route("/sign-out", post(sign_in::sign_out))
+        .route("/account/two-step", get(two_step::show))
+        .route("/account/two-step/on", post(two_step::switch_on))
+        .route("/account/two-step/off", post(two_step::switch_off))
         .route("/sites", get(sites::list))
         .route("/sites/new", get(sites::show_new).post(sites::add))
         .route("/switch", get(sites::switch))

@@ -28,6 +28,7 @@ fn app() -> Router {
         public_url: "https://stats.example.org".into(),
         sites_changed: Arc::new(|| {}),
         setup_token: Some(sotto_schema::account::secret_hash("token")),
+        account_key: None,
         secure_cookies: true,
         modules: Vec::new(),
         script: Arc::new(|_| None),

@@ -1,7 +1,8 @@
 //! People and programs that may look: users, their roles per site, signed-in browsers, API tokens, and the log of what
 //! they changed.
 //!
-//! Promises: a password is kept only as an argon2id hash, a cookie or token only as a BLAKE3 hash; removing a user
+//! Promises: a password is kept only as an argon2id hash, a cookie or token only as a BLAKE3 hash, the secret of two-step
+//! sign-in only sealed; a right password alone signs nobody in who has a second step ([`Proof`]); removing a user
 //! ends their sign-ins; every list is bounded. Every change is one new row, so that a crash leaves the old or the
 //! new state. E-mail addresses are unique as far as one process decides; two processes that add the same address in
 //! the same instant would both succeed.
@@ -15,11 +16,14 @@ use crate::{
 };
 
 pub mod audit;
+mod key;
 mod member;
 mod password;
 mod sign_in;
 mod token;
+pub mod two_step;
 
+pub use key::{ACCOUNT_KEY_BYTES, AccountKey, KeyError};
 pub use member::{Member, Role, grant, members, revoke, roles};
 pub use password::{Hasher, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use sign_in::{SIGN_IN_DAYS, SignIn, begin, end, end_all, resume};
@@ -210,11 +214,24 @@ pub async fn remove_user(db: &Db, email: &str) -> Result<(), AccountError> {
         revoke(db, member.user, member.site).await?;
     }
     let id = row.id;
-    write(db, &UserRow { version: version(), deleted: 1, password: String::new(), ..row }).await?;
+    write(
+        db,
+        &UserRow { version: version(), deleted: 1, password: String::new(), totp: String::new(), ..row },
+    )
+    .await?;
     end_all(db, id).await
 }
 
-/// The user with this address and password. Takes as long whether or not the address exists.
+/// What a right password is worth.
+#[derive(Debug)]
+pub enum Proof {
+    /// Who this is: the password was all that is asked for.
+    Whole(User),
+    /// The first of two steps; see [`two_step::confirm`].
+    First(two_step::Pending),
+}
+
+/// What address and password prove, if they belong together. Takes as long whether or not the address exists.
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
@@ -223,13 +240,13 @@ pub async fn authenticate(
     hasher: &Hasher,
     email: &str,
     password: &str,
-) -> Result<Option<User>, AccountError> {
+) -> Result<Option<Proof>, AccountError> {
     let row = match normalise_email(email) {
         Ok(email) => row_of(db, &email).await?,
         Err(_) => None,
     };
     let matches = hasher.matches(password, row.as_ref().map(|r| r.password.as_str())).await?;
-    Ok(row.as_ref().filter(|_| matches).map(User::from))
+    Ok(row.as_ref().filter(|_| matches).map(two_step::proof))
 }
 
 /// Whether anybody owns this installation: before that, the set-up link is valid.

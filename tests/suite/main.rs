@@ -26,3 +26,4 @@ mod rights;
 mod schema;
 mod set_up;
 mod shipping;
+mod two_step;

@@ -4,7 +4,10 @@ use std::io::{BufRead, IsTerminal, Write as _};
 
 use clap::{Subcommand, ValueEnum};
 use sotto_schema::{
-    account::{self, Role, Scope},
+    account::{
+        self, Role, Scope,
+        audit::{self, Action},
+    },
     db::{Databases, Db},
     goal, site,
 };
@@ -34,6 +37,11 @@ pub enum UserCommand {
     },
     /// Give somebody another password, read from standard input, and end their sign-ins
     Password {
+        /// E-mail address
+        email: String,
+    },
+    /// Switch off two-step sign-in for somebody who lost their phone and recovery codes, and end their sign-ins
+    TotpReset {
         /// E-mail address
         email: String,
     },
@@ -173,6 +181,14 @@ pub async fn user(command: UserCommand, databases: &Databases) -> Result<(), Fai
         UserCommand::Password { email } => {
             account::set_password(db, &account::Hasher::new()?, &email, &read_password()?).await?;
             println!("{email} has another password");
+        }
+        UserCommand::TotpReset { email } => {
+            let Some(user) = account::two_step::switch_off(db, &email).await? else {
+                return Err(Failure::usage(format!("{email} has no two-step sign-in")));
+            };
+            account::end_all(db, user.id).await?;
+            audit::append(db, 0, Action::TwoStepReset, 0, &format!("user {}", user.id)).await?;
+            println!("{} signs in with the password alone from now on", user.email);
         }
         UserCommand::List { json } => list_users(db, json).await?,
         UserCommand::Remove { email } => {

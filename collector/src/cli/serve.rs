@@ -32,6 +32,7 @@ use sotto_collector::{
 };
 use sotto_geoip::GeoIp;
 use sotto_schema::{
+    account::AccountKey,
     cluster::Cluster,
     db::Databases,
     engine::Embedded,
@@ -42,7 +43,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{Failure, Places};
+use super::{Failure, Places, account_key};
 
 /// How long to wait before an external server that was away is asked again.
 const MIGRATE_PAUSE: Duration = Duration::from_secs(2);
@@ -61,6 +62,8 @@ pub struct DashboardParts {
     pub sites_changed: Arc<Notify>,
     /// Token of the one-time set-up link.
     pub setup_token: Option<String>,
+    /// What secrets of accounts are sealed with.
+    pub account_key: Option<AccountKey>,
     /// The script that browsers can fetch.
     pub scripts: Arc<Scripts>,
     /// Sentence and address that the GeoIP data's licence asks for.
@@ -140,6 +143,7 @@ pub async fn run_dashboard(
         public_url: config.public_url(),
         sites_changed: Arc::default(),
         setup_token: setup_token.clone(),
+        account_key: account_key::open(&config),
         scripts: Arc::new(Scripts::embedded()?),
         // The collectors' files: the same on every machine, so that the licence's sentence is shown here, too.
         geo_attribution: open_geoip(&config, &places)
@@ -354,6 +358,7 @@ async fn start(
             public_url: config.public_url(),
             sites_changed: rules_changed.clone(),
             setup_token: setup_token.clone(),
+            account_key: account_key::open(config),
             scripts: scripts.clone(),
             geo_attribution: geo.load().attributions().first().map(|a| a.text.to_owned()),
         }),

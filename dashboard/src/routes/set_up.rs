@@ -7,7 +7,7 @@ use axum::{
     Form,
     extract::{Path, State},
     http::StatusCode,
-    response::Response,
+    response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
 use sotto_schema::account::{
@@ -111,5 +111,9 @@ pub(super) async fn submit(
     sites::store(&app, user.id, &site).await?;
     account::grant(db, user.id, 0, Role::Owner).await?;
     audit::append(db, user.id, Action::SetUp, site.id, "").await?;
+    // Somebody who had an account with a second step before is asked for it.
+    if account::two_step::is_on(db, &user.email).await? {
+        return Ok(Redirect::to("/sign-in").into_response());
+    }
     sign_in::begin(&app, user.id, &format!("/s/{}/install", site.key)).await
 }

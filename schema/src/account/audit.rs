@@ -30,6 +30,12 @@ pub enum Action {
     UserRemove,
     /// A password was changed.
     PasswordChange,
+    /// Two-step sign-in was switched on.
+    TwoStepOn,
+    /// Two-step sign-in was switched off by its owner.
+    TwoStepOff,
+    /// Two-step sign-in was switched off for somebody on the command line.
+    TwoStepReset,
     /// A role was given or taken.
     RoleChange,
     /// A token was made.
@@ -65,6 +71,9 @@ impl Action {
             Self::UserAdd => "user_add",
             Self::UserRemove => "user_remove",
             Self::PasswordChange => "password_change",
+            Self::TwoStepOn => "two_step_on",
+            Self::TwoStepOff => "two_step_off",
+            Self::TwoStepReset => "two_step_reset",
             Self::RoleChange => "role_change",
             Self::TokenAdd => "token_add",
             Self::TokenRemove => "token_remove",
