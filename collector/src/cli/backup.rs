@@ -1,7 +1,8 @@
 //! `sotto backup` and `sotto restore`
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -145,7 +146,7 @@ pub async fn restore(args: RestoreArgs, config: &Config, places: &Places) -> Res
     settings.dir.clone_from(&growing);
     let mut restored = restore_into(&args.file, &identity, settings).await;
     if restored.is_ok() {
-        restored = fs::rename(growing.join(engine::STORE), target.join(engine::STORE)).map_err(Failure::new);
+        restored = publish(&growing, &target).map_err(Failure::new);
     }
     if growing.exists() {
         fs::remove_dir_all(&growing)?;
@@ -156,6 +157,14 @@ pub async fn restore(args: RestoreArgs, config: &Config, places: &Places) -> Res
     restored?;
     println!("restored into {}", config.data.display());
     Ok(())
+}
+
+/// Moves a database to its place when all of it is on disk, also if the machine loses power.
+fn publish(growing: &Path, target: &Path) -> io::Result<()> {
+    let dir = File::open(target)?;
+    rustix::fs::syncfs(&dir)?;
+    fs::rename(growing.join(engine::STORE), target.join(engine::STORE))?;
+    dir.sync_all()
 }
 
 /// Makes a database in a directory of its own and fills it from a backup.
