@@ -4,8 +4,12 @@ use std::{fs, io, path::Path};
 
 use sotto_schema::{datamap, retention::Removed};
 
+pub mod sealed;
+
 /// Directory of backups within the data directory.
 pub const DIRECTORY: &str = "backups";
+/// What the name of a file has at its end until it is whole; one of a backup that was killed is aged like a backup.
+const UNFINISHED: &str = ".new";
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// For how many days a backup is kept, by the data map.
@@ -16,13 +20,14 @@ pub fn days() -> i64 {
 /// Name of a backup made at `now_ms`; the time in it is what its age is told by.
 pub fn name(now_ms: i64) -> String {
     let time = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
-    format!("sotto-{}.tar", time.strftime("%Y%m%dT%H%M%SZ"))
+    format!("sotto-{}.tar.age", time.strftime("%Y%m%dT%H%M%SZ"))
 }
 
 /// When the backup of that name was made; `None` for other files.
 fn made_ms(name: &str) -> Option<i64> {
     let (time, rest) = name.strip_prefix("sotto-")?.split_once('.')?;
-    let known = matches!(rest, "tar" | "tar.age");
+    // Backups were plain archives once.
+    let known = matches!(rest.strip_suffix(UNFINISHED).unwrap_or(rest), "tar" | "tar.age");
     let time = jiff::fmt::strtime::parse("%Y%m%dT%H%M%SZ", time).ok()?.to_datetime().ok()?;
     let time = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
     known.then(|| time.timestamp().as_millisecond())
@@ -73,13 +78,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let old = name(NOW - days() * DAY_MS);
         let young = name(NOW - days() * DAY_MS + 1000);
-        let encrypted = format!("{old}.age");
-        for file in [&old, &young, &encrypted, "sotto-notes.txt", "sotto-20200101T000000Z.tar.gz", "x.tar"] {
+        let (plain, killed) = (old.replace(".age", ""), format!("{old}.new"));
+        for file in
+            [&old, &young, &plain, &killed, "sotto-notes.txt", "sotto-20200101T000000Z.tar.gz", "x.tar"]
+        {
             fs::write(dir.path().join(file), b"x").unwrap();
         }
-        assert_eq!(expire(dir.path(), NOW, true).unwrap().len(), 2);
+        assert_eq!(expire(dir.path(), NOW, true).unwrap().len(), 3);
         assert!(dir.path().join(&old).exists(), "a dry run deletes nothing");
-        assert_eq!(expire(dir.path(), NOW, false).unwrap().len(), 2);
+        assert_eq!(expire(dir.path(), NOW, false).unwrap().len(), 3);
         let left = fs::read_dir(dir.path()).unwrap().count();
         assert_eq!((left, dir.path().join(&young).exists()), (4, true));
         assert!(expire(&dir.path().join("none"), NOW, false).unwrap().is_empty());

@@ -19,6 +19,7 @@ use sotto_schema::{
 pub mod account_key;
 pub mod accounts;
 pub mod archive;
+pub mod backup;
 pub mod data;
 pub mod demo;
 pub mod doctor;
@@ -96,10 +97,10 @@ pub enum Command {
     Export(data::ExportArgs),
     /// Events from a file that `sotto export` wrote
     Import(data::ImportArgs),
-    /// Back the embedded database up into an archive
-    Backup(data::BackupArgs),
+    /// Back the embedded database up into an encrypted archive
+    Backup(backup::BackupArgs),
     /// Restore a backup into an empty data directory
-    Restore(data::RestoreArgs),
+    Restore(backup::RestoreArgs),
     /// Hits that wait for ClickHouse
     #[command(subcommand)]
     Spool(spool::SpoolCommand),
@@ -422,8 +423,8 @@ pub async fn dispatch(
         Command::Import(args) => {
             with_databases(&config, &places, async |db| data::import(args, &db).await).await
         }
-        Command::Backup(args) => data::backup(args, &config, &places).await,
-        Command::Restore(args) => data::restore(args, &config, &places).await,
+        Command::Backup(args) => backup::backup(args, &config, &places).await,
+        Command::Restore(args) => backup::restore(args, &config, &places).await,
         Command::Spool(command) => spool::run(command, &config, &places).await,
         Command::Geoip(command) => geoip::run(command, &places),
         Command::Doctor(args) => doctor::run(args, &config, &places).await,

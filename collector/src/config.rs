@@ -13,7 +13,7 @@ use bytesize::ByteSize;
 use jiff::SignedDuration;
 use serde::Deserialize;
 
-use crate::client_ip::TrustedProxies;
+use crate::{backups::sealed, client_ip::TrustedProxies};
 
 mod peers;
 mod shards;
@@ -47,6 +47,8 @@ pub struct Config {
     pub ship: Ship,
     /// The archive.
     pub archive: Archive,
+    /// For whom backups are encrypted.
+    pub backup: Backup,
     /// How visits are told apart.
     pub sessions: Sessions,
     /// Who the other collectors are.
@@ -138,6 +140,15 @@ impl Default for Archive {
     }
 }
 
+/// `[backup]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Backup {
+    /// Public keys of age, "age1…", whose holders can read a backup; the secret keys need not lie on this machine.
+    /// Default: none, a key is made in the data directory (`backup-key.txt`). Maximum: 20.
+    pub recipients: Vec<String>,
+}
+
 /// `[sessions]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -171,6 +182,7 @@ impl Default for Config {
             spool: Spool::default(),
             ship: Ship::default(),
             archive: Archive::default(),
+            backup: Backup::default(),
             sessions: Sessions::default(),
             peers: Peers::default(),
         }
@@ -311,6 +323,7 @@ impl Config {
             self.check_storage(),
             self.clickhouse.check_shards(),
             self.peers.check(),
+            self.check_backup(),
         ];
         let wrong = checks.into_iter().flatten().next();
         match wrong {
@@ -420,6 +433,18 @@ impl Config {
         ])
     }
 
+    fn check_backup(&self) -> Option<Wrong> {
+        let key = "backup.recipients";
+        let named = &self.backup.recipients;
+        if named.len() > sealed::RECIPIENTS_MAX {
+            return Some(Wrong { key, found: format!("{} keys", named.len()), allowed: "20 is the most" });
+        }
+        let wrong = |(n, text): (usize, &String)| sealed::recipient(text).err().map(|why| (n + 1, why));
+        // Not what it is, but which: it may be a secret key.
+        let (n, allowed) = named.iter().enumerate().find_map(wrong)?;
+        Some(Wrong { key, found: format!("(entry {n})"), allowed })
+    }
+
     /// How browsers reach Sotto, without a slash at the end.
     pub fn public_url(&self) -> String {
         match &self.public_url {
@@ -518,6 +543,26 @@ mod tests {
         }
         for (len, ok) in [(64, true), (65, false)] {
             assert_eq!(parse(&format!("[peers]\nname = \"{}\"", "c".repeat(len))).is_ok(), ok, "{len}");
+        }
+    }
+
+    #[test]
+    fn recipient_of_backups_is_a_public_key_and_a_secret_one_is_not_repeated() {
+        let secret = age::x25519::Identity::generate();
+        let shown = secret.to_string();
+        let shown = age::secrecy::ExposeSecret::expose_secret(&shown);
+        let public = format!("\"{}\"", secret.to_public());
+        let with = |keys: &[&str]| parse(&format!("[backup]\nrecipients = [{}]", keys.join(", ")));
+        let max = sealed::RECIPIENTS_MAX;
+        assert!(with(&vec![public.as_str(); max]).is_ok());
+        for (keys, part) in [
+            (vec![public.as_str(); max + 1], "20 is the most"),
+            (vec![&public, "\"age1nobody\""], "(entry 2), but it must be a public key"),
+            (vec![&public[..], &format!("\"{shown}\"")], "(entry 2), but it is a secret key"),
+        ] {
+            let message = with(&keys).unwrap_err().to_string();
+            assert!(message.contains("backup.recipients") && message.contains(part), "{message}");
+            assert!(!message.contains(shown), "{message}");
         }
     }
 

@@ -47,7 +47,7 @@ use crate::{
 
 /// Tables that are on the first shard only.
 pub const HOME_TABLES: &[&str] =
-    &["sites", "users", "members", "sign_ins", "tokens", "goals", "audit_log", "salt_ledger"];
+    &["sites", "users", "members", "sign_ins", "tokens", "goals", "audit_log", "salt_ledger", "used_codes"];
 /// What the database from which reports read is called beside the other.
 const ALL_SUFFIX: &str = "_all";
 /// Questions about one site touch its shard only; a shard that is needed and away is an error, not an empty answer.

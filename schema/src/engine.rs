@@ -42,6 +42,11 @@ pub use files::Memory;
 pub const CHILD_COMMAND: &str = "clickhouse-child";
 /// Database that holds Sotto's tables.
 pub const DATABASE: &str = "sotto";
+/// The database's files within the server's directory.
+pub const STORE: &str = "store";
+/// Where the server writes and reads archives, within its directory. They are not encrypted, and only pass through:
+/// what lies there at a start is of a backup that was killed, and is deleted.
+pub const BACKUPS: &str = "backups";
 /// How long a start may take, with a large database on a busy machine.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a clean stop may take before the child is killed (merges and inserts are finished first).
@@ -133,6 +138,13 @@ impl Embedded {
         }
         for dir in [settings.dir.clone(), settings.dir.join("log")] {
             fs::create_dir_all(&dir).map_err(|source| EngineError::Prepare { path: dir, source })?;
+        }
+        let path = settings.dir.join(BACKUPS);
+        match fs::remove_dir_all(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(EngineError::Prepare { path, source });
+            }
+            Ok(()) | Err(_) => {}
         }
         let passwords = Passwords::random(&settings)?;
         let mut server = Server::start(&settings, &passwords, None).await?;

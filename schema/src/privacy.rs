@@ -120,6 +120,7 @@ pub fn notice(site: &Site, page: &str, language: Language) -> String {
     });
     line(&how_long(site, language));
     line(claim("retention", language));
+    line(claim("backups", language));
     line(match language {
         Language::En => "\n### Your rights\n",
         Language::De => "\n### Ihre Rechte\n",
@@ -189,6 +190,7 @@ pub fn records() -> Records {
             claim("ledger", Language::En),
             claim("masking", Language::En),
             claim("retention", Language::En),
+            claim("backups", Language::En),
         ],
         fields: datamap::entries(),
         classes: datamap::classes(),

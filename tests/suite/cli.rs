@@ -138,25 +138,6 @@ fn exported_events_can_be_imported_once() {
 }
 
 #[test]
-fn backup_can_be_restored_into_an_empty_directory() {
-    let mut sotto = Sotto::start();
-    let key = sotto.add_site("a.example", &[]);
-    let hit = format!(r#"{{"v":1,"s":"{key}","k":"p","i":"v1","q":0,"u":"https://a.example/"}}"#);
-    assert_eq!(sotto.hit(&hit, &[]), 204);
-    sotto.wait_for_pageviews(&key, 1);
-    let dir = tempfile::tempdir().unwrap();
-    let archive = dir.path().join("backup.tar").display().to_string();
-    sotto.run(&["backup", &archive]);
-    let restored = dir.path().join("restored").display().to_string();
-    sotto.run(&["--data", &restored, "restore", &archive]);
-    let report = rows(&sotto.run(&["--data", &restored, "report", &key, "--metrics", "pageviews", "--json"]));
-    assert_eq!(report[0]["pageviews"], 1);
-    let (ok, out) = sotto.try_run(&["--data", &restored, "restore", &archive], "");
-    assert!(!ok && out.contains("has a database already"), "{out}");
-    sotto.stop();
-}
-
-#[test]
 fn erased_visitor_is_gone_and_others_stay() {
     let sotto = Sotto::start();
     let key = sotto.add_site("a.example", &[]);

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod archive;
+mod backup;
 mod browser;
 mod claims;
 mod cli;

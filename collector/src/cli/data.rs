@@ -1,23 +1,20 @@
-//! `sotto export`, `import`, `backup` and `restore`
+//! `sotto export` and `import`
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{BufRead, BufReader, Write as _},
     path::PathBuf,
 };
 
 use bytes::Bytes;
 use clap::ValueEnum;
-use sotto_collector::{backups, config::Config};
 use sotto_schema::{
     account::audit::{self, Action},
     db::{Databases, Db, shard_of},
-    engine::Embedded,
     event::Field,
-    migrate, site,
 };
 
-use super::{Failure, Places, engine_directory, engine_settings, external, lock, site::find, with_databases};
+use super::{Failure, site::find};
 
 /// Most lines that are imported at once.
 const IMPORT_LINES: usize = 20_000;
@@ -55,20 +52,6 @@ pub struct ImportArgs {
 enum ImportKind {
     /// `sotto export`
     Sotto,
-}
-
-/// `sotto backup`
-#[derive(Debug, clap::Args)]
-pub struct BackupArgs {
-    /// The archive to make; default: in the data directory, named by the time, deleted when its days are over
-    file: Option<PathBuf>,
-}
-
-/// `sotto restore`
-#[derive(Debug, clap::Args)]
-pub struct RestoreArgs {
-    /// An archive that `sotto backup` made
-    file: PathBuf,
 }
 
 /// Prints the events that a query of one site and visitor (key or number; 0 for none) finds, as JSON lines.
@@ -185,75 +168,5 @@ async fn insert_lines(db: &Db, lines: Vec<u8>) -> Result<(), Failure> {
         .with_setting("max_partitions_per_insert_block", "0");
     insert.send(Bytes::from(lines)).await?;
     insert.end().await?;
-    Ok(())
-}
-
-fn only_embedded(config: &Config) -> Result<(), Failure> {
-    if external(config).is_some() {
-        return Err(Failure::usage("clickhouse.url is set: use the backup commands of that server"));
-    }
-    Ok(())
-}
-
-/// Runs `sotto backup`; works beside a running sotto.
-pub async fn backup(args: BackupArgs, config: &Config, places: &Places) -> Result<(), Failure> {
-    only_embedded(config)?;
-    let kept = config.data.join(backups::DIRECTORY);
-    let made = with_databases(config, places, async |databases| {
-        let dir = fs::canonicalize(engine_directory(config))?.join("backups");
-        fs::create_dir_all(&dir)?;
-        let made = dir.join("backup.tar");
-        if made.exists() {
-            fs::remove_file(&made)?; // of a backup that was interrupted
-        }
-        databases.writer.query(include_str!("data/backup.sql")).execute().await?;
-        audit::append(&databases.writer, 0, Action::Backup, 0, "of all tables").await?;
-        Ok(made)
-    })
-    .await?;
-    let file = match args.file {
-        Some(file) => file,
-        None => {
-            fs::create_dir_all(&kept)?;
-            kept.join(backups::name(site::now_ms()))
-        }
-    };
-    fs::copy(&made, &file).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
-    fs::remove_file(made)?;
-    println!("{} ({} bytes)", file.display(), fs::metadata(&file)?.len());
-    println!(
-        "delete copies of it after {} days: that is how long erased data may live on in it",
-        backups::days()
-    );
-    Ok(())
-}
-
-/// Runs `sotto restore`.
-pub async fn restore(args: RestoreArgs, config: &Config, places: &Places) -> Result<(), Failure> {
-    only_embedded(config)?;
-    let _lock = lock(config)?;
-    if engine_directory(config).join("store").exists() {
-        return Err(Failure::usage(format!(
-            "{} has a database already; restore into an empty directory with --data",
-            config.data.display()
-        )));
-    }
-    let engine = Embedded::start(engine_settings(config, places)?).await?;
-    let restored = restore_into(&args, config, &engine).await;
-    engine.stop().await;
-    restored
-}
-
-async fn restore_into(args: &RestoreArgs, config: &Config, engine: &Embedded) -> Result<(), Failure> {
-    let dir = fs::canonicalize(engine_directory(config))?.join("backups");
-    fs::create_dir_all(&dir)?;
-    let copy = dir.join("restore.tar");
-    fs::copy(&args.file, &copy).map_err(|e| Failure::usage(format!("{}: {e}", args.file.display())))?;
-    let db = engine.databases().writer;
-    let restored = db.without_database().query_raw(include_str!("data/restore.sql")).execute().await;
-    fs::remove_file(copy)?;
-    restored?;
-    migrate::migrate(&db).await?;
-    println!("restored into {}", config.data.display());
     Ok(())
 }

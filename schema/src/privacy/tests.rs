@@ -36,7 +36,7 @@ fn notice_describes_every_field_under_the_condition_of_the_policy() {
             for e in datamap::entries() {
                 assert!(text.contains(&format!("- {}", purpose(e, language))), "{} {language:?}", e.name);
             }
-            for id in BASIC_CLAIMS.iter().chain(&FURTHER_CLAIMS) {
+            for id in BASIC_CLAIMS.iter().chain(&FURTHER_CLAIMS).chain(&["backups"]) {
                 let said = claims::claim(id, language);
                 assert!(!said.is_empty() && text.contains(said), "{id} {language:?}");
             }
