@@ -39,7 +39,10 @@ use sotto_schema::{
     event::COLUMNS,
     migrate::{self, MigrateError},
 };
-use tokio::sync::Notify;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
+};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -110,8 +113,9 @@ pub async fn run(
         .map_err(|e| taken("admin_listen", config.admin_listen, &e))?;
     let config = Config { listen: listener.local_addr()?, admin_listen: admin.local_addr()?, ..config };
     let (databases, engine) = start_database(&config, &places).await?;
+    let stop = StopSignals::listen()?;
     let running = start(&config, &places, databases, engine, listener, admin, dashboard).await?;
-    wait_for_stop().await?;
+    stop.come().await;
     running.stop().await;
     Ok(())
 }
@@ -166,8 +170,9 @@ pub async fn run_dashboard(
         server_limits(&config),
         stop.clone(),
     ));
+    let signals = StopSignals::listen()?;
     announce(&config, "dashboard", setup_token.as_deref());
-    wait_for_stop().await?;
+    signals.come().await;
     stop.cancel();
     serving.await?;
     health.await?;
@@ -518,15 +523,24 @@ impl Running {
     }
 }
 
-async fn wait_for_stop() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What asks for a stop. Listened for before anybody is told that Sotto runs: who is told may stop it at once.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    /// Resolves when one came.
+    async fn come(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// The token of the one-time set-up link; none once an owner exists. Kept, so that a restart prints the same link.
