@@ -59,6 +59,11 @@ impl Objections {
         self.set.load().contains(&(site, day, visitor))
     }
 
+    /// Site, day and key of each.
+    pub fn all(&self) -> Vec<(u64, Date, u64)> {
+        self.set.load().iter().copied().collect()
+    }
+
     /// Notes an objection; `false` if there is no room.
     ///
     /// # Errors

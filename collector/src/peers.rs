@@ -74,6 +74,7 @@ use zeroize::Zeroizing;
 use crate::{
     clock::Clock,
     metrics::Metrics,
+    objections::Objections,
     rules::RuleBook,
     salts::{GRACE_MS, Salts, Taken},
     sessions::Sessions,
@@ -117,6 +118,8 @@ pub struct Here {
     pub sessions: Arc<Sessions>,
     /// Pages of recent page views.
     pub views: Arc<Views>,
+    /// Visitors who objected today.
+    pub objections: Arc<Objections>,
     /// Rules of all sites, for when their days end.
     pub rules: Arc<RuleBook>,
     /// Counts what went wrong.
@@ -358,6 +361,18 @@ impl Peers {
         }
     }
 
+    /// Tells all others of an objection. One that cannot be told now is told all of them when it is connected again.
+    pub fn tell_objection(&self, site: u64, day: Date, visitor: u64) {
+        let mut record = Vec::new();
+        message::write_objection(site, day, visitor, &mut record);
+        let record = Bytes::from(record);
+        for link in self.reachable() {
+            if link.outbox.try_send(Note::Told(record.clone())).is_err() {
+                link.reset.notify_one();
+            }
+        }
+    }
+
     fn reachable(&self) -> impl Iterator<Item = &Link> {
         self.links.iter().filter(|link| link.connected.load(Ordering::Acquire))
     }
@@ -406,11 +421,24 @@ impl Peers {
             Record::View(site, view, hostname, path) => {
                 self.here.views.remember(site, view, &hostname.into(), &path.into());
             }
+            Record::Objection(site, day, visitor) => self.hear_objection(site, day, visitor),
             Record::Ping => {
                 // When there is no room for it, other answers show that somebody is there.
                 let _full = replies.try_send(Note::Pong);
             }
             Record::Pong => {}
+        }
+    }
+
+    fn hear_objection(&self, site: u64, day: Date, visitor: u64) {
+        let objections = &self.here.objections;
+        if !self.is_current(site, day) || objections.contains(site, day, visitor) {
+            return;
+        }
+        match objections.note(site, day, visitor) {
+            Ok(true) => {}
+            Ok(false) => tracing::error!("there is no room for an objection that another collector took"),
+            Err(error) => tracing::error!(%error, "an objection holds only until the next start"),
         }
     }
 

@@ -197,7 +197,7 @@ struct Connection {
 
 /// How many different hits a connection sends in turn.
 const TEMPLATES: usize = 64;
-/// How long to wait before a server that does not accept is tried again.
+/// How long to wait before a server that does not accept is tried again: load, not a test that waits.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(5);
 
 impl Connection {

@@ -128,17 +128,16 @@ fn server_that_would_count_a_repeated_batch_twice_is_found_out() {
     assert_eq!(told(&sotto), "ok");
     assert_eq!(metric(&sotto, "sotto_deduplication_works"), 1.0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for (table, blocks, flaws) in [
-        ("events", 999, 1),
-        ("consent_receipts", 0, 2),
-        ("events", 1_000, 1),
-        ("consent_receipts", 1_000, 0),
-        ("outcomes", 0, 0),
+    for (change, flaws) in [
+        ("ALTER TABLE events MODIFY SETTING non_replicated_deduplication_window = 999", 1),
+        ("ALTER TABLE consent_receipts MODIFY SETTING non_replicated_deduplication_window = 0", 2),
+        ("ALTER TABLE events MODIFY SETTING non_replicated_deduplication_window = 1000", 1),
+        ("ALTER TABLE consent_receipts MODIFY SETTING non_replicated_deduplication_window = 1000", 0),
+        ("ALTER TABLE outcomes MODIFY SETTING non_replicated_deduplication_window = 0", 0),
     ] {
-        let setting = "MODIFY SETTING non_replicated_deduplication_window";
-        sql(&sotto, &format!("ALTER TABLE {table} {setting} = {blocks}"));
+        sql(&sotto, change);
         let found = runtime.block_on(deduplication::flaws(&Db::new(writer(&sotto)))).unwrap();
-        assert_eq!(found.len(), flaws, "{table} {blocks}: {found:?}");
+        assert_eq!(found.len(), flaws, "{change}: {found:?}");
     }
     sql(&sotto, "ALTER TABLE events MODIFY SETTING non_replicated_deduplication_window = 0");
     sotto.stop();

@@ -150,7 +150,8 @@ pub fn seal(plain: &Path, recipients: &[Recipient], file: &Path) -> Result<u64, 
         Ok(bytes)
     });
     if written.is_err() {
-        let _ = fs::remove_file(&new); // The first failure is the one to tell of.
+        // The first failure is the one to tell of.
+        let _gone = fs::remove_file(&new);
     }
     written.map_err(at(file))
 }

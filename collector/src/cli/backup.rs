@@ -152,7 +152,8 @@ pub async fn restore(args: RestoreArgs, config: &Config, places: &Places) -> Res
         fs::remove_dir_all(&growing)?;
     }
     if restored.is_err() {
-        let _ = fs::remove_dir(&target); // Only if nothing is in it: then it was made here.
+        // Only if nothing is in it: then it was made here. The failure before is the one to tell of.
+        let _kept = fs::remove_dir(&target);
     }
     restored?;
     println!("restored into {}", config.data.display());

@@ -347,6 +347,7 @@ async fn start(
         salts: salts.clone(),
         sessions: sessions.clone(),
         views: views.clone(),
+        objections: objections.clone(),
         rules: rules.clone(),
         metrics: metrics.clone(),
         clock: clock.clone(),

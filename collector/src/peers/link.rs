@@ -171,6 +171,10 @@ impl Peers {
                 self.flush_if_full(&mut sender, &mut frame).await?;
             }
         }
+        for (site, day, visitor) in self.here.objections.all() {
+            message::write_objection(site, day, visitor, &mut frame);
+            self.flush_if_full(&mut sender, &mut frame).await?;
+        }
         let mut pings = tokio::time::interval(PING_INTERVAL);
         let mut notes = Vec::new();
         loop {

@@ -14,6 +14,7 @@ const VISIT: u8 = 4;
 const VIEW: u8 = 5;
 const PING: u8 = 6;
 const PONG: u8 = 7;
+const OBJECTION: u8 = 8;
 
 /// The longest text in a record, in bytes. A page whose host or path is longer is not told of.
 pub const TEXT_BYTES_MAX: usize = 4_096;
@@ -56,6 +57,8 @@ pub enum Record<'a> {
     Visit(Visit),
     /// A page view: site, view, host and path.
     View(u64, u64, &'a str, &'a str),
+    /// An objection of today: site, day and the visitor's key.
+    Objection(u64, Date, u64),
     /// Is somebody there?
     Ping,
     /// Yes.
@@ -108,6 +111,14 @@ pub fn write_view(site: u64, view: u64, hostname: &str, path: &str, out: &mut Ve
     }
 }
 
+/// Writes an objection.
+pub fn write_objection(site: u64, day: Date, visitor: u64, out: &mut Vec<u8>) {
+    out.push(OBJECTION);
+    out.extend_from_slice(&site.to_le_bytes());
+    out.extend_from_slice(&day.0.to_le_bytes());
+    out.extend_from_slice(&visitor.to_le_bytes());
+}
+
 /// Writes that somebody is there, as a question or as the answer to it.
 pub fn write_presence(answer: bool, out: &mut Vec<u8>) {
     out.push(if answer { PONG } else { PING });
@@ -136,6 +147,7 @@ pub fn read<'a>(frame: &mut &'a [u8]) -> Option<Record<'a>> {
             time_ms: number(frame)?.cast_signed(),
         }),
         VIEW => Record::View(number(frame)?, number(frame)?, text(frame)?, text(frame)?),
+        OBJECTION => Record::Objection(number(frame)?, Date(short(frame)?), number(frame)?),
         PING => Record::Ping,
         PONG => Record::Pong,
         _ => return None,
@@ -200,6 +212,7 @@ mod tests {
         write_answer(9, false, &mut frame);
         write_visit(&visit, &mut frame);
         write_view(1, 2, "a.example", "/ä", &mut frame);
+        write_objection(1, Date(20_000), 2, &mut frame);
         write_presence(false, &mut frame);
         write_presence(true, &mut frame);
         let mut rest = frame.as_slice();
@@ -209,6 +222,7 @@ mod tests {
         assert!(matches!(next(), Record::Answer(9, false)));
         assert!(matches!(next(), Record::Visit(v) if v == visit));
         assert!(matches!(next(), Record::View(1, 2, "a.example", "/ä")));
+        assert!(matches!(next(), Record::Objection(1, Date(20_000), 2)));
         assert!(matches!(next(), Record::Ping));
         assert!(matches!(next(), Record::Pong));
         assert!(rest.is_empty());

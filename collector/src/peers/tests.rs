@@ -40,6 +40,7 @@ fn collector(site: &Site, index: usize, addresses: &[String]) -> Collector {
         salts: Arc::new(Salts::open(None).unwrap()),
         sessions: Arc::new(Sessions::new(1_000)),
         views: Arc::default(),
+        objections: Arc::default(),
         rules: Arc::new(rules),
         metrics: Arc::default(),
         clock: Clock::fixed(NOON_MS),
@@ -101,6 +102,31 @@ async fn collectors_that_need_a_salt_at_once_have_the_same_one() {
         let births = collector.here.salts.take_entries().iter().filter(|e| e.born).count();
         assert_eq!(births, 1, "each collector's copy is born once");
     }
+    for collector in &collectors {
+        collector.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn objection_holds_at_every_collector_also_at_one_that_starts_later() {
+    let (collectors, mut listeners) = unstarted(3);
+    let late = listeners.pop().unwrap();
+    for (collector, listener) in collectors.iter().zip(listeners) {
+        start(collector, listener);
+    }
+    let site = collectors[0].site;
+    wait_for("the first two to meet", || collectors[..2].iter().all(|c| c.peers.count().1 == 1)).await;
+    assert!(collectors[0].here.objections.note(site, TODAY, 42).unwrap());
+    collectors[0].peers.tell_objection(site, TODAY, 42);
+    wait_for("the objection", || collectors[1].here.objections.contains(site, TODAY, 42)).await;
+    start(&collectors[2], late);
+    wait_for("all objections", || collectors[2].here.objections.contains(site, TODAY, 42)).await;
+    // One of a day whose key is dead is nothing to keep.
+    assert!(collectors[0].here.objections.note(site, Date(TODAY.0 - 2), 43).unwrap());
+    collectors[0].peers.tell_objection(site, Date(TODAY.0 - 2), 43);
+    collectors[0].peers.tell_objection(site, TODAY, 44);
+    wait_for("what was told after it", || collectors[1].here.objections.contains(site, TODAY, 44)).await;
+    assert!(!collectors[1].here.objections.contains(site, Date(TODAY.0 - 2), 43));
     for collector in &collectors {
         collector.stop().await;
     }

@@ -365,6 +365,9 @@ impl Rights {
                 context.objected = true;
             }
         }
+        if let Some(peers) = &self.collector.peers {
+            peers.tell_objection(context.shown.site, day, key.visitor);
+        }
         let message = context.message("objected", None, false);
         self.show(&context, StatusCode::OK, Some(message)).await
     }
