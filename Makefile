@@ -41,7 +41,7 @@ setup: ## Fetch what cargo and npm do not: ClickHouse's library and the GeoIP da
 
 .PHONY: release
 release: assets
-	@cargo build --release --locked --quiet --package sotto-collector --bin sotto
+	@cargo build --release --locked --quiet --package sotto --bin sotto
 
 $(ASN): $(CACHE)/asn/asn-ipv4.csv $(CACHE)/asn/asn-ipv6.csv
 	@$(MAKE) release
@@ -76,7 +76,7 @@ check: assets ## Format, lints, licences
 
 .PHONY: test-rust
 test-rust: assets
-	cargo build --locked --quiet --package sotto-collector --bin sotto
+	cargo build --locked --quiet --package sotto --bin sotto
 	@test -e $(ASN) || target/debug/sotto geoip build-asn $(CACHE)/asn/asn-ipv4.csv $(CACHE)/asn/asn-ipv6.csv --out $(ASN)
 	cargo test --locked --workspace --quiet
 
@@ -93,7 +93,7 @@ $(PYTHON_CLIENTS)/.sotto: tests/clients/requirements.txt
 
 .PHONY: test-web
 test-web: assets node_modules/.sotto-test $(PYTHON_CLIENTS)/.sotto
-	cargo build --locked --quiet --package sotto-collector --bin sotto
+	cargo build --locked --quiet --package sotto --bin sotto
 	npm run --silent check --workspace collector/tracker
 	npm run --silent test --workspace collector/tracker
 	npm run --silent check --workspace dashboard/web

@@ -46,7 +46,7 @@ impl Field {
             "UInt32" => "u32".into(),
             "UInt8" => "u8".into(),
             "Bool" => "bool".into(),
-            "Date" => "crate::rowbinary::Date".into(),
+            "Date" => "crate::day::Day".into(),
             "DateTime64(3, 'UTC')" => "crate::rowbinary::Millis".into(),
             "Decimal(18, 4)" => "crate::rowbinary::Decimal4".into(),
             "String" | "LowCardinality(String)" => "compact_str::CompactString".into(),
@@ -213,23 +213,6 @@ fn event_struct(out: &mut String, fields: &[Field]) -> std::fmt::Result {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=datamap.toml");
-    println!("cargo::rerun-if-changed=migrations");
-    let manifest = env::var("CARGO_MANIFEST_DIR")?;
-    let mut files: Vec<String> = fs::read_dir("migrations")?
-        .map(|entry| entry.map(|e| e.file_name().to_string_lossy().into_owned()))
-        .collect::<Result<_, _>>()?;
-    files.retain(|f| f.ends_with(".sql"));
-    files.sort();
-    let mut list = String::from("/// All migrations, in order.\npub const MIGRATIONS: &[Migration] = &[\n");
-    for file in &files {
-        let version: u32 = file.split('_').next().unwrap_or_default().parse()?;
-        writeln!(
-            list,
-            "    Migration {{ version: {version}, name: {file:?}, sql: include_str!(concat!({manifest:?}, \"/migrations/{file}\")) }},"
-        )?;
-    }
-    list.push_str("];\n");
-    fs::write(Path::new(&env::var("OUT_DIR")?).join("migrations.rs"), list)?;
     let map: DataMap = toml::from_str(&fs::read_to_string("datamap.toml")?)?;
     assert!(map.field.len() <= 128, "FieldSet holds at most 128 fields");
     let mut out = String::new();

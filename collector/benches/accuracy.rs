@@ -14,10 +14,8 @@ use std::{
 };
 
 use serde::Deserialize;
-use sotto_collector::{
-    outcome::DropReason,
-    pipeline::{device::Classifier, hit::Headers},
-};
+use sotto_collector::pipeline::{device::Classifier, hit::Headers};
+use sotto_schema::outcome::DropReason;
 
 #[derive(Deserialize)]
 struct Row {

@@ -12,12 +12,11 @@ use std::{
 
 use jiff::civil::date;
 use sotto_collector::archive::{Sealer, verify};
-use sotto_schema::{
+use sotto_schema::{policy::Preset, site::Site};
+use sotto_store::{
     db::Db,
     engine::{Embedded, Memory, Settings},
     migrate,
-    policy::Preset,
-    site::Site,
 };
 
 /// Seconds in which a day of ten million events has to be sealed.

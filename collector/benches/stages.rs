@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use divan::{Bencher, black_box};
 use http::{HeaderMap, HeaderValue};
 use sotto_collector::{
-    client_ip::{Peer, TrustedProxies, client_ip},
     pipeline::{
         Surroundings,
         bots::{self, HostingRule},
@@ -17,10 +16,13 @@ use sotto_collector::{
         hit::Headers,
         parse, process, referrer, sanitise,
     },
-    rules::Rules,
-    salts::Salt,
-    sessions::Sessions,
-    views::Views,
+    sites::rules::Rules,
+    visitor::{
+        client_ip::{Peer, TrustedProxies, client_ip},
+        page_view_cache::PageViewCache,
+        salts::Salt,
+        sessions::Sessions,
+    },
 };
 use sotto_geoip::{GeoDb, NetworkKind};
 use sotto_schema::{policy::Preset, site::Site};
@@ -135,7 +137,8 @@ fn look_up_random_address(bencher: Bencher<'_, '_>, what: &str) {
 fn whole_road(bencher: Bencher<'_, '_>) {
     let site = Site::new("A", &["example.org"], "Europe/Paris", Preset::Cookieless).expect("a site");
     let (rules, salt, geo) = (Rules::new(site), Salt::from_bytes([7; 32]), databases());
-    let (sessions, views, classifier) = (Sessions::new(100_000), Views::default(), Classifier::default());
+    let (sessions, views, classifier) =
+        (Sessions::new(100_000), PageViewCache::default(), Classifier::default());
     let mut sent = HeaderMap::new();
     sent.insert("x-forwarded-for", HeaderValue::from_static("8.8.8.8"));
     let headers = Headers { user_agent: UA, accept_language: "de-DE,de;q=0.9", ..Headers::default() };

@@ -55,11 +55,11 @@
 use clickhouse::{Row, query::Query};
 use jiff::{ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
-use sotto_schema::{
-    archive::{self, Period, Seal, date, number, seals},
+use sotto_schema::{clock::version, day::Day, site::Site};
+use sotto_store::{
     db::Db,
     goal::{self, Goal, Kind},
-    site::{Site, version},
+    seals::{self, Period, Seal, seals},
 };
 
 pub mod verify;
@@ -222,7 +222,7 @@ impl Sealer {
     /// # Errors
     /// When ClickHouse cannot be asked.
     pub async fn open_days(&self, site: &Site, last: Date) -> Result<Vec<(Date, u64)>, ArchiveError> {
-        let sealed = seals(&self.of(site), site.id, Date::MIN.max(date(0)), last).await?;
+        let sealed = seals(&self.of(site), site.id, Date::MIN.max(Day(0).date()), last).await?;
         let of =
             |period| sealed.iter().filter(move |s| s.period == period).map(|s| s.day).collect::<Vec<_>>();
         let (days, months) = (of(Period::Day), of(Period::Month));
@@ -234,13 +234,13 @@ impl Sealer {
             .param("sealed", days.iter().map(ToString::to_string).collect::<Vec<_>>())
             .fetch_all()
             .await?;
-        let open = rows.into_iter().map(|r| (date(r.day), r.rows));
+        let open = rows.into_iter().map(|r| (Day(r.day).date(), r.rows));
         Ok(open.filter(|(day, _)| !months.contains(&day.first_of_month())).collect())
     }
 
     /// Months with sealed days that are over for [`MONTH_GRACE_DAYS`] on the day after `last`, and not sealed.
     async fn open_months(&self, site: &Site, last: Date) -> Result<Vec<Date>, ArchiveError> {
-        let sealed = seals(&self.of(site), site.id, date(0), last).await?;
+        let sealed = seals(&self.of(site), site.id, Day(0).date(), last).await?;
         let is_month = |month: Date| sealed.iter().any(|s| s.period == Period::Month && s.day == month);
         let mut months: Vec<Date> = sealed
             .iter()
@@ -302,7 +302,7 @@ impl Sealer {
     /// # Errors
     /// See [`ArchiveError`]; nothing of the month is visible then.
     pub async fn seal_month(&mut self, site: &Site, month: Date) -> Result<u64, ArchiveError> {
-        let sealed = seals(&self.of(site), site.id, date(0), month.last_of_month()).await?;
+        let sealed = seals(&self.of(site), site.id, Day(0).date(), month.last_of_month()).await?;
         let days: Vec<Seal> =
             sealed.iter().filter(|s| s.period == Period::Day && s.day >= month).copied().collect();
         // Of months: what came too late to be told then waits under their numbers.
@@ -345,7 +345,9 @@ impl Sealer {
             .fetch_all()
             .await?;
         for DayRows { day, rows } in rows {
-            let Some(sealed) = days.iter().find(|s| number(s.day) == day && s.rows < rows) else { continue };
+            let Some(sealed) = days.iter().find(|s| Day::of(s.day).0 == day && s.rows < rows) else {
+                continue;
+            };
             let now = self.of_day(include_str!("archive/late.sql"), site, sealed).fetch_one().await?;
             let then =
                 self.of_day(include_str!("archive/totals_of_day.sql"), site, sealed).fetch_one().await?;
@@ -368,7 +370,7 @@ impl Sealer {
             .write(&LateTotal {
                 site: site.id,
                 seal: seal.seal,
-                day: number(seal.day),
+                day: Day::of(seal.day).0,
                 dimension: String::new(),
                 heads: late.visitors,
                 visitors: late.visitors,
@@ -385,7 +387,7 @@ impl Sealer {
     }
 
     async fn keep_late(&self, site: &Site, seal: &Seal, late: &Figures) -> Result<(), ArchiveError> {
-        let next = number(seal.day.last_of_month().saturating_add(1.day()));
+        let next = Day::of(seal.day.last_of_month().saturating_add(1.day())).0;
         let mut insert = self.of(site).client().insert::<LateCell>("archive_waiting").await?;
         insert
             .write(&LateCell {
@@ -432,7 +434,7 @@ impl Sealer {
             .param("site", site.id)
             .fetch_all()
             .await?;
-        for month in waiting.into_iter().map(date) {
+        for month in waiting.into_iter().map(|day| Day(day).date()) {
             let sealed = seals(&self.of(site), site.id, month, month).await?;
             if sealed.iter().any(|s| s.period == Period::Month) {
                 self.drop_waiting(site, month).await?;
@@ -482,7 +484,7 @@ impl Sealer {
 
     async fn commit(&mut self, site: &Site, seal: &Seal) -> Result<(), ArchiveError> {
         self.count_step()?;
-        Ok(archive::commit(&self.of(site), site.id, seal, sotto_schema::site::now_ms()).await?)
+        Ok(seals::commit(&self.of(site), site.id, seal, sotto_schema::clock::now_ms()).await?)
     }
 
     async fn step(&mut self, query: Query) -> Result<(), ArchiveError> {

@@ -12,8 +12,9 @@ use std::{
 use bytesize::ByteSize;
 use jiff::SignedDuration;
 use serde::Deserialize;
+use sotto_store::backup::sealed;
 
-use crate::{backups::sealed, client_ip::TrustedProxies};
+use crate::visitor::client_ip::TrustedProxies;
 
 mod peers;
 mod shards;
@@ -195,7 +196,7 @@ impl Default for ClickHouse {
             url: None,
             shards: Vec::new(),
             cluster: None,
-            database: sotto_schema::engine::DATABASE.into(),
+            database: sotto_store::engine::DATABASE.into(),
             user: "default".into(),
             password: Secret::default(),
             library: None,

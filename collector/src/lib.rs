@@ -1,32 +1,21 @@
 //! From socket to ClickHouse: the road of a hit, and the jobs that age data.
 //!
-//! The road, in order: [`server`] accepts, [`stack`] guards, [`routes`] reads, [`client_ip`] finds the address,
-//! [`pipeline`] decides and reduces, [`spool`] makes durable (and only then is the hit answered), [`ship`] brings it
-//! into ClickHouse. Beside it, [`jobs`] and [`admin`].
+//! The road, in order: [`http`] accepts and guards, [`routes`] picks the part that answers, [`ingest`] decodes and keeps,
+//! [`visitor`] finds the address and makes the key, [`pipeline`] decides and reduces, [`spool`] makes durable (and only
+//! then is the hit answered), [`ship`] brings it into ClickHouse. Beside it run [`background`], [`archive`] and
+//! [`peers`]; [`rights`] answers visitors.
 
-pub mod admin;
 pub mod archive;
-pub mod backups;
-pub mod client_ip;
-pub mod clock;
+pub mod background;
 pub mod config;
-pub mod exclude;
-pub mod jobs;
+pub mod http;
+pub mod ingest;
 pub mod metrics;
-pub mod objections;
-pub mod outcome;
 pub mod peers;
 pub mod pipeline;
+pub mod rights;
 pub mod routes;
-pub mod rules;
-pub mod salts;
-pub mod server;
-pub mod sessions;
 pub mod ship;
+pub mod sites;
 pub mod spool;
-pub mod spools;
-pub mod stack;
-pub mod throttle;
-pub mod tokens;
-pub mod unmapped;
-pub mod views;
+pub mod visitor;

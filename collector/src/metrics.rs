@@ -16,8 +16,7 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge, histogram::Histogram},
     registry::Registry,
 };
-
-use crate::outcome::Outcome;
+use sotto_schema::outcome::Outcome;
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
@@ -291,7 +290,7 @@ impl Collector for Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::DropReason;
+    use sotto_schema::outcome::DropReason;
 
     #[test]
     fn counted_outcome_shows_in_total_and_recent_once() {

@@ -3,7 +3,7 @@
 //!
 //! # What is at stake
 //!
-//! A salt ([`crate::salts`]) must be the same on all collectors while its day lasts, and nowhere afterwards. It must not
+//! A salt ([`crate::visitor::salts`]) must be the same on all collectors while its day lasts, and nowhere afterwards. It must not
 //! pass through a database, a log or a backup: whatever is written there outlives the day. So collectors talk to each
 //! other directly.
 //!
@@ -32,11 +32,11 @@
 //! `sotto_salts_replaced_total` and `sotto_hits_apart_total` count how often.
 //!
 //! **Destroyed everywhere.** Each collector destroys its copy by the same rule (the end of the site's day and half an
-//! hour, [`crate::salts::GRACE_MS`]) and writes birth and death of its copy into its own chain of the ledger.
+//! hour, [`crate::visitor::salts::GRACE_MS`]) and writes birth and death of its copy into its own chain of the ledger.
 //!
 //! # Visits, page views, retries
 //!
-//! A visit's number depends only on the visitor and the half hour in which it began ([`crate::sessions`]), so two
+//! A visit's number depends only on the visitor and the half hour in which it began ([`crate::visitor::sessions`]), so two
 //! collectors that see a new visitor at once agree without talk. Each hit's visit (and page, of a page view) is told to
 //! all others at once, without waiting for anything; on connecting, all visits that go on are told.
 //! * Exact: visitors; visits whose first hits do not straddle a half hour of the clock within the time that a message
@@ -64,21 +64,23 @@ use std::{
 
 use bytes::Bytes;
 use sotto_schema::{
+    clock::Clock,
+    day::Day,
     event::{Event, Kind},
-    rowbinary::Date,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
 
 use crate::{
-    clock::Clock,
     metrics::Metrics,
-    objections::Objections,
-    rules::RuleBook,
-    salts::{GRACE_MS, Salts, Taken},
-    sessions::Sessions,
-    views::Views,
+    sites::rules::RuleBook,
+    visitor::{
+        objections::Objections,
+        page_view_cache::PageViewCache,
+        salts::{GRACE_MS, Salts, Taken},
+        sessions::Sessions,
+    },
 };
 
 pub mod channel;
@@ -117,7 +119,7 @@ pub struct Here {
     /// Visits of the last half hour.
     pub sessions: Arc<Sessions>,
     /// Pages of recent page views.
-    pub views: Arc<Views>,
+    pub views: Arc<PageViewCache>,
     /// Visitors who objected today.
     pub objections: Arc<Objections>,
     /// Rules of all sites, for when their days end.
@@ -128,7 +130,7 @@ pub struct Here {
     pub clock: Clock,
 }
 
-type Turns = HashMap<(u64, Date), Arc<tokio::sync::Mutex<()>>>;
+type Turns = HashMap<(u64, Day), Arc<tokio::sync::Mutex<()>>>;
 
 /// The other collectors.
 pub struct Peers {
@@ -162,7 +164,7 @@ enum Note {
     /// Records that hold nothing secret.
     Told(Bytes),
     /// The salt as it is when the note is sent; it is not copied into the queue.
-    Salt(u64, Date),
+    Salt(u64, Day),
     Want(Want),
     Answer(u64, bool),
     Pong,
@@ -295,7 +297,7 @@ impl Peers {
     }
 
     /// Sees to it that the salt of (site, day) is there and that of all collectors, if they can be reached in time.
-    pub async fn agree(&self, site: u64, day: Date) {
+    pub async fn agree(&self, site: u64, day: Day) {
         if self.here.salts.get(site, day).is_some() {
             return;
         }
@@ -313,12 +315,12 @@ impl Peers {
     }
 
     /// A salt was made without having been agreed, because a hit could not wait longer.
-    pub fn made_alone(&self, site: u64, day: Date) {
+    pub fn made_alone(&self, site: u64, day: Day) {
         self.here.metrics.salts_alone.fetch_add(1, Ordering::Relaxed);
         self.push(site, day);
     }
 
-    async fn ask(&self, site: u64, day: Date) {
+    async fn ask(&self, site: u64, day: Day) {
         let own = rank(site, day, &self.settings.name);
         let mut before: Vec<&Link> = self.reachable().collect();
         before.retain(|link| rank(site, day, &link.name) < own);
@@ -342,7 +344,7 @@ impl Peers {
     }
 
     /// Asks one of the others; whether it has the salt. It is there then.
-    async fn want(&self, link: &Link, site: u64, day: Date, make: bool) -> bool {
+    async fn want(&self, link: &Link, site: u64, day: Day, make: bool) -> bool {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answered, answer) = oneshot::channel();
         link.wanted().insert(id, answered);
@@ -353,7 +355,7 @@ impl Peers {
     }
 
     /// Tells all others a salt. One that cannot be told now is told all salts when it is connected again.
-    fn push(&self, site: u64, day: Date) {
+    fn push(&self, site: u64, day: Day) {
         for link in self.reachable() {
             if link.outbox.try_send(Note::Salt(site, day)).is_err() {
                 link.reset.notify_one();
@@ -362,7 +364,7 @@ impl Peers {
     }
 
     /// Tells all others of an objection. One that cannot be told now is told all of them when it is connected again.
-    pub fn tell_objection(&self, site: u64, day: Date, visitor: u64) {
+    pub fn tell_objection(&self, site: u64, day: Day, visitor: u64) {
         let mut record = Vec::new();
         message::write_objection(site, day, visitor, &mut record);
         let record = Bytes::from(record);
@@ -382,7 +384,7 @@ impl Peers {
     }
 
     /// Whether a salt may be taken over: its day is today, tomorrow, or over for less than the grace.
-    fn is_current(&self, site: u64, day: Date) -> bool {
+    fn is_current(&self, site: u64, day: Day) -> bool {
         let now_ms = self.here.clock.now_ms();
         self.here.rules.by_id(site).is_some_and(|rules| {
             day.0 <= rules.day(now_ms).0.saturating_add(1) && now_ms < rules.day_end_ms(day) + GRACE_MS
@@ -430,7 +432,7 @@ impl Peers {
         }
     }
 
-    fn hear_objection(&self, site: u64, day: Date, visitor: u64) {
+    fn hear_objection(&self, site: u64, day: Day, visitor: u64) {
         let objections = &self.here.objections;
         if !self.is_current(site, day) || objections.contains(site, day, visitor) {
             return;
@@ -463,7 +465,7 @@ impl Link {
 }
 
 /// Whose turn it is to make the salt of (site, day): the lowest.
-fn rank(site: u64, day: Date, name: &str) -> ([u8; 32], String) {
+fn rank(site: u64, day: Day, name: &str) -> ([u8; 32], String) {
     let mut hasher = blake3::Hasher::new_derive_key("sotto 2026-11 maker of a salt");
     hasher.update(&site.to_le_bytes());
     hasher.update(&day.0.to_le_bytes());

@@ -6,13 +6,19 @@
 
 use sotto_geoip::{GeoDb, NetworkKind};
 use sotto_schema::{
+    day::Day,
     event::{Event, Field, FieldSet, Kind, Screen, Tier},
+    outcome::DropReason,
     policy::{Category, Consent, Minimal, Rule, State, fields_under},
-    rowbinary::{Date, Millis},
+    rowbinary::Millis,
 };
 
 use crate::{
-    client_ip::ClientIp, outcome::DropReason, rules::Rules, salts::Salt, sessions::Sessions, views::Views,
+    sites::rules::Rules,
+    visitor::{
+        client_ip::ClientIp, key::visitor_key, page_view_cache::PageViewCache, salts::Salt,
+        sessions::Sessions,
+    },
 };
 
 pub mod bots;
@@ -22,7 +28,6 @@ pub mod hit;
 pub mod parse;
 pub mod referrer;
 pub mod sanitise;
-pub mod visitor;
 
 use bots::HostingRule;
 use hit::{Headers, Hit};
@@ -35,7 +40,7 @@ pub struct Surroundings<'a> {
     /// When the hit happened, in milliseconds since 1970-01-01 UTC.
     pub time_ms: i64,
     /// The site's day at that time.
-    pub day: Date,
+    pub day: Day,
     /// Rules of the hit's site.
     pub rules: &'a Rules,
     /// Salt of that day; `None` when it is dead, which leaves the hit without a visitor.
@@ -45,7 +50,7 @@ pub struct Surroundings<'a> {
     /// Visits of the last half hour.
     pub sessions: &'a Sessions,
     /// Pages of recent page views.
-    pub views: &'a Views,
+    pub views: &'a PageViewCache,
     /// Places and networks.
     pub geo: &'a GeoDb,
     /// Knows browsers and crawlers.
@@ -83,7 +88,7 @@ pub fn process(
     let mut event = Event {
         site: at.rules.site.id,
         day: at.day,
-        expires: Date(at.day.0.saturating_add(at.rules.site.retention_days)),
+        expires: Day(at.day.0.saturating_add(at.rules.site.retention_days)),
         time: Millis(gate.time_ms(at.time_ms)),
         kind: hit.kind,
         tier: gate.tier,
@@ -252,8 +257,8 @@ fn identify(
 ) {
     let Some(salt) = at.salt.filter(|_| allowed.contains(Field::Visitor)) else { return };
     let site = at.rules.site.id;
-    let before = at.salt_before.map(|salt| visitor::key(salt, site, client, headers.user_agent));
-    event.visitor = visitor::key(salt, site, client, headers.user_agent);
+    let before = at.salt_before.map(|salt| visitor_key(salt, site, client, headers.user_agent));
+    event.visitor = visitor_key(salt, site, client, headers.user_agent);
     let begins = matches!(event.kind, Kind::Pageview | Kind::Custom);
     event.session = at.sessions.assign(site, event.visitor, before, at.time_ms, begins);
 }

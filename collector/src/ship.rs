@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sotto_schema::db::Db;
+use sotto_store::db::Db;
 use tokio_util::sync::CancellationToken;
 
 use crate::{

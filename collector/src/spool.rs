@@ -67,6 +67,7 @@ mod model;
 mod reader;
 mod recover;
 mod segment;
+pub mod sharded;
 mod shared;
 #[cfg(test)]
 mod tests;

@@ -10,13 +10,12 @@ use std::{
 };
 
 use sotto_dashboard::{Settings, router};
-use sotto_schema::{
+use sotto_schema::{policy::Preset, site::Site};
+use sotto_store::{
     account::{self, AccountKey, Hasher, Role, Scope},
     db::Db,
     engine::{self, Embedded, Memory, child},
-    migrate,
-    policy::Preset,
-    site::{self, Site},
+    migrate, sites,
 };
 
 const OWNER: &str = "ann@kite.example";
@@ -56,7 +55,7 @@ async fn run(library: &Path, port: u16, dir: PathBuf) -> Result<(), Box<dyn Erro
         seed(&databases.writer).await?;
     }
     let token = account::issue(&databases.writer, "preview", 0, Scope::Read).await?;
-    for site in site::all(&databases.writer).await? {
+    for site in sites::all(&databases.writer).await? {
         writeln!(out, "{public_url}/s/{} {}", site.key, site.name)?;
     }
     writeln!(out, "token {}", token.secret)?;
@@ -91,12 +90,12 @@ async fn seed(db: &Db) -> Result<(), Box<dyn Error>> {
         key: "kite0000".into(),
         ..Site::new("Kite Studio", &["kite.example"], "Europe/Paris", Preset::Cnil)?
     };
-    site::save(db, &site).await?;
+    sites::save(db, &site).await?;
     let quiet = Site {
         key: "quiet000".into(),
         ..Site::new("Quiet Harbour", &["harbour.example"], "America/New_York", Preset::Strict)?
     };
-    site::save(db, &quiet).await?;
+    sites::save(db, &quiet).await?;
     db.query(include_str!("preview/seed.sql")).param("site", site.id).execute().await?;
     db.query(include_str!("preview/decisions.sql")).param("site", site.id).execute().await?;
     db.query(include_str!("preview/outcomes.sql")).param("site", site.id).execute().await?;

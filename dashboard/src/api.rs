@@ -13,7 +13,8 @@ use axum::{
     routing::get,
 };
 use serde_json::{Value, json};
-use sotto_schema::site::{self, Site};
+use sotto_schema::site::Site;
+use sotto_store::sites;
 
 use crate::{
     App,
@@ -49,7 +50,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 }
 
 async fn readable(app: &App, reader: &Reader) -> Result<Vec<Site>, Refusal> {
-    let all = site::all(&app.settings.databases.reader).await?;
+    let all = sites::all(&app.settings.databases.reader).await?;
     Ok(all.into_iter().filter(|s| reader.may_read(s.id)).collect())
 }
 

@@ -6,10 +6,11 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderValue, request::Parts},
 };
-use sotto_schema::{
+use sotto_schema::site::Site;
+use sotto_store::{
     account::{self, Member, Role, SIGN_IN_DAYS, User},
     db::Db,
-    site::{self, Site},
+    sites,
 };
 
 use crate::{
@@ -33,7 +34,7 @@ impl SignedIn {
 
     /// The sites they may see, by name.
     pub(crate) async fn sites(&self, db: &Db) -> Result<Vec<Site>, PageError> {
-        let all = site::all(db).await?;
+        let all = sites::all(db).await?;
         Ok(all.into_iter().filter(|s| self.role(s.id).is_some()).collect())
     }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use axum::{Router, middleware};
-use sotto_schema::{
+use sotto_store::{
     account::{AccountKey, Hasher},
     db::Databases,
 };
@@ -38,7 +38,7 @@ pub struct Settings {
     pub public_url: String,
     /// Called after a site was added or changed, so that the collector learns its rules.
     pub sites_changed: Arc<dyn Fn() + Send + Sync>,
-    /// Hash ([`sotto_schema::account::secret_hash`]) of the one-time set-up link's token. The link is valid until
+    /// Hash ([`sotto_store::account::secret_hash`]) of the one-time set-up link's token. The link is valid until
     /// somebody owns the installation.
     pub setup_token: Option<[u8; 32]>,
     /// What secrets of two-step sign-in are sealed with. Without it nobody who has it can sign in.

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{Html, IntoResponse, Redirect, Response},
 };
-use sotto_schema::account::AccountError;
+use sotto_store::account::AccountError;
 
 use crate::{assets, report::ReportError};
 

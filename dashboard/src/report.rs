@@ -8,7 +8,7 @@
 use clickhouse::Row;
 use jiff::civil::Date;
 use serde::Deserialize;
-use sotto_schema::db::Db;
+use sotto_store::db::Db;
 
 use crate::{
     filter::{Filters, UnknownFilter},

@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use http_body_util::BodyExt as _;
-use sotto_schema::db::{Access, Databases, Db};
+use sotto_store::db::{Access, Databases, Db};
 use tower::ServiceExt as _;
 
 use crate::{Settings, router};
@@ -27,7 +27,7 @@ fn app() -> Router {
         databases: Databases { writer: db.clone(), reader: db },
         public_url: "https://stats.example.org".into(),
         sites_changed: Arc::new(|| {}),
-        setup_token: Some(sotto_schema::account::secret_hash("token")),
+        setup_token: Some(sotto_store::account::secret_hash("token")),
         account_key: None,
         secure_cookies: true,
         modules: Vec::new(),

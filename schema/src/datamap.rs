@@ -129,23 +129,4 @@ mod tests {
         assert_eq!(class_days("consent_receipts"), Some(1095));
         assert_eq!(class_days("raw_events"), None);
     }
-
-    #[test]
-    fn every_table_is_in_exactly_one_class() {
-        let golden = include_str!("../golden.sql");
-        let tables: Vec<&str> = golden
-            .lines()
-            .filter_map(|l| l.strip_prefix("CREATE TABLE ").or(l.strip_prefix("CREATE MATERIALIZED VIEW ")))
-            .filter_map(|l| l.split(' ').next())
-            .collect();
-        assert!(tables.len() > 5);
-        for table in &tables {
-            let homes = classes().iter().flat_map(|c| c.tables.iter().chain(&c.views));
-            let homes = homes.filter(|t| t == table).count();
-            assert_eq!(homes, 1, "{table} must be in one [[class]] of datamap.toml: how long is it kept?");
-        }
-        for named in classes().iter().flat_map(|c| c.tables.iter().chain(&c.views)) {
-            assert!(tables.contains(&named.as_str()), "{named} is no table");
-        }
-    }
 }

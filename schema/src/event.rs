@@ -56,7 +56,10 @@ impl FromIterator<Field> for FieldSet {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::rowbinary::{Date, Decimal4, Millis};
+    use crate::{
+        day::Day,
+        rowbinary::{Decimal4, Millis},
+    };
     use proptest::prelude::*;
 
     pub(crate) fn any_event() -> impl Strategy<Value = Event> {
@@ -71,7 +74,7 @@ pub(crate) mod tests {
         )
             .prop_map(|(n, (kind, device), t, props, click_path, click_at)| Event {
                 site: n.0,
-                day: Date(n.1),
+                day: Day(n.1),
                 time: Millis(n.2),
                 visitor: n.3,
                 seq: n.4,

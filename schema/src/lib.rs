@@ -1,21 +1,16 @@
-//! What Sotto may store, and where: the data map, events, consent policies, sites, migrations, and the ClickHouse
-//! they live in. A leaf of the house: it knows no HTTP request and no address.
+//! What Sotto may store, and the words for it: the data map, events, consent policies, outcomes, channels, days, sites.
+//!
+//! A leaf of the house: it knows no HTTP request, no address and no database. Where and how it is stored is the
+//! business of the crate in `store/`.
 
-pub mod account;
-pub mod archive;
 pub mod claims;
-pub mod cluster;
+pub mod clock;
 pub mod datamap;
-pub mod db;
-pub mod deduplication;
-pub mod engine;
+pub mod day;
 pub mod event;
-pub mod goal;
-pub mod ledger;
-pub mod migrate;
+pub mod id;
+pub mod outcome;
 pub mod policy;
 pub mod privacy;
-pub mod retention;
-pub mod rights;
 pub mod rowbinary;
 pub mod site;

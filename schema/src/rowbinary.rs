@@ -7,9 +7,7 @@
 
 use compact_str::CompactString;
 
-/// Days since 1970-01-01; ClickHouse `Date`, so 1970 to 2149.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Date(pub u16);
+use crate::day::Day;
 
 /// Milliseconds since 1970-01-01 UTC; ClickHouse `DateTime64(3, 'UTC')`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -87,7 +85,7 @@ macro_rules! wrapper {
         }
     )*};
 }
-wrapper!(Date Millis Decimal4);
+wrapper!(Day Millis Decimal4);
 
 impl Value for bool {
     fn encode(&self, out: &mut Vec<u8>) {

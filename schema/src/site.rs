@@ -1,11 +1,10 @@
 //! Sites: what is measured, and by which rules.
 
-use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    archive::{self, K_MAX, K_MIN},
-    db::Db,
+    clock::now_ms,
+    id::random_id,
     policy::{Policy, Preset},
 };
 
@@ -15,6 +14,12 @@ pub const RETENTION_DAYS_MIN: u16 = 1;
 pub const RETENTION_DAYS_MAX: u16 = 760;
 /// Raw retention when none is chosen.
 pub const RETENTION_DAYS_DEFAULT: u16 = 90;
+/// Fewest people that a leaf of the archive may describe.
+pub const K_MIN: u8 = 2;
+/// Most people that a leaf of the archive may have to describe.
+pub const K_MAX: u8 = 100;
+/// How many people a leaf of the archive describes at least when nothing is chosen.
+pub const K_DEFAULT: u8 = 5;
 /// The longest name of a site, in characters.
 pub const NAME_CHARS_MAX: usize = 100;
 /// How many host names a site may have.
@@ -39,7 +44,7 @@ pub struct Site {
     pub policy: Policy,
     /// How many days raw events are kept.
     pub retention_days: u16,
-    /// Fewest people that a leaf of the archive describes: [`archive::K_MIN`] to [`archive::K_MAX`].
+    /// Fewest people that a leaf of the archive describes: [`K_MIN`] to [`K_MAX`].
     #[serde(default = "default_k")]
     pub archive_k: u8,
     /// When it was set up, in milliseconds since 1970-01-01 UTC.
@@ -48,7 +53,7 @@ pub struct Site {
 
 /// For copies of the rules that were written before there was an archive.
 const fn default_k() -> u8 {
-    archive::K_DEFAULT
+    K_DEFAULT
 }
 
 /// Why a site cannot be as it was asked for. The messages are shown to people.
@@ -97,24 +102,6 @@ fn random_key() -> Result<String, getrandom::Error> {
     Ok(bytes.map(|b| char::from(b"0123456789abcdefghijkmnpqrstuvwx"[usize::from(b & 31)])).iter().collect())
 }
 
-/// A random number for a new row. 0 is left free: it stands for "all" or "none".
-///
-/// # Errors
-/// When the operating system has no randomness.
-pub fn random_id() -> Result<u64, getrandom::Error> {
-    Ok(getrandom::u64()? | 1)
-}
-
-/// Now, in milliseconds since 1970-01-01 UTC.
-pub fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
-}
-
-/// A version for a changed row: microseconds since 1970-01-01 UTC, so that a later change wins.
-pub fn version() -> u64 {
-    u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0)
-}
-
 impl Site {
     /// A new site that is not stored yet.
     ///
@@ -133,7 +120,7 @@ impl Site {
             preset,
             policy: preset.policy(),
             retention_days: RETENTION_DAYS_DEFAULT,
-            archive_k: archive::K_DEFAULT,
+            archive_k: K_DEFAULT,
             created_ms: now_ms(),
         };
         site.validate()?;
@@ -169,89 +156,6 @@ impl Site {
             .iter()
             .any(|own| host == own || host.strip_suffix(own.as_str()).is_some_and(|sub| sub.ends_with('.')))
     }
-}
-
-#[derive(Row, Serialize, Deserialize)]
-struct SiteRow {
-    id: u64,
-    key: String,
-    name: String,
-    hostnames: Vec<String>,
-    time_zone: String,
-    preset: String,
-    policy: String,
-    retention_days: u16,
-    archive_k: u8,
-    created: i64,
-    version: u64,
-    deleted: u8,
-}
-
-impl From<SiteRow> for Site {
-    fn from(row: SiteRow) -> Self {
-        let preset = Preset::from_name(&row.preset).unwrap_or_default();
-        Self {
-            // A policy that cannot be read is replaced by its preset's, never by a laxer one.
-            policy: serde_json::from_str(&row.policy).unwrap_or_else(|_| preset.policy()),
-            id: row.id,
-            key: row.key,
-            name: row.name,
-            hostnames: row.hostnames,
-            time_zone: row.time_zone,
-            preset,
-            retention_days: row.retention_days,
-            archive_k: row.archive_k,
-            created_ms: row.created,
-        }
-    }
-}
-
-/// All sites, by name.
-///
-/// # Errors
-/// When ClickHouse cannot be asked.
-pub async fn all(db: &Db) -> Result<Vec<Site>, clickhouse::error::Error> {
-    let rows: Vec<SiteRow> = db.query(include_str!("site/all.sql")).fetch_all().await?;
-    Ok(rows.into_iter().map(Site::from).collect())
-}
-
-/// Stores a new or changed site.
-///
-/// # Errors
-/// When ClickHouse cannot be asked.
-pub async fn save(db: &Db, site: &Site) -> Result<(), clickhouse::error::Error> {
-    write(db, site, 0).await
-}
-
-/// Removes a site; its events go with their retention or by `sotto privacy erase`.
-///
-/// # Errors
-/// When ClickHouse cannot be asked.
-pub async fn remove(db: &Db, site: &Site) -> Result<(), clickhouse::error::Error> {
-    write(db, site, 1).await
-}
-
-async fn write(db: &Db, site: &Site, deleted: u8) -> Result<(), clickhouse::error::Error> {
-    let policy = serde_json::to_string(&site.policy)
-        .map_err(|e| clickhouse::error::Error::InvalidParams(Box::new(e)))?;
-    let mut insert = db.client().insert::<SiteRow>("sites").await?;
-    insert
-        .write(&SiteRow {
-            id: site.id,
-            key: site.key.clone(),
-            name: site.name.clone(),
-            hostnames: site.hostnames.clone(),
-            time_zone: site.time_zone.clone(),
-            preset: site.preset.name().into(),
-            policy,
-            retention_days: site.retention_days,
-            archive_k: site.archive_k,
-            created: site.created_ms,
-            version: version(),
-            deleted,
-        })
-        .await?;
-    insert.end().await
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! ClickHouse cannot be reached for a while.
 
 use serde_json::Value;
-use sotto_schema::db::Access;
+use sotto_store::db::Access;
 use sotto_tests::{Proxy, Sotto};
 
 use crate::{

@@ -5,7 +5,7 @@ use std::{convert::Infallible, net::SocketAddr};
 use http_body_util::{BodyExt, Empty};
 use hyper::{Request, Response, StatusCode, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
-use sotto_collector::server;
+use sotto_collector::http::server;
 use tokio::net::TcpListener;
 
 pub fn serve(address: SocketAddr) {

@@ -11,7 +11,8 @@ use sotto_collector::archive::{
     ArchiveError, Sealer,
     verify::{self, HEADS, Month, Report},
 };
-use sotto_schema::{archive, db::Db, migrate, policy::Preset, site::Site};
+use sotto_schema::{policy::Preset, site::Site};
+use sotto_store::{db::Db, migrate, seals};
 
 use crate::schema::Server;
 
@@ -326,11 +327,11 @@ async fn sealed_day_says_so_and_is_not_sealed_again() {
     let db = server.db();
     let hits: Vec<Hit> = (1..=8).map(|v| Hit::on(0, v, "/")).collect();
     let (site, _) = sealed(&db, 5, &hits).await;
-    assert!(archive::is_sealed(&db, site.id, MONTH).await.unwrap());
+    assert!(seals::is_sealed(&db, site.id, MONTH).await.unwrap());
     let other = MONTH.saturating_add(1.month());
-    assert!(!archive::is_sealed(&db, site.id, other).await.unwrap());
+    assert!(!seals::is_sealed(&db, site.id, other).await.unwrap());
     let tomorrow = MONTH.saturating_add(1.day());
-    assert!(archive::is_sealed(&db, site.id, tomorrow).await.unwrap(), "its month is sealed");
+    assert!(seals::is_sealed(&db, site.id, tomorrow).await.unwrap(), "its month is sealed");
     let mut again = 0;
     Sealer::new(db.clone()).seal_site(&site, AFTER, |_| again += 1).await.unwrap();
     assert_eq!(again, 0);
@@ -350,7 +351,7 @@ async fn late_events_join_the_month_from_k_visitors_on_and_wait_below() {
         store(&db, site.id, &(0..late).map(|v| Hit::on(0, 100 + v, "/late")).collect::<Vec<_>>()).await;
         sealer.seal_site(&site, AFTER, |_| {}).await.unwrap();
         let month = verify::read_month(&db, site.id, MONTH).await.unwrap();
-        let seal = month.seals.iter().find(|s| s.period == archive::Period::Month).unwrap().seal;
+        let seal = month.seals.iter().find(|s| s.period == seals::Period::Month).unwrap().seal;
         let told: Vec<u64> =
             month.totals.iter().filter(|t| t.seal == seal).map(|t| t.counts[HEADS]).collect();
         assert_eq!(told, if late < k { vec![] } else { vec![k] }, "{late} late visitors");
@@ -360,7 +361,7 @@ async fn late_events_join_the_month_from_k_visitors_on_and_wait_below() {
         store(&db, site.id, &[Hit::on(31, 200, "/late")]).await;
         sealer.seal_site(&site, AFTER.saturating_add(1.month()), |_| {}).await.unwrap();
         let next = verify::read_month(&db, site.id, MONTH.saturating_add(1.month())).await.unwrap();
-        let seal = next.seals.iter().find(|s| s.period == archive::Period::Month).unwrap().seal;
+        let seal = next.seals.iter().find(|s| s.period == seals::Period::Month).unwrap().seal;
         let told: Vec<u64> = next.totals.iter().filter(|t| t.seal == seal).map(|t| t.counts[HEADS]).collect();
         assert_eq!(told, if late < k { vec![k] } else { vec![] }, "{late} late visitors, then one");
         assert_eq!(verify::verify(&db, site.id).await.unwrap().flaws, Vec::<String>::new());

@@ -20,16 +20,18 @@ use sotto_collector::{
     spool,
 };
 use sotto_schema::{
+    day::Day,
+    event::{COLUMNS, Event},
+};
+use sotto_store::{
     cluster::Cluster,
     db::{Access, Db, shard_of},
     engine::{Embedded, Memory, Settings},
-    event::{COLUMNS, Event},
     migrate::{
         self, MIGRATIONS, MigrateError,
         lock::{Lock, LockError},
         replicated::{Place, replicated},
     },
-    rowbinary::Date,
 };
 use sotto_tests::{PERSON, Road, Sotto, children, free_port, program, try_request, wait_for};
 use tokio::runtime::Runtime;
@@ -272,8 +274,8 @@ fn shard_that_is_killed_under_load_loses_and_doubles_nothing_and_the_other_answe
 
 /// A page view `age` days ago that expires in `left` days, as `sotto import` reads it.
 fn view(age: i64, left: i64, visitor: u64) -> String {
-    let today = sotto_schema::site::now_ms() / 86_400_000;
-    let day = |n| sotto_schema::retention::day_text(Date(u16::try_from(n).unwrap()));
+    let today = sotto_schema::clock::now_ms() / 86_400_000;
+    let day = |n| Day(u16::try_from(n).unwrap()).to_string();
     let (day, expires) = (day(today - age), day(today + left));
     let (time, visitor) = (format!("{day} 12:00:00.000"), visitor.to_string());
     json!({ "day": day, "expires": expires, "time": time, "kind": "pageview", "hostname": "x.example",
@@ -312,8 +314,8 @@ fn site_is_sealed_aged_and_erased_on_its_own_shard() {
     let noted = "SELECT count() FROM audit_log WHERE detail LIKE 'raw_events: %'";
     assert_eq!([count(0, noted), count(1, noted)], [2, 0], "the audit log is on the first");
     for (n, (key, _)) in sites.iter().enumerate() {
-        let day = sotto_schema::site::now_ms() / 86_400_000 - 45;
-        let day = sotto_schema::retention::day_text(Date(u16::try_from(day).unwrap()));
+        let day = sotto_schema::clock::now_ms() / 86_400_000 - 45;
+        let day = Day(u16::try_from(day).unwrap()).to_string();
         let archived = sotto.report(key, &["--from", &day, "--to", &day, "--source", "archive"]);
         assert_eq!(archived[0]["visitors"], 6 + n, "the archive stays");
         assert!(sotto.run(&["privacy", "erase", key, "--visitor", "9"]).contains("1 events erased, 0 left"));
@@ -447,7 +449,7 @@ fn batch_goes_to_another_replica_under_the_same_token() {
         let (spool, reader) = spool::open(settings("spool")).unwrap();
         let mut append = spool::Append::default();
         for site in 1..=10 {
-            let event = Event { site, day: Date(20_000), expires: Date(60_000), ..Event::default() };
+            let event = Event { site, day: Day(20_000), expires: Day(60_000), ..Event::default() };
             assert!(append.record(None, |out| event.encode(out)));
         }
         spool.append(append).await.unwrap();

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
-use sotto_schema::db::Access;
+use sotto_store::db::Access;
 use sotto_tests::{Sotto, connect, is_alive, request, try_request, wait_for};
 
 /// Where the server of a running Sotto is: writer and reader.

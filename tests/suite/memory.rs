@@ -12,7 +12,7 @@ use std::{
 use memchr::memmem::Finder;
 use rustix::process::Pid;
 use serde_json::Value;
-use sotto_collector::salts;
+use sotto_collector::visitor::salts;
 use sotto_tests::{Sotto, files, wait_for};
 
 /// Length of a record in the file of salts: site, day, salt.

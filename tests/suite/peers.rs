@@ -223,7 +223,7 @@ fn salt_files(pair: &Pair) -> Vec<Vec<u8>> {
             let data = fs::canonicalize(c.data()).unwrap();
             let places = ["/run/user/0", "/dev/shm", "/run"].map(PathBuf::from);
             let mut found = places.iter().filter_map(|place| {
-                let dir = sotto_collector::salts::ram_directory(&data, std::slice::from_ref(place))?;
+                let dir = sotto_collector::visitor::salts::ram_directory(&data, std::slice::from_ref(place))?;
                 fs::read(dir.join("salts")).ok()
             });
             found.next_back().expect("salts are on a RAM disk")

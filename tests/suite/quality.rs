@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use sotto_collector::outcome::Outcome;
-use sotto_schema::db::Access;
+use sotto_schema::outcome::Outcome;
+use sotto_store::db::Access;
 use sotto_tests::{Answer, Sotto, request, wait_for};
 
 const PASSWORD: &str = "a long enough password";

@@ -1,6 +1,6 @@
 //! The definitions of the metrics, on events made by hand, through the command line.
 
-use sotto_schema::db::Access;
+use sotto_store::db::Access;
 use sotto_tests::{Sotto, request};
 
 /// Writes rows of `events`: `(minute, kind, path, visitor, session, more columns, their values)`, on 1 March 2026.

@@ -7,8 +7,8 @@ use sotto_tests::{Sotto, wait_for};
 
 /// The day `age` days ago in UTC.
 fn day(age: i64) -> String {
-    let now = sotto_schema::site::now_ms() / 86_400_000 - age;
-    sotto_schema::retention::day_text(sotto_schema::rowbinary::Date(u16::try_from(now).unwrap()))
+    let now = sotto_schema::clock::now_ms() / 86_400_000 - age;
+    sotto_schema::day::Day(u16::try_from(now).unwrap()).to_string()
 }
 
 /// A pageview of `age` days ago that expires in `left` days.

@@ -225,7 +225,7 @@ fn support_of_global_privacy_control_is_announced() {
 
 #[test]
 fn questions_are_bounded() {
-    use sotto_collector::routes::rights::{BODY_BYTES_MAX, CHANGES, LOOKS};
+    use sotto_collector::rights::{BODY_BYTES_MAX, CHANGES, LOOKS};
     let sotto = Sotto::start();
     let key = sotto.add_site("a.example", &[]);
     let padded = |len: usize| format!("s={key}&x={}", "a".repeat(len - key.len() - 5));

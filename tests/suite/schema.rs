@@ -3,11 +3,14 @@
 use std::{fs, path::PathBuf, sync::OnceLock};
 
 use sotto_schema::{
+    day::Day,
+    event::{COLUMNS, Event, Field},
+    rowbinary::Millis,
+};
+use sotto_store::{
     db::Db,
     engine::{Embedded, Memory, Settings},
-    event::{COLUMNS, Event, Field},
     migrate::{self, MIGRATIONS, MigrateError},
-    rowbinary::{Date, Millis},
 };
 use sotto_tests::{program, workspace};
 
@@ -76,7 +79,7 @@ async fn migrated_tables_are_those_of_the_golden_dump() {
     let server = Server::start().await;
     migrate::migrate(&server.db()).await.unwrap();
     let found = dump(&server.db()).await;
-    let golden = workspace().join("schema/golden.sql");
+    let golden = workspace().join("schema/store/golden.sql");
     let expected = fs::read_to_string(&golden).unwrap_or_default();
     if expected != found {
         let new = golden.with_extension("sql.new");
@@ -113,8 +116,8 @@ async fn encoded_event_comes_back_from_the_table() {
     migrate::migrate(&db).await.unwrap();
     let event = Event {
         site: 7,
-        day: Date(20_000),
-        expires: Date(20_090),
+        day: Day(20_000),
+        expires: Day(20_090),
         time: Millis(1_728_000_000_123),
         visitor: 42,
         path: "/ä".into(),
@@ -183,7 +186,7 @@ async fn batch_that_is_sent_again_with_its_token_is_kept_once() {
     let db: Db = server.db();
     migrate::migrate(&db).await.unwrap();
     let mut row = Vec::new();
-    Event { site: 1, day: Date(20_000), expires: Date(20_090), ..Event::default() }.encode(&mut row);
+    Event { site: 1, day: Day(20_000), expires: Day(20_090), ..Event::default() }.encode(&mut row);
     let send = async |token: &str| {
         let sql = ["INSERT INTO events (", COLUMNS, ") FORMAT RowBinary"].concat();
         let mut insert =

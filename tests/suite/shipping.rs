@@ -10,7 +10,7 @@ use std::{
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 use sotto_collector::ship::REFUSALS_MAX;
-use sotto_schema::{
+use sotto_store::{
     db::{Access, Db},
     deduplication,
 };

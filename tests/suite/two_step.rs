@@ -2,7 +2,7 @@
 
 use std::{fs, time::SystemTime};
 
-use sotto_schema::{account::audit, db::Db};
+use sotto_store::{audit, db::Db};
 use sotto_tests::{Answer, Sotto, files, request};
 use totp_rs::{Builder, Secret, Totp};
 

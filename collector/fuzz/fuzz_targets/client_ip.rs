@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use sotto_collector::client_ip::{Peer, TrustedProxies, client_ip};
+use sotto_collector::visitor::client_ip::{Peer, TrustedProxies, client_ip};
 
 fuzz_target!(|bytes: &[u8]| {
     let (kind, value) = bytes.split_first().unwrap_or((&0, &[]));

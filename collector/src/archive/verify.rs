@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use clickhouse::Row;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use sotto_schema::{
-    archive::{Period, Seal, date, seals},
+use sotto_schema::day::Day;
+use sotto_store::{
     db::Db,
+    seals::{Period, Seal, seals},
 };
 
 /// How many counts a row has, and the place of each.
@@ -171,7 +172,7 @@ pub async fn verify(db: &Db, site: u64) -> Result<Report, clickhouse::error::Err
     let months: Vec<u16> =
         db.query(include_str!("verify_months.sql")).param("site", site).fetch_all().await?;
     for month in months {
-        check(&read_month(db, site, date(month)).await?, &mut report);
+        check(&read_month(db, site, Day(month).date()).await?, &mut report);
     }
     Ok(report)
 }
@@ -205,14 +206,14 @@ pub async fn read_month(db: &Db, site: u64, month: Date) -> Result<Month, clickh
     }
     let total = |r: TotalRow| Total {
         seal: r.seal,
-        day: date(r.day),
+        day: Day(r.day).date(),
         dimension: r.dimension,
         counts: counts(&r.counts),
     };
     let leaf = |r: LeafRow| Leaf {
         seal: r.seal,
         dimension: r.dimension,
-        day: (r.day != 0).then(|| date(r.day)),
+        day: (r.day != 0).then(|| Day(r.day).date()),
         path: r.path,
         people: r.people,
         counts: counts(&r.counts),

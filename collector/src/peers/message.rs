@@ -3,9 +3,9 @@
 //! Each begins with a byte that says what it is; numbers are little-endian. A record that is not one of these ends the
 //! connection: both ends are of one version (see the prologue of [`super::channel`]).
 
-use sotto_schema::rowbinary::Date;
+use sotto_schema::day::Day;
 
-use crate::salts::{SALT_BYTES, Salt};
+use crate::visitor::salts::{SALT_BYTES, Salt};
 
 const SALT: u8 = 1;
 const WANT: u8 = 2;
@@ -27,7 +27,7 @@ pub struct Want {
     /// Whose salt.
     pub site: u64,
     /// For which day.
-    pub day: Date,
+    pub day: Day,
     /// Whether the one who is asked shall make it if nobody has it.
     pub make: bool,
 }
@@ -48,7 +48,7 @@ pub struct Visit {
 /// A record as it was received.
 pub enum Record<'a> {
     /// A salt that the other end uses.
-    Salt(u64, Date, Salt),
+    Salt(u64, Day, Salt),
     /// A question for a salt.
     Want(Want),
     /// The end of an answer, and whether there is a salt; it came before.
@@ -58,7 +58,7 @@ pub enum Record<'a> {
     /// A page view: site, view, host and path.
     View(u64, u64, &'a str, &'a str),
     /// An objection of today: site, day and the visitor's key.
-    Objection(u64, Date, u64),
+    Objection(u64, Day, u64),
     /// Is somebody there?
     Ping,
     /// Yes.
@@ -66,7 +66,7 @@ pub enum Record<'a> {
 }
 
 /// Writes a salt.
-pub fn write_salt(site: u64, day: Date, salt: &Salt, out: &mut Vec<u8>) {
+pub fn write_salt(site: u64, day: Day, salt: &Salt, out: &mut Vec<u8>) {
     out.push(SALT);
     out.extend_from_slice(&site.to_le_bytes());
     out.extend_from_slice(&day.0.to_le_bytes());
@@ -112,7 +112,7 @@ pub fn write_view(site: u64, view: u64, hostname: &str, path: &str, out: &mut Ve
 }
 
 /// Writes an objection.
-pub fn write_objection(site: u64, day: Date, visitor: u64, out: &mut Vec<u8>) {
+pub fn write_objection(site: u64, day: Day, visitor: u64, out: &mut Vec<u8>) {
     out.push(OBJECTION);
     out.extend_from_slice(&site.to_le_bytes());
     out.extend_from_slice(&day.0.to_le_bytes());
@@ -128,7 +128,7 @@ pub fn write_presence(answer: bool, out: &mut Vec<u8>) {
 pub fn read<'a>(frame: &mut &'a [u8]) -> Option<Record<'a>> {
     Some(match byte(frame)? {
         SALT => {
-            let (site, day) = (number(frame)?, Date(short(frame)?));
+            let (site, day) = (number(frame)?, Day(short(frame)?));
             let (salt, rest) = frame.split_first_chunk::<SALT_BYTES>()?;
             *frame = rest;
             Record::Salt(site, day, Salt::from_slice(salt))
@@ -136,7 +136,7 @@ pub fn read<'a>(frame: &mut &'a [u8]) -> Option<Record<'a>> {
         WANT => Record::Want(Want {
             id: number(frame)?,
             site: number(frame)?,
-            day: Date(short(frame)?),
+            day: Day(short(frame)?),
             make: flag(frame)?,
         }),
         ANSWER => Record::Answer(number(frame)?, flag(frame)?),
@@ -147,7 +147,7 @@ pub fn read<'a>(frame: &mut &'a [u8]) -> Option<Record<'a>> {
             time_ms: number(frame)?.cast_signed(),
         }),
         VIEW => Record::View(number(frame)?, number(frame)?, text(frame)?, text(frame)?),
-        OBJECTION => Record::Objection(number(frame)?, Date(short(frame)?), number(frame)?),
+        OBJECTION => Record::Objection(number(frame)?, Day(short(frame)?), number(frame)?),
         PING => Record::Ping,
         PONG => Record::Pong,
         _ => return None,
@@ -204,25 +204,25 @@ mod tests {
     #[test]
     fn records_come_out_as_they_were_written() {
         let mut frame = Vec::new();
-        let want = Want { id: 9, site: 8, day: Date(20_000), make: true };
+        let want = Want { id: 9, site: 8, day: Day(20_000), make: true };
         let visit = Visit { site: 1, visitor: 2, session: 3, time_ms: -4 };
         let salt = Salt::from_bytes([5; SALT_BYTES]);
-        write_salt(7, Date(20_001), &salt, &mut frame);
+        write_salt(7, Day(20_001), &salt, &mut frame);
         write_want(&want, &mut frame);
         write_answer(9, false, &mut frame);
         write_visit(&visit, &mut frame);
         write_view(1, 2, "a.example", "/ä", &mut frame);
-        write_objection(1, Date(20_000), 2, &mut frame);
+        write_objection(1, Day(20_000), 2, &mut frame);
         write_presence(false, &mut frame);
         write_presence(true, &mut frame);
         let mut rest = frame.as_slice();
         let mut next = || read(&mut rest).unwrap();
-        assert!(matches!(next(), Record::Salt(7, Date(20_001), s) if s.commitment() == salt.commitment()));
+        assert!(matches!(next(), Record::Salt(7, Day(20_001), s) if s.commitment() == salt.commitment()));
         assert!(matches!(next(), Record::Want(w) if w == want));
         assert!(matches!(next(), Record::Answer(9, false)));
         assert!(matches!(next(), Record::Visit(v) if v == visit));
         assert!(matches!(next(), Record::View(1, 2, "a.example", "/ä")));
-        assert!(matches!(next(), Record::Objection(1, Date(20_000), 2)));
+        assert!(matches!(next(), Record::Objection(1, Day(20_000), 2)));
         assert!(matches!(next(), Record::Ping));
         assert!(matches!(next(), Record::Pong));
         assert!(rest.is_empty());

@@ -1,13 +1,14 @@
 //! Collectors in one process: they agree, part, meet again and forget.
 
-use super::*;
-use crate::salts::Salt;
 use sotto_schema::{policy::Preset, site::Site};
+
+use super::*;
+use crate::visitor::salts::Salt;
 
 /// Noon, UTC.
 const NOON_MS: i64 = 20_000 * DAY_MS + DAY_MS / 2;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-const TODAY: Date = Date(20_000);
+const TODAY: Day = Day(20_000);
 
 struct Collector {
     peers: Arc<Peers>,
@@ -122,11 +123,11 @@ async fn objection_holds_at_every_collector_also_at_one_that_starts_later() {
     start(&collectors[2], late);
     wait_for("all objections", || collectors[2].here.objections.contains(site, TODAY, 42)).await;
     // One of a day whose key is dead is nothing to keep.
-    assert!(collectors[0].here.objections.note(site, Date(TODAY.0 - 2), 43).unwrap());
-    collectors[0].peers.tell_objection(site, Date(TODAY.0 - 2), 43);
+    assert!(collectors[0].here.objections.note(site, Day(TODAY.0 - 2), 43).unwrap());
+    collectors[0].peers.tell_objection(site, Day(TODAY.0 - 2), 43);
     collectors[0].peers.tell_objection(site, TODAY, 44);
     wait_for("what was told after it", || collectors[1].here.objections.contains(site, TODAY, 44)).await;
-    assert!(!collectors[1].here.objections.contains(site, Date(TODAY.0 - 2), 43));
+    assert!(!collectors[1].here.objections.contains(site, Day(TODAY.0 - 2), 43));
     for collector in &collectors {
         collector.stop().await;
     }
@@ -181,11 +182,11 @@ async fn salt_of_a_day_that_is_over_is_not_taken_over() {
     let peers = &collectors[0].peers;
     let site = collectors[0].site;
     for (day, taken) in [(TODAY.0 - 1, false), (TODAY.0, true), (TODAY.0 + 1, true), (TODAY.0 + 2, false)] {
-        assert_eq!(peers.is_current(site, Date(day)), taken, "{day}");
+        assert_eq!(peers.is_current(site, Day(day)), taken, "{day}");
     }
     assert!(!peers.is_current(site + 1, TODAY), "a site that is not known has no day");
     let (replies, _answers) = mpsc::channel(1);
-    let dead = Date(TODAY.0 - 1);
+    let dead = Day(TODAY.0 - 1);
     peers.hear(Record::Salt(site, dead, Salt::from_bytes([1; 32])), None, &replies);
     assert!(collectors[0].here.salts.get(site, dead).is_none());
 }

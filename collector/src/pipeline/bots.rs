@@ -14,12 +14,12 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 use serde::{Deserialize, Serialize};
 use sotto_geoip::NetworkKind;
+use sotto_schema::outcome::DropReason;
 
 use super::{
     device::Hints,
     hit::{Headers, Hit},
 };
-use crate::outcome::DropReason;
 
 /// What a site wants with hits from hosting networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]

@@ -20,11 +20,10 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use compact_str::CompactString;
 use foldhash::quality::RandomState;
 use quick_cache::sync::Cache;
-use sotto_schema::event::Device;
+use sotto_schema::{event::Device, outcome::DropReason};
 use woothee::parser::{Parser, WootheeResult};
 
 use super::{bots, hit::Headers};
-use crate::outcome::DropReason;
 
 /// What a device is, as far as its headers say; what they do not say is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -38,7 +38,7 @@ pub struct Claimed {
 /// What a body says about a visitor that only the connection can know. Has no `Debug`: it may hold an address.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Claims {
-    /// The visitor's address, as text; see [`crate::client_ip::ClientIp::claimed`].
+    /// The visitor's address, as text; see [`crate::visitor::client_ip::ClientIp::claimed`].
     pub address: Option<Box<str>>,
     /// The visitor's user agent.
     pub user_agent: Option<Box<str>>,

@@ -14,10 +14,9 @@ mod wire;
 use std::borrow::Cow;
 
 use compact_str::CompactString;
-use sotto_schema::event::Kind;
+use sotto_schema::{event::Kind, outcome::DropReason};
 
 use super::hit::{Click, Decision, Hit, Receipt, Vitals};
-use crate::outcome::DropReason;
 pub(crate) use number::{clamped, decimal4, decimal4_text};
 pub(crate) use text::cut;
 use text::{Text, chars_within};

@@ -6,7 +6,7 @@ use sotto_schema::{
 };
 
 use super::*;
-use crate::{
+use crate::visitor::{
     client_ip::{Peer, TrustedProxies, client_ip},
     salts::Salt,
 };
@@ -20,7 +20,7 @@ struct World {
     rules: Rules,
     salt: Salt,
     sessions: Sessions,
-    views: Views,
+    views: PageViewCache,
     geo: GeoDb,
     classifier: device::Classifier,
 }
@@ -33,7 +33,7 @@ impl World {
             rules: Rules::new(site),
             salt: Salt::from_bytes([7; 32]),
             sessions: Sessions::new(1_000),
-            views: Views::new(1_000),
+            views: PageViewCache::new(1_000),
             geo: GeoDb::default(),
             classifier: device::Classifier::default(),
         }
@@ -215,14 +215,14 @@ fn visitor_key_depends_on_salt_site_address_and_agent() {
         client_ip(Peer::LOOPBACK, &headers, &TrustedProxies::default())
     };
     let (salt, other) = (Salt::from_bytes([1; 32]), Salt::from_bytes([2; 32]));
-    let key = visitor::key(&salt, 1, &client("192.0.2.1"), PERSON);
-    assert_eq!(visitor::key(&salt, 1, &client("192.0.2.1"), PERSON), key);
+    let key = visitor_key(&salt, 1, &client("192.0.2.1"), PERSON);
+    assert_eq!(visitor_key(&salt, 1, &client("192.0.2.1"), PERSON), key);
     for (changed, what) in [
-        (visitor::key(&other, 1, &client("192.0.2.1"), PERSON), "salt"),
-        (visitor::key(&salt, 2, &client("192.0.2.1"), PERSON), "site"),
-        (visitor::key(&salt, 1, &client("192.0.2.2"), PERSON), "address"),
-        (visitor::key(&salt, 1, &client("2001:db8::1"), PERSON), "address"),
-        (visitor::key(&salt, 1, &client("192.0.2.1"), "other"), "agent"),
+        (visitor_key(&other, 1, &client("192.0.2.1"), PERSON), "salt"),
+        (visitor_key(&salt, 2, &client("192.0.2.1"), PERSON), "site"),
+        (visitor_key(&salt, 1, &client("192.0.2.2"), PERSON), "address"),
+        (visitor_key(&salt, 1, &client("2001:db8::1"), PERSON), "address"),
+        (visitor_key(&salt, 1, &client("192.0.2.1"), "other"), "agent"),
     ] {
         assert_ne!(changed, key, "{what}");
     }

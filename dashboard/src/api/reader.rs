@@ -6,7 +6,7 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
-use sotto_schema::account::{self, Role};
+use sotto_store::account::{self, Role};
 
 use super::refusal::Refusal;
 use crate::{

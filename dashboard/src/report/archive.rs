@@ -9,9 +9,10 @@ use std::collections::HashMap;
 use clickhouse::Row;
 use jiff::{ToSpan, civil::Date};
 use serde::Deserialize;
-use sotto_schema::{
-    archive::{Period, Seal, date, seals},
+use sotto_schema::day::Day;
+use sotto_store::{
     db::Db,
+    seals::{Period, Seal, seals},
 };
 
 use super::{Counts, Dimension, Query, ReportError};
@@ -192,7 +193,7 @@ async fn first_raw_day(db: &Db, query: &Query) -> Result<Option<Date>, ReportErr
         .param("site", query.scope.site)
         .fetch_optional()
         .await?;
-    Ok(day.map(date))
+    Ok(day.map(|day| Day(day).date()))
 }
 
 async fn rows(

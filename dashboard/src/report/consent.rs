@@ -2,7 +2,7 @@
 
 use clickhouse::Row;
 use serde::Deserialize;
-use sotto_schema::db::Db;
+use sotto_store::db::Db;
 
 use super::{CONSENT, Query, ReportError, scoped};
 

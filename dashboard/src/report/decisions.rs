@@ -5,7 +5,7 @@ use std::{collections::HashMap, ops::AddAssign};
 
 use clickhouse::Row;
 use serde::Deserialize;
-use sotto_schema::db::Db;
+use sotto_store::db::Db;
 
 use super::{
     ROWS_MAX, ReportError, Scope,

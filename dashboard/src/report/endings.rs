@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use clickhouse::Row;
 use serde::Deserialize;
-use sotto_schema::db::Db;
+use sotto_store::db::Db;
 
 use super::{
     ReportError, Scope,

@@ -1,6 +1,6 @@
 //! How many visitors are there right now.
 
-use sotto_schema::db::Db;
+use sotto_store::db::Db;
 
 use super::ReportError;
 

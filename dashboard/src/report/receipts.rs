@@ -2,7 +2,8 @@
 
 use clickhouse::Row;
 use serde::Deserialize;
-use sotto_schema::{db::Db, policy::Category};
+use sotto_schema::policy::Category;
+use sotto_store::db::Db;
 
 use super::ReportError;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::{ToSpan, civil::Date};
-use sotto_schema::db::Db;
+use sotto_store::db::Db;
 
 use super::{Counts, Dimension, Query, ROWS_MAX, ReportError, counts};
 use crate::range::{Interval, Range};

@@ -7,7 +7,8 @@ use axum::{
     extract::{Path, RawQuery, State},
     response::Response,
 };
-use sotto_schema::{account::Role, site::Site};
+use sotto_schema::site::Site;
+use sotto_store::account::Role;
 
 use super::{policy_choice, sites};
 use crate::{

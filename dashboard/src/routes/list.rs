@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, RawQuery, State},
     response::Response,
 };
-use sotto_schema::account::Role;
+use sotto_store::account::Role;
 use url::form_urlencoded;
 
 use super::{

@@ -8,7 +8,8 @@ use axum::{
     response::Response,
 };
 use jiff::Zoned;
-use sotto_schema::{account::Role, db::Db, site::Site};
+use sotto_schema::site::Site;
+use sotto_store::{account::Role, db::Db};
 
 use super::sites;
 use crate::{

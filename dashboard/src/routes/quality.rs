@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use jiff::Zoned;
-use sotto_schema::account::Role;
+use sotto_store::account::Role;
 
 use super::{
     columns::{self, Columns, Part},

@@ -10,10 +10,9 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
-use sotto_schema::account::{
-    self, AccountError, Role,
+use sotto_store::{
+    account::{self, AccountError, Role, secret_hash},
     audit::{self, Action},
-    secret_hash,
 };
 
 use super::{

@@ -11,12 +11,12 @@ use axum::{
 };
 use serde::Deserialize;
 use sotto_schema::{
-    account::{
-        Role,
-        audit::{self, Action},
-    },
     policy::Preset,
-    site::{self, RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Site, SiteError, normalise_hostname},
+    site::{RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Site, SiteError, normalise_hostname},
+};
+use sotto_store::{
+    account::Role,
+    audit::{self, Action},
 };
 
 use super::{
@@ -145,7 +145,7 @@ pub(super) async fn submit(
         }
     };
     if changed != site {
-        site::save(db, &changed).await?;
+        sotto_store::sites::save(db, &changed).await?;
         audit::append(db, signed_in.user.id, Action::SiteChange, site.id, &difference(&site, &changed))
             .await?;
         (app.settings.sites_changed)();

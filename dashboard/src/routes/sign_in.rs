@@ -10,10 +10,12 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
-use sotto_schema::account::{
-    self, Proof, User,
+use sotto_store::{
+    account::{
+        self, Proof, User,
+        two_step::{self, Pending, TwoStepError},
+    },
     audit::{self, Action},
-    two_step::{self, Pending, TwoStepError},
 };
 
 use crate::{

@@ -12,12 +12,13 @@ use axum::{
 use clickhouse::Row;
 use serde::Deserialize;
 use sotto_schema::{
-    account::{
-        Role,
-        audit::{self, Action},
-    },
     policy::Preset,
-    site::{self, Site},
+    site::{Site, SiteError},
+};
+use sotto_store::{
+    account::Role,
+    audit::{self, Action},
+    sites,
 };
 
 use super::policy_choice::{Choice, choices};
@@ -115,7 +116,7 @@ impl SiteForm {
     }
 
     /// The site it describes; the host's name where none is typed.
-    pub(super) fn site(&self) -> Result<Site, site::SiteError> {
+    pub(super) fn site(&self) -> Result<Site, SiteError> {
         let host = plain_host(&self.hostname);
         let name = if self.name.trim().is_empty() { host } else { &self.name };
         Site::new(name, &[host], &self.time_zone, self.preset())
@@ -201,7 +202,7 @@ pub(super) async fn add(
 /// Stores a new site and tells the collector.
 pub(super) async fn store(app: &App, actor: u64, site: &Site) -> Result<(), PageError> {
     let db = &app.settings.databases.writer;
-    site::save(db, site).await?;
+    sites::save(db, site).await?;
     audit::append(db, actor, Action::SiteAdd, site.id, &site.name).await?;
     (app.settings.sites_changed)();
     Ok(())

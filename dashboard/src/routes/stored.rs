@@ -8,17 +8,16 @@ use axum::{
     response::Response,
 };
 use sotto_schema::{
-    account::{
-        Role,
-        audit::{self, Action},
-    },
     claims::{Language, claim},
     datamap::{self, Lifetime},
-    ledger,
+    day::Day,
     privacy::{self, Group, assessment},
-    retention::day_text,
-    rowbinary::Date,
     site::Site,
+};
+use sotto_store::{
+    account::Role,
+    audit::{self, Action},
+    ledger,
 };
 
 use super::{install::clock, sites};
@@ -93,7 +92,7 @@ fn salt(line: &ledger::Line, time_zone: &str) -> Line {
     let at = if line.collector.is_empty() { String::new() } else { format!(" at {}", line.collector) };
     Line {
         time: clock(line.time, time_zone),
-        what: format!("The salt of {} was {event}{at}.", day_text(Date(line.day))),
+        what: format!("The salt of {} was {event}{at}.", Day(line.day)),
     }
 }
 

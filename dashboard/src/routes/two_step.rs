@@ -13,10 +13,12 @@ use axum::{
 };
 use qrcode::{Color, QrCode};
 use serde::Deserialize;
-use sotto_schema::account::{
-    self,
+use sotto_store::{
+    account::{
+        self,
+        two_step::{self, Enrolment, RECOVERY_CODES, TwoStepError},
+    },
     audit::{self, Action},
-    two_step::{self, Enrolment, RECOVERY_CODES, TwoStepError},
 };
 
 use super::sign_in::{TOO_MANY, locked};

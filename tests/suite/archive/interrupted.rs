@@ -2,7 +2,7 @@
 
 use std::{process::Stdio, time::Duration};
 
-use sotto_schema::db::Access;
+use sotto_store::db::Access;
 use sotto_tests::{Sotto, wait_for};
 
 use super::*;
@@ -13,7 +13,7 @@ async fn database(sotto: &Sotto) -> (Db, Site) {
     let endpoint: serde_json::Value = serde_json::from_str(&text).unwrap();
     let access: Access = serde_json::from_value(endpoint["writer"].clone()).unwrap();
     let db = Db::new(access);
-    let site = sotto_schema::site::all(&db).await.unwrap().remove(0);
+    let site = sotto_store::sites::all(&db).await.unwrap().remove(0);
     (db, site)
 }
 

@@ -1,0 +1,189 @@
+//! `sotto backup` and `sotto restore`
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use sotto_collector::config::Config;
+use sotto_schema::clock::now_ms;
+use sotto_store::{
+    audit::{self, Action},
+    backup::{self, sealed},
+    engine::{self, Embedded},
+    migrate,
+};
+
+use super::{Failure, Places, engine_directory, engine_settings, external, lock, with_databases};
+
+/// Where a restored database grows within the server's directory, until it is whole.
+const RESTORING: &str = "restoring";
+
+/// `sotto backup`
+#[derive(Debug, clap::Args)]
+pub struct BackupArgs {
+    /// The archive to make, in the age format; default: in the data directory, named by the time, deleted when its
+    /// days are over
+    file: Option<PathBuf>,
+}
+
+/// `sotto restore`
+#[derive(Debug, clap::Args)]
+pub struct RestoreArgs {
+    /// An archive that `sotto backup` made
+    file: PathBuf,
+    /// File with the secret key that it was made for; default: backup-key.txt in the data directory
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+}
+
+fn only_embedded(config: &Config) -> Result<(), Failure> {
+    if external(config).is_some() {
+        return Err(Failure::usage("clickhouse.url is set: use the backup commands of that server"));
+    }
+    Ok(())
+}
+
+/// A file that goes when this goes: the archive as the server writes and reads it, which is not encrypted.
+struct Plain(PathBuf);
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::error!(path = %self.0.display(), %error, "cannot be deleted and is not encrypted: delete it");
+        }
+    }
+}
+
+/// For whom backups are made, and in words who that is.
+fn recipients(config: &Config) -> Result<(Vec<age::x25519::Recipient>, String), Failure> {
+    let named = &config.backup.recipients;
+    if named.is_empty() {
+        fs::create_dir_all(&config.data)?;
+        let key = config.data.join(sealed::KEY_FILE);
+        let own = sealed::own_recipient(&key, now_ms())?;
+        let whose = format!(
+            "encrypted for the key in {}: keep a copy of that file elsewhere, without it the backup is lost",
+            key.display()
+        );
+        return Ok((vec![own], whose));
+    }
+    let known: Result<Vec<_>, _> = named.iter().map(|text| sealed::recipient(text)).collect();
+    let known = known.map_err(|why| Failure::usage(format!("backup.recipients: {why}")))?;
+    let whose = format!(
+        "encrypted for {}: without the secret key of one of them the backup is lost",
+        named.join(", ")
+    );
+    Ok((known, whose))
+}
+
+/// Runs `sotto backup`; works beside a running sotto.
+pub async fn backup(args: BackupArgs, config: &Config, places: &Places) -> Result<(), Failure> {
+    only_embedded(config)?;
+    let (recipients, whose) = recipients(config)?;
+    let file = match args.file {
+        Some(file) => file,
+        None => {
+            let kept = config.data.join(backup::DIRECTORY);
+            fs::create_dir_all(&kept)?;
+            kept.join(backup::name(now_ms()))
+        }
+    };
+    let bytes = with_databases(config, places, async |databases| {
+        let dir = fs::canonicalize(engine_directory(config))?.join(engine::BACKUPS);
+        fs::create_dir_all(&dir)?;
+        let made = Plain(dir.join("backup.tar"));
+        if made.0.exists() {
+            fs::remove_file(&made.0)?; // of a backup that was interrupted
+        }
+        databases.writer.query(include_str!("backup/backup.sql")).execute().await?;
+        let bytes = sealed::seal(&made.0, &recipients, &file)?;
+        audit::append(&databases.writer, 0, Action::Backup, 0, "of all tables").await?;
+        Ok(bytes)
+    })
+    .await?;
+    println!("{} ({bytes} bytes)", file.display());
+    println!("{whose}");
+    println!(
+        "delete copies of it after {} days: that is how long erased data may live on in it",
+        backup::days()
+    );
+    Ok(())
+}
+
+/// Only a directory without a database is restored into.
+fn refuse_database(config: &Config) -> Result<(), Failure> {
+    if engine_directory(config).join(engine::STORE).exists() {
+        return Err(Failure::usage(format!(
+            "{} has a database already; restore into an empty directory with --data",
+            config.data.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Runs `sotto restore`. The database is there when all of it was restored; before that, and after a failure, there is
+/// none.
+pub async fn restore(args: RestoreArgs, config: &Config, places: &Places) -> Result<(), Failure> {
+    only_embedded(config)?;
+    refuse_database(config)?;
+    let identity = args.identity.unwrap_or_else(|| config.data.join(sealed::KEY_FILE));
+    // Once to the end before anything is made: a wrong key or a broken file leaves everything as it was.
+    sealed::open(&args.file, &identity, &mut io::sink()).map_err(|e| Failure::usage(e.to_string()))?;
+    let _lock = lock(config)?;
+    refuse_database(config)?;
+    let target = engine_directory(config);
+    let growing = target.join(RESTORING);
+    if growing.exists() {
+        fs::remove_dir_all(&growing)?; // of a restore that was interrupted
+    }
+    let mut settings = engine_settings(config, places)?;
+    settings.dir.clone_from(&growing);
+    let mut restored = restore_into(&args.file, &identity, settings).await;
+    if restored.is_ok() {
+        restored = publish(&growing, &target).map_err(Failure::new);
+    }
+    if growing.exists() {
+        fs::remove_dir_all(&growing)?;
+    }
+    if restored.is_err() {
+        // Only if nothing is in it: then it was made here. The failure before is the one to tell of.
+        let _kept = fs::remove_dir(&target);
+    }
+    restored?;
+    println!("restored into {}", config.data.display());
+    Ok(())
+}
+
+/// Moves a database to its place when all of it is on disk, also if the machine loses power.
+fn publish(growing: &Path, target: &Path) -> io::Result<()> {
+    let dir = File::open(target)?;
+    rustix::fs::syncfs(&dir)?;
+    fs::rename(growing.join(engine::STORE), target.join(engine::STORE))?;
+    dir.sync_all()
+}
+
+/// Makes a database in a directory of its own and fills it from a backup.
+async fn restore_into(file: &Path, identity: &Path, settings: engine::Settings) -> Result<(), Failure> {
+    let dir = settings.dir.clone();
+    let engine = Embedded::start(settings).await?;
+    let filled = fill(file, identity, &dir, &engine).await;
+    engine.stop().await;
+    filled
+}
+
+async fn fill(file: &Path, identity: &Path, dir: &Path, engine: &Embedded) -> Result<(), Failure> {
+    let dir = fs::canonicalize(dir)?.join(engine::BACKUPS);
+    fs::create_dir_all(&dir)?;
+    let plain = Plain(dir.join("restore.tar"));
+    let mut out = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&plain.0)?;
+    sealed::open(file, identity, &mut out)?;
+    let db = engine.databases().writer;
+    db.without_database().query_raw(include_str!("backup/restore.sql")).execute().await?;
+    migrate::migrate(&db).await?;
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! `sotto privacy`: texts made from the data map, and the rights of visitors.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use sotto_collector::{config::Config, pipeline::parse, spool::sharded};
+use sotto_schema::{
+    claims::Language,
+    privacy::{self, assessment},
+};
+use sotto_store::{
+    audit::{self, Action},
+    backup,
+    db::{Databases, Db, shard_of},
+    rights::{self, Shown},
+};
+
+use super::{Failure, Places, data, lock, site::find, spool, with_databases};
+use crate::serve;
+
+/// What to do about privacy.
+#[derive(Debug, Subcommand)]
+pub enum PrivacyCommand {
+    /// The records of processing (GDPR Art. 30), from the data map
+    Records {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Paragraphs for a privacy notice (GDPR Art. 13), from the data map and a site's settings
+    Notice {
+        /// Key, name or host name of the site
+        site: String,
+        /// en or de
+        #[arg(long, default_value = "en")]
+        language: String,
+    },
+    /// The self-assessment for audience measurement without consent (CNIL), for a site's settings
+    Assessment {
+        /// Key, name or host name of the site
+        site: String,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// All raw events under a visitor key or a browser's own number, as JSON lines
+    Export(Whose),
+    /// Erase all raw events under a visitor key or a browser's own number, and wait until they are gone
+    Erase(Whose),
+}
+
+/// Whose events.
+#[derive(Debug, clap::Args)]
+pub struct Whose {
+    /// Key, name or host name of the site
+    site: String,
+    /// The visitor key of a day
+    #[arg(long, required_unless_present = "id", conflicts_with = "id")]
+    visitor: Option<u64>,
+    /// The number that a browser keeps after a consent to analytics: 12 characters
+    #[arg(long)]
+    id: Option<String>,
+}
+
+impl Whose {
+    /// What the visitor shows for themselves: a key of whatever day, or the number.
+    fn shown(&self, site: u64) -> Result<(u64, u64), Failure> {
+        match (&self.visitor, &self.id) {
+            (Some(0), _) => Err(Failure::usage(
+                "0 stands for \"no visitor\": those events belong to nobody who could be told apart",
+            )),
+            (Some(visitor), _) => Ok((*visitor, 0)),
+            (None, Some(id)) => parse::visitor_id(id).map(|number| (0, number)).ok_or_else(|| {
+                Failure::usage(format!("--id = {id:?}, but it must be 12 characters of 0-9 and a-z"))
+            }),
+            (None, None) => Err(Failure::usage(format!("--visitor or --id is needed for site {site}"))),
+        }
+    }
+}
+
+/// How long hits may take into the database before an erasure is given up.
+const SPOOL_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs the command.
+pub async fn run(command: PrivacyCommand, config: &Config, places: &Places) -> Result<(), Failure> {
+    match command {
+        PrivacyCommand::Records { json: true } => {
+            println!("{}", serde_json::to_string_pretty(&privacy::records())?)
+        }
+        PrivacyCommand::Records { json: false } => print!("{}", privacy::records_markdown()),
+        PrivacyCommand::Notice { site, language } => {
+            let Some(language) = Language::of_tag(&language) else {
+                return Err(Failure::usage(format!("--language = {language:?}, but it must be en or de")));
+            };
+            let site = with_databases(config, places, async |db| find(&db.reader, &site).await).await?;
+            let page = format!("{}/privacy?s={}", config.public_url(), site.key);
+            print!("{}", privacy::notice(&site, &page, language));
+        }
+        PrivacyCommand::Assessment { site, json } => {
+            let site = with_databases(config, places, async |db| find(&db.reader, &site).await).await?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&assessment::assess(&site))?);
+            } else {
+                print!("{}", assessment::markdown(&site));
+            }
+        }
+        PrivacyCommand::Export(whose) => {
+            with_databases(config, places, async |db| {
+                let site = find(&db.reader, &whose.site).await?;
+                let (visitor, returning) = whose.shown(site.id)?;
+                data::print_lines(&db, include_str!("privacy/export.sql"), site.id, visitor, returning).await
+            })
+            .await?;
+        }
+        PrivacyCommand::Erase(whose) => {
+            // Hits that wait would come back after the erasure.
+            if lock(config).is_ok() {
+                spool::ship_all(config, places).await?;
+            }
+            with_databases(config, places, async |db| erase(&db, &whose, config).await).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn erase(databases: &Databases, whose: &Whose, config: &Config) -> Result<(), Failure> {
+    let db = &databases.writer;
+    let site = find(db, &whose.site).await?;
+    let (visitor, returning) = whose.shown(site.id)?;
+    await_spool(config, site.id).await?;
+    let erased = if returning != 0 {
+        rights::erase(db, &Shown { site: site.id, returning, ..Shown::default() }).await?
+    } else {
+        erase_key(&db.of_site(site.id), site.id, visitor).await?
+    };
+    audit::append(db, 0, Action::Erase, site.id, &format!("{erased} events on request")).await?;
+    println!("{erased} events erased, 0 left");
+    println!(
+        "not reached: consent receipts (proof, without identity), and backups made before now, which are to be deleted \
+         within {} days",
+        backup::days()
+    );
+    Ok(())
+}
+
+async fn erase_key(db: &Db, site: u64, visitor: u64) -> Result<u64, Failure> {
+    let with = |sql| db.query(sql).param("site", site).param("visitor", visitor);
+    let before: u64 = with(include_str!("privacy/count.sql")).fetch_one().await?;
+    with(include_str!("privacy/erase.sql")).with_setting("mutations_sync", "2").execute().await?;
+    match with(include_str!("privacy/count.sql")).fetch_one::<u64>().await? {
+        0 => Ok(before),
+        left => Err(Failure::usage(format!("{left} events are left; the visitor is still there, try again"))),
+    }
+}
+
+/// Waits until a running sotto has shipped what waits now.
+async fn await_spool(config: &Config, site: u64) -> Result<(), Failure> {
+    let dir = sharded::directory(&config.data, shard_of(site, serve::shard_count(config)));
+    let inspected = || -> std::io::Result<(u64, u64)> {
+        let segments = sotto_collector::spool::inspect(&dir)?;
+        let next = segments.iter().map(|s| s.first + s.records).max().unwrap_or(0);
+        Ok((next, next - segments.iter().map(|s| s.waiting).sum::<u64>()))
+    };
+    let (wanted, _) = inspected()?;
+    let shipped = async {
+        // A segment may be removed while it is read: then it is read again.
+        while inspected().map_or(true, |(_, shipped)| shipped < wanted) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(SPOOL_PATIENCE, shipped).await.map_err(|_| {
+        Failure::usage("hits still wait for ClickHouse, and could bring back what is erased; try again when they are shipped (sotto spool inspect)")
+    })
+}

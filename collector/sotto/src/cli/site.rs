@@ -1,0 +1,150 @@
+//! `sotto site`
+
+use clap::{Subcommand, ValueEnum};
+use sotto_collector::config::Config;
+use sotto_schema::{policy::Preset, site::Site};
+use sotto_store::{
+    audit::{self, Action},
+    db::{Databases, Db},
+    sites,
+};
+
+use super::{
+    Failure,
+    output::{Listing, time},
+};
+
+/// What to do with sites.
+#[derive(Debug, Subcommand)]
+pub enum SiteCommand {
+    /// Add a site and print its script tag's key
+    Add {
+        /// Host name, like example.org; may be given several times
+        #[arg(required = true)]
+        hostnames: Vec<String>,
+        /// Name; default: the first host name
+        #[arg(long)]
+        name: Option<String>,
+        /// IANA time zone in which its days begin
+        #[arg(long, default_value = "UTC")]
+        time_zone: String,
+        /// Consent policy
+        #[arg(long, value_enum, default_value_t)]
+        policy: PolicyName,
+        /// How many days raw events are kept (1 to 760)
+        #[arg(long, default_value_t = sotto_schema::site::RETENTION_DAYS_DEFAULT)]
+        retention_days: u16,
+        /// Fewest people that a leaf of the archive describes (2 to 100)
+        #[arg(long, default_value_t = sotto_schema::site::K_DEFAULT)]
+        archive_k: u8,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List all sites
+    List {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the link that excludes a browser: whoever opens it is not counted there any more
+    ExcludeLink {
+        /// Key, name or host name
+        site: String,
+        /// Page of the site that the link opens; its script needs the module `exclude`
+        #[arg(long)]
+        page: Option<String>,
+    },
+    /// Remove a site; its events go with their retention
+    Remove {
+        /// Key, name or host name
+        site: String,
+    },
+}
+
+/// A consent policy by name.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum PolicyName {
+    /// Exempt measurement unless refused, everything else with consent
+    #[default]
+    Cnil,
+    /// Everything with consent
+    Strict,
+    /// Analytics and campaign fields unless refused
+    Cookieless,
+}
+
+impl From<PolicyName> for Preset {
+    fn from(name: PolicyName) -> Self {
+        match name {
+            PolicyName::Cnil => Self::Cnil,
+            PolicyName::Strict => Self::Strict,
+            PolicyName::Cookieless => Self::Cookieless,
+        }
+    }
+}
+
+/// The site that `text` names by key, name or host name.
+pub async fn find(db: &Db, text: &str) -> Result<Site, Failure> {
+    let sites = sites::all(db).await?;
+    let host = sotto_schema::site::normalise_hostname(text).unwrap_or_default();
+    let found: Vec<&Site> =
+        sites.iter().filter(|s| s.key == text || s.name == text || s.hostnames.contains(&host)).collect();
+    match found[..] {
+        [one] => Ok(one.clone()),
+        [] => Err(Failure::usage(format!("no site is called {text:?}; `sotto site list` shows them"))),
+        _ => {
+            Err(Failure::usage(format!("several sites are called {text:?}; use the key (`sotto site list`)")))
+        }
+    }
+}
+
+fn listing(sites: &[Site]) -> Listing {
+    let mut listing =
+        Listing::new(&["key", "name", "hostnames", "time_zone", "policy", "retention_days", "created"]);
+    for site in sites {
+        listing.row(vec![
+            site.key.as_str().into(),
+            site.name.as_str().into(),
+            site.hostnames.clone().into(),
+            site.time_zone.as_str().into(),
+            site.preset.name().into(),
+            site.retention_days.into(),
+            time(site.created_ms),
+        ]);
+    }
+    listing
+}
+
+/// Runs the command.
+pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -> Result<(), Failure> {
+    let db = &databases.writer;
+    match command {
+        SiteCommand::Add { hostnames, name, time_zone, policy, retention_days, archive_k, json } => {
+            let name = name.unwrap_or_else(|| hostnames[0].clone());
+            let hostnames: Vec<&str> = hostnames.iter().map(String::as_str).collect();
+            let mut site = Site::new(&name, &hostnames, &time_zone, policy.into())?;
+            site.retention_days = retention_days;
+            site.archive_k = archive_k;
+            site.validate()?;
+            sites::save(db, &site).await?;
+            audit::append(db, 0, Action::SiteAdd, site.id, &site.name).await?;
+            listing(&[site]).print(json);
+        }
+        SiteCommand::List { json } => listing(&sites::all(db).await?).print(json),
+        SiteCommand::ExcludeLink { site, page } => {
+            let site = find(db, &site).await?;
+            let home = || format!("https://{}/", site.hostnames.first().map_or("", String::as_str));
+            std::fs::create_dir_all(&config.data)?;
+            let excluder = crate::serve::open_excluder(config)?;
+            println!("{}", excluder.link(&site, &page.unwrap_or_else(home)));
+        }
+        SiteCommand::Remove { site } => {
+            let site = find(db, &site).await?;
+            sites::remove(db, &site).await?;
+            audit::append(db, 0, Action::SiteRemove, site.id, &site.name).await?;
+            println!("{} removed", site.name);
+        }
+    }
+    Ok(())
+}

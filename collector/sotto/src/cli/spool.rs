@@ -1,0 +1,145 @@
+//! `sotto spool`
+
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+
+use clap::Subcommand;
+use sotto_collector::{
+    config::Config,
+    ship::{self, Progress, ShipError, Shipper},
+    spool::{self, sharded},
+};
+use sotto_store::db::Databases;
+
+use super::{Failure, Places, external, lock, output::Listing, with_databases};
+use crate::serve;
+
+/// What to do with hits that wait for ClickHouse.
+#[derive(Debug, Subcommand)]
+pub enum SpoolCommand {
+    /// List the segments, the batches set aside, and what can be read of them; works beside a running sotto
+    Inspect {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ship batches that were set aside; and what waits, if no sotto runs on the same data, which does it by itself
+    Replay,
+}
+
+/// Runs the command.
+pub async fn run(command: SpoolCommand, config: &Config, places: &Places) -> Result<(), Failure> {
+    match command {
+        SpoolCommand::Inspect { json } => inspect(json, config),
+        SpoolCommand::Replay => replay(config, places).await,
+    }
+}
+
+async fn replay(config: &Config, places: &Places) -> Result<(), Failure> {
+    let mut aside = 0;
+    for dir in directories(config) {
+        aside += spool::set_aside(&dir)?.len();
+    }
+    let taken = match lock(config) {
+        Ok(taken) => taken,
+        Err(_) if aside == 0 => {
+            return Err(Failure::usage(
+                "a sotto is running on this data; it ships what waits by itself, and nothing is set aside",
+            ));
+        }
+        Err(_) => {
+            return with_databases(config, places, async |databases| replay_aside(config, &databases).await)
+                .await;
+        }
+    };
+    // The embedded server takes the lock for itself; with an external one it is kept here.
+    let _kept = external(config).is_some().then_some(taken);
+    with_databases(config, places, async |databases| {
+        let shipped = ship_waiting(config, &databases).await?;
+        println!("{shipped} hits shipped");
+        replay_aside(config, &databases).await
+    })
+    .await
+}
+
+/// Ships what waits while no sotto runs on the data; how many hits it was.
+pub async fn ship_all(config: &Config, places: &Places) -> Result<u64, Failure> {
+    let running = |_| Failure::usage("a sotto is running on this data; it ships what waits by itself");
+    let taken = lock(config).map_err(running)?;
+    // The embedded server takes the lock for itself; with an external one it is kept here.
+    let _kept = external(config).is_some().then_some(taken);
+    with_databases(config, places, async |databases| ship_waiting(config, &databases).await).await
+}
+
+async fn ship_waiting(config: &Config, databases: &Databases) -> Result<u64, Failure> {
+    let (spools, readers) = serve::open_spools(config)?;
+    let mut shipped = 0;
+    for (reader, db) in readers.into_iter().zip(databases.writer.shards()) {
+        let mut shipper = Shipper {
+            reader,
+            db,
+            interval: Duration::ZERO,
+            rows_max: config.ship.batch_rows_max,
+            metrics: Arc::default(),
+            refusals: 0,
+            behind: false,
+        };
+        loop {
+            match shipper.ship_one().await {
+                Ok(Progress::Nothing) => break,
+                Ok(Progress::Shipped(count)) => shipped += count,
+                // Said below. A refused batch is tried a few times before it is set aside.
+                Ok(Progress::SetAside(_)) | Err(ShipError::Refused(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    spools.forget_shipped().await?;
+    Ok(shipped)
+}
+
+/// Where the spools of all shards lie, in their order.
+fn directories(config: &Config) -> impl Iterator<Item = PathBuf> {
+    (0..serve::shard_count(config)).map(|shard| sharded::directory(&config.data, shard))
+}
+
+/// Ships every batch that was set aside, each to its shard under its token, and removes its file.
+async fn replay_aside(config: &Config, databases: &Databases) -> Result<(), Failure> {
+    let mut failed = 0;
+    for (dir, db) in directories(config).zip(databases.writer.shards()) {
+        for file in spool::set_aside(&dir)? {
+            let shipped = async {
+                let batch = spool::read_aside(&file)?;
+                ship::ship(&db, &batch).await?;
+                Ok::<u64, ShipError>(batch.count)
+            };
+            match shipped.await {
+                Ok(count) => {
+                    fs::remove_file(&file.path)?;
+                    println!("{count} hits that were set aside shipped");
+                }
+                Err(error) => {
+                    println!("{}: {}", file.path.display(), Failure::new(error));
+                    failed += 1;
+                }
+            }
+        }
+    }
+    if failed > 0 { Err(Failure::usage(format!("{failed} batches are still set aside"))) } else { Ok(()) }
+}
+
+fn inspect(json: bool, config: &Config) -> Result<(), Failure> {
+    let mut listing = Listing::new(&["segment", "first", "records", "waiting", "bytes", "state"]);
+    let found = directories(config).map(|dir| spool::inspect(&dir)).collect::<Result<Vec<_>, _>>()?;
+    for segment in found.into_iter().flatten() {
+        listing.row(vec![
+            segment.path.display().to_string().into(),
+            segment.first.into(),
+            segment.records.into(),
+            segment.waiting.into(),
+            segment.bytes.into(),
+            segment.state.into(),
+        ]);
+    }
+    listing.print(json);
+    Ok(())
+}

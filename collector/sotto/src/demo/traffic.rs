@@ -1,0 +1,351 @@
+//! What the visitors of the demo site do: a small hotel with a blog, a newsletter and a few advertisements.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use jiff::civil::{Date, Weekday};
+use serde_json::{Value, json};
+use sotto_collector::visitor::client_ip::{Peer, TrustedProxies, client_ip};
+use sotto_geoip::GeoDb;
+
+/// A hit on its way.
+pub struct Sent {
+    /// When it is sent, in milliseconds since 1970-01-01 UTC.
+    pub time_ms: i64,
+    /// Its headers, with the visitor's address as a proxy on this machine would tell it.
+    pub headers: HeaderMap,
+    /// Its body in the native format.
+    pub body: String,
+}
+
+/// Where visits come from: referrer, query of the landing page, weight.
+const SOURCES: &[(&str, &str, u32)] = &[
+    ("", "", 300),
+    ("https://www.google.com/", "", 290),
+    ("https://www.bing.com/", "", 38),
+    ("https://duckduckgo.com/", "", 34),
+    ("https://www.ecosia.org/", "", 14),
+    ("https://chatgpt.com/", "", 30),
+    ("https://www.perplexity.ai/", "", 9),
+    ("https://l.instagram.com/", "", 52),
+    ("https://m.facebook.com/", "", 30),
+    ("https://www.linkedin.com/", "", 10),
+    ("https://www.youtube.com/", "", 9),
+    ("https://www.reddit.com/r/travel/comments/1abcd/", "", 12),
+    ("https://wa.me/", "", 14),
+    ("https://www.tripadvisor.com/Hotel_Review-g1", "", 34),
+    ("https://www.booking.com/", "", 22),
+    ("https://wanderblog.example/saechsische-schweiz", "", 18),
+    ("", "utm_source=newsletter&utm_medium=email&utm_campaign=autumn-letter", 46),
+    ("https://www.google.com/", "gclid=x1&utm_source=google&utm_medium=cpc&utm_campaign=rooms-brand", 44),
+    (
+        "https://l.instagram.com/",
+        "utm_source=instagram&utm_medium=paid_social&utm_campaign=garden-suite&fbclid=y2",
+        26,
+    ),
+];
+
+/// Pages: path, weight as a landing page, weight as a next page, seconds of reading.
+const PAGES: &[(&str, u32, u32, u32)] = &[
+    ("/", 420, 120, 25),
+    ("/rooms", 90, 200, 40),
+    ("/rooms/garden-suite", 60, 140, 55),
+    ("/rooms/attic", 20, 90, 45),
+    ("/rooms/family", 24, 80, 45),
+    ("/prices", 46, 150, 35),
+    ("/restaurant", 50, 90, 35),
+    ("/blog/hiking-the-bastei", 120, 40, 110),
+    ("/blog/winter-by-the-elbe", 60, 30, 95),
+    ("/blog/what-to-pack", 44, 24, 90),
+    ("/blog/arriving-by-train", 52, 24, 80),
+    ("/contact", 24, 70, 30),
+    ("/booking", 16, 110, 90),
+];
+
+/// User agents with their share.
+const BROWSERS: &[(&str, u16, u32)] = &[
+    (
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.1 Mobile/15E148 Safari/604.1",
+        390,
+        250,
+    ),
+    (
+        "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36",
+        412,
+        210,
+    ),
+    (
+        "Mozilla/5.0 (Linux; Android 15; SM-S921B) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/28.0 Chrome/130.0.0.0 Mobile Safari/537.36",
+        384,
+        40,
+    ),
+    (
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 Instagram 401.0.0.28.77 (iPhone16,1; iOS 18_6; de_DE; de; scale=3.00; 1179x2556; 780000000)",
+        393,
+        34,
+    ),
+    (
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+        1536,
+        160,
+    ),
+    (
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0",
+        1920,
+        70,
+    ),
+    ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0", 1680, 60),
+    (
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15",
+        1440,
+        80,
+    ),
+    (
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+        1512,
+        50,
+    ),
+    ("Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0", 1920, 20),
+    (
+        "Mozilla/5.0 (iPad; CPU OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.1 Mobile/15E148 Safari/604.1",
+        834,
+        30,
+    ),
+    ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", 800, 16),
+    (
+        "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)",
+        800,
+        10,
+    ),
+];
+
+/// Countries with their share and their visitors' language.
+const COUNTRIES: &[(&str, &str, u32)] = &[
+    ("DE", "de-DE,de;q=0.9,en;q=0.7", 430),
+    ("AT", "de-AT,de;q=0.9", 70),
+    ("CH", "de-CH,de;q=0.9,fr;q=0.6", 60),
+    ("CZ", "cs-CZ,cs;q=0.9", 60),
+    ("PL", "pl-PL,pl;q=0.9", 50),
+    ("NL", "nl-NL,nl;q=0.9,en;q=0.8", 60),
+    ("FR", "fr-FR,fr;q=0.9", 50),
+    ("GB", "en-GB,en;q=0.9", 60),
+    ("US", "en-US,en;q=0.9", 80),
+    ("IT", "it-IT,it;q=0.9", 24),
+    ("ES", "es-ES,es;q=0.9", 20),
+    ("DK", "da-DK,da;q=0.9", 20),
+    ("JP", "ja-JP,ja;q=0.9", 10),
+];
+
+/// What visitors answer to the consent banner: mask (none: no answer), share.
+const ANSWERS: &[(Option<u8>, u32)] = &[(None, 330), (Some(15), 380), (Some(5), 110), (Some(1), 180)];
+
+/// Visits per hour of the day, from midnight.
+const HOURS: [u32; 24] =
+    [10, 6, 4, 3, 3, 5, 12, 24, 38, 48, 54, 56, 58, 54, 50, 50, 54, 60, 68, 78, 84, 72, 46, 24];
+
+/// Addresses that are kept per country.
+const ADDRESSES: usize = 400;
+/// Random addresses that are looked up to find them.
+const PROBES: usize = 400_000;
+
+/// The visitors' world.
+pub struct World {
+    random: fastrand::Rng,
+    /// Addresses of each of [`COUNTRIES`].
+    addresses: Vec<Vec<HeaderValue>>,
+}
+
+fn weighted(random: &mut fastrand::Rng, weights: impl Iterator<Item = u32> + Clone) -> usize {
+    let mut left = random.u32(0..weights.clone().sum());
+    weights
+        .take_while(|w| {
+            left >= *w && {
+                left -= w;
+                true
+            }
+        })
+        .count()
+}
+
+impl World {
+    /// A world with addresses that `geo` places in its countries.
+    pub fn new(seed: u64, geo: &GeoDb) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut addresses = vec![Vec::new(); COUNTRIES.len()];
+        let proxies = TrustedProxies::default();
+        for _ in 0..PROBES {
+            let [a, b, c, d] = random.u32(..).to_be_bytes();
+            let Ok(value) = HeaderValue::from_str(&format!("{a}.{b}.{c}.{d}")) else { continue };
+            let mut headers = HeaderMap::new();
+            headers.insert(FORWARDED_FOR, value.clone());
+            let place = client_ip(Peer::LOOPBACK, &headers, &proxies).locate(geo).place;
+            let country = place.and_then(|p| COUNTRIES.iter().position(|(code, ..)| *code == p.country));
+            if let Some(country) = country
+                && addresses[country].len() < ADDRESSES
+            {
+                addresses[country].push(value);
+            }
+        }
+        for (n, list) in addresses.iter_mut().enumerate() {
+            if list.is_empty() {
+                // Without GeoIP files: addresses for documentation (RFC 5737), a different one per country.
+                list.extend(HeaderValue::from_str(&format!("198.51.100.{n}")).ok());
+            }
+        }
+        Self { random, addresses }
+    }
+
+    /// All hits of one day that begins at `midnight`, in order of time.
+    pub fn day(&mut self, site: &str, date: Date, midnight: i64, visits: f64) -> Vec<Sent> {
+        let weekday = match date.weekday() {
+            Weekday::Saturday => 0.82,
+            Weekday::Sunday => 1.16,
+            Weekday::Monday => 1.08,
+            Weekday::Tuesday | Weekday::Wednesday | Weekday::Thursday | Weekday::Friday => 1.0,
+        };
+        // The newsletter goes out on the first Thursday of a month.
+        let letter = date.weekday() == Weekday::Thursday && date.day() <= 7;
+        let noise = 0.9 + self.random.f64() * 0.2;
+        let count = (visits * weekday * noise * if letter { 1.45 } else { 1.0 }).round() as u32;
+        let mut hits = Vec::new();
+        for _ in 0..count {
+            let hour = weighted(&mut self.random, HOURS.iter().copied());
+            let start = midnight + (hour as i64 * 3_600 + self.random.i64(0..3_600)) * 1_000;
+            self.visit(site, start, letter, &mut hits);
+        }
+        hits.sort_by_key(|hit: &Sent| hit.time_ms);
+        hits
+    }
+
+    fn visit(&mut self, site: &str, start: i64, letter: bool, hits: &mut Vec<Sent>) {
+        let random = &mut self.random;
+        let country = weighted(random, COUNTRIES.iter().map(|c| c.2));
+        let address = random.choice(&self.addresses[country]).cloned();
+        let browser = BROWSERS[weighted(random, BROWSERS.iter().map(|b| b.2))];
+        let source =
+            if letter && random.u8(0..10) < 3 { 16 } else { weighted(random, SOURCES.iter().map(|s| s.2)) };
+        let (referrer, query, _) = SOURCES[source];
+        let consent = ANSWERS[weighted(random, ANSWERS.iter().map(|a| a.1))].0;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(browser.0));
+        headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static(COUNTRIES[country].1));
+        if let Some(address) = address {
+            headers.insert(FORWARDED_FOR, address);
+        }
+        if random.u8(0..100) < 6 {
+            headers.insert(GPC, HeaderValue::from_static("1"));
+        }
+        let mut visit = Visit { site, headers, consent, time_ms: start, hits };
+        let mut page = weighted(random, PAGES.iter().map(|p| p.1));
+        let views = 1 + weighted(random, [54, 20, 12, 7, 4, 2, 1].into_iter());
+        for view in 0..views {
+            let id = random_view(random);
+            let path = PAGES[page].0;
+            let query = if view == 0 { query } else { "" };
+            let url = format!("https://demo.example{path}{}{query}", if query.is_empty() { "" } else { "?" });
+            let mut hit = json!({ "k": "p", "i": id, "q": 0, "u": url, "w": browser.1 });
+            if view == 0 && !referrer.is_empty() {
+                hit["r"] = referrer.into();
+            }
+            visit.send(hit);
+            let read = 2_000 + random.u32(0..PAGES[page].3 * 2_000);
+            visit.time_ms += i64::from(read);
+            let mut seq = 1;
+            if random.u8(0..100) < 9 {
+                visit.send(event(random, path, &id, seq));
+                seq += 1;
+            }
+            let scroll = random.u8(20..=100);
+            visit.send(json!({ "k": "e", "i": id, "q": seq, "e": read, "d": scroll }));
+            if random.u8(0..100) < 12 {
+                visit.send(vitals(random, &id, seq + 1));
+            }
+            page = weighted(random, PAGES.iter().map(|p| p.2));
+            visit.time_ms += i64::from(random.u32(300..4_000));
+        }
+    }
+}
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const GPC: HeaderName = HeaderName::from_static("sec-gpc");
+
+fn random_view(random: &mut fastrand::Rng) -> String {
+    (0..8).map(|_| char::from(b"0123456789abcdefghijklmnopqrstuvwxyz"[random.usize(0..36)])).collect()
+}
+
+fn event(random: &mut fastrand::Rng, path: &str, view: &str, seq: u32) -> Value {
+    let mut hit = match (path, random.u8(0..3)) {
+        ("/booking", 0 | 1) => {
+            let nights = random.u32(1..6);
+            json!({ "n": "Booking", "p": { "nights": nights.to_string() }, "m$": { "a": nights * 118, "c": "EUR" } })
+        }
+        (_, 0) => json!({ "n": "contact", "p": { "type": "tel" } }),
+        (_, 1) => json!({ "n": "download", "p": { "url": "https://demo.example/menu.pdf" } }),
+        (_, _) => json!({ "n": "Newsletter" }),
+    };
+    for (key, value) in [("k", "x".into()), ("i", Value::from(view)), ("q", seq.into())] {
+        hit[key] = value;
+    }
+    hit
+}
+
+fn vitals(random: &mut fastrand::Rng, view: &str, seq: u32) -> Value {
+    let spread = 0.6 + random.f64() * 1.4;
+    let ms = |base: f64| (base * spread).round();
+    json!({ "k": "w", "i": view, "q": seq, "m": {
+        "LCP": ms(1_700.0), "FCP": ms(1_000.0), "TTFB": ms(320.0), "INP": ms(120.0), "CLS": 0.05 * spread,
+    } })
+}
+
+/// One visit while it is made.
+struct Visit<'a> {
+    site: &'a str,
+    headers: HeaderMap,
+    consent: Option<u8>,
+    time_ms: i64,
+    hits: &'a mut Vec<Sent>,
+}
+
+impl Visit<'_> {
+    fn send(&mut self, mut hit: Value) {
+        hit["v"] = 1.into();
+        hit["s"] = self.site.into();
+        if let Some(consent) = self.consent {
+            hit["c"] = consent.into();
+        }
+        self.hits.push(Sent { time_ms: self.time_ms, headers: self.headers.clone(), body: hit.to_string() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bodies(seed: u64) -> Vec<String> {
+        let mut world = World::new(seed, &GeoDb::default());
+        let date = jiff::civil::date(2026, 11, 5);
+        world.day("k7f3", date, 1_762_300_800_000, 50.0).into_iter().map(|h| h.body).collect()
+    }
+
+    #[test]
+    fn same_seed_gives_the_same_traffic() {
+        assert_eq!(bodies(1), bodies(1));
+        assert_ne!(bodies(1), bodies(2));
+    }
+
+    #[test]
+    fn every_hit_is_of_the_native_format() {
+        for body in bodies(1) {
+            let hits = sotto_collector::pipeline::parse::hits(body.as_bytes());
+            assert!(hits.is_ok_and(|hits| hits.len() == 1), "{body}");
+        }
+    }
+
+    #[test]
+    fn choice_follows_the_weights() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut counts = [0; 3];
+        for _ in 0..10_000 {
+            counts[weighted(&mut random, [1, 0, 9].into_iter())] += 1;
+        }
+        assert!((900..1_100).contains(&counts[0]) && counts[1] == 0, "{counts:?}");
+    }
+}

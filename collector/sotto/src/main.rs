@@ -1,0 +1,142 @@
+//! `sotto`: collector, dashboard and jobs in one program.
+//!
+//! The only place that reads the environment, and the only one that knows the dashboard.
+
+#![allow(clippy::print_stdout)] // A command answers on standard output.
+
+use std::{process::ExitCode, sync::Arc};
+
+use clap::Parser;
+use sotto_collector::http::script::{Facts, Scripts};
+use sotto_store::{db::Databases, engine};
+
+mod cli;
+mod demo;
+mod serve;
+
+use cli::{
+    Args, Command, Failure, Surrounding,
+    output::{self, Listing},
+};
+use sotto_dashboard::report;
+
+/// A hit is some dozens of small allocations on one thread, freed on another: measured a third cheaper than the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    if arguments.nth(1).is_some_and(|a| a == engine::CHILD_COMMAND) {
+        return serve_clickhouse(arguments);
+    }
+    let args = Args::parse();
+    let surrounding = Surrounding::read();
+    match run(args, surrounding) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            cli::complain(&failure);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// The child process of the embedded server; see [`engine`].
+fn serve_clickhouse(mut arguments: std::env::ArgsOs) -> ExitCode {
+    let Some(library) = arguments.next() else { return ExitCode::from(2) };
+    match engine::child::serve(library.as_ref(), arguments.collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            cli::complain(&Failure::new(error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args, surrounding: Surrounding) -> Result<(), Failure> {
+    let config = cli::configuration(&args, &surrounding)?;
+    let places = surrounding.places(&config);
+    cli::init_log(surrounding.log.as_deref(), args.json_log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("sotto")
+        .enable_all()
+        .build()
+        .map_err(Failure::new)?;
+    #[allow(clippy::wildcard_enum_match_arm)] // All other commands are dispatched where they live.
+    runtime.block_on(async {
+        match args.command.unwrap_or(Command::Serve) {
+            Command::Serve => serve::run(config, places, Some(&dashboard)).await,
+            Command::Collect => serve::run(config, places, None).await,
+            Command::Dashboard => serve::run_dashboard(config, places, &dashboard).await,
+            Command::Report(report) => {
+                cli::with_databases(&config, &places, async |databases| {
+                    report_command(&databases, report).await
+                })
+                .await
+            }
+            other => cli::dispatch(other, config, places, &dashboard).await,
+        }
+    })
+}
+
+/// The dashboard as a service beside the collector's routes.
+fn dashboard(parts: serve::DashboardParts) -> sotto_collector::http::stack::HttpService {
+    let router = sotto_dashboard::router(sotto_dashboard::Settings {
+        databases: parts.databases,
+        secure_cookies: parts.public_url.starts_with("https://"),
+        public_url: parts.public_url,
+        sites_changed: Arc::new(move || parts.sites_changed.notify_one()),
+        setup_token: parts.setup_token.as_deref().map(sotto_store::account::secret_hash),
+        account_key: parts.account_key,
+        modules: modules(&parts.scripts),
+        script: Arc::new(move |modules| facts(&parts.scripts, modules)),
+        event_path: "/e".into(),
+        geo_attribution: parts.geo_attribution,
+    });
+    serve::from_router(router)
+}
+
+/// The script's modules as the dashboard knows them.
+fn modules(scripts: &Scripts) -> Vec<sotto_dashboard::ScriptModule> {
+    let all = scripts.modules().into_iter();
+    all.map(|m| sotto_dashboard::ScriptModule { name: m.name, brotli: m.brotli, requires: m.requires })
+        .collect()
+}
+
+/// A combination of modules as the dashboard knows it.
+fn facts(scripts: &Scripts, modules: &[&str]) -> Option<sotto_dashboard::ScriptInfo> {
+    let Facts { path, versioned_path, integrity, brotli_bytes } = scripts.facts(modules)?;
+    Some(sotto_dashboard::ScriptInfo { path, versioned_path, integrity, brotli_bytes })
+}
+
+/// `sotto report`: the dashboard's own questions, answered as a table or JSON.
+async fn report_command(databases: &Databases, args: cli::ReportArgs) -> Result<(), Failure> {
+    let site = cli::site::find(&databases.reader, &args.site).await?;
+    let today = jiff::Timestamp::now().in_tz(&site.time_zone)?.date();
+    let scope = report::Scope { site: site.id, time_zone: site.time_zone };
+    let metrics = args.metrics.join(",");
+    let limit = args.limit.to_string();
+    let typed = report::Typed {
+        from: args.from.as_deref(),
+        to: args.to.as_deref(),
+        metrics: Some(&metrics),
+        by: args.by.as_deref(),
+        filters: args.filter.iter().map(String::as_str).collect(),
+        limit: Some(&limit),
+        source: args.source.as_deref(),
+    };
+    let query = report::Query::parse(scope, today, &typed)?;
+    let table = report::run(&databases.reader, &query).await?;
+    let columns: Vec<&'static str> =
+        table.by.iter().map(|by| by.name()).chain(table.metrics.iter().map(|m| m.name())).collect();
+    let mut listing = Listing::new(&columns);
+    for row in table.rows {
+        let value = table.by.map(|_| row.value.into());
+        listing.row(value.into_iter().chain(row.figures.into_iter().map(output::number)).collect());
+    }
+    listing.print(args.json);
+    if let Some(sentence) = table.origin.sentence() {
+        output::note(&sentence);
+    }
+    Ok(())
+}

@@ -1,0 +1,280 @@
+//! The script: `/s.js` is the core, `/s.auto.clicks.js` the core with modules, `/s.auto.0123456789abcdef.js` the same
+//! in exactly one version, which browsers may keep for ever.
+//!
+//! The parts are built and minified before the program is (`collector/tracker`), put together here on first request
+//! (the core first, then the named ones and what they require, by name), compressed once, and kept.
+//!
+//! What it promises: one combination has the same bytes whatever the order of its names, so it has one version.
+//! What it refuses: names that do not exist, a name twice, too many names. An old version is sent on to the current
+//! one: a tag without `integrity` goes on counting after an upgrade, one with it is stopped by the browser, as asked.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use rust_embed::RustEmbed;
+use serde::Deserialize;
+
+use crate::http::stack::{self, Response};
+
+mod compressed;
+#[cfg(test)]
+mod tests;
+
+use compressed::{Compressed, Effort, VERSION_CHARS};
+
+#[derive(RustEmbed)]
+#[folder = "tracker/dist"]
+struct Dist;
+
+/// How many modules a path may name: all that a site can want, with several consent managers.
+pub const MODULES_MAX: usize = 12;
+/// How many combinations are kept with the best compression; others are put together each time, and fast, so that
+/// asking for many is no way to keep the program busy.
+const KEPT_MAX: usize = 256;
+/// How long a browser may use a script whose name has no version.
+const SHORT: &str = "public, max-age=3600";
+/// A name with a version has one content.
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+#[derive(Deserialize)]
+struct Manifest {
+    version: String,
+    parts: BTreeMap<String, Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    file: String,
+    requires: Vec<String>,
+    brotli: usize,
+}
+
+struct Part {
+    text: Vec<u8>,
+    requires: Vec<String>,
+    brotli: usize,
+}
+
+/// A module that a site can choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Module {
+    /// Name, as in the path.
+    pub name: String,
+    /// Its own size in bytes, compressed.
+    pub brotli: usize,
+    /// What comes with it, besides the core.
+    pub requires: Vec<String>,
+}
+
+/// What a tag needs to know about a combination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Path of whatever version is current.
+    pub path: String,
+    /// Path of this version only.
+    pub versioned_path: String,
+    /// Value of the attribute `integrity` for this version.
+    pub integrity: String,
+    /// What a visitor's browser fetches, in bytes.
+    pub brotli_bytes: usize,
+}
+
+/// The script and its modules.
+pub struct Scripts {
+    parts: BTreeMap<String, Part>,
+    version: String,
+    kept: RwLock<HashMap<String, Arc<Compressed>>>,
+}
+
+/// Why the script cannot be served; the start stops.
+#[derive(Debug, thiserror::Error)]
+#[error("the script was not built into this program ({0}); run `make assets` and build again")]
+pub struct MissingScript(String);
+
+/// What a path asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked<'a> {
+    /// Without the core, by name.
+    names: BTreeSet<&'a str>,
+    version: Option<&'a str>,
+}
+
+impl Scripts {
+    /// The parts that were built into the program.
+    ///
+    /// # Errors
+    /// When they were not.
+    pub fn embedded() -> Result<Self, MissingScript> {
+        let missing = |what: &str| MissingScript(what.to_owned());
+        let manifest = Dist::get("manifest.json").ok_or_else(|| missing("manifest.json"))?;
+        let manifest: Manifest =
+            serde_json::from_slice(&manifest.data).map_err(|e| MissingScript(e.to_string()))?;
+        let mut parts = BTreeMap::new();
+        for (name, Entry { file, requires, brotli }) in manifest.parts {
+            let text = Dist::get(&file).ok_or_else(|| missing(&file))?.data.into_owned();
+            parts.insert(name, Part { text, requires, brotli });
+        }
+        let needed =
+            std::iter::once("core").chain(parts.values().flat_map(|p| &p.requires).map(String::as_str));
+        if let Some(name) = needed.into_iter().find(|name| !parts.contains_key(*name)) {
+            return Err(missing(name));
+        }
+        Ok(Self { parts, version: manifest.version, kept: RwLock::default() })
+    }
+
+    /// Version of the script: changes with its contents.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The modules that there are, by name.
+    pub fn modules(&self) -> Vec<Module> {
+        let others = |part: &Part| part.requires.iter().filter(|r| *r != "core").cloned().collect();
+        self.parts
+            .iter()
+            .filter(|(name, _)| *name != "core")
+            .map(|(name, part)| Module { name: name.clone(), brotli: part.brotli, requires: others(part) })
+            .collect()
+    }
+
+    /// What a tag needs to know about the core with `modules`; nothing if a module does not exist.
+    pub fn facts(&self, modules: &[&str]) -> Option<Facts> {
+        let named = self.named(modules.iter().copied())?;
+        let script = self.script(&named)?;
+        let version = &script.version;
+        Some(Facts {
+            path: format!("/{}", file_name(&named, None)),
+            versioned_path: format!("/{}", file_name(&named, Some(version))),
+            integrity: script.integrity(),
+            brotli_bytes: script.brotli.len(),
+        })
+    }
+
+    /// Whether `path` is a script's.
+    pub fn is_script(path: &str) -> bool {
+        path.strip_prefix("/s.").is_some_and(|rest| rest == "js" || rest.ends_with(".js"))
+    }
+
+    /// The answer to a request for `path`.
+    pub fn answer(&self, path: &str, request: &HeaderMap) -> Response {
+        let Some(asked) = self.asked(path) else { return stack::empty(StatusCode::NOT_FOUND) };
+        let Some(script) = self.script(&asked.names) else { return stack::empty(StatusCode::NOT_FOUND) };
+        match asked.version {
+            Some(version) if version != script.version => sent_on(&file_name(&asked.names, None)),
+            Some(_) => send(&script, FOR_EVER, request),
+            None => send(&script, SHORT, request),
+        }
+    }
+
+    fn asked<'a>(&self, path: &'a str) -> Option<Asked<'a>> {
+        let middle = path.strip_prefix("/s.")?.strip_suffix("js")?;
+        let mut names: Vec<&str> = middle.split_terminator('.').collect();
+        let version = names.pop_if(|last| is_version(last) && !self.parts.contains_key(*last));
+        Some(Asked { names: self.named(names.into_iter())?, version })
+    }
+
+    /// The names as a set, if all are modules, none comes twice and they are not too many.
+    fn named<'a>(&self, names: impl Iterator<Item = &'a str>) -> Option<BTreeSet<&'a str>> {
+        let mut set = BTreeSet::new();
+        for name in names {
+            let known = name != "core" && self.parts.contains_key(name);
+            if !known || !set.insert(name) || set.len() > MODULES_MAX {
+                return None;
+            }
+        }
+        Some(set)
+    }
+
+    fn script(&self, names: &BTreeSet<&str>) -> Option<Arc<Compressed>> {
+        let mut whole = names.clone();
+        whole.extend(names.iter().flat_map(|name| &self.parts[*name].requires).map(String::as_str));
+        whole.remove("core");
+        let key = file_name(&whole, None);
+        if let Some(script) = self.kept.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Some(script.clone());
+        }
+        let plain: Vec<u8> =
+            std::iter::once("core").chain(whole).flat_map(|name| &self.parts[name].text).copied().collect();
+        let keep = self.kept.read().unwrap_or_else(PoisonError::into_inner).len() < KEPT_MAX;
+        let effort = if keep { Effort::Best } else { Effort::Fast };
+        let script = Arc::new(Compressed::new(plain, effort)?);
+        if keep {
+            self.kept.write().unwrap_or_else(PoisonError::into_inner).insert(key, script.clone());
+        }
+        Some(script)
+    }
+}
+
+/// Name of the file beside which the script lies, so that it also holds behind a proxy with a path of its own.
+fn file_name(names: &BTreeSet<&str>, version: Option<&str>) -> String {
+    let words: Vec<&str> = std::iter::once("s")
+        .chain(names.iter().copied())
+        .chain(version)
+        .chain(std::iter::once("js"))
+        .collect();
+    words.join(".")
+}
+
+fn is_version(word: &str) -> bool {
+    word.len() == VERSION_CHARS && word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Sends a browser that asks for an old version to the current one.
+fn sent_on(file: &str) -> Response {
+    let Ok(to) = HeaderValue::from_str(file) else { return stack::empty(StatusCode::NOT_FOUND) };
+    let mut response = stack::empty(StatusCode::FOUND);
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, to);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(SHORT));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+    response
+}
+
+fn send(script: &Compressed, cache: &'static str, request: &HeaderMap) -> Response {
+    let matches = request
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(','))
+        .any(|tag| tag.trim().trim_start_matches("W/").trim_matches('"') == script.version);
+    let (body, encoding) = if accepts(request, "br") {
+        (&script.brotli, Some("br"))
+    } else if accepts(request, "gzip") {
+        (&script.gzip, Some("gzip"))
+    } else {
+        (&script.plain, None)
+    };
+    let mut response = if matches {
+        stack::empty(StatusCode::NOT_MODIFIED)
+    } else {
+        Response::new(Bytes::clone(body).into())
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, script.etag.clone());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    if !matches {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
+        if let Some(encoding) = encoding {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+    }
+    response
+}
+
+/// Whether the browser takes `coding` (RFC 9110, 12.5.3); a weight of zero means that it does not.
+fn accepts(request: &HeaderMap, coding: &str) -> bool {
+    let accepted = request.get_all(header::ACCEPT_ENCODING);
+    accepted.iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).any(|entry| {
+        let mut words = entry.split(';').map(str::trim);
+        let named = words.next().is_some_and(|name| name.eq_ignore_ascii_case(coding));
+        let weight = words.find_map(|w| w.strip_prefix("q=")?.parse::<f32>().ok());
+        named && weight != Some(0.0)
+    })
+}

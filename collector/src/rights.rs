@@ -1,0 +1,475 @@
+//! The visitor's own page and its API: what is held about this browser, taking it along, erasing it, objecting.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `GET /privacy?s=<site>&l=<language>` | the page, with what lies under today's key |
+//! | `POST /privacy` | the page, also with what lies under the browser's number and receipt |
+//! | `POST /privacy/data` | the same as a file (JSON) |
+//! | `POST /privacy/erase` | erases, waits until it is gone, and gives a receipt; a form gets the page, JSON gets JSON |
+//! | `POST /privacy/object` | the rest of the day is counted as refused |
+//! | `GET /.well-known/gpc.json` | that Global Privacy Control is honoured |
+//!
+//! **Who is asking**: see [`sotto_store::rights`]. The browser's number and receipt come in bodies, never in addresses,
+//! so that no log holds them.
+//!
+//! **Threats.** No page of others may learn whether its visitor was on a site: there is no CORS here but for erasing by
+//! number, and nothing is looked up for a request that another site's page made in the background. Nobody else can
+//! make a browser erase or object under its key of the day: those changes must come from this page. Whoever shows the
+//! number needs no such proof: it is a secret that only the browser has. Addresses are throttled, one erasure runs at a
+//! time, a few wait, all others are asked to come again.
+//!
+//! **Proof**: tests in `rights/tests.rs`; `tests/suite/rights.rs`; `tests/browser/rights.test.js`.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt, Limited};
+use hyper::{Request, body::Incoming};
+use sotto_schema::claims::Language;
+use sotto_store::{
+    audit::{self, Action},
+    db::Db,
+    rights::{self, DayKey, Held, RightsError, Shown},
+};
+use tokio::sync::Semaphore;
+
+use crate::{
+    http::stack::{self, Response},
+    ingest::{Collector, said},
+    pipeline::parse,
+    rights::throttle::{Limit, Throttle},
+    sites::rules::Rules,
+    visitor::{
+        client_ip::{self, ClientIp, Peer},
+        key::visitor_key,
+    },
+};
+
+mod page;
+#[cfg(test)]
+mod tests;
+pub mod throttle;
+
+use page::Message;
+
+/// The longest form or question in bytes.
+pub const BODY_BYTES_MAX: usize = 4 * 1024;
+/// The longest number of a receipt.
+pub const RECEIPT_CHARS_MAX: usize = 64;
+/// Questions of one address.
+pub const LOOKS: Limit = Limit { most: 60, window: Duration::from_secs(5 * 60) };
+/// Changes of one address: each erasure rewrites parts of the table.
+pub const CHANGES: Limit = Limit { most: 10, window: Duration::from_secs(10 * 60) };
+/// Erasures that may wait for the one that runs.
+pub const ERASURES_MAX: usize = 16;
+/// How many events the page shows.
+const PAGE_ROWS: u64 = 100;
+/// How long hits may take into the database before an erasure is put off.
+const SPOOL_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a visitor waits for an erasure before the page says that it goes on.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// When support of Global Privacy Control was last changed (W3C GPC, "GPC support representation").
+const GPC_JSON: &str = "{\"gpc\":true,\"lastUpdate\":\"2026-11-22\"}\n";
+
+/// Nothing of others, nothing inline, no frame.
+const SECURITY: [(HeaderName, &str); 8] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    // Not `no-referrer`: with it browsers send `Origin: null` with our own forms.
+    (header::REFERRER_POLICY, "same-origin"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::CACHE_CONTROL, "no-store"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), microphone=(), geolocation=(), browsing-topics=()",
+    ),
+];
+
+/// Answers visitors who exercise their rights.
+pub struct Rights {
+    collector: Arc<Collector>,
+    db: Db,
+    looks: Throttle,
+    changes: Throttle,
+    erasing: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Whether this part answers the path.
+pub(crate) fn is_own(path: &str) -> bool {
+    path == "/privacy"
+        || path == "/privacy.css"
+        || path == "/privacy.js"
+        || path.starts_with("/privacy/")
+        || path == "/.well-known/gpc.json"
+}
+
+/// What was asked, bounded and checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Asked {
+    /// Key or host of the site, as given.
+    site: String,
+    language: Option<Language>,
+    /// The browser's number, if it can be one.
+    id: String,
+    /// The receipt's, if it can be one.
+    receipt: String,
+    what: What,
+    /// Asked in JSON, answered in JSON.
+    json: bool,
+}
+
+/// What is to be erased.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum What {
+    #[default]
+    Id,
+    Today,
+}
+
+impl Asked {
+    fn set(&mut self, name: &str, value: &str) {
+        let value = value.trim();
+        match name {
+            "s" if value.len() <= 253 => site_name(value).clone_into(&mut self.site),
+            "l" => self.language = Language::of_tag(value),
+            "y" if parse::visitor_id(value).is_some() => value.clone_into(&mut self.id),
+            "r" if is_receipt(value) => value.clone_into(&mut self.receipt),
+            "what" if value == "today" => self.what = What::Today,
+            _ => {}
+        }
+    }
+
+    /// A query or form. The number and the receipt are taken from a form only: addresses end up in logs.
+    fn form(text: &[u8], body: bool) -> Self {
+        let mut asked = Self::default();
+        for (name, value) in form_urlencoded::parse(text) {
+            if body || matches!(name.as_ref(), "s" | "l") {
+                asked.set(&name, &value);
+            }
+        }
+        asked
+    }
+
+    fn json(text: &[u8]) -> Option<Self> {
+        let fields: std::collections::BTreeMap<String, String> = serde_json::from_slice(text).ok()?;
+        let mut asked = Self { json: true, ..Self::default() };
+        fields.iter().for_each(|(name, value)| asked.set(name, value));
+        Some(asked)
+    }
+}
+
+/// What people type for a website, down to key or host.
+fn site_name(typed: &str) -> &str {
+    let rest = typed.split_once("://").map_or(typed, |(_, rest)| rest);
+    rest.split(['/', '?', '#', ':']).next().unwrap_or_default()
+}
+
+fn is_receipt(text: &str) -> bool {
+    (1..=RECEIPT_CHARS_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// Whether the request comes from a page of ours (the browser says so; others cannot make it say so).
+fn from_own_page(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+    if let Some(site) = text(HeaderName::from_static("sec-fetch-site")) {
+        return site == "same-origin";
+    }
+    let (Some(origin), Some(host)) = (text(header::ORIGIN), text(header::HOST)) else { return false };
+    let origin_host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    origin_host == Some(host)
+}
+
+/// Whether a page of another site asks in the background. Its visitor did not, and gets nothing looked up.
+fn asked_in_background(headers: &HeaderMap) -> bool {
+    let is =
+        |name: &'static str, value: &str| headers.get(name).is_some_and(|v| v.as_bytes() == value.as_bytes());
+    let says = headers.contains_key("sec-fetch-site");
+    let own = is("sec-fetch-site", "same-origin") || is("sec-fetch-site", "none");
+    says && !own && !(is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document"))
+}
+
+/// Everything an answer needs to know about the request.
+struct Context {
+    asked: Asked,
+    language: Language,
+    rules: Option<Arc<Rules>>,
+    shown: Shown,
+    objected: bool,
+    gpc: bool,
+    own_page: bool,
+    background: bool,
+    /// How deep below the collector's directory the address is, as a path upwards.
+    base: &'static str,
+}
+
+impl Rights {
+    /// Answers with what `collector` knows and `db` holds.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness.
+    pub fn new(collector: Arc<Collector>, db: Db) -> std::io::Result<Self> {
+        Ok(Self {
+            collector,
+            db,
+            looks: Throttle::new(LOOKS)?,
+            changes: Throttle::new(CHANGES)?,
+            erasing: Arc::new(Semaphore::new(1)),
+            waiting: Arc::default(),
+        })
+    }
+
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response {
+        let (parts, body) = request.into_parts();
+        let mut response = match (&parts.method, parts.uri.path()) {
+            (&Method::GET | &Method::HEAD, "/privacy.css") => {
+                file("text/css", include_str!("../web/privacy.css"))
+            }
+            (&Method::GET | &Method::HEAD, "/privacy.js") => {
+                file("text/javascript", include_str!("../web/privacy.js"))
+            }
+            (&Method::GET | &Method::HEAD, "/.well-known/gpc.json") => file("application/json", GPC_JSON),
+            (&Method::GET | &Method::HEAD, "/privacy") => {
+                let asked = Asked::form(parts.uri.query().unwrap_or_default().as_bytes(), false);
+                self.act(&parts, asked).await
+            }
+            (&Method::POST, "/privacy" | "/privacy/data" | "/privacy/erase" | "/privacy/object") => {
+                match Limited::new(body, BODY_BYTES_MAX).collect().await {
+                    Ok(body) => match asked(&parts.headers, &body.to_bytes()) {
+                        Some(asked) => self.act(&parts, asked).await,
+                        None => stack::text(
+                            StatusCode::BAD_REQUEST,
+                            "a form or a JSON object of strings is expected\n",
+                        ),
+                    },
+                    Err(_) => stack::empty(StatusCode::PAYLOAD_TOO_LARGE),
+                }
+            }
+            (_, "/privacy" | "/privacy/data" | "/privacy/erase" | "/privacy/object") => {
+                stack::empty(StatusCode::METHOD_NOT_ALLOWED)
+            }
+            _ => stack::empty(StatusCode::NOT_FOUND),
+        };
+        for (name, value) in SECURITY {
+            response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+        }
+        response
+    }
+
+    async fn act(&self, parts: &Parts, asked: Asked) -> Response {
+        let Some(peer) = parts.extensions.get::<Peer>() else {
+            return stack::empty(StatusCode::INTERNAL_SERVER_ERROR);
+        };
+        let client = client_ip::client_ip(*peer, &parts.headers, &self.collector.trusted_proxies);
+        let path = parts.uri.path();
+        let context = self.context(parts, asked, &client);
+        let change = matches!(path, "/privacy/erase" | "/privacy/object");
+        let throttle = if change { &self.changes } else { &self.looks };
+        if !throttle.allows(&client, Instant::now()) {
+            return context.refuse(StatusCode::TOO_MANY_REQUESTS, "too_often");
+        }
+        if context.rules.is_none() {
+            let known = context.asked.site.is_empty();
+            let (status, word) =
+                if known { (StatusCode::OK, None) } else { (StatusCode::NOT_FOUND, Some("unknown")) };
+            return context.page(status, word.map(|w| context.message(w, None, true)), None, Vec::new());
+        }
+        match path {
+            "/privacy/erase" => self.erase(context).await,
+            "/privacy/object" => self.object(context).await,
+            "/privacy/data" => self.data(&context).await,
+            _ if context.background => context.page(StatusCode::OK, None, None, Vec::new()),
+            _ => self.show(&context, StatusCode::OK, None).await,
+        }
+    }
+
+    fn context(&self, parts: &Parts, asked: Asked, client: &ClientIp) -> Context {
+        let headers = said(&parts.headers);
+        let language = asked.language.unwrap_or_else(|| Language::of_header(headers.accept_language));
+        let rules = self.collector.rules.get(&asked.site).or_else(|| self.collector.rules.named(&asked.site));
+        let mut shown = Shown { receipt: asked.receipt.clone(), ..Shown::default() };
+        let mut objected = false;
+        if let Some(rules) = &rules {
+            shown.site = rules.site.id;
+            let now_ms = self.collector.clock.now_ms();
+            let day = rules.day(now_ms);
+            // The salt is asked for, not made: a look must not begin a day.
+            if let Some(salt) = self.collector.salts.get(shown.site, day) {
+                let key = visitor_key(&salt, shown.site, client, headers.user_agent);
+                shown.keys.push(DayKey { day: day.0, visitor: key });
+                objected = self.collector.objections.contains(shown.site, day, key);
+            }
+            shown.returning = parse::visitor_id(&asked.id).unwrap_or(0);
+        }
+        Context {
+            language,
+            rules,
+            shown,
+            objected,
+            gpc: headers.gpc,
+            own_page: from_own_page(&parts.headers),
+            background: asked_in_background(&parts.headers),
+            base: if parts.uri.path() == "/privacy" { "" } else { "../" },
+            asked,
+        }
+    }
+
+    async fn held(&self, context: &Context, limit: u64) -> Result<Held, Response> {
+        rights::held(&self.db, &context.shown, limit).await.map_err(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a visitor's page cannot be answered");
+            context.refuse(StatusCode::SERVICE_UNAVAILABLE, "away")
+        })
+    }
+
+    async fn show(&self, context: &Context, status: StatusCode, message: Option<Message>) -> Response {
+        let held = match self.held(context, PAGE_ROWS).await {
+            Ok(held) => held,
+            Err(refused) => return refused,
+        };
+        let salts = page::salts(&self.db, context.shown.site).await;
+        context.page(status, message, Some(&held), salts)
+    }
+
+    async fn data(&self, context: &Context) -> Response {
+        if context.background {
+            return context.refuse(StatusCode::FORBIDDEN, "foreign");
+        }
+        match self.held(context, rights::ROWS_MAX).await {
+            Ok(held) => context.download(&held, page::salts(&self.db, context.shown.site).await),
+            Err(refused) => refused,
+        }
+    }
+
+    async fn object(&self, mut context: Context) -> Response {
+        if !context.own_page {
+            return context.refuse(StatusCode::FORBIDDEN, "foreign");
+        }
+        let Some(key) = context.shown.keys.first() else {
+            return self.show(&context, StatusCode::OK, None).await;
+        };
+        let day = sotto_schema::day::Day(key.day);
+        match self.collector.objections.note(context.shown.site, day, key.visitor) {
+            Ok(true) => context.objected = true,
+            Ok(false) => return context.refuse(StatusCode::SERVICE_UNAVAILABLE, "objected_full"),
+            Err(error) => {
+                tracing::error!(%error, "an objection holds only until the next start");
+                context.objected = true;
+            }
+        }
+        if let Some(peers) = &self.collector.peers {
+            peers.tell_objection(context.shown.site, day, key.visitor);
+        }
+        let message = context.message("objected", None, false);
+        self.show(&context, StatusCode::OK, Some(message)).await
+    }
+
+    async fn erase(&self, context: Context) -> Response {
+        let mut shown = context.shown.clone();
+        match context.asked.what {
+            // The number is a secret of the browser: it is proof enough, wherever the request comes from.
+            What::Id if shown.returning != 0 => shown.keys.clear(),
+            What::Today if context.own_page && !shown.keys.is_empty() => shown.returning = 0,
+            What::Id | What::Today => return context.refuse(StatusCode::FORBIDDEN, "foreign"),
+        }
+        if self.waiting.fetch_add(1, Ordering::AcqRel) >= ERASURES_MAX {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            return context.refuse(StatusCode::SERVICE_UNAVAILABLE, "too_often");
+        }
+        let Ok(receipt) = receipt_number() else { return stack::empty(StatusCode::INTERNAL_SERVER_ERROR) };
+        let erasure = Erasure {
+            collector: self.collector.clone(),
+            db: self.db.clone(),
+            erasing: self.erasing.clone(),
+            waiting: self.waiting.clone(),
+            receipt: receipt.clone(),
+            shown,
+        };
+        // On its own: it goes on when the visitor does not wait.
+        let running = tokio::spawn(erasure.run());
+        match tokio::time::timeout(PATIENCE, running).await {
+            Err(_) => context.erased(StatusCode::ACCEPTED, None, &receipt, self).await,
+            Ok(Ok(Ok(rows))) => context.erased(StatusCode::OK, Some(rows), &receipt, self).await,
+            Ok(Ok(Err(RightsError::TooMany(_)))) => context.refuse(StatusCode::CONFLICT, "too_many"),
+            Ok(failed) => {
+                tracing::warn!(?failed, "an erasure failed; the visitor was told to try again");
+                context.refuse(StatusCode::SERVICE_UNAVAILABLE, "away")
+            }
+        }
+    }
+}
+
+/// One erasure, from the spool to the audit log.
+struct Erasure {
+    collector: Arc<Collector>,
+    db: Db,
+    erasing: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+    receipt: String,
+    shown: Shown,
+}
+
+impl Erasure {
+    async fn run(self) -> Result<u64, RightsError> {
+        let result = self.steps().await;
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        result
+    }
+
+    async fn steps(&self) -> Result<u64, RightsError> {
+        // Never closed.
+        let _turn = self.erasing.acquire().await;
+        let spool = self.collector.spools.of_site(self.shown.site);
+        let waits = spool.durable();
+        if tokio::time::timeout(SPOOL_PATIENCE, spool.shipped_up_to(waits)).await.is_err() {
+            return Err(RightsError::Left(waits - spool.shipped()));
+        }
+        let rows = rights::erase(&self.db, &self.shown).await?;
+        if let Err(error) = spool.forget_shipped().await {
+            tracing::warn!(%error, "erased hits cannot be removed from the spool now; the job does it");
+        }
+        let detail = format!("{rows} events, receipt {}", self.receipt);
+        if let Err(error) = audit::append(&self.db, 0, Action::VisitorErase, self.shown.site, &detail).await {
+            tracing::warn!(%error, "an erasure is not in the audit log");
+        }
+        Ok(rows)
+    }
+}
+
+fn receipt_number() -> Result<String, getrandom::Error> {
+    let mut bytes = [0u8; 8];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+fn asked(headers: &HeaderMap, body: &Bytes) -> Option<Asked> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if kind.starts_with("application/x-www-form-urlencoded") {
+        Some(Asked::form(body, true))
+    } else {
+        Asked::json(body)
+    }
+}
+
+fn file(kind: &'static str, text: &'static str) -> Response {
+    let mut response = Response::new(Bytes::from_static(text.as_bytes()).into());
+    let headers = response.headers_mut();
+    let kind = if kind == "application/json" { kind.to_owned() } else { format!("{kind}; charset=utf-8") };
+    if let Ok(kind) = HeaderValue::from_str(&kind) {
+        headers.insert(header::CONTENT_TYPE, kind);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    response
+}

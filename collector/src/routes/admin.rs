@@ -1,0 +1,220 @@
+//! The private listener: health and metrics, for supervisors and Prometheus. Loopback by default.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/healthz` | 200 while the process runs |
+//! | `/readyz` | 200 while hits can be kept, with what is degraded; 503 otherwise |
+//! | `/metrics` | OpenMetrics or Prometheus text format; `docs/grafana.json`, `docs/alerts.yml` |
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use http::{HeaderValue, StatusCode, header};
+use hyper::{Request, body::Incoming};
+use serde::Serialize;
+use sotto_geoip::GeoIp;
+use sotto_schema::clock::Clock;
+use sotto_store::db::Db;
+
+use crate::{
+    http::stack::{self, HttpService, Response},
+    metrics::{self, Gauge, Metrics},
+    peers::Peers,
+    sites::rules::RuleBook,
+    spool::sharded::Spools,
+    visitor::{salts::Salts, sessions::Sessions},
+};
+
+/// What is asked when somebody asks how Sotto is.
+pub struct Admin {
+    /// Where events are stored.
+    pub db: Db,
+    /// Where hits become durable.
+    pub spools: Spools,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Rules of all sites.
+    pub rules: Arc<RuleBook>,
+    /// Salts of the day.
+    pub salts: Arc<Salts>,
+    /// Visits of the last half hour.
+    pub sessions: Arc<Sessions>,
+    /// Places and networks.
+    pub geo: Arc<GeoIp>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// The other collectors, if there are any.
+    pub peers: Option<Arc<Peers>>,
+}
+
+/// How long ClickHouse may take to say that it is there.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// Content types of the two text formats.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How Sotto is. `ready` is about keeping hits: ClickHouse or GeoIP may be away without losing any.
+#[derive(Debug, Serialize)]
+struct Readiness {
+    ready: bool,
+    spool: &'static str,
+    set_aside: String,
+    clickhouse: &'static str,
+    deduplication: String,
+    geoip: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peers: Option<&'static str>,
+}
+
+/// The same for a dashboard without a collector: `/healthz`, and `/readyz`, which is 200 while ClickHouse answers.
+pub fn dashboard_health(db: Db) -> HttpService {
+    stack::boxed(tower::service_fn(move |request: Request<Incoming>| {
+        let db = db.clone();
+        async move {
+            let answer = match request.uri().path() {
+                "/healthz" => stack::text(StatusCode::OK, "ok\n"),
+                "/readyz" if db.ping().await.is_ok() => stack::text(StatusCode::OK, "ok\n"),
+                "/readyz" => stack::text(StatusCode::SERVICE_UNAVAILABLE, "ClickHouse is away\n"),
+                _ => stack::empty(StatusCode::NOT_FOUND),
+            };
+            Ok::<_, Infallible>(answer)
+        }
+    }))
+}
+
+impl Admin {
+    /// The listener's service.
+    pub fn service(self) -> HttpService {
+        let admin = Arc::new(self);
+        stack::boxed(tower::service_fn(move |request: Request<Incoming>| {
+            let admin = admin.clone();
+            async move { Ok::<_, Infallible>(admin.answer(&request).await) }
+        }))
+    }
+
+    async fn answer(&self, request: &Request<Incoming>) -> Response {
+        match request.uri().path() {
+            "/healthz" => stack::text(StatusCode::OK, "ok\n"),
+            "/readyz" => self.readiness().await,
+            "/metrics" => {
+                let text = metrics::render(&self.metrics, self.gauges());
+                let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+                let open = accepted.is_some_and(|types| types.contains("application/openmetrics-text"));
+                if open {
+                    of_type(stack::text(StatusCode::OK, text), OPEN_METRICS)
+                } else {
+                    of_type(stack::text(StatusCode::OK, metrics::for_prometheus(&text)), PROMETHEUS)
+                }
+            }
+            _ => stack::empty(StatusCode::NOT_FOUND),
+        }
+    }
+
+    async fn readiness(&self) -> Response {
+        let failing = self.spools.is_failing();
+        if failing {
+            self.spools.probe();
+        }
+        let aside = self.spools.set_aside();
+        let readiness = Readiness {
+            ready: !failing,
+            spool: if failing { "full or cannot be written" } else { "ok" },
+            set_aside: match aside.batches {
+                0 => "nothing".into(),
+                batches => format!(
+                    "{batches} batches with {} hits; `sotto spool inspect` shows why, `sotto spool replay` ships them",
+                    aside.records
+                ),
+            },
+            clickhouse: match tokio::time::timeout(PING_TIMEOUT, self.db.ping()).await {
+                Ok(Ok(())) => "ok",
+                Ok(Err(_)) | Err(_) => "away; hits wait in the spool",
+            },
+            deduplication: match self.metrics.deduplication_flaws.load().as_deref() {
+                None => "not checked yet".into(),
+                Some(flaws) if flaws.is_empty() => "ok".into(),
+                Some(flaws) => flaws.join("; "),
+            },
+            peers: self.peers.as_ref().map(|peers| match peers.are_apart() {
+                true => "apart; visitors may count twice",
+                false => "ok",
+            }),
+            geoip: if self.geo.load().status().is_empty() { "missing; hits have no place" } else { "ok" },
+        };
+        let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let text = serde_json::to_string(&readiness).unwrap_or_default();
+        of_type(stack::text(status, text), "application/json")
+    }
+
+    fn gauges(&self) -> Vec<Gauge> {
+        let gauge = |name, help, value: f64| Gauge { name, help, value };
+        let aside = self.spools.set_aside();
+        let deduplicates = self.metrics.deduplication_flaws.load().as_deref().is_none_or(Vec::is_empty);
+        let (others, connected) = self.peers.as_ref().map_or((0, 0), |peers| peers.count());
+        vec![
+            gauge("sotto_spool_bytes", "Bytes of all segments.", self.spools.disk_bytes() as f64),
+            gauge(
+                "sotto_spool_bytes_max",
+                "Bytes at which hits are answered 503.",
+                self.spools.bytes_max() as f64,
+            ),
+            gauge(
+                "sotto_spool_waiting_hits",
+                "Hits that are on disk and not in ClickHouse.",
+                self.spools.waiting() as f64,
+            ),
+            gauge(
+                "sotto_spool_oldest_hit_seconds",
+                "How long the oldest of them has waited.",
+                self.spools.oldest().unwrap_or_default().as_secs_f64(),
+            ),
+            gauge(
+                "sotto_spool_failing",
+                "1 while hits cannot be made durable.",
+                f64::from(u8::from(self.spools.is_failing())),
+            ),
+            gauge(
+                "sotto_set_aside_batches",
+                "Batches that ClickHouse refuses for what is in them.",
+                aside.batches as f64,
+            ),
+            gauge("sotto_set_aside_hits", "Hits in those batches.", aside.records as f64),
+            gauge(
+                "sotto_deduplication_works",
+                "0 when ClickHouse may count a repeated batch twice.",
+                f64::from(u8::from(deduplicates)),
+            ),
+            gauge("sotto_sites", "Sites that are set up.", self.rules.count() as f64),
+            gauge("sotto_salts", "Salts that are alive.", self.salts.count() as f64),
+            gauge(
+                "sotto_salt_age_seconds",
+                "How long ago the day of the oldest living salt began.",
+                self.salt_age_ms() as f64 / 1000.0,
+            ),
+            gauge("sotto_sessions", "Visitors of the last half hour.", self.sessions.count() as f64),
+            gauge("sotto_peers", "Other collectors of this installation.", others as f64),
+            gauge("sotto_peers_connected", "Other collectors that are connected.", connected as f64),
+            gauge("sotto_geoip_files", "GeoIP files in use.", self.geo.load().status().len() as f64),
+            gauge(
+                "sotto_geoip_age_seconds",
+                "How long ago the oldest GeoIP file in use was made.",
+                self.geoip_age_s() as f64,
+            ),
+        ]
+    }
+
+    fn salt_age_ms(&self) -> i64 {
+        let begins = |(site, day)| Some(self.rules.by_id(site)?.day_end_ms(day) - DAY_MS);
+        self.salts.days().into_iter().filter_map(begins).min().map_or(0, |first| self.clock.now_ms() - first)
+    }
+
+    fn geoip_age_s(&self) -> i64 {
+        let made = self.geo.load().status().iter().map(|file| file.build_epoch).min();
+        made.and_then(|made| i64::try_from(made).ok()).map_or(0, |made| self.clock.now_ms() / 1000 - made)
+    }
+}
+
+fn of_type(mut response: Response, content_type: &'static str) -> Response {
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,212 @@
+//! The rules of all sites as the collector needs them: by key, with the time zone resolved, replaced as a whole.
+//!
+//! A copy is kept on disk (`sites.json`), so that the collector starts and collects while ClickHouse is away.
+
+use std::{collections::HashMap, fs, io, path::PathBuf, sync::Arc};
+
+use arc_swap::ArcSwap;
+use compact_str::CompactString;
+use jiff::tz::TimeZone;
+use sotto_schema::{
+    day::Day,
+    site::{Site, normalise_hostname},
+};
+
+/// The rules of one site.
+#[derive(Debug)]
+pub struct Rules {
+    /// The site as it was set up.
+    pub site: Site,
+    zone: TimeZone,
+}
+
+impl Rules {
+    /// Rules of a site. An unknown time zone, which [`Site::validate`] refuses, counts as UTC.
+    pub fn new(site: Site) -> Self {
+        let zone = TimeZone::get(&site.time_zone).unwrap_or(TimeZone::UTC);
+        Self { site, zone }
+    }
+
+    /// The site's day at `time_ms`, in milliseconds since 1970-01-01 UTC. Times outside 1970 to 2149 give the nearest.
+    pub fn day(&self, time_ms: i64) -> Day {
+        Day::at(time_ms, &self.zone)
+    }
+
+    /// When the site's `day` ends, in milliseconds since 1970-01-01 UTC.
+    pub fn day_end_ms(&self, day: Day) -> i64 {
+        day.end_ms(&self.zone)
+    }
+}
+
+/// All sites.
+#[derive(Debug, Default)]
+struct Book {
+    by_key: HashMap<CompactString, Arc<Rules>, foldhash::fast::RandomState>,
+    by_id: HashMap<u64, Arc<Rules>, foldhash::fast::RandomState>,
+    by_host: HashMap<String, Arc<Rules>>,
+}
+
+/// The rules in force.
+#[derive(Debug)]
+pub struct RuleBook {
+    book: ArcSwap<Book>,
+    copy: PathBuf,
+}
+
+impl RuleBook {
+    /// The rules as the copy at `copy` has them; none if there is no copy.
+    pub fn open(copy: PathBuf) -> Self {
+        let book = Self { book: ArcSwap::default(), copy };
+        match fs::read(&book.copy).map(|bytes| serde_json::from_slice::<Vec<Site>>(&bytes)) {
+            Ok(Ok(sites)) => book.set(sites),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the copy of the sites cannot be read and is made again")
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(%error, "the copy of the sites cannot be read"),
+        }
+        book
+    }
+
+    /// The rules of the site with this public key.
+    pub fn get(&self, key: &str) -> Option<Arc<Rules>> {
+        self.book.load().by_key.get(key).cloned()
+    }
+
+    /// The rules of the site with this number.
+    pub fn by_id(&self, id: u64) -> Option<Arc<Rules>> {
+        self.book.load().by_id.get(&id).cloned()
+    }
+
+    /// The rules of the site whose pages are on `host`: the one with the longest fitting host name.
+    pub fn of_host(&self, host: &str) -> Option<Arc<Rules>> {
+        let book = self.book.load();
+        let mut rest = host;
+        loop {
+            if let Some(rules) = book.by_host.get(rest) {
+                return Some(rules.clone());
+            }
+            (_, rest) = rest.split_once('.')?;
+        }
+    }
+
+    /// The rules of the site that is called `host` in another product's format.
+    pub fn named(&self, host: &str) -> Option<Arc<Rules>> {
+        self.of_host(&normalise_hostname(host).ok()?)
+    }
+
+    /// The rules of all sites.
+    pub fn all(&self) -> Vec<Arc<Rules>> {
+        self.book.load().by_id.values().cloned().collect()
+    }
+
+    /// How many sites there are.
+    pub fn count(&self) -> usize {
+        self.book.load().by_key.len()
+    }
+
+    /// Puts these sites in force and into the copy, if they differ from those that are.
+    ///
+    /// # Errors
+    /// When the copy cannot be written; the rules are in force all the same.
+    pub fn replace(&self, sites: Vec<Site>) -> io::Result<()> {
+        let same = {
+            let book = self.book.load();
+            book.by_id.len() == sites.len()
+                && sites.iter().all(|s| book.by_id.get(&s.id).is_some_and(|r| r.site == *s))
+        };
+        if same {
+            return Ok(());
+        }
+        let bytes = serde_json::to_vec(&sites)?;
+        self.set(sites);
+        let new = self.copy.with_extension("new");
+        fs::write(&new, bytes)?;
+        fs::rename(new, &self.copy)
+    }
+
+    fn set(&self, sites: Vec<Site>) {
+        let mut book = Book::default();
+        for site in sites {
+            let rules = Arc::new(Rules::new(site));
+            book.by_key.insert(rules.site.key.as_str().into(), rules.clone());
+            for host in &rules.site.hostnames {
+                book.by_host.insert(host.clone(), rules.clone());
+            }
+            book.by_id.insert(rules.site.id, rules);
+        }
+        self.book.store(Arc::new(book));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+    use sotto_schema::policy::Preset;
+
+    fn rules(zone: &str) -> Rules {
+        Rules::new(Site::new("A", &["a.example"], zone, Preset::Cnil).unwrap())
+    }
+
+    fn ms(text: &str) -> i64 {
+        text.parse::<Timestamp>().unwrap().as_millisecond()
+    }
+
+    #[test]
+    fn day_begins_at_the_sites_midnight() {
+        for (zone, time, day) in [
+            ("UTC", "1970-01-02T00:00:00Z", 1),
+            ("UTC", "1970-01-01T23:59:59.999Z", 0),
+            ("Europe/Paris", "2026-07-01T21:59:59Z", 20_635),
+            ("Europe/Paris", "2026-07-01T22:00:00Z", 20_636),
+            ("America/New_York", "2026-07-02T03:59:59Z", 20_635),
+            ("Pacific/Kiritimati", "2026-07-01T10:00:00Z", 20_636),
+        ] {
+            assert_eq!(rules(zone).day(ms(time)), Day(day), "{zone} {time}");
+        }
+    }
+
+    #[test]
+    fn day_ends_where_the_next_begins_also_when_clocks_change() {
+        for zone in ["UTC", "Europe/Paris", "America/New_York", "Asia/Kathmandu", "Africa/Cairo"] {
+            let rules = rules(zone);
+            for day in 20_000..20_400 {
+                let end = rules.day_end_ms(Day(day));
+                assert_eq!(rules.day(end - 1), Day(day), "{zone} {day}");
+                assert_eq!(rules.day(end), Day(day + 1), "{zone} {day}");
+            }
+        }
+    }
+
+    #[test]
+    fn site_is_found_by_the_host_of_its_pages() {
+        let dir = tempfile::tempdir().unwrap();
+        let book = RuleBook::open(dir.path().join("sites.json"));
+        let sites = [("A", "a.example"), ("B", "shop.a.example")];
+        book.replace(sites.map(|(n, h)| Site::new(n, &[h], "UTC", Preset::Cnil).unwrap()).to_vec()).unwrap();
+        for (host, name) in [
+            ("a.example", Some("A")),
+            ("x.a.example", Some("A")),
+            ("shop.a.example", Some("B")),
+            ("y.shop.a.example", Some("B")),
+            ("example", None),
+            ("", None),
+        ] {
+            assert_eq!(book.of_host(host).map(|r| r.site.name.clone()).as_deref(), name, "{host}");
+        }
+        assert_eq!(book.named("WWW.A.example").unwrap().site.name, "A");
+    }
+
+    #[test]
+    fn copy_on_disk_serves_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = dir.path().join("sites.json");
+        let site = Site::new("A", &["a.example"], "UTC", Preset::Strict).unwrap();
+        RuleBook::open(copy.clone()).replace(vec![site.clone()]).unwrap();
+        let again = RuleBook::open(copy);
+        assert_eq!(again.get(&site.key).unwrap().site, site);
+        assert_eq!(again.by_id(site.id).unwrap().site, site);
+        assert!(again.get("nobody").is_none());
+    }
+}

@@ -1,0 +1,80 @@
+//! The tokens that programs send, as the collector needs them: their hashes and what they may do, replaced as a whole.
+
+use std::collections::HashMap;
+
+use arc_swap::ArcSwap;
+use http::{HeaderMap, header};
+use sotto_store::account::{Bearer, Scope, secret_hash};
+
+/// All tokens in force.
+#[derive(Debug, Default)]
+pub struct TokenBook {
+    by_hash: ArcSwap<HashMap<[u8; 32], Bearer>>,
+}
+
+impl TokenBook {
+    /// Puts these tokens in force.
+    pub fn replace(&self, tokens: Vec<([u8; 32], Bearer)>) {
+        self.by_hash.store(tokens.into_iter().collect::<HashMap<_, _>>().into());
+    }
+
+    /// What a token may do, if it is in force.
+    pub fn find(&self, secret: &str) -> Option<Bearer> {
+        self.by_hash.load().get(&secret_hash(secret)).copied()
+    }
+
+    /// What the token in `Authorization: Bearer …` may do (RFC 6750).
+    pub fn of_headers(&self, headers: &HeaderMap) -> Option<Bearer> {
+        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, secret) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| self.find(secret.trim()))?
+    }
+}
+
+/// Whether a token is good for `site` and may send on behalf of visitors.
+pub fn may_write(bearer: Option<Bearer>, site: u64) -> bool {
+    covers(bearer, site) && bearer.is_some_and(|b| b.scope == Scope::Write)
+}
+
+/// Whether a token is good for `site`.
+pub fn covers(bearer: Option<Bearer>, site: u64) -> bool {
+    bearer.is_some_and(|b| b.site == 0 || b.site == site)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_is_read_from_its_header_only_in_its_form() {
+        let book = TokenBook::default();
+        let bearer = Bearer { site: 7, scope: Scope::Write };
+        book.replace(vec![(secret_hash("secret"), bearer)]);
+        for (value, found) in [
+            ("Bearer secret", true),
+            ("bearer  secret ", true),
+            ("Bearer other", false),
+            ("Basic secret", false),
+            ("secret", false),
+            ("Bearer", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+            assert_eq!(book.of_headers(&headers).is_some(), found, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn token_is_good_for_its_site_and_scope_only() {
+        for (site, scope, covered, writes) in [
+            (0, Scope::Write, true, true),
+            (7, Scope::Write, true, true),
+            (8, Scope::Write, false, false),
+            (7, Scope::Read, true, false),
+        ] {
+            let bearer = Some(Bearer { site, scope });
+            assert_eq!((covers(bearer, 7), may_write(bearer, 7)), (covered, writes), "{bearer:?}");
+        }
+        assert!(!covers(None, 7));
+    }
+}

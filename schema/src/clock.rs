@@ -1,0 +1,41 @@
+//! Time, as an argument: the only place that reads the clock for the collector and the store.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+/// Where "now" comes from.
+#[derive(Debug, Clone, Default)]
+pub enum Clock {
+    /// The system's clock.
+    #[default]
+    System,
+    /// A clock that tests and imports set.
+    Fixed(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// A clock that stands at `ms`.
+    pub fn fixed(ms: i64) -> Self {
+        Self::Fixed(Arc::new(AtomicI64::new(ms)))
+    }
+
+    /// Milliseconds since 1970-01-01 UTC.
+    pub fn now_ms(&self) -> i64 {
+        match self {
+            Self::System => jiff::Timestamp::now().as_millisecond(),
+            Self::Fixed(ms) => ms.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Now, in milliseconds since 1970-01-01 UTC.
+pub fn now_ms() -> i64 {
+    Clock::System.now_ms()
+}
+
+/// A version for a changed row: microseconds since 1970-01-01 UTC, so that a later change wins.
+pub fn version() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0)
+}

@@ -1,0 +1,324 @@
+//! People and programs that may look: users, their roles per site, signed-in browsers, API tokens, and the log of what
+//! they changed.
+//!
+//! Promises: a password is kept only as an argon2id hash, a cookie or token only as a BLAKE3 hash, the secret of two-step
+//! sign-in only sealed; a right password alone signs nobody in who has a second step ([`Proof`]); removing a user
+//! ends their sign-ins; every list is bounded. Every change is one new row, so that a crash leaves the old or the
+//! new state. E-mail addresses are unique as far as one process decides; two processes that add the same address in
+//! the same instant would both succeed.
+
+use clickhouse::{Row, error::Error};
+use serde::{Deserialize, Serialize};
+use sotto_schema::{
+    clock::{now_ms, version},
+    id::random_id,
+};
+
+use crate::db::Db;
+
+mod key;
+mod member;
+mod password;
+mod sign_in;
+mod token;
+pub mod two_step;
+
+pub use key::{ACCOUNT_KEY_BYTES, AccountKey, KeyError};
+pub use member::{Member, Role, grant, members, revoke, roles};
+pub use password::{Hasher, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
+pub use sign_in::{SIGN_IN_DAYS, SignIn, begin, end, end_all, resume};
+pub use token::{
+    Bearer, IssuedToken, Scope, TOKEN_NAME_CHARS_MAX, TOKENS_MAX, Token, bearer, credentials, issue,
+    remove as remove_token, tokens,
+};
+
+/// The longest e-mail address in bytes (RFC 5321, 4.5.3.1.3, without the angle brackets).
+pub const EMAIL_BYTES_MAX: usize = 254;
+/// The longest name of a person, in characters.
+pub const USER_NAME_CHARS_MAX: usize = 100;
+/// How many users there may be.
+pub const USERS_MAX: usize = 10_000;
+
+/// Somebody who can sign in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Number in the tables.
+    pub id: u64,
+    /// Address they sign in with, in lower case.
+    pub email: String,
+    /// What they are called; may be empty.
+    pub name: String,
+    /// When they were added, in milliseconds since 1970-01-01 UTC.
+    pub created_ms: i64,
+}
+
+/// Why an account cannot be as it was asked for. The messages are shown to people.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// See the message.
+    #[error("this is no e-mail address; write it like name@example.org")]
+    Email,
+    /// See the message.
+    #[error("a user with this e-mail address exists already")]
+    EmailTaken,
+    /// See the message.
+    #[error("a password has {PASSWORD_CHARS_MIN} characters or more, and at most {PASSWORD_BYTES_MAX} bytes")]
+    Password,
+    /// See the message.
+    #[error("the name must have 1 to {TOKEN_NAME_CHARS_MAX} characters")]
+    TokenName,
+    /// See the message.
+    #[error("a person's name has at most {USER_NAME_CHARS_MAX} characters")]
+    UserName,
+    /// See the message.
+    #[error("there are {0} already; remove one first")]
+    TooMany(usize),
+    /// See the message.
+    #[error("there is no such user")]
+    NoUser,
+    /// See the message.
+    #[error("this is the last owner; make somebody else an owner first")]
+    LastOwner,
+    /// The operating system gave no randomness, so that no secret can be made.
+    #[error("the operating system has no randomness")]
+    Randomness(#[from] getrandom::Error),
+    /// The password could not be hashed; nothing was stored.
+    #[error("the password could not be hashed")]
+    Hashing,
+    /// ClickHouse refused or cannot be reached; nothing is known to be stored.
+    #[error("cannot reach the database")]
+    Database(#[from] Error),
+}
+
+#[derive(Row, Serialize, Deserialize)]
+struct UserRow {
+    id: u64,
+    email: String,
+    name: String,
+    password: String,
+    totp: String,
+    created: i64,
+    version: u64,
+    deleted: u8,
+}
+
+impl From<&UserRow> for User {
+    fn from(row: &UserRow) -> Self {
+        Self { id: row.id, email: row.email.clone(), name: row.name.clone(), created_ms: row.created }
+    }
+}
+
+/// Brings an e-mail address into the one form that is compared.
+///
+/// # Errors
+/// When it has not the shape `name@host`.
+pub fn normalise_email(text: &str) -> Result<String, AccountError> {
+    let email = text.trim().to_lowercase();
+    let plain = |c: char| !c.is_whitespace() && !c.is_control();
+    let shaped = email.len() <= EMAIL_BYTES_MAX
+        && email.chars().all(plain)
+        && email.split_once('@').is_some_and(|(name, host)| {
+            !name.is_empty()
+                && !host.contains('@')
+                && !host.starts_with('.')
+                && !host.ends_with('.')
+                && !host.contains("..")
+                && host.contains('.')
+        });
+    if shaped { Ok(email) } else { Err(AccountError::Email) }
+}
+
+/// All users, by e-mail address.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn users(db: &Db) -> Result<Vec<User>, AccountError> {
+    let rows: Vec<UserRow> = db.query(include_str!("account/users.sql")).fetch_all().await?;
+    Ok(rows.iter().map(User::from).collect())
+}
+
+async fn row_of(db: &Db, email: &str) -> Result<Option<UserRow>, Error> {
+    db.query(include_str!("account/user_by_email.sql")).param("email", email).fetch_optional().await
+}
+
+/// The user who signs in with `email`.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn user(db: &Db, email: &str) -> Result<Option<User>, AccountError> {
+    Ok(row_of(db, &email.trim().to_lowercase()).await?.as_ref().map(User::from))
+}
+
+/// Adds a user without any role; see [`grant`].
+///
+/// # Errors
+/// When a value is not allowed, the address is taken, or ClickHouse cannot be asked.
+pub async fn add_user(
+    db: &Db,
+    hasher: &Hasher,
+    email: &str,
+    name: &str,
+    password: &str,
+) -> Result<User, AccountError> {
+    let email = normalise_email(email)?;
+    let name = name.trim();
+    if name.chars().count() > USER_NAME_CHARS_MAX {
+        return Err(AccountError::UserName);
+    }
+    password::check(password)?;
+    if row_of(db, &email).await?.is_some() {
+        return Err(AccountError::EmailTaken);
+    }
+    if users(db).await?.len() >= USERS_MAX {
+        return Err(AccountError::TooMany(USERS_MAX));
+    }
+    let row = UserRow {
+        id: random_id()?,
+        email,
+        name: name.to_owned(),
+        password: hasher.hash(password).await?,
+        totp: String::new(),
+        created: now_ms(),
+        version: version(),
+        deleted: 0,
+    };
+    write(db, &row).await?;
+    Ok(User::from(&row))
+}
+
+/// Gives a user another password and ends all their sign-ins.
+///
+/// # Errors
+/// When the password is not allowed, there is no such user, or ClickHouse cannot be asked.
+pub async fn set_password(db: &Db, hasher: &Hasher, email: &str, password: &str) -> Result<(), AccountError> {
+    password::check(password)?;
+    let row = row_of(db, &normalise_email(email)?).await?.ok_or(AccountError::NoUser)?;
+    let password = hasher.hash(password).await?;
+    write(db, &UserRow { password, version: version(), ..row }).await?;
+    end_all(db, row.id).await
+}
+
+/// Removes a user, their roles and their sign-ins.
+///
+/// # Errors
+/// When it is the last owner, there is no such user, or ClickHouse cannot be asked.
+pub async fn remove_user(db: &Db, email: &str) -> Result<(), AccountError> {
+    let row = row_of(db, &normalise_email(email)?).await?.ok_or(AccountError::NoUser)?;
+    let all = members(db).await?;
+    let owns = |m: &&Member| m.site == 0 && m.role == Role::Owner;
+    let mut owners = all.iter().filter(owns).map(|m| m.user).peekable();
+    if owners.peek().is_some() && owners.all(|user| user == row.id) {
+        return Err(AccountError::LastOwner);
+    }
+    for member in all.iter().filter(|m| m.user == row.id) {
+        revoke(db, member.user, member.site).await?;
+    }
+    let id = row.id;
+    write(
+        db,
+        &UserRow { version: version(), deleted: 1, password: String::new(), totp: String::new(), ..row },
+    )
+    .await?;
+    end_all(db, id).await
+}
+
+/// What a right password is worth.
+#[derive(Debug)]
+pub enum Proof {
+    /// Who this is: the password was all that is asked for.
+    Whole(User),
+    /// The first of two steps; see [`two_step::confirm`].
+    First(two_step::Pending),
+}
+
+/// What address and password prove, if they belong together. Takes as long whether or not the address exists.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn authenticate(
+    db: &Db,
+    hasher: &Hasher,
+    email: &str,
+    password: &str,
+) -> Result<Option<Proof>, AccountError> {
+    let row = match normalise_email(email) {
+        Ok(email) => row_of(db, &email).await?,
+        Err(_) => None,
+    };
+    let matches = hasher.matches(password, row.as_ref().map(|r| r.password.as_str())).await?;
+    Ok(row.as_ref().filter(|_| matches).map(two_step::proof))
+}
+
+/// Whether anybody owns this installation: before that, the set-up link is valid.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn owner_exists(db: &Db) -> Result<bool, AccountError> {
+    Ok(members(db).await?.iter().any(|m| m.site == 0 && m.role == Role::Owner))
+}
+
+async fn write(db: &Db, row: &UserRow) -> Result<(), Error> {
+    let mut insert = db.client().insert::<UserRow>("users").await?;
+    insert.write(row).await?;
+    insert.end().await
+}
+
+/// A random secret of 32 bytes in hexadecimal, and the hash under which it is stored.
+///
+/// # Errors
+/// When the operating system has no randomness.
+pub fn random_secret() -> Result<(String, [u8; 32]), getrandom::Error> {
+    let mut bytes = [0u8; 32];
+    getrandom::fill(&mut bytes)?;
+    let secret: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    let hash = secret_hash(&secret);
+    Ok((secret, hash))
+}
+
+/// The hash under which a secret is stored.
+pub fn secret_hash(secret: &str) -> [u8; 32] {
+    *blake3::hash(secret.as_bytes()).as_bytes()
+}
+
+fn hex(hash: &[u8; 32]) -> String {
+    blake3::Hash::from(*hash).to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn email_is_compared_in_one_form() {
+        for (typed, expected) in [
+            (" Ann@Example.ORG ", Some("ann@example.org")),
+            ("ann+sotto@mail.example.org", Some("ann+sotto@mail.example.org")),
+            ("ann", None),
+            ("@example.org", None),
+            ("ann@", None),
+            ("ann@localhost", None),
+            ("ann@example..org", None),
+            ("ann@b@example.org", None),
+            ("an n@example.org", None),
+            ("", None),
+        ] {
+            assert_eq!(normalise_email(typed).ok().as_deref(), expected, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn email_at_the_limit_is_accepted_and_one_beyond_is_not() {
+        let host = "@example.org";
+        let at = "a".repeat(EMAIL_BYTES_MAX - host.len()) + host;
+        assert!(normalise_email(&at).is_ok());
+        assert!(normalise_email(&format!("a{at}")).is_err());
+    }
+
+    #[test]
+    fn secrets_differ_and_hash_to_what_is_stored() {
+        let (a, hash) = random_secret().unwrap();
+        let (b, _) = random_secret().unwrap();
+        assert_ne!(a, b);
+        assert_eq!((a.len(), secret_hash(&a)), (64, hash));
+    }
+}

@@ -1,0 +1,142 @@
+//! Signed-in browsers. The cookie's value is random and only its hash is stored, so that neither a copy of the
+//! database nor a guess signs anybody in.
+
+use clickhouse::{Row, error::Error};
+use serde::{Deserialize, Serialize};
+use sotto_schema::clock::{now_ms, version};
+
+use super::{AccountError, User, hex, random_secret, secret_hash};
+use crate::db::Db;
+
+/// How many days a sign-in lasts after it was last used.
+pub const SIGN_IN_DAYS: i64 = 14;
+const DAY_MS: i64 = 86_400_000;
+
+/// A signed-in browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignIn {
+    /// Who signed in.
+    pub user: User,
+    /// Whether the cookie should be sent again, because its time was extended.
+    pub extended: bool,
+}
+
+#[derive(Row, Serialize, Deserialize)]
+struct SignInRow {
+    id: [u8; 32],
+    user: u64,
+    created: i64,
+    expires: i64,
+    version: u64,
+    deleted: u8,
+}
+
+#[derive(Row, Deserialize)]
+struct FoundRow {
+    id: [u8; 32],
+    user: u64,
+    created: i64,
+    expires: i64,
+    email: String,
+    name: String,
+    joined: i64,
+}
+
+/// Signs a user in. Returns the cookie's value, which is not stored.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn begin(db: &Db, user: u64) -> Result<String, AccountError> {
+    let (secret, id) = random_secret()?;
+    let now = now_ms();
+    let row = SignInRow {
+        id,
+        user,
+        created: now,
+        expires: now + SIGN_IN_DAYS * DAY_MS,
+        version: version(),
+        deleted: 0,
+    };
+    write(db, &row).await?;
+    Ok(secret)
+}
+
+async fn find(db: &Db, secret: &str) -> Result<Option<FoundRow>, Error> {
+    db.query(include_str!("sign_in.sql"))
+        .param("id", hex(&secret_hash(secret)))
+        .param("now", now_ms())
+        .fetch_optional()
+        .await
+}
+
+/// Who the cookie's value signs in, if it has not expired. Extends it, at most once a day.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn resume(db: &Db, secret: &str) -> Result<Option<SignIn>, AccountError> {
+    let Some(found) = find(db, secret).await? else { return Ok(None) };
+    let now = now_ms();
+    let extended = should_extend(found.expires, now);
+    if extended {
+        let row = SignInRow {
+            id: found.id,
+            user: found.user,
+            created: found.created,
+            expires: now + SIGN_IN_DAYS * DAY_MS,
+            version: version(),
+            deleted: 0,
+        };
+        write(db, &row).await?;
+    }
+    let user = User { id: found.user, email: found.email, name: found.name, created_ms: found.joined };
+    Ok(Some(SignIn { user, extended }))
+}
+
+fn should_extend(expires_ms: i64, now_ms: i64) -> bool {
+    expires_ms - now_ms < (SIGN_IN_DAYS - 1) * DAY_MS
+}
+
+/// Signs a browser out.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn end(db: &Db, secret: &str) -> Result<(), AccountError> {
+    let Some(found) = find(db, secret).await? else { return Ok(()) };
+    let row = SignInRow {
+        id: found.id,
+        user: found.user,
+        created: found.created,
+        expires: found.expires,
+        version: version(),
+        deleted: 1,
+    };
+    Ok(write(db, &row).await?)
+}
+
+/// Signs a user out everywhere.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn end_all(db: &Db, user: u64) -> Result<(), AccountError> {
+    let query = db.query(include_str!("end_sign_ins.sql"));
+    Ok(query.param("user", user).param("version", version()).execute().await?)
+}
+
+async fn write(db: &Db, row: &SignInRow) -> Result<(), Error> {
+    let mut insert = db.client().insert::<SignInRow>("sign_ins").await?;
+    insert.write(row).await?;
+    insert.end().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sign_in_is_extended_at_most_once_a_day() {
+        let expires = SIGN_IN_DAYS * DAY_MS;
+        assert!(!should_extend(expires, 0));
+        assert!(!should_extend(expires, DAY_MS));
+        assert!(should_extend(expires, DAY_MS + 1));
+    }
+}

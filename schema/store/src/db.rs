@@ -1,0 +1,216 @@
+//! How to reach ClickHouse: the one client that everything uses, whether the server is embedded or external.
+
+use std::{fmt, sync::Arc};
+
+use arc_swap::ArcSwap;
+use clickhouse::{Client, Compression};
+use serde::{Deserialize, Serialize};
+
+/// Where a ClickHouse server is and who asks.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// `http://host:port` or `https://…`.
+    pub url: String,
+    /// Database that holds the tables.
+    pub database: String,
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: String,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Access({}@{}/{})", self.user, self.url, self.database)
+    }
+}
+
+impl Access {
+    fn client(&self) -> Client {
+        Client::default()
+            .with_url(&self.url)
+            .with_database(&self.database)
+            .with_user(&self.user)
+            .with_password(&self.password)
+            .with_compression(self.compression())
+            .with_product_info("sotto", env!("CARGO_PKG_VERSION"))
+    }
+
+    /// None on the way to this very machine: it would cost both ends more than it saves.
+    fn compression(&self) -> Compression {
+        let local = ["http://127.0.0.1:", "http://[::1]:", "http://localhost:"];
+        if local.iter().any(|start| self.url.starts_with(start)) {
+            Compression::None
+        } else {
+            Compression::Lz4
+        }
+    }
+
+    /// The same server with no database chosen, to create one.
+    pub(crate) fn without_database(&self) -> Client {
+        Client::default().with_url(&self.url).with_user(&self.user).with_password(&self.password)
+    }
+}
+
+/// A connection to ClickHouse, to one of several replicas that hold the same. Clones share it; [`Db::redirect`] moves
+/// all of them to another address, which happens when the embedded server had to be restarted on another port;
+/// [`Db::turn`] moves them to the next replica.
+///
+/// In a cluster each site's events are on one shard: [`Db::of_site`] leads there. Where there is one server, it leads to
+/// where one is, so that whoever asks for events of a site may always go through it.
+#[derive(Clone)]
+pub struct Db {
+    shared: Arc<Shared>,
+    /// The shards of a cluster; empty where there is one server.
+    shards: Arc<[Db]>,
+}
+
+struct Shared {
+    current: ArcSwap<(Access, Client)>,
+    replicas: Vec<Access>,
+    /// Settings that go with every query.
+    settings: &'static [(&'static str, &'static str)],
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Db({:?})", self.access())
+    }
+}
+
+/// Which of `shards` holds the events of `site`, from 0: as a Distributed table with the key `bitShiftRight(site, 1)` has
+/// it when all shards weigh the same. Numbers of sites are random but odd, so their lowest bit says nothing.
+pub fn shard_of(site: u64, shards: usize) -> usize {
+    usize::try_from((site >> 1) % shards.max(1) as u64).unwrap_or(0)
+}
+
+impl Db {
+    /// A connection that is opened with the first query.
+    pub fn new(access: Access) -> Self {
+        Self::of_replicas(vec![access.clone()], access, &[])
+    }
+
+    /// A connection to the first of `replicas`, with settings for every query.
+    ///
+    /// # Panics
+    /// When there is no replica.
+    pub fn replicated(replicas: Vec<Access>, settings: &'static [(&'static str, &'static str)]) -> Self {
+        let first = replicas[0].clone();
+        Self::of_replicas(replicas, first, settings)
+    }
+
+    fn of_replicas(
+        replicas: Vec<Access>,
+        first: Access,
+        settings: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        let client = client(&first, settings);
+        let current = ArcSwap::from_pointee((first, client));
+        Self { shared: Arc::new(Shared { current, replicas, settings }), shards: Arc::default() }
+    }
+
+    /// The same connection as the door to the shards of a cluster.
+    pub fn with_shards(self, shards: Vec<Self>) -> Self {
+        Self { shards: shards.into(), ..self }
+    }
+
+    /// Where the events of a site are.
+    pub fn of_site(&self, site: u64) -> Self {
+        self.shards.get(shard_of(site, self.shards.len())).unwrap_or(self).clone()
+    }
+
+    /// The shards; only this one where there is one server.
+    pub fn shards(&self) -> Vec<Self> {
+        if self.shards.is_empty() { vec![self.clone()] } else { self.shards.to_vec() }
+    }
+
+    /// The client, for one query. Do not keep it: the server may move.
+    pub fn client(&self) -> Client {
+        self.shared.current.load().1.clone()
+    }
+
+    /// Where the server is now.
+    pub fn access(&self) -> Access {
+        self.shared.current.load().0.clone()
+    }
+
+    /// Moves this connection and all its clones to another address.
+    pub fn redirect(&self, access: Access) {
+        let client = client(&access, self.shared.settings);
+        self.shared.current.store(Arc::new((access, client)));
+    }
+
+    /// Moves this connection and all its clones to the next replica, if there is another.
+    pub fn turn(&self) {
+        let replicas = &self.shared.replicas;
+        let current = self.access();
+        let at = replicas.iter().position(|r| *r == current);
+        if let (true, Some(at)) = (replicas.len() > 1, at) {
+            let next = &replicas[(at + 1) % replicas.len()];
+            tracing::warn!(from = current.url, to = next.url, "going to another replica");
+            self.redirect(next.clone());
+        }
+    }
+
+    /// Asks whether the server answers; if it does not, turns to the next that does.
+    pub async fn look(&self, patience: std::time::Duration) {
+        if self.shared.replicas.len() < 2 {
+            return;
+        }
+        for _ in 0..self.shared.replicas.len() {
+            if matches!(tokio::time::timeout(patience, self.ping()).await, Ok(Ok(()))) {
+                return;
+            }
+            self.turn();
+        }
+    }
+
+    /// A query whose text is sent as it is: `{name:Type}` are parameters, `?` is only a question mark.
+    pub fn query(&self, sql: &str) -> clickhouse::query::Query {
+        self.shared.current.load().1.query_raw(sql)
+    }
+
+    /// A client of the same server and user with no database chosen, to create or restore one.
+    pub fn without_database(&self) -> Client {
+        self.access().without_database()
+    }
+
+    /// Whether the server answers this user.
+    ///
+    /// # Errors
+    /// When it cannot be reached or refuses the password. `/ping` would not do: another server may answer it.
+    pub async fn ping(&self) -> Result<(), clickhouse::error::Error> {
+        self.query("SELECT 1").fetch_one::<u8>().await.map(|_| ())
+    }
+}
+
+fn client(access: &Access, settings: &[(&str, &str)]) -> Client {
+    settings.iter().fold(access.client(), |client, (name, value)| client.with_setting(*name, *value))
+}
+
+/// The two connections that everything works with.
+#[derive(Debug, Clone)]
+pub struct Databases {
+    /// May write; for the collector and for what people set up. In a cluster it leads to the first shard, where
+    /// accounts, sites and the like are; `of_site` to the tables in which events of a site are stored.
+    pub writer: Db,
+    /// May only read, within limits of time and memory; for reports. In a cluster it sees the events of all shards;
+    /// `of_site` asks where those of a site are, and sees the same.
+    pub reader: Db,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sites_are_spread_evenly_over_any_number_of_shards() {
+        for shards in [1, 2, 3, 4, 8] {
+            let mut sites = vec![0; shards];
+            for _ in 0..1_000 * shards {
+                sites[shard_of(sotto_schema::id::random_id().unwrap(), shards)] += 1;
+            }
+            assert!(sites.iter().all(|n| (800..=1_200).contains(n)), "{sites:?}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The ClickHouse in which Sotto keeps what [`sotto_schema`] allows: how it is reached or started, its tables and their
+//! migrations, and what is kept there besides events: accounts, sites, goals, the audit log, the ledger of salts.
+//!
+//! It knows no HTTP request of a visitor and no address.
+
+pub mod account;
+pub mod audit;
+pub mod backup;
+pub mod cluster;
+pub mod db;
+pub mod deduplication;
+pub mod engine;
+pub mod goal;
+pub mod ledger;
+pub mod migrate;
+pub mod retention;
+pub mod rights;
+pub mod seals;
+pub mod sites;

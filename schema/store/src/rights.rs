@@ -1,0 +1,234 @@
+//! The rights of a visitor (GDPR Art. 15 to 21) on the tables: what is held, and erasing it.
+//!
+//! **Who is asking.** A browser can show two things. The *id* that it keeps itself after a consent to analytics is a
+//! secret that only it knows: whoever shows it sees and erases everything under it. The *key of the day* is made of
+//! address and user agent, which others behind the same connection may share: it is no proof of who is asking, so what
+//! lies under it is counted and may be erased, but its pages and times are never shown. Older keys cannot be made
+//! again by anybody, because their salts are destroyed: nothing of earlier days can be found without an id (Art. 11).
+//!
+//! **Promises.** [`erase`] comes back when the rows are gone from all active parts. What it tied to an id (other events
+//! under the same key on the same day) goes, too.
+
+use clickhouse::Row;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::db::Db;
+
+/// Most events that are shown or given out at once.
+pub const ROWS_MAX: u64 = 10_000;
+/// Most decisions that are shown of one receipt.
+pub const DECISIONS_MAX: u64 = 20;
+/// Most events under keys of the day that a browser may erase by itself: more look like many people behind one
+/// address, and are for the operator to decide.
+pub const KEY_ROWS_MAX: u64 = 2_000;
+/// Most keys of days that one statement names: they travel in the address of the request.
+const KEYS_PER_STATEMENT: usize = 500;
+/// How often erasing is tried while hits of the same browser go on arriving.
+const ATTEMPTS_MAX: u32 = 3;
+/// Most keys of days that are tied to one id: 25 months with several connections a day.
+const KEYS_MAX: u64 = 5_000;
+
+/// The key of a visitor on one day of a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Row, Serialize, Deserialize)]
+pub struct DayKey {
+    /// The day.
+    pub day: u16,
+    /// The visitor's key on it; never 0.
+    pub visitor: u64,
+}
+
+/// What a browser shows for itself, on one site.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Shown {
+    /// The site.
+    pub site: u64,
+    /// Its keys under salts that are alive.
+    pub keys: Vec<DayKey>,
+    /// The number of the id that it keeps; 0 for none.
+    pub returning: u64,
+    /// The number of its consent receipt; empty for none.
+    pub receipt: String,
+}
+
+/// How many events of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize, Deserialize)]
+pub struct Count {
+    /// The kind's name.
+    pub kind: String,
+    /// How many.
+    pub rows: u64,
+}
+
+/// How much lies under an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Row, Serialize, Deserialize)]
+pub struct Summary {
+    /// How many events.
+    pub rows: u64,
+    /// The first day.
+    pub first: u16,
+    /// The last day.
+    pub last: u16,
+    /// When the last of them expires.
+    pub expires: u16,
+}
+
+/// A recorded consent decision.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize, Deserialize)]
+pub struct Decision {
+    /// When, in milliseconds since 1970-01-01 UTC.
+    pub at: i64,
+    /// What was granted (bits of [`sotto_schema::policy::Category`]).
+    pub granted: u8,
+    /// What was refused.
+    pub refused: u8,
+    /// Whether the browser sent Global Privacy Control.
+    pub gpc: bool,
+    /// Which version of the notice was shown.
+    pub version: String,
+    /// Which consent manager asked.
+    pub source: String,
+}
+
+/// What is held.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Held {
+    /// Under the keys of the day: how much, by kind.
+    pub today: Vec<Count>,
+    /// Under the id.
+    pub summary: Summary,
+    /// The events under the id, newest first.
+    pub events: Vec<Map<String, Value>>,
+    /// Under the receipt.
+    pub decisions: Vec<Decision>,
+}
+
+impl Held {
+    /// How many events lie under the keys of the day.
+    pub fn today_rows(&self) -> u64 {
+        self.today.iter().map(|count| count.rows).sum()
+    }
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum RightsError {
+    /// ClickHouse is away or refuses.
+    #[error("cannot reach the database")]
+    Database(#[from] clickhouse::error::Error),
+    /// What came back is no JSON.
+    #[error("the database's answer cannot be read")]
+    Answer(#[from] serde_json::Error),
+    /// Under the key of the day lies more than one person's use.
+    #[error("{0} events lie under this key; more than {KEY_ROWS_MAX} are not erased without the operator")]
+    TooMany(u64),
+    /// Events are left.
+    #[error("{0} events are left; try again")]
+    Left(u64),
+}
+
+/// What is held about a browser; at most `limit` events.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn held(db: &Db, shown: &Shown, limit: u64) -> Result<Held, RightsError> {
+    let db = &db.of_site(shown.site);
+    let mut held = Held::default();
+    if !shown.keys.is_empty() {
+        let (days, visitors) = columns(&shown.keys);
+        held.today = db
+            .query(include_str!("rights/counts.sql"))
+            .param("site", shown.site)
+            .param("days", days)
+            .param("visitors", visitors)
+            .fetch_all()
+            .await?;
+    }
+    if shown.returning != 0 {
+        let query = |sql| db.query(sql).param("site", shown.site).param("returning", shown.returning);
+        held.summary = query(include_str!("rights/summary.sql")).fetch_one().await?;
+        let rows = query(include_str!("rights/rows.sql")).param("limit", limit.min(ROWS_MAX));
+        held.events = json_rows(rows).await?;
+    }
+    if !shown.receipt.is_empty() {
+        held.decisions = db
+            .query(include_str!("rights/decisions.sql"))
+            .param("site", shown.site)
+            .param("receipt", &shown.receipt)
+            .param("limit", DECISIONS_MAX)
+            .fetch_all()
+            .await?;
+    }
+    Ok(held)
+}
+
+async fn json_rows(query: clickhouse::query::Query) -> Result<Vec<Map<String, Value>>, RightsError> {
+    // Numbers of 64 bits as text: most readers of JSON keep only 53 of them.
+    let query = query
+        .with_setting("output_format_json_quote_64bit_integers", "1")
+        .with_setting("output_format_json_escape_forward_slashes", "0");
+    let bytes = query.fetch_bytes("JSONEachRow")?.collect().await?;
+    let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).map_err(RightsError::from)).collect()
+}
+
+fn columns(keys: &[DayKey]) -> (Vec<u16>, Vec<u64>) {
+    keys.iter().map(|key| (key.day, key.visitor)).unzip()
+}
+
+/// Erases the raw events under the id, and those under the keys of the day; returns how many. Comes back when they are
+/// gone. What waits in the spool has to be shipped before.
+///
+/// # Errors
+/// See [`RightsError`]; some may be gone already then, and the next call erases the rest.
+pub async fn erase(db: &Db, shown: &Shown) -> Result<u64, RightsError> {
+    let db = &db.of_site(shown.site);
+    let count = async |keys: &[DayKey], returning: u64| {
+        let (days, visitors) = columns(keys);
+        let query = db.query(include_str!("rights/left.sql")).param("site", shown.site);
+        let query = query.param("returning", returning).param("days", days).param("visitors", visitors);
+        query.fetch_one::<u64>().await
+    };
+    let under_keys = count(&shown.keys, 0).await?;
+    if under_keys > KEY_ROWS_MAX {
+        return Err(RightsError::TooMany(under_keys));
+    }
+    let mut keys = shown.keys.clone();
+    if shown.returning != 0 {
+        let query = db.query(include_str!("rights/linked.sql")).param("site", shown.site);
+        let query = query.param("returning", shown.returning).param("limit", KEYS_MAX);
+        keys.extend(query.fetch_all::<DayKey>().await?);
+    }
+    let mut erased = 0;
+    // At least once, for an id under which no key lies.
+    let parts: Vec<&[DayKey]> =
+        if keys.is_empty() { vec![&[]] } else { keys.chunks(KEYS_PER_STATEMENT).collect() };
+    for part in parts {
+        let there = count(part, shown.returning).await?;
+        if there == 0 {
+            continue;
+        }
+        let (days, visitors) = columns(part);
+        let mut left = there;
+        // Again where a hit arrived in the meantime.
+        for _ in 0..ATTEMPTS_MAX {
+            db.query(include_str!("rights/erase.sql"))
+                .param("site", shown.site)
+                .param("returning", shown.returning)
+                .param("days", &days)
+                .param("visitors", &visitors)
+                .with_setting("mutations_sync", "2")
+                .execute()
+                .await?;
+            left = count(part, shown.returning).await?;
+            if left == 0 {
+                break;
+            }
+        }
+        if left > 0 {
+            return Err(RightsError::Left(left));
+        }
+        erased += there;
+    }
+    Ok(erased)
+}

@@ -1,0 +1,90 @@
+//! The sites in the database: rules of measurement that people set up.
+
+use clickhouse::Row;
+use serde::{Deserialize, Serialize};
+use sotto_schema::{clock::version, policy::Preset, site::Site};
+
+use crate::db::Db;
+
+#[derive(Row, Serialize, Deserialize)]
+struct SiteRow {
+    id: u64,
+    key: String,
+    name: String,
+    hostnames: Vec<String>,
+    time_zone: String,
+    preset: String,
+    policy: String,
+    retention_days: u16,
+    archive_k: u8,
+    created: i64,
+    version: u64,
+    deleted: u8,
+}
+
+impl From<SiteRow> for Site {
+    fn from(row: SiteRow) -> Self {
+        let preset = Preset::from_name(&row.preset).unwrap_or_default();
+        Self {
+            // A policy that cannot be read is replaced by its preset's, never by a laxer one.
+            policy: serde_json::from_str(&row.policy).unwrap_or_else(|_| preset.policy()),
+            id: row.id,
+            key: row.key,
+            name: row.name,
+            hostnames: row.hostnames,
+            time_zone: row.time_zone,
+            preset,
+            retention_days: row.retention_days,
+            archive_k: row.archive_k,
+            created_ms: row.created,
+        }
+    }
+}
+
+/// All sites, by name.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn all(db: &Db) -> Result<Vec<Site>, clickhouse::error::Error> {
+    let rows: Vec<SiteRow> = db.query(include_str!("sites/all.sql")).fetch_all().await?;
+    Ok(rows.into_iter().map(Site::from).collect())
+}
+
+/// Stores a new or changed site.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn save(db: &Db, site: &Site) -> Result<(), clickhouse::error::Error> {
+    write(db, site, 0).await
+}
+
+/// Removes a site; its events go with their retention or by `sotto privacy erase`.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn remove(db: &Db, site: &Site) -> Result<(), clickhouse::error::Error> {
+    write(db, site, 1).await
+}
+
+async fn write(db: &Db, site: &Site, deleted: u8) -> Result<(), clickhouse::error::Error> {
+    let policy = serde_json::to_string(&site.policy)
+        .map_err(|e| clickhouse::error::Error::InvalidParams(Box::new(e)))?;
+    let mut insert = db.client().insert::<SiteRow>("sites").await?;
+    insert
+        .write(&SiteRow {
+            id: site.id,
+            key: site.key.clone(),
+            name: site.name.clone(),
+            hostnames: site.hostnames.clone(),
+            time_zone: site.time_zone.clone(),
+            preset: site.preset.name().into(),
+            policy,
+            retention_days: site.retention_days,
+            archive_k: site.archive_k,
+            created: site.created_ms,
+            version: version(),
+            deleted,
+        })
+        .await?;
+    insert.end().await
+}
