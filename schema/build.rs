@@ -40,9 +40,21 @@ impl Field {
         format!("Enum8({})", values.join(", "))
     }
 
+    /// Numbers of 64 bits are names of things, each with a type of its own.
+    fn id_type(&self) -> &'static str {
+        match self.name.as_str() {
+            "site" => "SiteId",
+            "visitor" => "VisitorKey",
+            "session" => "SessionId",
+            "view" => "ViewId",
+            "returning" => "ReturningId",
+            other => panic!("datamap.toml: field {other}: src/id.rs has no type for it"),
+        }
+    }
+
     fn rust_type(&self) -> String {
         match self.r#type.as_str() {
-            "UInt64" => "u64".into(),
+            "UInt64" => format!("crate::id::{}", self.id_type()),
             "UInt32" => "u32".into(),
             "UInt8" => "u8".into(),
             "Bool" => "bool".into(),

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use sotto_collector::spool::{self, Append, Key, Settings};
+use sotto_schema::id::{SiteId, ViewId};
 
 const WAITING: u64 = 64;
 const ROW: [u8; 320] = [7; 320];
@@ -23,7 +24,7 @@ async fn appends(dir: &std::path::Path, with_keys: bool) -> f64 {
                 while began.elapsed() < TIME {
                     count += 1;
                     let mut append = Append::default();
-                    let key = Key { site: client, view: count, seq: 0 };
+                    let key = Key { site: SiteId(client), view: ViewId(count), seq: 0 };
                     append.record(with_keys.then_some(key), |out| out.extend_from_slice(&ROW));
                     spool.append(append).await.unwrap();
                 }

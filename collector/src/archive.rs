@@ -55,7 +55,7 @@
 use clickhouse::{Row, query::Query};
 use jiff::{ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
-use sotto_schema::{clock::version, day::Day, site::Site};
+use sotto_schema::{clock::version, day::Day, id::SiteId, site::Site};
 use sotto_store::{
     db::Db,
     goal::{self, Goal, Kind},
@@ -152,7 +152,7 @@ impl Figures {
 
 #[derive(Row, Serialize)]
 struct LateTotal {
-    site: u64,
+    site: SiteId,
     seal: u64,
     day: u16,
     dimension: String,
@@ -169,7 +169,7 @@ struct LateTotal {
 
 #[derive(Row, Serialize)]
 struct LateCell {
-    site: u64,
+    site: SiteId,
     seal: u64,
     dimension: String,
     month: u16,
@@ -534,6 +534,7 @@ fn patterns(goals: &[Goal]) -> Vec<(String, u8, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sotto_schema::id::GoalId;
 
     #[test]
     fn ranges_cover_all_keys_once() {
@@ -547,8 +548,8 @@ mod tests {
     #[test]
     fn pattern_of_a_goal_is_plain_text_but_for_the_star() {
         let goal = |kind, pattern: &str| Goal {
-            id: 1,
-            site: 1,
+            id: GoalId(1),
+            site: SiteId(1),
             name: "G".into(),
             kind,
             pattern: pattern.into(),

@@ -18,6 +18,7 @@ use sotto_schema::{
     clock::Clock,
     day::Day,
     event::{COLUMNS, Event, Kind},
+    id::{SessionId, SiteId, ViewId, VisitorKey},
     rowbinary::Millis,
 };
 use sotto_store::{
@@ -102,7 +103,7 @@ pub struct Jobs {
 
 #[derive(Row, Serialize)]
 struct OutcomeRow {
-    site: u64,
+    site: SiteId,
     hour: u32,
     outcome: &'static str,
     reason: &'static str,
@@ -111,7 +112,7 @@ struct OutcomeRow {
 
 #[derive(Row, Serialize)]
 struct UnmappedRow<'a> {
-    site: u64,
+    site: SiteId,
     day: u16,
     source: &'a str,
     category: &'a str,
@@ -120,9 +121,9 @@ struct UnmappedRow<'a> {
 
 #[derive(Row, Deserialize)]
 struct LiveSession {
-    site: u64,
-    visitor: u64,
-    session: u64,
+    site: SiteId,
+    visitor: VisitorKey,
+    session: SessionId,
     last: i64,
 }
 
@@ -234,7 +235,7 @@ impl Jobs {
 
     /// Destroys the salts of days that are over, and those of sites that are gone.
     pub fn retire_salts(&self, now_ms: i64) {
-        let dead = |site: u64, day: Day| {
+        let dead = |site: SiteId, day: Day| {
             self.rules.by_id(site).is_none_or(|rules| salts::is_over(rules.day_end_ms(day), now_ms))
         };
         if let Err(error) = self.objections.retire(dead) {
@@ -396,15 +397,15 @@ async fn append_ledger(
 
 #[derive(Row, Deserialize)]
 struct LiveKey {
-    site: u64,
-    view: u64,
+    site: SiteId,
+    view: ViewId,
     seq: u32,
 }
 
 #[derive(Row, Deserialize)]
 struct LiveView {
-    site: u64,
-    view: u64,
+    site: SiteId,
+    view: ViewId,
     hostname: CompactString,
     path: CompactString,
 }
@@ -470,11 +471,11 @@ fn remember_spooled(
     let (mut keys, mut first_ms) = (Vec::new(), None);
     let spooled = reader.for_each_waiting(|mut record| {
         let Some(event) = Event::decode(&mut record) else { return };
-        if event.view != 0 {
+        if event.view.is_some() {
             keys.push(Key { site: event.site, view: event.view, seq: event.seq });
             first_ms.get_or_insert(event.time.0);
         }
-        if event.session != 0 && event.time > Millis(since) {
+        if event.session.is_some() && event.time > Millis(since) {
             sessions.remember(event.site, event.visitor, event.session, event.time.0);
             if event.kind == Kind::Pageview {
                 views.remember(event.site, event.view, &event.hostname, &event.path);
@@ -487,7 +488,7 @@ fn remember_spooled(
     let aside = reader.for_each_set_aside(|batch| {
         let mut rows = batch.rows.as_ref();
         while let Some(event) = Event::decode(&mut rows).filter(|_| batch.columns == COLUMNS) {
-            if event.view != 0 {
+            if event.view.is_some() {
                 keys.push(Key { site: event.site, view: event.view, seq: event.seq });
             }
         }

@@ -22,6 +22,7 @@ use sotto_schema::{
     clock::Clock,
     day::Day,
     event::{Kind, Tier},
+    id::SiteId,
     outcome::{DropReason, Outcome},
     policy::Category,
 };
@@ -104,7 +105,7 @@ pub struct Admitted {
     /// What is to be made durable.
     pub appends: Appends,
     /// Site and outcome of every hit, in order.
-    pub outcomes: Vec<(u64, Outcome)>,
+    pub outcomes: Vec<(SiteId, Outcome)>,
     /// Categories of consent managers that nobody has mapped, of hits that are kept.
     pub unmapped: Vec<Report>,
     /// When the request came, in milliseconds since 1970-01-01 UTC.
@@ -115,7 +116,7 @@ impl Admitted {
     /// Hits that were durable before are not kept twice. `repeats` are places among the kept hits, in order.
     fn settle(&mut self, repeats: &[usize]) {
         let kept =
-            |(_, outcome): &&mut (u64, Outcome)| matches!(outcome, Outcome::Stored | Outcome::Minimised);
+            |(_, outcome): &&mut (SiteId, Outcome)| matches!(outcome, Outcome::Stored | Outcome::Minimised);
         for (n, (_, outcome)) in self.outcomes.iter_mut().filter(kept).enumerate() {
             if repeats.binary_search(&n).is_ok() {
                 *outcome = Outcome::Dropped(DropReason::Duplicate);
@@ -200,7 +201,7 @@ impl Collector {
     }
 
     fn count_unparsed(&self, reason: DropReason) {
-        self.metrics.count(0, self.clock.now_ms(), Outcome::Dropped(reason));
+        self.metrics.count(SiteId::NONE, self.clock.now_ms(), Outcome::Dropped(reason));
     }
 
     /// Puts hits on their road and answers when they are on disk.
@@ -237,7 +238,7 @@ impl Collector {
     }
 
     /// What became of the hits, for whoever shows a token of their site; nobody else learns it.
-    fn told(&self, outcomes: &[(u64, Outcome)], headers: &HeaderMap) -> Option<HeaderValue> {
+    fn told(&self, outcomes: &[(SiteId, Outcome)], headers: &HeaderMap) -> Option<HeaderValue> {
         let bearer = Some(self.tokens.of_headers(headers)?);
         let names: Vec<&str> = outcomes
             .iter()
@@ -276,11 +277,11 @@ impl Collector {
         headers: &Headers<'_>,
         client: &ClientIp,
         admitted: &mut Admitted,
-    ) -> (u64, Outcome) {
+    ) -> (SiteId, Outcome) {
         let now_ms = admitted.now_ms;
         let Some(rules) = self.rules.get(&hit.site) else {
             self.unknown_site.notify_one();
-            return (0, Outcome::Dropped(DropReason::UnknownSite));
+            return (SiteId::NONE, Outcome::Dropped(DropReason::UnknownSite));
         };
         let site = rules.site.id;
         self.metrics.count_address(site, now_ms, client.is_private());
@@ -326,7 +327,7 @@ impl Collector {
     /// Whether this visitor objected today.
     fn objected(
         &self,
-        site: u64,
+        site: SiteId,
         day: Day,
         salt: Option<&Salt>,
         client: &ClientIp,
@@ -340,7 +341,7 @@ impl Collector {
     }
 
     /// Today's salt. Without one (no randomness, no room in memory) hits are kept without a visitor.
-    fn todays_salt(&self, site: u64, day: Day) -> Option<Arc<Salt>> {
+    fn todays_salt(&self, site: SiteId, day: Day) -> Option<Arc<Salt>> {
         let known = self.salts.get(site, day);
         if known.is_some() {
             return known;

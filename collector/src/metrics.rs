@@ -16,7 +16,7 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge, histogram::Histogram},
     registry::Registry,
 };
-use sotto_schema::outcome::Outcome;
+use sotto_schema::{id::SiteId, outcome::Outcome};
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
@@ -56,7 +56,7 @@ pub struct Metrics {
 /// Bounds of the histogram of batches, in seconds: from a small batch to the longest insert.
 const SHIP_SECONDS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
 
-type Recent = HashMap<(u64, i64, What), u64, foldhash::fast::RandomState>;
+type Recent = HashMap<(SiteId, i64, What), u64, foldhash::fast::RandomState>;
 
 const RECENT_PARTS: usize = 8;
 
@@ -72,7 +72,7 @@ thread_local! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count {
     /// The site's number; 0 when it is unknown.
-    pub site: u64,
+    pub site: SiteId,
     /// Start of the hour, in milliseconds since 1970-01-01 UTC.
     pub hour_ms: i64,
     /// What became of the hits; or, counted beside the outcomes, from which kind of address they came.
@@ -129,18 +129,18 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Counts one hit's outcome.
-    pub fn count(&self, site: u64, time_ms: i64, outcome: Outcome) {
+    pub fn count(&self, site: SiteId, time_ms: i64, outcome: Outcome) {
         self.outcomes[outcome.index()].fetch_add(1, Ordering::Relaxed);
         self.note(site, time_ms, What::Outcome(outcome));
     }
 
     /// Counts from which kind of address a hit of a site came.
-    pub fn count_address(&self, site: u64, time_ms: i64, is_private: bool) {
+    pub fn count_address(&self, site: SiteId, time_ms: i64, is_private: bool) {
         let what = if is_private { What::PrivateAddress } else { What::PublicAddress };
         self.note(site, time_ms, what);
     }
 
-    fn note(&self, site: u64, time_ms: i64, what: What) {
+    fn note(&self, site: SiteId, time_ms: i64, what: What) {
         let hour = time_ms - time_ms.rem_euclid(HOUR_MS);
         let mut recent = self.part();
         let key = (site, hour, what);
@@ -296,11 +296,11 @@ mod tests {
     fn counted_outcome_shows_in_total_and_recent_once() {
         let metrics = Metrics::default();
         let bot = Outcome::Dropped(DropReason::BotUserAgent);
-        metrics.count(7, HOUR_MS + 5, bot);
-        metrics.count(7, HOUR_MS + 6, bot);
+        metrics.count(SiteId(7), HOUR_MS + 5, bot);
+        metrics.count(SiteId(7), HOUR_MS + 6, bot);
         assert_eq!(metrics.total(bot), 2);
         let counts = metrics.take_outcomes();
-        assert_eq!(counts, [Count { site: 7, hour_ms: HOUR_MS, what: What::Outcome(bot), hits: 2 }]);
+        assert_eq!(counts, [Count { site: SiteId(7), hour_ms: HOUR_MS, what: What::Outcome(bot), hits: 2 }]);
         assert_eq!(metrics.take_outcomes(), []);
         metrics.return_outcomes(&counts);
         assert_eq!(metrics.take_outcomes(), counts);

@@ -67,6 +67,7 @@ use sotto_schema::{
     clock::Clock,
     day::Day,
     event::{Event, Kind},
+    id::{SiteId, VisitorKey},
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -130,7 +131,7 @@ pub struct Here {
     pub clock: Clock,
 }
 
-type Turns = HashMap<(u64, Day), Arc<tokio::sync::Mutex<()>>>;
+type Turns = HashMap<(SiteId, Day), Arc<tokio::sync::Mutex<()>>>;
 
 /// The other collectors.
 pub struct Peers {
@@ -164,7 +165,7 @@ enum Note {
     /// Records that hold nothing secret.
     Told(Bytes),
     /// The salt as it is when the note is sent; it is not copied into the queue.
-    Salt(u64, Day),
+    Salt(SiteId, Day),
     Want(Want),
     Answer(u64, bool),
     Pong,
@@ -273,7 +274,7 @@ impl Peers {
     /// Tells the others of a hit that was taken.
     pub fn tell(&self, event: &Event) {
         let mut record = Vec::new();
-        if event.visitor != 0 && event.session != 0 {
+        if event.visitor.is_some() && event.session.is_some() {
             let visit = Visit {
                 site: event.site,
                 visitor: event.visitor,
@@ -282,7 +283,7 @@ impl Peers {
             };
             message::write_visit(&visit, &mut record);
         }
-        if event.kind == Kind::Pageview && event.view != 0 {
+        if event.kind == Kind::Pageview && event.view.is_some() {
             message::write_view(event.site, event.view, &event.hostname, &event.path, &mut record);
         }
         if record.is_empty() {
@@ -297,7 +298,7 @@ impl Peers {
     }
 
     /// Sees to it that the salt of (site, day) is there and that of all collectors, if they can be reached in time.
-    pub async fn agree(&self, site: u64, day: Day) {
+    pub async fn agree(&self, site: SiteId, day: Day) {
         if self.here.salts.get(site, day).is_some() {
             return;
         }
@@ -315,12 +316,12 @@ impl Peers {
     }
 
     /// A salt was made without having been agreed, because a hit could not wait longer.
-    pub fn made_alone(&self, site: u64, day: Day) {
+    pub fn made_alone(&self, site: SiteId, day: Day) {
         self.here.metrics.salts_alone.fetch_add(1, Ordering::Relaxed);
         self.push(site, day);
     }
 
-    async fn ask(&self, site: u64, day: Day) {
+    async fn ask(&self, site: SiteId, day: Day) {
         let own = rank(site, day, &self.settings.name);
         let mut before: Vec<&Link> = self.reachable().collect();
         before.retain(|link| rank(site, day, &link.name) < own);
@@ -344,7 +345,7 @@ impl Peers {
     }
 
     /// Asks one of the others; whether it has the salt. It is there then.
-    async fn want(&self, link: &Link, site: u64, day: Day, make: bool) -> bool {
+    async fn want(&self, link: &Link, site: SiteId, day: Day, make: bool) -> bool {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answered, answer) = oneshot::channel();
         link.wanted().insert(id, answered);
@@ -355,7 +356,7 @@ impl Peers {
     }
 
     /// Tells all others a salt. One that cannot be told now is told all salts when it is connected again.
-    fn push(&self, site: u64, day: Day) {
+    fn push(&self, site: SiteId, day: Day) {
         for link in self.reachable() {
             if link.outbox.try_send(Note::Salt(site, day)).is_err() {
                 link.reset.notify_one();
@@ -364,7 +365,7 @@ impl Peers {
     }
 
     /// Tells all others of an objection. One that cannot be told now is told all of them when it is connected again.
-    pub fn tell_objection(&self, site: u64, day: Day, visitor: u64) {
+    pub fn tell_objection(&self, site: SiteId, day: Day, visitor: VisitorKey) {
         let mut record = Vec::new();
         message::write_objection(site, day, visitor, &mut record);
         let record = Bytes::from(record);
@@ -384,7 +385,7 @@ impl Peers {
     }
 
     /// Whether a salt may be taken over: its day is today, tomorrow, or over for less than the grace.
-    fn is_current(&self, site: u64, day: Day) -> bool {
+    fn is_current(&self, site: SiteId, day: Day) -> bool {
         let now_ms = self.here.clock.now_ms();
         self.here.rules.by_id(site).is_some_and(|rules| {
             day.0 <= rules.day(now_ms).0.saturating_add(1) && now_ms < rules.day_end_ms(day) + GRACE_MS
@@ -432,7 +433,7 @@ impl Peers {
         }
     }
 
-    fn hear_objection(&self, site: u64, day: Day, visitor: u64) {
+    fn hear_objection(&self, site: SiteId, day: Day, visitor: VisitorKey) {
         let objections = &self.here.objections;
         if !self.is_current(site, day) || objections.contains(site, day, visitor) {
             return;
@@ -465,9 +466,9 @@ impl Link {
 }
 
 /// Whose turn it is to make the salt of (site, day): the lowest.
-fn rank(site: u64, day: Day, name: &str) -> ([u8; 32], String) {
+fn rank(site: SiteId, day: Day, name: &str) -> ([u8; 32], String) {
     let mut hasher = blake3::Hasher::new_derive_key("sotto 2026-11 maker of a salt");
-    hasher.update(&site.to_le_bytes());
+    hasher.update(&site.0.to_le_bytes());
     hasher.update(&day.0.to_le_bytes());
     hasher.update(name.as_bytes());
     (*hasher.finalize().as_bytes(), name.to_owned())

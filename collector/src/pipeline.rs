@@ -8,6 +8,7 @@ use sotto_geoip::{GeoDb, NetworkKind};
 use sotto_schema::{
     day::Day,
     event::{Event, Field, FieldSet, Kind, Screen, Tier},
+    id::ReturningId,
     outcome::DropReason,
     policy::{Category, Consent, Minimal, Rule, State, fields_under},
     rowbinary::Millis,
@@ -264,8 +265,8 @@ fn identify(
 }
 
 /// The visitor's own id. Whatever the site's policy is, only somebody who said yes is known again on another day.
-fn returning(hit: &Hit, consent: Consent) -> u64 {
-    if consent.state(Category::Analytics) == State::Granted { hit.returning } else { 0 }
+fn returning(hit: &Hit, consent: Consent) -> ReturningId {
+    if consent.state(Category::Analytics) == State::Granted { hit.returning } else { ReturningId::NONE }
 }
 
 fn screen(width: Option<u16>) -> Screen {

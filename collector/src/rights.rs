@@ -32,7 +32,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Limited};
 use hyper::{Request, body::Incoming};
-use sotto_schema::claims::Language;
+use sotto_schema::{
+    claims::Language,
+    id::{ReturningId, UserId},
+};
 use sotto_store::{
     audit::{self, Action},
     db::Db,
@@ -145,7 +148,7 @@ impl Asked {
         match name {
             "s" if value.len() <= 253 => site_name(value).clone_into(&mut self.site),
             "l" => self.language = Language::of_tag(value),
-            "y" if parse::visitor_id(value).is_some() => value.clone_into(&mut self.id),
+            "y" if parse::returning_id(value).is_some() => value.clone_into(&mut self.id),
             "r" if is_receipt(value) => value.clone_into(&mut self.receipt),
             "what" if value == "today" => self.what = What::Today,
             _ => {}
@@ -312,7 +315,7 @@ impl Rights {
                 shown.keys.push(DayKey { day: day.0, visitor: key });
                 objected = self.collector.objections.contains(shown.site, day, key);
             }
-            shown.returning = parse::visitor_id(&asked.id).unwrap_or(0);
+            shown.returning = parse::returning_id(&asked.id).unwrap_or_default();
         }
         Context {
             language,
@@ -380,8 +383,8 @@ impl Rights {
         let mut shown = context.shown.clone();
         match context.asked.what {
             // The number is a secret of the browser: it is proof enough, wherever the request comes from.
-            What::Id if shown.returning != 0 => shown.keys.clear(),
-            What::Today if context.own_page && !shown.keys.is_empty() => shown.returning = 0,
+            What::Id if shown.returning.is_some() => shown.keys.clear(),
+            What::Today if context.own_page && !shown.keys.is_empty() => shown.returning = ReturningId::NONE,
             What::Id | What::Today => return context.refuse(StatusCode::FORBIDDEN, "foreign"),
         }
         if self.waiting.fetch_add(1, Ordering::AcqRel) >= ERASURES_MAX {
@@ -441,7 +444,9 @@ impl Erasure {
             tracing::warn!(%error, "erased hits cannot be removed from the spool now; the job does it");
         }
         let detail = format!("{rows} events, receipt {}", self.receipt);
-        if let Err(error) = audit::append(&self.db, 0, Action::VisitorErase, self.shown.site, &detail).await {
+        if let Err(error) =
+            audit::append(&self.db, UserId::NONE, Action::VisitorErase, self.shown.site, &detail).await
+        {
             tracing::warn!(%error, "an erasure is not in the audit log");
         }
         Ok(rows)

@@ -10,7 +10,7 @@ use std::{
 };
 
 use sotto_dashboard::{Settings, router};
-use sotto_schema::{policy::Preset, site::Site};
+use sotto_schema::{id::SiteId, policy::Preset, site::Site};
 use sotto_store::{
     account::{self, AccountKey, Hasher, Role, Scope},
     db::Db,
@@ -54,7 +54,7 @@ async fn run(library: &Path, port: u16, dir: PathBuf) -> Result<(), Box<dyn Erro
     } else {
         seed(&databases.writer).await?;
     }
-    let token = account::issue(&databases.writer, "preview", 0, Scope::Read).await?;
+    let token = account::issue(&databases.writer, "preview", SiteId::NONE, Scope::Read).await?;
     for site in sites::all(&databases.writer).await? {
         writeln!(out, "{public_url}/s/{} {}", site.key, site.name)?;
     }
@@ -85,7 +85,7 @@ async fn run(library: &Path, port: u16, dir: PathBuf) -> Result<(), Box<dyn Erro
 async fn seed(db: &Db) -> Result<(), Box<dyn Error>> {
     let hasher = Hasher::new()?;
     let owner = account::add_user(db, &hasher, OWNER, "Ann", PASSWORD).await?;
-    account::grant(db, owner.id, 0, Role::Owner).await?;
+    account::grant(db, owner.id, SiteId::NONE, Role::Owner).await?;
     let site = Site {
         key: "kite0000".into(),
         ..Site::new("Kite Studio", &["kite.example"], "Europe/Paris", Preset::Cnil)?

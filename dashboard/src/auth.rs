@@ -6,7 +6,7 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderValue, request::Parts},
 };
-use sotto_schema::site::Site;
+use sotto_schema::{id::SiteId, site::Site};
 use sotto_store::{
     account::{self, Member, Role, SIGN_IN_DAYS, User},
     db::Db,
@@ -28,7 +28,7 @@ pub(crate) struct SignedIn {
 
 impl SignedIn {
     /// What they may do on a site (0: on all sites).
-    pub(crate) fn role(&self, site: u64) -> Option<Role> {
+    pub(crate) fn role(&self, site: SiteId) -> Option<Role> {
         role_of(&self.roles, site)
     }
 
@@ -54,8 +54,8 @@ impl SignedIn {
     }
 }
 
-fn role_of(roles: &[Member], site: u64) -> Option<Role> {
-    roles.iter().filter(|m| m.site == 0 || m.site == site).map(|m| m.role).max()
+fn role_of(roles: &[Member], site: SiteId) -> Option<Role> {
+    roles.iter().filter(|m| m.site.is_none() || m.site == site).map(|m| m.role).max()
 }
 
 /// The cookie's name. The prefix makes browsers refuse it from elsewhere, but needs HTTPS.
@@ -108,31 +108,36 @@ impl FromRequestParts<Arc<App>> for Owner {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
         let signed_in = SignedIn::from_request_parts(parts, app).await?;
-        if signed_in.role(0) == Some(Role::Owner) { Ok(Self(signed_in)) } else { Err(PageError::Forbidden) }
+        if signed_in.role(SiteId::NONE) == Some(Role::Owner) {
+            Ok(Self(signed_in))
+        } else {
+            Err(PageError::Forbidden)
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sotto_schema::id::UserId;
 
-    fn member(site: u64, role: Role) -> Member {
-        Member { user: 1, site, role }
+    fn member(site: SiteId, role: Role) -> Member {
+        Member { user: UserId(1), site, role }
     }
 
     #[test]
     fn role_on_all_sites_holds_on_each_and_the_greater_one_counts() {
-        let roles = [member(0, Role::Viewer), member(7, Role::Editor)];
+        let roles = [member(SiteId::NONE, Role::Viewer), member(SiteId(7), Role::Editor)];
         for (site, expected) in [(7, Some(Role::Editor)), (8, Some(Role::Viewer)), (0, Some(Role::Viewer))] {
-            assert_eq!(role_of(&roles, site), expected, "{site}");
+            assert_eq!(role_of(&roles, SiteId(site)), expected, "{site}");
         }
     }
 
     #[test]
     fn role_on_one_site_holds_nowhere_else() {
-        let roles = [member(7, Role::Owner)];
-        assert_eq!(role_of(&roles, 8), None);
-        assert_eq!(role_of(&roles, 0), None);
-        assert_eq!(role_of(&[], 7), None);
+        let roles = [member(SiteId(7), Role::Owner)];
+        assert_eq!(role_of(&roles, SiteId(8)), None);
+        assert_eq!(role_of(&roles, SiteId::NONE), None);
+        assert_eq!(role_of(&[], SiteId(7)), None);
     }
 }

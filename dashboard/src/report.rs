@@ -8,6 +8,7 @@
 use clickhouse::Row;
 use jiff::civil::Date;
 use serde::Deserialize;
+use sotto_schema::id::SiteId;
 use sotto_store::db::Db;
 
 use crate::{
@@ -45,7 +46,7 @@ pub const ROWS_DEFAULT: u64 = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
     /// Its number.
-    pub site: u64,
+    pub site: SiteId,
     /// Its time zone, for hours.
     pub time_zone: String,
 }
@@ -341,7 +342,7 @@ mod tests {
     use jiff::civil::date;
 
     fn parse(typed: &Typed<'_>) -> Result<Query, ReportError> {
-        Query::parse(Scope { site: 1, time_zone: "UTC".into() }, date(2026, 3, 31), typed)
+        Query::parse(Scope { site: SiteId(1), time_zone: "UTC".into() }, date(2026, 3, 31), typed)
     }
 
     #[test]

@@ -56,6 +56,8 @@ impl FromIterator<Field> for FieldSet {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::id::SiteId;
+    use crate::id::VisitorKey;
     use crate::{
         day::Day,
         rowbinary::{Decimal4, Millis},
@@ -73,10 +75,10 @@ pub(crate) mod tests {
             proptest::collection::vec(any::<u32>(), 0..9),
         )
             .prop_map(|(n, (kind, device), t, props, click_path, click_at)| Event {
-                site: n.0,
+                site: SiteId(n.0),
                 day: Day(n.1),
                 time: Millis(n.2),
-                visitor: n.3,
+                visitor: VisitorKey(n.3),
                 seq: n.4,
                 gpc: n.5,
                 revenue: Decimal4(n.6),

@@ -1,9 +1,107 @@
-//! Numbers that name things in the tables.
+//! Numbers that name things, each kind a type of its own, so that a visitor cannot be taken for a visit.
+//!
+//! In the tables, in the spool and between collectors each is a `UInt64`; 0 stands for "none" (of a site: also "all").
 
-/// A random number for a new row. 0 is left free: it stands for "all" or "none".
-///
-/// # Errors
-/// When the operating system has no randomness.
-pub fn random_id() -> Result<u64, getrandom::Error> {
-    Ok(getrandom::u64()? | 1)
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::rowbinary::Value;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident)*) => {$(
+        $(#[$doc])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl $name {
+            /// 0: none.
+            pub const NONE: Self = Self(0);
+
+            /// Whether it names something.
+            pub const fn is_some(self) -> bool {
+                self.0 != 0
+            }
+
+            /// Whether it stands for none.
+            pub const fn is_none(self) -> bool {
+                self.0 == 0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl Value for $name {
+            fn encode(&self, out: &mut Vec<u8>) {
+                self.0.encode(out);
+            }
+            fn decode(input: &mut &[u8]) -> Option<Self> {
+                u64::decode(input).map(Self)
+            }
+        }
+    )*};
+}
+
+macro_rules! row_ids {
+    ($($name:ident)*) => {$(
+        impl $name {
+            /// A random number for a new row; never [`Self::NONE`].
+            ///
+            /// # Errors
+            /// When the operating system has no randomness.
+            pub fn random() -> Result<Self, getrandom::Error> {
+                Ok(Self(getrandom::u64()? | 1))
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A site. Of tokens, roles and lines of the audit log, [`SiteId::NONE`] stands for all sites or for none.
+    SiteId
+    /// A visitor of one site on one day: the keyed hash of address and user agent under the day's salt. None: anonymous.
+    VisitorKey
+    /// A visit: events of a visitor with gaps under half an hour. None: anonymous.
+    SessionId
+    /// A page view, numbered by the script. None: not numbered.
+    ViewId
+    /// A browser that agreed to be known again: the number it keeps for itself. None: no consent.
+    ReturningId
+    /// Somebody who may sign in. In the audit log, [`UserId::NONE`] stands for the command line.
+    UserId
+    /// A key for a program.
+    TokenId
+    /// A goal of a site.
+    GoalId
+}
+row_ids! { SiteId UserId TokenId GoalId }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn number_of_a_new_row_is_never_none() {
+        for _ in 0..1_000 {
+            assert!(!SiteId::random().unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn id_is_stored_and_written_as_its_number() {
+        let id = SiteId(0x0102_0304_0506_0708);
+        let mut bytes = Vec::new();
+        id.encode(&mut bytes);
+        assert_eq!(bytes, [8, 7, 6, 5, 4, 3, 2, 1]);
+        assert_eq!(SiteId::decode(&mut &bytes[..]), Some(id));
+        assert_eq!(serde_json::to_string(&id).unwrap(), "72623859790382856");
+        assert_eq!(id.to_string(), "72623859790382856");
+    }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::now_ms,
-    id::random_id,
+    id::SiteId,
     policy::{Policy, Preset},
 };
 
@@ -29,7 +29,7 @@ pub const HOSTNAMES_MAX: usize = 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
     /// Number in the tables; never shown.
-    pub id: u64,
+    pub id: SiteId,
     /// Public key in the script tag: 8 characters of `[0-9a-z]`.
     pub key: String,
     /// Name people gave it.
@@ -112,7 +112,7 @@ impl Site {
     /// When the operating system has no randomness; nothing could be kept secret then.
     pub fn new(name: &str, hostnames: &[&str], time_zone: &str, preset: Preset) -> Result<Self, SiteError> {
         let site = Self {
-            id: random_id().expect("the operating system has randomness"),
+            id: SiteId::random().expect("the operating system has randomness"),
             key: random_key().expect("the operating system has randomness"),
             name: name.trim().to_owned(),
             hostnames: hostnames.iter().map(|h| normalise_hostname(h)).collect::<Result<_, _>>()?,

@@ -11,7 +11,7 @@ use sotto_collector::archive::{
     ArchiveError, Sealer,
     verify::{self, HEADS, Month, Report},
 };
-use sotto_schema::{policy::Preset, site::Site};
+use sotto_schema::{id::SiteId, policy::Preset, site::Site};
 use sotto_store::{db::Db, migrate, seals};
 
 use crate::schema::Server;
@@ -42,7 +42,7 @@ impl Hit {
         Self { day, visitor, page: page.into(), city: 0, source: 0, browser: 0, event: false }
     }
 
-    fn json(&self, site: u64, n: usize) -> String {
+    fn json(&self, site: SiteId, n: usize) -> String {
         let day = MONTH.saturating_add(self.day.days());
         let key = if self.visitor == 0 { 0 } else { key(self.day, self.visitor) };
         let (city, country) = (self.city, ["DE", "FR", "AT"][self.city % 3]);
@@ -70,7 +70,7 @@ fn key(day: i32, visitor: u64) -> u64 {
     (visitor + 1000 * day.unsigned_abs() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
 }
 
-async fn store(db: &Db, site: u64, hits: &[Hit]) {
+async fn store(db: &Db, site: SiteId, hits: &[Hit]) {
     if hits.is_empty() {
         return;
     }

@@ -22,6 +22,7 @@ use sotto_collector::{
 use sotto_schema::{
     day::Day,
     event::{COLUMNS, Event},
+    id::{SiteId, VisitorKey},
 };
 use sotto_store::{
     cluster::Cluster,
@@ -173,7 +174,7 @@ fn sites_on_each_shard(sotto: &Sotto, nodes: &Nodes) -> Vec<(String, String)> {
         let query = nodes.nodes[0].db();
         let query = query.query("SELECT id FROM sites FINAL WHERE key = {key:String}").param("key", &key);
         let id: u64 = nodes.runtime.block_on(query.fetch_one()).unwrap();
-        found[shard_of(id, nodes.nodes.len())] = Some((key, hostname));
+        found[shard_of(SiteId(id), nodes.nodes.len())] = Some((key, hostname));
         if found.iter().all(Option::is_some) {
             break;
         }
@@ -273,7 +274,7 @@ fn shard_that_is_killed_under_load_loses_and_doubles_nothing_and_the_other_answe
 }
 
 /// A page view `age` days ago that expires in `left` days, as `sotto import` reads it.
-fn view(age: i64, left: i64, visitor: u64) -> String {
+fn view(age: i64, left: i64, visitor: VisitorKey) -> String {
     let today = sotto_schema::clock::now_ms() / 86_400_000;
     let day = |n| Day(u16::try_from(n).unwrap()).to_string();
     let (day, expires) = (day(today - age), day(today + left));
@@ -289,11 +290,11 @@ fn site_is_sealed_aged_and_erased_on_its_own_shard() {
     let sotto = Sotto::start_with(&nodes.config());
     let sites = sites_on_each_shard(&sotto, &nodes);
     let file = sotto.data().join("events.jsonl");
-    let due: Vec<String> = (1..=6).map(|visitor| view(45, -15, visitor)).collect();
-    let fresh: Vec<String> = (7..=9).map(|visitor| view(2, 28, visitor)).collect();
+    let due: Vec<String> = (1..=6).map(|visitor| view(45, -15, VisitorKey(visitor))).collect();
+    let fresh: Vec<String> = (7..=9).map(|visitor| view(2, 28, VisitorKey(visitor))).collect();
     for (n, (key, _)) in sites.iter().enumerate() {
         // One more due event on the second shard, to tell them apart.
-        let events = [&due[..], &fresh, &vec![view(45, -15, 10); n]].concat();
+        let events = [&due[..], &fresh, &vec![view(45, -15, VisitorKey(10)); n]].concat();
         fs::write(&file, events.join("\n") + "\n").unwrap();
         sotto.run(&["import", &file.display().to_string(), "--from", "sotto", "--site", key]);
     }
@@ -449,7 +450,8 @@ fn batch_goes_to_another_replica_under_the_same_token() {
         let (spool, reader) = spool::open(settings("spool")).unwrap();
         let mut append = spool::Append::default();
         for site in 1..=10 {
-            let event = Event { site, day: Day(20_000), expires: Day(60_000), ..Event::default() };
+            let event =
+                Event { site: SiteId(site), day: Day(20_000), expires: Day(60_000), ..Event::default() };
             assert!(append.record(None, |out| event.encode(out)));
         }
         spool.append(append).await.unwrap();

@@ -2,6 +2,7 @@
 //! be known again, over several days.
 
 use serde_json::{Value, json};
+use sotto_schema::id::ReturningId;
 use sotto_tests::{Sotto, wait_for};
 
 use crate::quality::{api, get, sign_in, store};
@@ -93,8 +94,8 @@ fn unmapped_categories_are_stored_once_however_often_clickhouse_is_asked() {
 }
 
 /// A hit of `visitor` on a day, `returning` being the number that its browser keeps.
-fn hit(day: &str, returning: u64, visit: u64) -> String {
-    let granted = if returning == 0 { 0 } else { 5 };
+fn hit(day: &str, returning: ReturningId, visit: u64) -> String {
+    let granted = if returning.is_none() { 0 } else { 5 };
     json!({
         "site": "{site}", "day": day, "expires": "2099-01-01", "time": format!("{day} 10:00:00.000"),
         "kind": "pageview", "tier": "full", "granted": granted, "visitor": visit, "session": visit, "returning": returning,
@@ -111,35 +112,38 @@ fn returning_visitors_are_those_who_agreed_and_came_on_another_day() {
     let days = |n: u32| format!("2026-03-{n:02}");
     let mut rows = vec![
         // 1: seen a month before, one day in the period with two visits and three hits.
-        hit("2026-02-01", 1, 100),
-        hit(&days(2), 1, 101),
-        hit(&days(2), 1, 101),
-        hit(&days(2), 1, 102),
+        hit("2026-02-01", ReturningId(1), 100),
+        hit(&days(2), ReturningId(1), 101),
+        hit(&days(2), ReturningId(1), 101),
+        hit(&days(2), ReturningId(1), 102),
         // 2: two days of the period.
-        hit(&days(3), 2, 201),
-        hit(&days(4), 2, 202),
+        hit(&days(3), ReturningId(2), 201),
+        hit(&days(4), ReturningId(2), 202),
         // 3: one day.
-        hit(&days(5), 3, 301),
+        hit(&days(5), ReturningId(3), 301),
         // 6: seen as long ago as a number can be old, and on six days below.
-        hit("2025-01-30", 6, 600),
+        hit("2025-01-30", ReturningId(6), 600),
         // Only before the period, and only after it.
-        hit("2026-02-25", 7, 700),
-        hit("2026-03-21", 8, 800),
+        hit("2026-02-25", ReturningId(7), 700),
+        hit("2026-03-21", ReturningId(8), 800),
         // Longer ago than a number can be old: another visitor's, by chance.
-        hit("2025-01-29", 3, 300),
+        hit("2025-01-29", ReturningId(3), 300),
         // Nobody agreed: known on one day only.
-        hit(&days(3), 0, 901),
-        hit(&days(4), 0, 902),
+        hit(&days(3), ReturningId::NONE, 901),
+        hit(&days(4), ReturningId::NONE, 902),
     ];
     // 4: three days. 5: five days. 6: six days.
     for (returning, count) in [(4, 3), (5, 5), (6, 6)] {
-        rows.extend((0..count).map(|n| hit(&days(6 + n), returning, returning * 100 + 10 + u64::from(n))));
+        rows.extend(
+            (0..count)
+                .map(|n| hit(&days(6 + n), ReturningId(returning), returning * 100 + 10 + u64::from(n))),
+        );
     }
     let insert = |key: &str, rows: &[String]| {
         store(&sotto, key, &["INSERT INTO events FORMAT JSONEachRow\n", &rows.join("\n")].concat());
     };
     insert(&key, &rows);
-    insert(&other, &[hit(&days(3), 9, 1)]);
+    insert(&other, &[hit(&days(3), ReturningId(9), 1)]);
 
     let asked = "consent?from=2026-03-01&to=2026-03-20";
     assert_eq!(

@@ -106,7 +106,8 @@ fn spool_knows_nothing_of_http_or_clickhouse() {
 
 #[test]
 fn address_occurs_only_in_its_homes() {
-    let homes = ["client_ip", "collector/src/http/server.rs", "collector/src/config.rs", "/benches/", "/fuzz/"];
+    let homes =
+        ["client_ip", "collector/src/http/server.rs", "collector/src/config.rs", "/benches/", "/fuzz/"];
     for part in ["collector", "schema", "dashboard"] {
         assert_none(
             "an address",

@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf, sync::OnceLock};
 use sotto_schema::{
     day::Day,
     event::{COLUMNS, Event, Field},
+    id::{SiteId, VisitorKey},
     rowbinary::Millis,
 };
 use sotto_store::{
@@ -115,11 +116,11 @@ async fn encoded_event_comes_back_from_the_table() {
     let db = server.db();
     migrate::migrate(&db).await.unwrap();
     let event = Event {
-        site: 7,
+        site: SiteId(7),
         day: Day(20_000),
         expires: Day(20_090),
         time: Millis(1_728_000_000_123),
-        visitor: 42,
+        visitor: VisitorKey(42),
         path: "/ä".into(),
         country: "DE".into(),
         props: vec![("k".into(), "v".into())],
@@ -186,7 +187,7 @@ async fn batch_that_is_sent_again_with_its_token_is_kept_once() {
     let db: Db = server.db();
     migrate::migrate(&db).await.unwrap();
     let mut row = Vec::new();
-    Event { site: 1, day: Day(20_000), expires: Day(20_090), ..Event::default() }.encode(&mut row);
+    Event { site: SiteId(1), day: Day(20_000), expires: Day(20_090), ..Event::default() }.encode(&mut row);
     let send = async |token: &str| {
         let sql = ["INSERT INTO events (", COLUMNS, ") FORMAT RowBinary"].concat();
         let mut insert =

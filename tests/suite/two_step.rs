@@ -2,6 +2,7 @@
 
 use std::{fs, time::SystemTime};
 
+use sotto_schema::id::SiteId;
 use sotto_store::{audit, db::Db};
 use sotto_tests::{Answer, Sotto, files, request};
 use totp_rs::{Builder, Secret, Totp};
@@ -81,7 +82,8 @@ fn audit_log(sotto: &Sotto) -> Vec<String> {
     let text = fs::read_to_string(sotto.data().join("clickhouse/endpoint.json")).unwrap();
     let endpoint: serde_json::Value = serde_json::from_str(&text).unwrap();
     let db = Db::new(serde_json::from_value(endpoint["writer"].clone()).unwrap());
-    let entries = tokio::runtime::Runtime::new().unwrap().block_on(audit::newest(&db, 0, 100)).unwrap();
+    let entries =
+        tokio::runtime::Runtime::new().unwrap().block_on(audit::newest(&db, SiteId::NONE, 100)).unwrap();
     entries.into_iter().map(|entry| entry.action).collect()
 }
 

@@ -31,7 +31,7 @@ use sotto_collector::{
         sessions::Sessions,
     },
 };
-use sotto_schema::{clock::Clock, outcome::Outcome, policy::Preset, site::Site};
+use sotto_schema::{clock::Clock, id::SiteId, outcome::Outcome, policy::Preset, site::Site};
 use sotto_store::{
     account::{self, Role},
     db::{Databases, Db},
@@ -116,7 +116,7 @@ async fn owner(config: &Config, db: &Db) -> Result<String, Failure> {
     getrandom::fill(&mut bytes).map_err(|e| Failure::usage(e.to_string()))?;
     let password: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
     let user = account::add_user(db, &account::Hasher::new()?, EMAIL, "Demo owner", &password).await?;
-    account::grant(db, user.id, 0, Role::Owner).await?;
+    account::grant(db, user.id, SiteId::NONE, Role::Owner).await?;
     serve::write_private(&path, &password)?;
     Ok(password)
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use clickhouse::Row;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use sotto_schema::day::Day;
+use sotto_schema::{day::Day, id::SiteId};
 use sotto_store::{
     db::Db,
     seals::{Period, Seal, seals},
@@ -167,7 +167,7 @@ fn counts(row: &[u64]) -> Counts {
 ///
 /// # Errors
 /// When ClickHouse cannot be asked. Flaws are no error, but in the report.
-pub async fn verify(db: &Db, site: u64) -> Result<Report, clickhouse::error::Error> {
+pub async fn verify(db: &Db, site: SiteId) -> Result<Report, clickhouse::error::Error> {
     let mut report = Report::default();
     let months: Vec<u16> =
         db.query(include_str!("verify_months.sql")).param("site", site).fetch_all().await?;
@@ -181,7 +181,7 @@ pub async fn verify(db: &Db, site: u64) -> Result<Report, clickhouse::error::Err
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn read_month(db: &Db, site: u64, month: Date) -> Result<Month, clickhouse::error::Error> {
+pub async fn read_month(db: &Db, site: SiteId, month: Date) -> Result<Month, clickhouse::error::Error> {
     let last = month.last_of_month();
     let seals = seals(db, site, month, last).await?;
     let numbers: Vec<u64> = seals.iter().map(|s| s.seal).collect();

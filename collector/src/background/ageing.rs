@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sotto_schema::id::{SiteId, UserId};
 use sotto_store::{
     audit::{self, Action},
     backup, retention,
@@ -30,7 +31,7 @@ impl Jobs {
     async fn age(&self) -> bool {
         let now_ms = self.clock.now_ms();
         match retention::run(&self.db, now_ms, false).await {
-            Ok(removed) => removed.iter().for_each(|r| tracing::info!(site = r.site, "{}", r.detail())),
+            Ok(removed) => removed.iter().for_each(|r| tracing::info!(site = %r.site, "{}", r.detail())),
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -48,7 +49,9 @@ impl Jobs {
         };
         for entry in removed {
             tracing::info!("{}", entry.detail());
-            if let Err(error) = audit::append(&self.db, 0, Action::Retention, 0, &entry.detail()).await {
+            if let Err(error) =
+                audit::append(&self.db, UserId::NONE, Action::Retention, SiteId::NONE, &entry.detail()).await
+            {
                 tracing::warn!(%error, "a deleted backup is not in the audit log");
             }
         }

@@ -11,7 +11,10 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{Request, body::Incoming};
 use serde_json::json;
-use sotto_schema::outcome::{DropReason, Outcome};
+use sotto_schema::{
+    id::SiteId,
+    outcome::{DropReason, Outcome},
+};
 use sotto_store::account::Bearer;
 
 use super::{Admitted, Collector, pixel_answer, said};
@@ -43,7 +46,7 @@ pub const PATHS: &[&str] = &[
 type Vouched = (Claimed, Option<Bearer>);
 
 /// Hits that are in the spool, or why they are not.
-type Kept = Result<Vec<(u64, Outcome)>, Response>;
+type Kept = Result<Vec<(SiteId, Outcome)>, Response>;
 
 impl Collector {
     /// Answers a request to one of [`PATHS`].
@@ -277,10 +280,10 @@ impl Collector {
         client: &ClientIp,
         bearer: Option<Bearer>,
         admitted: &mut Admitted,
-    ) -> (u64, Outcome) {
+    ) -> (SiteId, Outcome) {
         let Claimed { mut hit, claims } = claimed;
         let rules = self.rules_of(&hit);
-        let site = rules.as_ref().map_or(0, |rules| rules.site.id);
+        let site = rules.as_ref().map_or(SiteId::NONE, |rules| rules.site.id);
         if let Some(rules) = rules {
             hit.site = rules.site.key.as_str().into();
         }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use compact_str::CompactString;
-use sotto_schema::day::Day;
+use sotto_schema::{day::Day, id::SiteId};
 
 use crate::pipeline::{hit::Decision, sanitise};
 
@@ -28,7 +28,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// The site's number.
-    pub site: u64,
+    pub site: SiteId,
     /// The site's day.
     pub day: Day,
     /// The consent manager; may be empty.
@@ -39,7 +39,7 @@ pub struct Report {
 
 impl Report {
     /// What a decision reports, masked; `None` when it reports nothing.
-    pub fn of(decision: &Decision, site: u64, day: Day) -> Option<Self> {
+    pub fn of(decision: &Decision, site: SiteId, day: Day) -> Option<Self> {
         let categories = decision.unmapped.iter().map(|id| sanitise::event_name(id));
         let categories: Vec<_> = categories.filter(|id| !id.is_empty()).collect();
         let source = || sanitise::event_name(&decision.source);
@@ -51,7 +51,7 @@ impl Report {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Count {
     /// The site's number.
-    pub site: u64,
+    pub site: SiteId,
     /// The site's day, in days since 1970-01-01.
     pub day: u16,
     /// The consent manager.
@@ -77,7 +77,7 @@ type Ids = HashMap<(CompactString, CompactString), u64>;
 #[derive(Debug, Default)]
 struct Seen {
     /// Ids stay when they are stored, so that the limits hold for the day.
-    days: HashMap<(u64, Day), Ids>,
+    days: HashMap<(SiteId, Day), Ids>,
     ids: usize,
     unsent: Option<Batch>,
 }
@@ -149,7 +149,7 @@ mod tests {
 
     const NOW: i64 = 20_000 * DAY_MS;
 
-    fn report(site: u64, day: u16, ids: impl IntoIterator<Item = usize>) -> Report {
+    fn report(site: SiteId, day: u16, ids: impl IntoIterator<Item = usize>) -> Report {
         let categories = ids.into_iter().map(|n| CompactString::from(n.to_string())).collect();
         Report { site, day: Day(day), source: "onetrust".into(), categories }
     }
@@ -165,11 +165,11 @@ mod tests {
             unmapped: ["C0009", " ", "jane@example.org", "a:b, \"c\""].map(Into::into).into(),
             ..Decision::default()
         };
-        let report = Report::of(&decision, 7, Day(20_000)).unwrap();
-        assert_eq!((report.site, report.day, report.source.as_str()), (7, Day(20_000), "onetrust"));
+        let report = Report::of(&decision, SiteId(7), Day(20_000)).unwrap();
+        assert_eq!((report.site, report.day, report.source.as_str()), (SiteId(7), Day(20_000), "onetrust"));
         assert_eq!(report.categories, ["C0009", "[email]", "a:b, \"c\""]);
         for unmapped in [vec![], vec![" ".into()]] {
-            assert_eq!(Report::of(&Decision { unmapped, ..decision.clone() }, 7, Day(20_000)), None);
+            assert_eq!(Report::of(&Decision { unmapped, ..decision.clone() }, SiteId(7), Day(20_000)), None);
         }
     }
 
@@ -179,27 +179,32 @@ mod tests {
         for (site, day, ids) in
             [(1, 20_000, vec![1, 2]), (1, 20_000, vec![1]), (1, 19_999, vec![1]), (2, 20_000, vec![1])]
         {
-            unmapped.note(report(site, day, ids));
+            unmapped.note(report(SiteId(site), day, ids));
         }
         let batch = unmapped.take(NOW).unwrap();
         let rows: Vec<_> =
             batch.counts.iter().map(|c| (c.site, c.day, c.category.as_str(), c.times)).collect();
         assert_eq!(
             rows,
-            [(1, 19_999, "1", 1), (1, 20_000, "1", 2), (1, 20_000, "2", 1), (2, 20_000, "1", 1)]
+            [
+                (SiteId(1), 19_999, "1", 1),
+                (SiteId(1), 20_000, "1", 2),
+                (SiteId(1), 20_000, "2", 1),
+                (SiteId(2), 20_000, "1", 1),
+            ]
         );
         assert_eq!(unmapped.take(NOW), None);
-        unmapped.note(report(1, 20_000, [1]));
+        unmapped.note(report(SiteId(1), 20_000, [1]));
         assert_eq!(times(unmapped.take(NOW)), [("1".into(), 1)]);
     }
 
     #[test]
     fn batch_that_was_given_back_comes_again_as_it_was_and_later_counts_after_it() {
         let unmapped = Unmapped::default();
-        unmapped.note(report(1, 20_000, [1]));
+        unmapped.note(report(SiteId(1), 20_000, [1]));
         let batch = unmapped.take(NOW).unwrap();
         unmapped.give_back(batch.clone());
-        unmapped.note(report(1, 20_000, [1, 2]));
+        unmapped.note(report(SiteId(1), 20_000, [1, 2]));
         assert_eq!(unmapped.take(NOW + 10_000), Some(batch.clone()));
         let later = unmapped.take(NOW + 10_000).unwrap();
         assert_ne!(later.token, batch.token, "it would be taken for the first");
@@ -209,12 +214,12 @@ mod tests {
     #[test]
     fn day_of_a_site_counts_ids_up_to_the_limit_even_after_they_were_stored() {
         let unmapped = Unmapped::default();
-        unmapped.note(report(1, 20_000, 0..IDS_PER_DAY_MAX - 1));
+        unmapped.note(report(SiteId(1), 20_000, 0..IDS_PER_DAY_MAX - 1));
         assert_eq!(times(unmapped.take(NOW)).len(), IDS_PER_DAY_MAX - 1);
-        unmapped.note(report(1, 20_000, [1_000, 1_001, 0]));
+        unmapped.note(report(SiteId(1), 20_000, [1_000, 1_001, 0]));
         assert_eq!(times(unmapped.take(NOW)), [("0".into(), 1), ("1000".into(), 1)], "one more fitted");
-        unmapped.note(report(2, 20_000, [1_001]));
-        unmapped.note(report(1, 20_001, [1_001]));
+        unmapped.note(report(SiteId(2), 20_000, [1_001]));
+        unmapped.note(report(SiteId(1), 20_001, [1_001]));
         assert_eq!(times(unmapped.take(NOW)).len(), 2, "other sites and days have their own");
     }
 
@@ -222,15 +227,15 @@ mod tests {
     fn ids_of_all_sites_are_remembered_up_to_the_limit_until_their_day_is_over() {
         let unmapped = Unmapped::default();
         for site in 0..(IDS_MAX / IDS_PER_DAY_MAX) as u64 {
-            unmapped.note(report(site, 20_000, 0..IDS_PER_DAY_MAX));
+            unmapped.note(report(SiteId(site), 20_000, 0..IDS_PER_DAY_MAX));
         }
-        unmapped.note(report(9_999, 20_000, [0]));
+        unmapped.note(report(SiteId(9_999), 20_000, [0]));
         assert_eq!(times(unmapped.take(NOW)).len(), IDS_MAX);
         let open = i64::from(DAYS_OPEN) * DAY_MS;
-        unmapped.note(report(9_999, 20_002, [0]));
+        unmapped.note(report(SiteId(9_999), 20_002, [0]));
         assert_eq!(unmapped.take(NOW + open), None, "late hits of that day may still come");
         assert_eq!(unmapped.take(NOW + open + DAY_MS), None);
-        unmapped.note(report(9_999, 20_003, [0]));
+        unmapped.note(report(SiteId(9_999), 20_003, [0]));
         assert_eq!(times(unmapped.take(NOW)).len(), 1, "the day is over and forgotten");
     }
 }

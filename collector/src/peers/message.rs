@@ -3,7 +3,10 @@
 //! Each begins with a byte that says what it is; numbers are little-endian. A record that is not one of these ends the
 //! connection: both ends are of one version (see the prologue of [`super::channel`]).
 
-use sotto_schema::day::Day;
+use sotto_schema::{
+    day::Day,
+    id::{SessionId, SiteId, ViewId, VisitorKey},
+};
 
 use crate::visitor::salts::{SALT_BYTES, Salt};
 
@@ -25,7 +28,7 @@ pub struct Want {
     /// Comes back in the answer.
     pub id: u64,
     /// Whose salt.
-    pub site: u64,
+    pub site: SiteId,
     /// For which day.
     pub day: Day,
     /// Whether the one who is asked shall make it if nobody has it.
@@ -36,11 +39,11 @@ pub struct Want {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Visit {
     /// The site's number.
-    pub site: u64,
+    pub site: SiteId,
     /// The visitor's key.
-    pub visitor: u64,
+    pub visitor: VisitorKey,
     /// The visit's number.
-    pub session: u64,
+    pub session: SessionId,
     /// When its last hit was, in milliseconds since 1970-01-01 UTC.
     pub time_ms: i64,
 }
@@ -48,7 +51,7 @@ pub struct Visit {
 /// A record as it was received.
 pub enum Record<'a> {
     /// A salt that the other end uses.
-    Salt(u64, Day, Salt),
+    Salt(SiteId, Day, Salt),
     /// A question for a salt.
     Want(Want),
     /// The end of an answer, and whether there is a salt; it came before.
@@ -56,9 +59,9 @@ pub enum Record<'a> {
     /// A visit that had a hit.
     Visit(Visit),
     /// A page view: site, view, host and path.
-    View(u64, u64, &'a str, &'a str),
+    View(SiteId, ViewId, &'a str, &'a str),
     /// An objection of today: site, day and the visitor's key.
-    Objection(u64, Day, u64),
+    Objection(SiteId, Day, VisitorKey),
     /// Is somebody there?
     Ping,
     /// Yes.
@@ -66,9 +69,9 @@ pub enum Record<'a> {
 }
 
 /// Writes a salt.
-pub fn write_salt(site: u64, day: Day, salt: &Salt, out: &mut Vec<u8>) {
+pub fn write_salt(site: SiteId, day: Day, salt: &Salt, out: &mut Vec<u8>) {
     out.push(SALT);
-    out.extend_from_slice(&site.to_le_bytes());
+    out.extend_from_slice(&site.0.to_le_bytes());
     out.extend_from_slice(&day.0.to_le_bytes());
     salt.write(out);
 }
@@ -77,7 +80,7 @@ pub fn write_salt(site: u64, day: Day, salt: &Salt, out: &mut Vec<u8>) {
 pub fn write_want(want: &Want, out: &mut Vec<u8>) {
     out.push(WANT);
     out.extend_from_slice(&want.id.to_le_bytes());
-    out.extend_from_slice(&want.site.to_le_bytes());
+    out.extend_from_slice(&want.site.0.to_le_bytes());
     out.extend_from_slice(&want.day.0.to_le_bytes());
     out.push(want.make.into());
 }
@@ -92,19 +95,19 @@ pub fn write_answer(id: u64, has: bool, out: &mut Vec<u8>) {
 /// Writes a visit.
 pub fn write_visit(visit: &Visit, out: &mut Vec<u8>) {
     out.push(VISIT);
-    for number in [visit.site, visit.visitor, visit.session, visit.time_ms.cast_unsigned()] {
+    for number in [visit.site.0, visit.visitor.0, visit.session.0, visit.time_ms.cast_unsigned()] {
         out.extend_from_slice(&number.to_le_bytes());
     }
 }
 
 /// Writes a page view; nothing if its texts are too long.
-pub fn write_view(site: u64, view: u64, hostname: &str, path: &str, out: &mut Vec<u8>) {
+pub fn write_view(site: SiteId, view: ViewId, hostname: &str, path: &str, out: &mut Vec<u8>) {
     if hostname.len().max(path.len()) > TEXT_BYTES_MAX {
         return;
     }
     out.push(VIEW);
-    out.extend_from_slice(&site.to_le_bytes());
-    out.extend_from_slice(&view.to_le_bytes());
+    out.extend_from_slice(&site.0.to_le_bytes());
+    out.extend_from_slice(&view.0.to_le_bytes());
     for text in [hostname, path] {
         out.extend_from_slice(&u16::try_from(text.len()).unwrap_or(0).to_le_bytes());
         out.extend_from_slice(text.as_bytes());
@@ -112,11 +115,11 @@ pub fn write_view(site: u64, view: u64, hostname: &str, path: &str, out: &mut Ve
 }
 
 /// Writes an objection.
-pub fn write_objection(site: u64, day: Day, visitor: u64, out: &mut Vec<u8>) {
+pub fn write_objection(site: SiteId, day: Day, visitor: VisitorKey, out: &mut Vec<u8>) {
     out.push(OBJECTION);
-    out.extend_from_slice(&site.to_le_bytes());
+    out.extend_from_slice(&site.0.to_le_bytes());
     out.extend_from_slice(&day.0.to_le_bytes());
-    out.extend_from_slice(&visitor.to_le_bytes());
+    out.extend_from_slice(&visitor.0.to_le_bytes());
 }
 
 /// Writes that somebody is there, as a question or as the answer to it.
@@ -131,23 +134,25 @@ pub fn read<'a>(frame: &mut &'a [u8]) -> Option<Record<'a>> {
             let (site, day) = (number(frame)?, Day(short(frame)?));
             let (salt, rest) = frame.split_first_chunk::<SALT_BYTES>()?;
             *frame = rest;
-            Record::Salt(site, day, Salt::from_slice(salt))
+            Record::Salt(SiteId(site), day, Salt::from_slice(salt))
         }
         WANT => Record::Want(Want {
             id: number(frame)?,
-            site: number(frame)?,
+            site: SiteId(number(frame)?),
             day: Day(short(frame)?),
             make: flag(frame)?,
         }),
         ANSWER => Record::Answer(number(frame)?, flag(frame)?),
         VISIT => Record::Visit(Visit {
-            site: number(frame)?,
-            visitor: number(frame)?,
-            session: number(frame)?,
+            site: SiteId(number(frame)?),
+            visitor: VisitorKey(number(frame)?),
+            session: SessionId(number(frame)?),
             time_ms: number(frame)?.cast_signed(),
         }),
-        VIEW => Record::View(number(frame)?, number(frame)?, text(frame)?, text(frame)?),
-        OBJECTION => Record::Objection(number(frame)?, Day(short(frame)?), number(frame)?),
+        VIEW => Record::View(SiteId(number(frame)?), ViewId(number(frame)?), text(frame)?, text(frame)?),
+        OBJECTION => {
+            Record::Objection(SiteId(number(frame)?), Day(short(frame)?), VisitorKey(number(frame)?))
+        }
         PING => Record::Ping,
         PONG => Record::Pong,
         _ => return None,
@@ -197,32 +202,34 @@ mod tests {
 
     fn view_of(len: usize) -> Vec<u8> {
         let mut frame = Vec::new();
-        write_view(1, 2, "a.example", &"x".repeat(len), &mut frame);
+        write_view(SiteId(1), ViewId(2), "a.example", &"x".repeat(len), &mut frame);
         frame
     }
 
     #[test]
     fn records_come_out_as_they_were_written() {
         let mut frame = Vec::new();
-        let want = Want { id: 9, site: 8, day: Day(20_000), make: true };
-        let visit = Visit { site: 1, visitor: 2, session: 3, time_ms: -4 };
+        let want = Want { id: 9, site: SiteId(8), day: Day(20_000), make: true };
+        let visit = Visit { site: SiteId(1), visitor: VisitorKey(2), session: SessionId(3), time_ms: -4 };
         let salt = Salt::from_bytes([5; SALT_BYTES]);
-        write_salt(7, Day(20_001), &salt, &mut frame);
+        write_salt(SiteId(7), Day(20_001), &salt, &mut frame);
         write_want(&want, &mut frame);
         write_answer(9, false, &mut frame);
         write_visit(&visit, &mut frame);
-        write_view(1, 2, "a.example", "/ä", &mut frame);
-        write_objection(1, Day(20_000), 2, &mut frame);
+        write_view(SiteId(1), ViewId(2), "a.example", "/ä", &mut frame);
+        write_objection(SiteId(1), Day(20_000), VisitorKey(2), &mut frame);
         write_presence(false, &mut frame);
         write_presence(true, &mut frame);
         let mut rest = frame.as_slice();
         let mut next = || read(&mut rest).unwrap();
-        assert!(matches!(next(), Record::Salt(7, Day(20_001), s) if s.commitment() == salt.commitment()));
+        assert!(
+            matches!(next(), Record::Salt(SiteId(7), Day(20_001), s) if s.commitment() == salt.commitment())
+        );
         assert!(matches!(next(), Record::Want(w) if w == want));
         assert!(matches!(next(), Record::Answer(9, false)));
         assert!(matches!(next(), Record::Visit(v) if v == visit));
-        assert!(matches!(next(), Record::View(1, 2, "a.example", "/ä")));
-        assert!(matches!(next(), Record::Objection(1, Day(20_000), 2)));
+        assert!(matches!(next(), Record::View(SiteId(1), ViewId(2), "a.example", "/ä")));
+        assert!(matches!(next(), Record::Objection(SiteId(1), Day(20_000), VisitorKey(2))));
         assert!(matches!(next(), Record::Ping));
         assert!(matches!(next(), Record::Pong));
         assert!(rest.is_empty());
@@ -232,7 +239,7 @@ mod tests {
     fn text_at_the_limit_is_told_and_a_longer_one_is_not() {
         assert!(matches!(
             read(&mut view_of(TEXT_BYTES_MAX).as_slice()),
-            Some(Record::View(1, 2, _, path)) if path.len() == TEXT_BYTES_MAX
+            Some(Record::View(SiteId(1), ViewId(2), _, path)) if path.len() == TEXT_BYTES_MAX
         ));
         assert!(view_of(TEXT_BYTES_MAX + 1).is_empty());
     }

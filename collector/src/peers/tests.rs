@@ -1,6 +1,10 @@
 //! Collectors in one process: they agree, part, meet again and forget.
 
-use sotto_schema::{policy::Preset, site::Site};
+use sotto_schema::{
+    id::{SessionId, SiteId, ViewId},
+    policy::Preset,
+    site::Site,
+};
 
 use super::*;
 use crate::visitor::salts::Salt;
@@ -14,7 +18,7 @@ struct Collector {
     peers: Arc<Peers>,
     here: Here,
     stop: CancellationToken,
-    site: u64,
+    site: SiteId,
     _dir: tempfile::TempDir,
 }
 
@@ -24,7 +28,7 @@ impl Collector {
         self.peers.ended().await;
     }
 
-    fn commitment(&self, site: u64) -> Option<[u8; 32]> {
+    fn commitment(&self, site: SiteId) -> Option<[u8; 32]> {
         self.here.salts.get(site, TODAY).map(|salt| salt.commitment())
     }
 }
@@ -117,17 +121,20 @@ async fn objection_holds_at_every_collector_also_at_one_that_starts_later() {
     }
     let site = collectors[0].site;
     wait_for("the first two to meet", || collectors[..2].iter().all(|c| c.peers.count().1 == 1)).await;
-    assert!(collectors[0].here.objections.note(site, TODAY, 42).unwrap());
-    collectors[0].peers.tell_objection(site, TODAY, 42);
-    wait_for("the objection", || collectors[1].here.objections.contains(site, TODAY, 42)).await;
+    assert!(collectors[0].here.objections.note(site, TODAY, VisitorKey(42)).unwrap());
+    collectors[0].peers.tell_objection(site, TODAY, VisitorKey(42));
+    wait_for("the objection", || collectors[1].here.objections.contains(site, TODAY, VisitorKey(42))).await;
     start(&collectors[2], late);
-    wait_for("all objections", || collectors[2].here.objections.contains(site, TODAY, 42)).await;
+    wait_for("all objections", || collectors[2].here.objections.contains(site, TODAY, VisitorKey(42))).await;
     // One of a day whose key is dead is nothing to keep.
-    assert!(collectors[0].here.objections.note(site, Day(TODAY.0 - 2), 43).unwrap());
-    collectors[0].peers.tell_objection(site, Day(TODAY.0 - 2), 43);
-    collectors[0].peers.tell_objection(site, TODAY, 44);
-    wait_for("what was told after it", || collectors[1].here.objections.contains(site, TODAY, 44)).await;
-    assert!(!collectors[1].here.objections.contains(site, Day(TODAY.0 - 2), 43));
+    assert!(collectors[0].here.objections.note(site, Day(TODAY.0 - 2), VisitorKey(43)).unwrap());
+    collectors[0].peers.tell_objection(site, Day(TODAY.0 - 2), VisitorKey(43));
+    collectors[0].peers.tell_objection(site, TODAY, VisitorKey(44));
+    wait_for("what was told after it", || {
+        collectors[1].here.objections.contains(site, TODAY, VisitorKey(44))
+    })
+    .await;
+    assert!(!collectors[1].here.objections.contains(site, Day(TODAY.0 - 2), VisitorKey(43)));
     for collector in &collectors {
         collector.stop().await;
     }
@@ -141,10 +148,13 @@ async fn collector_that_starts_later_takes_over_salts_and_visits() {
     let site = collectors[0].site;
     collectors[0].peers.agree(site, TODAY).await;
     assert_eq!(collectors[0].here.metrics.salts_alone.load(Ordering::Relaxed), 1, "nobody could be asked");
-    let session = collectors[0].here.sessions.assign(site, 42, None, NOON_MS - 1, true);
+    let session = collectors[0].here.sessions.assign(site, VisitorKey(42), None, NOON_MS - 1, true);
     start(&collectors[1], late);
     wait_for("the visit", || collectors[1].here.sessions.count() == 1).await;
-    assert_eq!(collectors[1].here.sessions.assign(site, 42, None, NOON_MS + 1_000, true), session);
+    assert_eq!(
+        collectors[1].here.sessions.assign(site, VisitorKey(42), None, NOON_MS + 1_000, true),
+        session
+    );
     assert!(collectors[0].commitment(site).is_some());
     assert_eq!(collectors[1].commitment(site), collectors[0].commitment(site));
     for collector in &collectors {
@@ -184,7 +194,7 @@ async fn salt_of_a_day_that_is_over_is_not_taken_over() {
     for (day, taken) in [(TODAY.0 - 1, false), (TODAY.0, true), (TODAY.0 + 1, true), (TODAY.0 + 2, false)] {
         assert_eq!(peers.is_current(site, Day(day)), taken, "{day}");
     }
-    assert!(!peers.is_current(site + 1, TODAY), "a site that is not known has no day");
+    assert!(!peers.is_current(SiteId(site.0 + 1), TODAY), "a site that is not known has no day");
     let (replies, _answers) = mpsc::channel(1);
     let dead = Day(TODAY.0 - 1);
     peers.hear(Record::Salt(site, dead, Salt::from_bytes([1; 32])), None, &replies);
@@ -196,9 +206,9 @@ async fn hit_is_told_to_the_others_with_its_visit_and_page() {
     let collectors = started(3).await;
     let event = Event {
         site: collectors[0].site,
-        visitor: 42,
-        session: 43,
-        view: 44,
+        visitor: VisitorKey(42),
+        session: SessionId(43),
+        view: ViewId(44),
         time: sotto_schema::rowbinary::Millis(NOON_MS),
         hostname: "a.example".into(),
         path: "/x".into(),
@@ -206,9 +216,12 @@ async fn hit_is_told_to_the_others_with_its_visit_and_page() {
     };
     collectors[0].peers.tell(&event);
     for collector in &collectors[1..] {
-        wait_for("the page", || collector.here.views.page(event.site, 44).is_some()).await;
-        assert_eq!(collector.here.views.page(event.site, 44).unwrap().path, "/x");
-        assert_eq!(collector.here.sessions.assign(event.site, 42, None, NOON_MS + 1, false), 43);
+        wait_for("the page", || collector.here.views.page(event.site, ViewId(44)).is_some()).await;
+        assert_eq!(collector.here.views.page(event.site, ViewId(44)).unwrap().path, "/x");
+        assert_eq!(
+            collector.here.sessions.assign(event.site, VisitorKey(42), None, NOON_MS + 1, false),
+            SessionId(43)
+        );
     }
     for collector in &collectors {
         collector.stop().await;
@@ -237,7 +250,7 @@ fn every_collector_has_its_turn_to_make_salts() {
     let names = ["c1", "c2", "c3"];
     let mut turns = [0; 3];
     for site in 0..300 {
-        let first = (0..3).min_by_key(|n| rank(site, TODAY, names[*n])).unwrap();
+        let first = (0..3).min_by_key(|n| rank(SiteId(site), TODAY, names[*n])).unwrap();
         turns[first] += 1;
     }
     assert!(turns.iter().all(|n| (60..=140).contains(n)), "{turns:?}");

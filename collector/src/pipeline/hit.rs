@@ -1,7 +1,11 @@
 //! A hit as every wire format is parsed into: bounded, but not yet cleaned, and not allowed to be stored.
 
 use compact_str::CompactString;
-use sotto_schema::{event::Kind, rowbinary::Decimal4};
+use sotto_schema::{
+    event::Kind,
+    id::{ReturningId, ViewId},
+    rowbinary::Decimal4,
+};
 
 /// What one request said about one thing that happened on a page.
 ///
@@ -13,7 +17,7 @@ pub struct Hit {
     /// What happened.
     pub kind: Kind,
     /// Number of the page view; 0 when the format has none.
-    pub view: u64,
+    pub view: ViewId,
     /// Counter within the page view.
     pub seq: u32,
     /// `view` and `seq` name this hit and no other: the same two come again only when the browser sends it again.
@@ -23,7 +27,7 @@ pub struct Hit {
     /// How long ago it happened, in milliseconds, at most 24 hours.
     pub age_ms: u32,
     /// Number of the random id of a visitor who consented to analytics; 0 when there is none.
-    pub returning: u64,
+    pub returning: ReturningId,
     /// The browser said that it is driven by a program.
     pub automated: bool,
     /// Absolute URL of the page; empty for kinds that belong to a page view already sent.

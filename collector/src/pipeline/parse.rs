@@ -14,7 +14,11 @@ mod wire;
 use std::borrow::Cow;
 
 use compact_str::CompactString;
-use sotto_schema::{event::Kind, outcome::DropReason};
+use sotto_schema::{
+    event::Kind,
+    id::{ReturningId, ViewId},
+    outcome::DropReason,
+};
 
 use super::hit::{Click, Decision, Hit, Receipt, Vitals};
 pub(crate) use number::{clamped, decimal4, decimal4_text};
@@ -169,12 +173,12 @@ fn hit(wire: Wire<'_>) -> Result<Hit, ParseError> {
     let mut hit = Hit {
         site: site_key(&wire.s.0)?,
         kind: wire.k.into(),
-        view,
+        view: ViewId(view),
         seq: wire.q as u32,
         numbered: view != 0,
         consent: wire.c.map(consent).transpose()?,
         age_ms: wire.a as u32,
-        returning: wire.y.map_or(Ok(0), |id| id_number(&id.0, "y"))?,
+        returning: ReturningId(wire.y.map_or(Ok(0), |id| id_number(&id.0, "y"))?),
         automated: wire.b.0,
         width: wire.w.map(|w| w.0.min(u32::from(u16::MAX)) as u16),
         ..Hit::default()
@@ -310,8 +314,8 @@ fn consent(mask: u64) -> Result<u8, ParseError> {
 /// The number that an id stands for, from digits and lower-case letters.
 /// The number of the id that a browser keeps after a consent to analytics: exactly [`VISITOR_ID_CHARS`] characters of
 /// `[0-9a-z]`, as the script makes it. Shorter ones could be guessed and prove nothing.
-pub fn visitor_id(id: &str) -> Option<u64> {
-    (id.len() == VISITOR_ID_CHARS).then(|| id_number(id, "y").ok())?
+pub fn returning_id(id: &str) -> Option<ReturningId> {
+    (id.len() == VISITOR_ID_CHARS).then(|| id_number(id, "y").ok().map(ReturningId))?
 }
 
 fn id_number(id: &str, field: &'static str) -> Result<u64, ParseError> {

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use sotto_schema::{
     event::{Event, Kind},
+    id::{SessionId, SiteId, ViewId, VisitorKey},
     policy::{Keep, Policy, Preset},
     site::Site,
 };
@@ -82,7 +83,7 @@ prop_compose! {
         let query = if tagged { "?utm_source=s&utm_medium=m&utm_campaign=c&gclid=" } else { "" };
         Hit {
             kind: Kind::ALL[kind],
-            view,
+            view: ViewId(view),
             seq,
             consent,
             url: format!("https://a.example{path}{query}"),
@@ -133,11 +134,14 @@ proptest! {
 #[test]
 fn withdrawal_takes_effect_on_the_next_hit() {
     let world = World::new(Preset::Strict.policy());
-    let hit = |consent| Hit { consent, url: "https://a.example/".into(), view: 1, ..Hit::default() };
+    let hit = |consent| Hit { consent, url: "https://a.example/".into(), view: ViewId(1), ..Hit::default() };
     let granted = world.send(hit(Some(15)), &person(false)).unwrap();
-    assert_ne!((granted.visitor, granted.session), (0, 0));
+    assert_ne!((granted.visitor, granted.session), (VisitorKey::NONE, SessionId::NONE));
     let withdrawn = world.send(hit(Some(1)), &person(false)).unwrap();
-    assert_eq!((withdrawn.visitor, withdrawn.session, withdrawn.tier), (0, 0, Tier::Minimal));
+    assert_eq!(
+        (withdrawn.visitor, withdrawn.session, withdrawn.tier),
+        (VisitorKey::NONE, SessionId::NONE, Tier::Minimal)
+    );
     assert_eq!(Consent::decided(1).state(sotto_schema::policy::Category::Analytics), State::Refused);
 }
 
@@ -153,11 +157,11 @@ fn minimal_pageview_keeps_only_the_hour() {
 #[test]
 fn event_is_stored_with_the_page_of_its_view() {
     let world = World::new(Preset::Cnil.policy());
-    let page = Hit { view: 5, url: "https://a.example/x".into(), ..Hit::default() };
+    let page = Hit { view: ViewId(5), url: "https://a.example/x".into(), ..Hit::default() };
     let report = |view| Hit { kind: Kind::Engagement, view, seq: 1, engaged_ms: 9, ..Hit::default() };
     world.send(page, &person(false)).unwrap();
-    assert_eq!(world.send(report(5), &person(false)).unwrap().path, "/x");
-    assert_eq!(world.send(report(6), &person(false)).unwrap().path, "");
+    assert_eq!(world.send(report(ViewId(5)), &person(false)).unwrap().path, "/x");
+    assert_eq!(world.send(report(ViewId(6)), &person(false)).unwrap().path, "");
 }
 
 #[test]
@@ -175,7 +179,7 @@ fn receipt_is_kept_with_nothing_that_tells_whose_it_is() {
     let hit = Hit {
         kind: Kind::Consent,
         consent: Some(15),
-        view: 3,
+        view: ViewId(3),
         decision: Some(Box::new(decision)),
         ..Hit::default()
     };
@@ -215,14 +219,14 @@ fn visitor_key_depends_on_salt_site_address_and_agent() {
         client_ip(Peer::LOOPBACK, &headers, &TrustedProxies::default())
     };
     let (salt, other) = (Salt::from_bytes([1; 32]), Salt::from_bytes([2; 32]));
-    let key = visitor_key(&salt, 1, &client("192.0.2.1"), PERSON);
-    assert_eq!(visitor_key(&salt, 1, &client("192.0.2.1"), PERSON), key);
+    let key = visitor_key(&salt, SiteId(1), &client("192.0.2.1"), PERSON);
+    assert_eq!(visitor_key(&salt, SiteId(1), &client("192.0.2.1"), PERSON), key);
     for (changed, what) in [
-        (visitor_key(&other, 1, &client("192.0.2.1"), PERSON), "salt"),
-        (visitor_key(&salt, 2, &client("192.0.2.1"), PERSON), "site"),
-        (visitor_key(&salt, 1, &client("192.0.2.2"), PERSON), "address"),
-        (visitor_key(&salt, 1, &client("2001:db8::1"), PERSON), "address"),
-        (visitor_key(&salt, 1, &client("192.0.2.1"), "other"), "agent"),
+        (visitor_key(&other, SiteId(1), &client("192.0.2.1"), PERSON), "salt"),
+        (visitor_key(&salt, SiteId(2), &client("192.0.2.1"), PERSON), "site"),
+        (visitor_key(&salt, SiteId(1), &client("192.0.2.2"), PERSON), "address"),
+        (visitor_key(&salt, SiteId(1), &client("2001:db8::1"), PERSON), "address"),
+        (visitor_key(&salt, SiteId(1), &client("192.0.2.1"), "other"), "agent"),
     ] {
         assert_ne!(changed, key, "{what}");
     }
@@ -230,7 +234,7 @@ fn visitor_key_depends_on_salt_site_address_and_agent() {
 
 #[test]
 fn visitor_is_known_again_only_after_a_yes_to_analytics() {
-    let hit = Hit { returning: 7, ..Hit::default() };
+    let hit = Hit { returning: ReturningId(7), ..Hit::default() };
     let gpc = Consent::decided(15).refuse(Category::Analytics);
     for (said, expected) in [
         (Consent::decided(15), 7),
@@ -239,6 +243,6 @@ fn visitor_is_known_again_only_after_a_yes_to_analytics() {
         (Consent::UNDECIDED, 0),
         (gpc, 0),
     ] {
-        assert_eq!(returning(&hit, said), expected, "{said:?}");
+        assert_eq!(returning(&hit, said), ReturningId(expected), "{said:?}");
     }
 }

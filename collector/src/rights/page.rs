@@ -12,6 +12,7 @@ use sotto_schema::{
     claims::{Language, claim},
     datamap::{self, Entry},
     day::Day,
+    id::SiteId,
     policy::{Category, Minimal},
     privacy::{self, Group},
     site::Site,
@@ -149,7 +150,7 @@ fn time(ms: i64) -> String {
 }
 
 /// When the newest salts of a site lived.
-pub(super) async fn salts(db: &Db, site: u64) -> Vec<SaltLife> {
+pub(super) async fn salts(db: &Db, site: SiteId) -> Vec<SaltLife> {
     // Two lines a salt and collector, and one more for the one that lives.
     let lines = ledger::of_site(db, site, (SALTS * 2 + 1) as u64 * CHAINS).await.unwrap_or_default();
     let mut lives: Vec<SaltLife> = Vec::new();
@@ -260,7 +261,7 @@ impl Context {
         let words = self.words();
         View {
             has_key: !self.shown.keys.is_empty(),
-            has_id: self.shown.returning != 0,
+            has_id: self.shown.returning.is_some(),
             has_receipt: !self.shown.receipt.is_empty(),
             objected: self.objected,
             gpc: self.gpc,
@@ -300,7 +301,7 @@ impl Context {
             "website": site.map(|s| s.hostnames.first()),
             "today": { "entries": held.today, "explanation": say("neighbour") },
             "number": {
-                "shown": self.shown.returning != 0,
+                "shown": self.shown.returning.is_some(),
                 "entries": held.summary.rows,
                 "complete": held.events.len() as u64 == held.summary.rows,
                 "events": held.events,

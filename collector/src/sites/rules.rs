@@ -9,6 +9,7 @@ use compact_str::CompactString;
 use jiff::tz::TimeZone;
 use sotto_schema::{
     day::Day,
+    id::SiteId,
     site::{Site, normalise_hostname},
 };
 
@@ -42,7 +43,7 @@ impl Rules {
 #[derive(Debug, Default)]
 struct Book {
     by_key: HashMap<CompactString, Arc<Rules>, foldhash::fast::RandomState>,
-    by_id: HashMap<u64, Arc<Rules>, foldhash::fast::RandomState>,
+    by_id: HashMap<SiteId, Arc<Rules>, foldhash::fast::RandomState>,
     by_host: HashMap<String, Arc<Rules>>,
 }
 
@@ -74,7 +75,7 @@ impl RuleBook {
     }
 
     /// The rules of the site with this number.
-    pub fn by_id(&self, id: u64) -> Option<Arc<Rules>> {
+    pub fn by_id(&self, id: SiteId) -> Option<Arc<Rules>> {
         self.book.load().by_id.get(&id).cloned()
     }
 

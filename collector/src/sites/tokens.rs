@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use arc_swap::ArcSwap;
 use http::{HeaderMap, header};
+use sotto_schema::id::SiteId;
 use sotto_store::account::{Bearer, Scope, secret_hash};
 
 /// All tokens in force.
@@ -32,13 +33,13 @@ impl TokenBook {
 }
 
 /// Whether a token is good for `site` and may send on behalf of visitors.
-pub fn may_write(bearer: Option<Bearer>, site: u64) -> bool {
+pub fn may_write(bearer: Option<Bearer>, site: SiteId) -> bool {
     covers(bearer, site) && bearer.is_some_and(|b| b.scope == Scope::Write)
 }
 
 /// Whether a token is good for `site`.
-pub fn covers(bearer: Option<Bearer>, site: u64) -> bool {
-    bearer.is_some_and(|b| b.site == 0 || b.site == site)
+pub fn covers(bearer: Option<Bearer>, site: SiteId) -> bool {
+    bearer.is_some_and(|b| b.site.is_none() || b.site == site)
 }
 
 #[cfg(test)]
@@ -48,7 +49,7 @@ mod tests {
     #[test]
     fn token_is_read_from_its_header_only_in_its_form() {
         let book = TokenBook::default();
-        let bearer = Bearer { site: 7, scope: Scope::Write };
+        let bearer = Bearer { site: SiteId(7), scope: Scope::Write };
         book.replace(vec![(secret_hash("secret"), bearer)]);
         for (value, found) in [
             ("Bearer secret", true),
@@ -72,9 +73,13 @@ mod tests {
             (8, Scope::Write, false, false),
             (7, Scope::Read, true, false),
         ] {
-            let bearer = Some(Bearer { site, scope });
-            assert_eq!((covers(bearer, 7), may_write(bearer, 7)), (covered, writes), "{bearer:?}");
+            let bearer = Some(Bearer { site: SiteId(site), scope });
+            assert_eq!(
+                (covers(bearer, SiteId(7)), may_write(bearer, SiteId(7))),
+                (covered, writes),
+                "{bearer:?}"
+            );
         }
-        assert!(!covers(None, 7));
+        assert!(!covers(None, SiteId(7)));
     }
 }

@@ -10,6 +10,8 @@ use std::{
     hash::{BuildHasher, BuildHasherDefault, Hasher},
 };
 
+use sotto_schema::id::{SiteId, ViewId};
+
 /// How many keys are remembered at least, once there were so many; at most twice as many.
 /// As many as a table of 2^18 places (2.3 MB) holds without growing.
 pub const GENERATION_MAX: usize = (1 << 18) / 8 * 7;
@@ -18,9 +20,9 @@ pub const GENERATION_MAX: usize = (1 << 18) / 8 * 7;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The site's number.
-    pub site: u64,
+    pub site: SiteId,
     /// Number of the page view; never 0.
-    pub view: u64,
+    pub view: ViewId,
     /// Counter within the page view.
     pub seq: u32,
 }
@@ -98,32 +100,34 @@ impl Known {
 mod tests {
     use super::*;
 
-    fn key(view: u64) -> Key {
-        Key { site: 1, view, seq: 0 }
+    fn key(view: ViewId) -> Key {
+        Key { site: SiteId(1), view, seq: 0 }
     }
 
     #[test]
     fn key_is_known_from_when_it_is_added_until_it_is_taken_back() {
         let mut known = Known::new(10);
-        let fingerprint = known.add(key(1)).unwrap();
-        assert_eq!(known.add(key(1)), None);
-        for other in [Key { site: 2, ..key(1) }, key(2), Key { seq: 1, ..key(1) }] {
+        let fingerprint = known.add(key(ViewId(1))).unwrap();
+        assert_eq!(known.add(key(ViewId(1))), None);
+        for other in
+            [Key { site: SiteId(2), ..key(ViewId(1)) }, key(ViewId(2)), Key { seq: 1, ..key(ViewId(1)) }]
+        {
             assert!(known.add(other).is_some(), "{other:?}");
         }
         known.forget(fingerprint);
-        assert!(known.add(key(1)).is_some());
+        assert!(known.add(key(ViewId(1))).is_some());
     }
 
     #[test]
     fn keys_never_exceed_their_bound_and_the_latest_are_known() {
         let mut known = Known::new(100);
         for view in 1..1_000 {
-            assert!(known.add(key(view)).is_some());
+            assert!(known.add(key(ViewId(view))).is_some());
             assert!(known.count() <= 200);
             for recent in view.saturating_sub(99).max(1)..=view {
-                assert_eq!(known.add(key(recent)), None, "{recent} of {view}");
+                assert_eq!(known.add(key(ViewId(recent))), None, "{recent} of {view}");
             }
         }
-        assert!(known.add(key(1)).is_some(), "long ago");
+        assert!(known.add(key(ViewId(1))).is_some(), "long ago");
     }
 }

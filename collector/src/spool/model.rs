@@ -8,6 +8,7 @@ use std::{
 
 use futures_util::FutureExt;
 use proptest::prelude::*;
+use sotto_schema::id::{SiteId, ViewId};
 
 use super::{
     Append, Key, OpenError, Settings, Spool, aside,
@@ -106,7 +107,7 @@ fn settings(bytes_max: u64) -> Settings {
 }
 
 fn key(number: u32) -> Key {
-    Key { site: 1, view: u64::from(number) + 1, seq: 0 }
+    Key { site: SiteId(1), view: ViewId(u64::from(number) + 1), seq: 0 }
 }
 
 /// The numbers of rows, each of which says how long it is.

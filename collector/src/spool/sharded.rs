@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use sotto_schema::id::SiteId;
 use sotto_store::db::shard_of;
 
 use crate::spool::{self, Append, AppendError, Aside, Key, OpenError, Reader, Repeats, Spool};
@@ -162,7 +163,7 @@ impl Spools {
     }
 
     /// The spool in which the hits of a site are.
-    pub fn of_site(&self, site: u64) -> &Spool {
+    pub fn of_site(&self, site: SiteId) -> &Spool {
         match shard_of(site, self.rest.len() + 1) {
             0 => &self.first,
             shard => &self.rest[shard - 1],
@@ -191,7 +192,7 @@ fn places(shards: &[usize], repeats: &[Repeats]) -> Repeats {
 
 impl Appends {
     /// Adds a record of a site; see [`Append::record`].
-    pub fn record(&mut self, site: u64, key: Option<Key>, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
+    pub fn record(&mut self, site: SiteId, key: Option<Key>, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
         if self.rest.is_empty() {
             return self.first.record(key, encode);
         }
@@ -232,6 +233,7 @@ impl Appends {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sotto_schema::id::ViewId;
 
     fn settings(bytes_max: u64) -> spool::Settings {
         spool::Settings { dir: PathBuf::new(), segment_bytes: 2_000, bytes_max, columns: "x".into() }
@@ -252,7 +254,7 @@ mod tests {
         let mut appends = spools.appends();
         for site in [6, 14, 9, 17, 12u64] {
             let text = format!("[{site}]");
-            assert!(appends.record(site, None, |out| out.extend_from_slice(text.as_bytes())));
+            assert!(appends.record(SiteId(site), None, |out| out.extend_from_slice(text.as_bytes())));
         }
         assert_eq!(appends.len(), 5);
         spools.append(appends).await.unwrap();
@@ -266,37 +268,37 @@ mod tests {
     async fn spool_that_is_full_refuses_only_the_sites_of_its_shard() {
         let data = tempfile::tempdir().unwrap();
         let (spools, _readers) = open(data.path(), 2, &settings(12_000)).unwrap();
-        let send = async |site: u64| {
+        let send = async |site: SiteId| {
             let mut appends = spools.appends();
             assert!(appends.record(site, None, |out| out.resize(500, 1)));
             spools.append(appends).await
         };
-        while send(3).await.is_ok() {}
-        assert_eq!(send(3).await, Err(AppendError::Full));
-        assert_eq!(send(5).await, Ok(Repeats::new()));
+        while send(SiteId(3)).await.is_ok() {}
+        assert_eq!(send(SiteId(3)).await, Err(AppendError::Full));
+        assert_eq!(send(SiteId(5)).await, Ok(Repeats::new()));
     }
 
     #[tokio::test]
     async fn repeats_are_told_by_their_place_among_the_records_of_all_shards() {
         let data = tempfile::tempdir().unwrap();
         let (spools, _readers) = open(data.path(), 3, &settings(1 << 20)).unwrap();
-        let key = |site| Key { site, view: 1, seq: 0 };
+        let key = |site| Key { site, view: ViewId(1), seq: 0 };
         let send = async |sites: &[u64]| {
             let mut appends = spools.appends();
             for site in sites {
-                assert!(appends.record(*site, Some(key(*site)), |out| out.push(1)));
+                assert!(appends.record(SiteId(*site), Some(key(SiteId(*site))), |out| out.push(1)));
             }
             spools.append(appends).await
         };
         // Shards 1, 0, 2, 1, 0.
         let sites = [9, 6, 17, 3, 13];
         assert_eq!(send(&sites[1..3]).await, Ok(Repeats::new()));
-        spools.remember(vec![key(3)]);
+        spools.remember(vec![key(SiteId(3))]);
         assert_eq!(send(&sites).await, Ok(vec![1, 2, 3]));
         assert_eq!(send(&sites).await, Ok(vec![0, 1, 2, 3, 4]));
         assert_eq!(spools.waiting(), 4);
         assert!(spools.oldest().is_some());
-        assert_eq!(spools.of_site(17).waiting(), 1);
+        assert_eq!(spools.of_site(SiteId(17)).waiting(), 1);
     }
 
     #[test]

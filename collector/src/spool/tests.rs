@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use sotto_schema::id::{SiteId, ViewId};
+
 use super::{faults::Fault, faults::FaultyDisk, writer::Message, *};
 
 fn settings(dir: &Path) -> Settings {
@@ -255,7 +257,7 @@ fn commit(parts: &mut Parts<FaultyDisk>, records: std::ops::Range<u32>) -> Resul
     let (spool, _, writer, queue) = parts;
     let mut append = Append::default();
     for record in records {
-        let key = Key { site: 1, view: 1, seq: record };
+        let key = Key { site: SiteId(1), view: ViewId(1), seq: record };
         assert!(append.record(Some(key), |out| out.extend_from_slice(format!("[{record}]").as_bytes())));
     }
     let mut answer = spool.offer(append)?;

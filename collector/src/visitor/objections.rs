@@ -15,13 +15,16 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use sotto_schema::day::Day;
+use sotto_schema::{
+    day::Day,
+    id::{SiteId, VisitorKey},
+};
 
 /// Most objections that are kept at a time, over all sites.
 pub const OBJECTIONS_MAX: usize = 100_000;
 const RECORD_BYTES: usize = 8 + 2 + 8;
 
-type Key = (u64, Day, u64);
+type Key = (SiteId, Day, VisitorKey);
 
 /// The objections in force.
 #[derive(Debug, Default)]
@@ -55,12 +58,12 @@ impl Objections {
     }
 
     /// Whether the visitor with this key objected.
-    pub fn contains(&self, site: u64, day: Day, visitor: u64) -> bool {
+    pub fn contains(&self, site: SiteId, day: Day, visitor: VisitorKey) -> bool {
         self.set.load().contains(&(site, day, visitor))
     }
 
     /// Site, day and key of each.
-    pub fn all(&self) -> Vec<(u64, Day, u64)> {
+    pub fn all(&self) -> Vec<(SiteId, Day, VisitorKey)> {
         self.set.load().iter().copied().collect()
     }
 
@@ -68,7 +71,7 @@ impl Objections {
     ///
     /// # Errors
     /// When the file cannot be written; the objection is in force all the same, until a restart.
-    pub fn note(&self, site: u64, day: Day, visitor: u64) -> io::Result<bool> {
+    pub fn note(&self, site: SiteId, day: Day, visitor: VisitorKey) -> io::Result<bool> {
         let _turn = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let mut set = HashSet::clone(&self.set.load());
         if set.len() >= OBJECTIONS_MAX && !set.contains(&(site, day, visitor)) {
@@ -83,7 +86,7 @@ impl Objections {
     ///
     /// # Errors
     /// When the file cannot be written; the next call tries again.
-    pub fn retire(&self, dead: impl Fn(u64, Day) -> bool) -> io::Result<()> {
+    pub fn retire(&self, dead: impl Fn(SiteId, Day) -> bool) -> io::Result<()> {
         let _turn = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.set.load_full();
         let set: HashSet<Key> = before.iter().filter(|(site, day, _)| !dead(*site, *day)).copied().collect();
@@ -93,9 +96,9 @@ impl Objections {
     fn put(&self, set: HashSet<Key>) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(set.len() * RECORD_BYTES);
         for (site, day, visitor) in &set {
-            bytes.extend_from_slice(&site.to_le_bytes());
+            bytes.extend_from_slice(&site.0.to_le_bytes());
             bytes.extend_from_slice(&day.0.to_le_bytes());
-            bytes.extend_from_slice(&visitor.to_le_bytes());
+            bytes.extend_from_slice(&visitor.0.to_le_bytes());
         }
         self.set.store(Arc::new(set));
         let Some(file) = &self.file else { return Ok(()) };
@@ -115,7 +118,7 @@ fn decode(record: &[u8]) -> Option<Key> {
     let (site, rest) = record.split_at_checked(8)?;
     let (day, visitor) = rest.split_at_checked(2)?;
     let number = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_le_bytes);
-    Some((number(site)?, Day(u16::from_le_bytes(day.try_into().ok()?)), number(visitor)?))
+    Some((SiteId(number(site)?), Day(u16::from_le_bytes(day.try_into().ok()?)), VisitorKey(number(visitor)?)))
 }
 
 #[cfg(test)]
@@ -129,12 +132,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let objections = Objections::open(Some(dir.path())).unwrap();
         assert!(objections.is_empty());
-        assert!(objections.note(1, TODAY, 7).unwrap());
+        assert!(objections.note(SiteId(1), TODAY, VisitorKey(7)).unwrap());
         let again = Objections::open(Some(dir.path())).unwrap();
         for (site, day, visitor, there) in
             [(1, TODAY, 7, true), (2, TODAY, 7, false), (1, Day(20_001), 7, false), (1, TODAY, 8, false)]
         {
-            assert_eq!(again.contains(site, day, visitor), there, "{site} {day:?} {visitor}");
+            assert_eq!(
+                again.contains(SiteId(site), day, VisitorKey(visitor)),
+                there,
+                "{site} {day:?} {visitor}"
+            );
         }
     }
 
@@ -142,19 +149,23 @@ mod tests {
     fn objection_goes_with_its_day() {
         let dir = tempfile::tempdir().unwrap();
         let objections = Objections::open(Some(dir.path())).unwrap();
-        objections.note(1, TODAY, 7).unwrap();
-        objections.note(1, Day(20_001), 8).unwrap();
+        objections.note(SiteId(1), TODAY, VisitorKey(7)).unwrap();
+        objections.note(SiteId(1), Day(20_001), VisitorKey(8)).unwrap();
         objections.retire(|_, day| day == TODAY).unwrap();
-        assert!(!objections.contains(1, TODAY, 7) && objections.contains(1, Day(20_001), 8));
+        assert!(
+            !objections.contains(SiteId(1), TODAY, VisitorKey(7))
+                && objections.contains(SiteId(1), Day(20_001), VisitorKey(8))
+        );
         assert_eq!(fs::read(dir.path().join("objections")).unwrap().len(), RECORD_BYTES);
     }
 
     #[test]
     fn objection_beyond_the_limit_is_refused_and_one_that_is_there_is_not() {
         let objections = Objections::default();
-        let full: HashSet<Key> = (0..OBJECTIONS_MAX as u64).map(|n| (1, TODAY, n)).collect();
+        let full: HashSet<Key> =
+            (0..OBJECTIONS_MAX as u64).map(|n| (SiteId(1), TODAY, VisitorKey(n))).collect();
         objections.set.store(Arc::new(full));
-        assert!(!objections.note(1, TODAY, u64::MAX).unwrap());
-        assert!(objections.note(1, TODAY, 5).unwrap());
+        assert!(!objections.note(SiteId(1), TODAY, VisitorKey(u64::MAX)).unwrap());
+        assert!(objections.note(SiteId(1), TODAY, VisitorKey(5)).unwrap());
     }
 }

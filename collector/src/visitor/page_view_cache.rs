@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 use quick_cache::sync::Cache;
+use sotto_schema::id::{SiteId, ViewId};
 
 /// How many page views are remembered.
 pub const VIEWS_MAX: usize = 200_000;
@@ -25,7 +26,7 @@ pub struct Page {
 /// The pages of recent page views.
 #[derive(Debug)]
 pub struct PageViewCache {
-    of_view: Cache<(u64, u64), Arc<Page>>,
+    of_view: Cache<(SiteId, ViewId), Arc<Page>>,
     /// Each page once, however many look at it.
     pages: Cache<Page, Arc<Page>>,
 }
@@ -46,8 +47,8 @@ impl PageViewCache {
     }
 
     /// Remembers that `view` of `site` was of this page.
-    pub fn remember(&self, site: u64, view: u64, hostname: &CompactString, path: &CompactString) {
-        if view != 0 {
+    pub fn remember(&self, site: SiteId, view: ViewId, hostname: &CompactString, path: &CompactString) {
+        if view.is_some() {
             let page = Page { hostname: hostname.clone(), path: path.clone() };
             let shared = self.pages.get(&page).unwrap_or_else(|| {
                 let shared = Arc::new(page.clone());
@@ -59,7 +60,7 @@ impl PageViewCache {
     }
 
     /// The page of `view`, if it is remembered.
-    pub fn page(&self, site: u64, view: u64) -> Option<Arc<Page>> {
+    pub fn page(&self, site: SiteId, view: ViewId) -> Option<Arc<Page>> {
         self.of_view.get(&(site, view))
     }
 
@@ -76,23 +77,23 @@ mod tests {
     #[test]
     fn page_of_a_view_is_that_of_its_site_only() {
         let views = PageViewCache::default();
-        views.remember(1, 7, &"a.example".into(), &"/x".into());
-        assert_eq!(views.page(1, 7).unwrap().path, "/x");
-        assert_eq!((views.page(2, 7), views.page(1, 8)), (None, None));
+        views.remember(SiteId(1), ViewId(7), &"a.example".into(), &"/x".into());
+        assert_eq!(views.page(SiteId(1), ViewId(7)).unwrap().path, "/x");
+        assert_eq!((views.page(SiteId(2), ViewId(7)), views.page(SiteId(1), ViewId(8))), (None, None));
     }
 
     #[test]
     fn view_without_a_number_is_not_remembered() {
         let views = PageViewCache::default();
-        views.remember(1, 0, &"a.example".into(), &"/x".into());
-        assert_eq!(views.page(1, 0), None);
+        views.remember(SiteId(1), ViewId::NONE, &"a.example".into(), &"/x".into());
+        assert_eq!(views.page(SiteId(1), ViewId::NONE), None);
     }
 
     #[test]
     fn remembered_views_never_exceed_their_bound() {
         let views = PageViewCache::new(1_000);
         for view in 1..5_000 {
-            views.remember(1, view, &"a.example".into(), &"/x".into());
+            views.remember(SiteId(1), ViewId(view), &"a.example".into(), &"/x".into());
         }
         assert!(views.count() <= 1_000, "{}", views.count());
     }

@@ -19,7 +19,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use sotto_schema::day::Day;
+use sotto_schema::{day::Day, id::SiteId};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// How long after the end of its day a salt is kept, to carry visits across midnight.
@@ -114,7 +114,7 @@ pub struct Entry {
     /// The salt was made (`true`) or destroyed (`false`).
     pub born: bool,
     /// Whose salt.
-    pub site: u64,
+    pub site: SiteId,
     /// For which day.
     pub day: Day,
     /// Its commitment.
@@ -134,7 +134,7 @@ pub enum Taken {
     Replaced,
 }
 
-type Map = HashMap<(u64, Day), Arc<Salt>>;
+type Map = HashMap<(SiteId, Day), Arc<Salt>>;
 
 /// All salts that are alive.
 pub struct Salts {
@@ -164,7 +164,7 @@ impl Salts {
     }
 
     /// The salt of `site` for `day` if it is alive.
-    pub fn get(&self, site: u64, day: Day) -> Option<Arc<Salt>> {
+    pub fn get(&self, site: SiteId, day: Day) -> Option<Arc<Salt>> {
         self.alive.load().get(&(site, day)).cloned()
     }
 
@@ -172,7 +172,7 @@ impl Salts {
     ///
     /// # Errors
     /// When the operating system has no randomness or the file cannot be written.
-    pub fn today(&self, site: u64, day: Day) -> io::Result<Arc<Salt>> {
+    pub fn today(&self, site: SiteId, day: Day) -> io::Result<Arc<Salt>> {
         if let Some(salt) = self.get(site, day) {
             return Ok(salt);
         }
@@ -194,7 +194,7 @@ impl Salts {
     ///
     /// # Errors
     /// When the file cannot be written; nothing has changed then.
-    pub fn take_over(&self, site: u64, day: Day, salt: Salt) -> io::Result<Taken> {
+    pub fn take_over(&self, site: SiteId, day: Day, salt: Salt) -> io::Result<Taken> {
         let mut entries = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let commitment = salt.commitment();
         let own = self.get(site, day).map(|own| own.commitment());
@@ -213,7 +213,7 @@ impl Salts {
     }
 
     /// Site and day of every salt that is alive.
-    pub fn keys(&self) -> Vec<(u64, Day)> {
+    pub fn keys(&self) -> Vec<(SiteId, Day)> {
         self.alive.load().keys().copied().collect()
     }
 
@@ -222,7 +222,7 @@ impl Salts {
     ///
     /// # Errors
     /// When the file cannot be overwritten; nothing is destroyed then, and the next call tries again.
-    pub fn retire(&self, dead: impl Fn(u64, Day) -> bool) -> io::Result<usize> {
+    pub fn retire(&self, dead: impl Fn(SiteId, Day) -> bool) -> io::Result<usize> {
         let mut entries = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let mut map = Map::clone(&self.alive.load());
         let gone: Vec<_> = map.extract_if(|(site, day), _| dead(*site, *day)).collect();
@@ -250,7 +250,7 @@ impl Salts {
     }
 
     /// Sites and days whose salts are alive.
-    pub fn days(&self) -> Vec<(u64, Day)> {
+    pub fn days(&self) -> Vec<(SiteId, Day)> {
         self.alive.load().keys().copied().collect()
     }
 
@@ -264,7 +264,7 @@ impl Salts {
         let Some(path) = &self.file else { return Ok(()) };
         let mut bytes = Vec::with_capacity(map.len() * RECORD_BYTES);
         for ((site, day), salt) in map {
-            bytes.extend_from_slice(&site.to_le_bytes());
+            bytes.extend_from_slice(&site.0.to_le_bytes());
             bytes.extend_from_slice(&day.0.to_le_bytes());
             bytes.extend_from_slice(&*salt.0);
         }
@@ -317,7 +317,7 @@ fn read_file(path: &Path, map: &mut Map) -> io::Result<()> {
             // Filled where it stays: a copy on the way would be left behind.
             let mut kept = Salt::from_bytes([0; SALT_BYTES]);
             kept.0.copy_from_slice(salt);
-            map.insert((site, Day(day)), Arc::new(kept));
+            map.insert((SiteId(site), Day(day)), Arc::new(kept));
         }
     }
     bytes.zeroize();
@@ -352,12 +352,15 @@ mod tests {
         let winner = (1..=2).min_by_key(|n| salt(*n).commitment()).unwrap();
         let loser = 3 - winner;
         let (ahead, behind) = (Salts::open(None).unwrap(), Salts::open(None).unwrap());
-        assert_eq!(ahead.take_over(1, TODAY, salt(winner)).unwrap(), Taken::New);
-        assert_eq!(behind.take_over(1, TODAY, salt(loser)).unwrap(), Taken::New);
-        assert_eq!(ahead.take_over(1, TODAY, salt(loser)).unwrap(), Taken::Kept);
-        assert_eq!(behind.take_over(1, TODAY, salt(winner)).unwrap(), Taken::Replaced);
-        assert_eq!(behind.take_over(1, TODAY, salt(winner)).unwrap(), Taken::Same);
-        assert_eq!(bytes(&behind.get(1, TODAY).unwrap()), bytes(&ahead.get(1, TODAY).unwrap()));
+        assert_eq!(ahead.take_over(SiteId(1), TODAY, salt(winner)).unwrap(), Taken::New);
+        assert_eq!(behind.take_over(SiteId(1), TODAY, salt(loser)).unwrap(), Taken::New);
+        assert_eq!(ahead.take_over(SiteId(1), TODAY, salt(loser)).unwrap(), Taken::Kept);
+        assert_eq!(behind.take_over(SiteId(1), TODAY, salt(winner)).unwrap(), Taken::Replaced);
+        assert_eq!(behind.take_over(SiteId(1), TODAY, salt(winner)).unwrap(), Taken::Same);
+        assert_eq!(
+            bytes(&behind.get(SiteId(1), TODAY).unwrap()),
+            bytes(&ahead.get(SiteId(1), TODAY).unwrap())
+        );
         let told: Vec<_> = behind.take_entries().iter().map(|e| (e.born, e.commitment)).collect();
         let (winner, loser) = (salt(winner).commitment(), salt(loser).commitment());
         assert_eq!(told, [(true, loser), (false, loser), (true, winner)], "the ledger is told of both");
@@ -370,18 +373,18 @@ mod tests {
     #[test]
     fn salt_differs_by_site_and_day_and_stays_within_them() {
         let salts = Salts::open(None).unwrap();
-        let first = bytes(&salts.today(1, TODAY).unwrap());
-        assert_eq!(bytes(&salts.today(1, TODAY).unwrap()), first);
-        assert_ne!(bytes(&salts.today(2, TODAY).unwrap()), first);
-        assert_ne!(bytes(&salts.today(1, YESTERDAY).unwrap()), first);
+        let first = bytes(&salts.today(SiteId(1), TODAY).unwrap());
+        assert_eq!(bytes(&salts.today(SiteId(1), TODAY).unwrap()), first);
+        assert_ne!(bytes(&salts.today(SiteId(2), TODAY).unwrap()), first);
+        assert_ne!(bytes(&salts.today(SiteId(1), YESTERDAY).unwrap()), first);
     }
 
     #[test]
     fn restart_keeps_the_salt_of_the_day() {
         let dir = tempfile::tempdir().unwrap();
-        let first = bytes(&Salts::open(Some(dir.path())).unwrap().today(1, TODAY).unwrap());
+        let first = bytes(&Salts::open(Some(dir.path())).unwrap().today(SiteId(1), TODAY).unwrap());
         let again = Salts::open(Some(dir.path())).unwrap();
-        assert_eq!(bytes(&again.get(1, TODAY).unwrap()), first);
+        assert_eq!(bytes(&again.get(SiteId(1), TODAY).unwrap()), first);
         assert_eq!(again.take_entries(), [], "it was not born again");
     }
 
@@ -389,12 +392,12 @@ mod tests {
     fn retired_salt_is_nowhere() {
         let dir = tempfile::tempdir().unwrap();
         let salts = Salts::open(Some(dir.path())).unwrap();
-        let dead = salts.today(1, YESTERDAY).unwrap();
-        salts.today(1, TODAY).unwrap();
+        let dead = salts.today(SiteId(1), YESTERDAY).unwrap();
+        salts.today(SiteId(1), TODAY).unwrap();
         // A second name for the file's pages: what the old file held must be gone from them, too.
         let old = File::open(dir.path().join("salts")).unwrap();
         assert_eq!(salts.retire(|_, day| day == YESTERDAY).unwrap(), 1);
-        assert!(salts.get(1, YESTERDAY).is_none());
+        assert!(salts.get(SiteId(1), YESTERDAY).is_none());
         let mut left = fs::read(dir.path().join("salts")).unwrap();
         (&old).read_to_end(&mut left).unwrap();
         assert!(!left.windows(SALT_BYTES).any(|w| w == *dead.0));
@@ -413,9 +416,9 @@ mod tests {
     #[test]
     fn ledger_hears_of_birth_and_death() {
         let salts = Salts::open(None).unwrap();
-        let commitment = salts.today(1, YESTERDAY).unwrap().commitment();
+        let commitment = salts.today(SiteId(1), YESTERDAY).unwrap().commitment();
         salts.retire(|_, _| true).unwrap();
-        let entry = Entry { born: true, site: 1, day: YESTERDAY, commitment };
+        let entry = Entry { born: true, site: SiteId(1), day: YESTERDAY, commitment };
         assert_eq!(salts.take_entries(), [entry, Entry { born: false, ..entry }]);
         assert_eq!(salts.take_entries(), []);
     }

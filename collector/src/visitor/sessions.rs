@@ -14,18 +14,20 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use sotto_schema::id::{SessionId, SiteId, VisitorKey};
+
 /// A visit ends after this long without a hit.
 pub const TIMEOUT_MS: i64 = 30 * 60 * 1000;
 const SHARDS: usize = 64;
 
 #[derive(Debug, Clone, Copy)]
 struct Session {
-    id: u64,
+    id: SessionId,
     last_ms: i64,
 }
 
 /// By site and visitor. Visitors' keys are secret hashes, so that nobody can choose ones that collide.
-type Map = HashMap<(u64, u64), Session, foldhash::fast::RandomState>;
+type Map = HashMap<(SiteId, VisitorKey), Session, foldhash::fast::RandomState>;
 
 /// Visitors of the last half hour and their visits.
 #[derive(Debug)]
@@ -46,7 +48,14 @@ impl Sessions {
     /// The visit of a hit at `time_ms`. `before` is the visitor's key under the salt of the day before, while that
     /// one is alive: a visit that began under it goes on. A hit that does not `begin` visits (a report about a page
     /// view) belongs to the visitor's last one; 0 if there is none.
-    pub fn assign(&self, site: u64, visitor: u64, before: Option<u64>, time_ms: i64, begins: bool) -> u64 {
+    pub fn assign(
+        &self,
+        site: SiteId,
+        visitor: VisitorKey,
+        before: Option<VisitorKey>,
+        time_ms: i64,
+        begins: bool,
+    ) -> SessionId {
         let carried = before.and_then(|before| self.going_on(site, before, time_ms));
         let mut shard = self.shard(site, visitor);
         if let Some(session) = shard.get_mut(&(site, visitor)) {
@@ -59,7 +68,7 @@ impl Sessions {
         let id = match carried {
             Some(id) => id,
             None if begins => session_id(site, visitor, time_ms),
-            None => return 0,
+            None => return SessionId::NONE,
         };
         self.make_room(&mut shard, time_ms);
         shard.insert((site, visitor), Session { id, last_ms: time_ms });
@@ -68,7 +77,7 @@ impl Sessions {
 
     /// Takes over a visit that was stored before a restart, or of which another collector told. Of several, the one
     /// with the latest hit stays, so that all collectors end with the same.
-    pub fn remember(&self, site: u64, visitor: u64, session: u64, time_ms: i64) {
+    pub fn remember(&self, site: SiteId, visitor: VisitorKey, session: SessionId, time_ms: i64) {
         let mut shard = self.shard(site, visitor);
         let known = shard.get(&(site, visitor)).is_some_and(|s| s.last_ms >= time_ms);
         if !known {
@@ -89,7 +98,7 @@ impl Sessions {
     }
 
     /// Site, visitor, visit and last hit of all visits that have not ended at `now_ms`, a part of them at a time.
-    pub fn live(&self, now_ms: i64) -> impl Iterator<Item = Vec<(u64, u64, u64, i64)>> {
+    pub fn live(&self, now_ms: i64) -> impl Iterator<Item = Vec<(SiteId, VisitorKey, SessionId, i64)>> {
         self.shards.iter().map(move |shard| {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             let live = shard.iter().filter(|(_, s)| now_ms - s.last_ms < TIMEOUT_MS);
@@ -102,14 +111,14 @@ impl Sessions {
         self.shards.iter().map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 
-    fn going_on(&self, site: u64, visitor: u64, time_ms: i64) -> Option<u64> {
+    fn going_on(&self, site: SiteId, visitor: VisitorKey, time_ms: i64) -> Option<SessionId> {
         let shard = self.shard(site, visitor);
         shard.get(&(site, visitor)).filter(|s| time_ms - s.last_ms < TIMEOUT_MS).map(|s| s.id)
     }
 
-    fn shard(&self, site: u64, visitor: u64) -> std::sync::MutexGuard<'_, Map> {
+    fn shard(&self, site: SiteId, visitor: VisitorKey) -> std::sync::MutexGuard<'_, Map> {
         // Visitor keys are hashes: their bits are evenly spread.
-        let index = (visitor ^ site) as usize % SHARDS;
+        let index = (visitor.0 ^ site.0) as usize % SHARDS;
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -127,15 +136,15 @@ impl Sessions {
 }
 
 /// A number for a new visit: depends on nothing but its visitor and the half hour in which it begins; never 0.
-fn session_id(site: u64, visitor: u64, time_ms: i64) -> u64 {
+fn session_id(site: SiteId, visitor: VisitorKey, time_ms: i64) -> SessionId {
     let mut hasher = blake3::Hasher::new();
-    for number in [site, visitor, time_ms.div_euclid(TIMEOUT_MS).cast_unsigned()] {
+    for number in [site.0, visitor.0, time_ms.div_euclid(TIMEOUT_MS).cast_unsigned()] {
         hasher.update(&number.to_le_bytes());
     }
     let hash = hasher.finalize();
     let mut id = [0; 8];
     id.copy_from_slice(&hash.as_bytes()[..8]);
-    u64::from_le_bytes(id).max(1)
+    SessionId(u64::from_le_bytes(id).max(1))
 }
 
 #[cfg(test)]
@@ -149,47 +158,57 @@ mod tests {
     fn gap_decides_whether_a_visit_goes_on() {
         for (gap, same) in [(0, true), (TIMEOUT_MS - 1, true), (TIMEOUT_MS, false)] {
             let sessions = Sessions::new(1_000);
-            let first = sessions.assign(1, 7, None, NOW, true);
-            assert_eq!(sessions.assign(1, 7, None, NOW + gap, true) == first, same, "{gap}");
+            let first = sessions.assign(SiteId(1), VisitorKey(7), None, NOW, true);
+            assert_eq!(
+                sessions.assign(SiteId(1), VisitorKey(7), None, NOW + gap, true) == first,
+                same,
+                "{gap}"
+            );
         }
     }
 
     #[test]
     fn visit_goes_on_across_midnight_under_the_new_key() {
         let sessions = Sessions::new(1_000);
-        let first = sessions.assign(1, 7, None, NOW, true);
-        assert_eq!(sessions.assign(1, 8, Some(7), NOW + 1, true), first);
-        assert_eq!(sessions.assign(1, 8, None, NOW + TIMEOUT_MS, true), first);
-        assert_ne!(sessions.assign(1, 9, Some(7), NOW + TIMEOUT_MS, true), first);
+        let first = sessions.assign(SiteId(1), VisitorKey(7), None, NOW, true);
+        assert_eq!(sessions.assign(SiteId(1), VisitorKey(8), Some(VisitorKey(7)), NOW + 1, true), first);
+        assert_eq!(sessions.assign(SiteId(1), VisitorKey(8), None, NOW + TIMEOUT_MS, true), first);
+        assert_ne!(
+            sessions.assign(SiteId(1), VisitorKey(9), Some(VisitorKey(7)), NOW + TIMEOUT_MS, true),
+            first
+        );
     }
 
     #[test]
     fn report_about_a_page_view_begins_no_visit() {
         let sessions = Sessions::new(1_000);
-        assert_eq!(sessions.assign(1, 7, None, NOW, false), 0);
-        let first = sessions.assign(1, 7, None, NOW, true);
-        assert_eq!(sessions.assign(1, 7, None, NOW + 2 * TIMEOUT_MS, false), first);
+        assert_eq!(sessions.assign(SiteId(1), VisitorKey(7), None, NOW, false), SessionId::NONE);
+        let first = sessions.assign(SiteId(1), VisitorKey(7), None, NOW, true);
+        assert_eq!(sessions.assign(SiteId(1), VisitorKey(7), None, NOW + 2 * TIMEOUT_MS, false), first);
     }
 
     #[test]
     fn visitor_of_another_site_is_another() {
         let sessions = Sessions::new(1_000);
-        assert_ne!(sessions.assign(1, 7, None, NOW, true), sessions.assign(2, 7, None, NOW, true));
+        assert_ne!(
+            sessions.assign(SiteId(1), VisitorKey(7), None, NOW, true),
+            sessions.assign(SiteId(2), VisitorKey(7), None, NOW, true)
+        );
     }
 
     #[test]
     fn remembered_visit_goes_on() {
         let sessions = Sessions::new(1_000);
-        sessions.remember(1, 7, 42, NOW);
-        sessions.remember(1, 7, 41, NOW - 1);
-        assert_eq!(sessions.assign(1, 7, None, NOW + 1, true), 42);
+        sessions.remember(SiteId(1), VisitorKey(7), SessionId(42), NOW);
+        sessions.remember(SiteId(1), VisitorKey(7), SessionId(41), NOW - 1);
+        assert_eq!(sessions.assign(SiteId(1), VisitorKey(7), None, NOW + 1, true), SessionId(42));
     }
 
     #[test]
     fn swept_map_holds_only_live_visits() {
         let sessions = Sessions::new(1_000);
-        sessions.assign(1, 7, None, NOW, true);
-        sessions.assign(1, 8, None, NOW + 1, true);
+        sessions.assign(SiteId(1), VisitorKey(7), None, NOW, true);
+        sessions.assign(SiteId(1), VisitorKey(8), None, NOW + 1, true);
         sessions.sweep(NOW + TIMEOUT_MS);
         assert_eq!(sessions.count(), 1);
     }
@@ -197,21 +216,25 @@ mod tests {
     #[test]
     fn collectors_that_see_a_new_visitor_at_once_agree_without_talking() {
         let (one, other) = (Sessions::new(1_000), Sessions::new(1_000));
-        let first = one.assign(1, 7, None, NOW, true);
-        assert_eq!(other.assign(1, 7, None, NOW + TIMEOUT_MS - 1, true), first, "NOW begins a half hour");
-        assert_ne!(other.assign(1, 8, None, NOW, true), first);
+        let first = one.assign(SiteId(1), VisitorKey(7), None, NOW, true);
+        assert_eq!(
+            other.assign(SiteId(1), VisitorKey(7), None, NOW + TIMEOUT_MS - 1, true),
+            first,
+            "NOW begins a half hour"
+        );
+        assert_ne!(other.assign(SiteId(1), VisitorKey(8), None, NOW, true), first);
     }
 
     #[test]
     fn collectors_that_began_two_visits_go_on_with_the_same_one_after_they_were_told() {
         let (one, other) = (Sessions::new(1_000), Sessions::new(1_000));
-        let first = one.assign(1, 7, None, NOW - 1, true);
-        let second = other.assign(1, 7, None, NOW, true);
+        let first = one.assign(SiteId(1), VisitorKey(7), None, NOW - 1, true);
+        let second = other.assign(SiteId(1), VisitorKey(7), None, NOW, true);
         assert_ne!(first, second);
-        one.remember(1, 7, second, NOW);
-        other.remember(1, 7, first, NOW - 1);
-        assert_eq!(one.assign(1, 7, None, NOW + 1, true), second);
-        assert_eq!(other.assign(1, 7, None, NOW + 1, true), second);
+        one.remember(SiteId(1), VisitorKey(7), second, NOW);
+        other.remember(SiteId(1), VisitorKey(7), first, NOW - 1);
+        assert_eq!(one.assign(SiteId(1), VisitorKey(7), None, NOW + 1, true), second);
+        assert_eq!(other.assign(SiteId(1), VisitorKey(7), None, NOW + 1, true), second);
     }
 
     proptest! {
@@ -219,12 +242,12 @@ mod tests {
         fn visits_of_a_visitor_never_share_a_number(gaps in proptest::collection::vec(0..3 * TIMEOUT_MS, 1..50)) {
             let sessions = Sessions::new(1_000);
             let mut time = NOW;
-            let mut numbers = vec![sessions.assign(1, 7, None, time, true)];
+            let mut numbers = vec![sessions.assign(SiteId(1), VisitorKey(7), None, time, true)];
             let mut visits = 1;
             for gap in gaps {
                 time += gap;
                 visits += usize::from(gap >= TIMEOUT_MS);
-                numbers.push(sessions.assign(1, 7, None, time, true));
+                numbers.push(sessions.assign(SiteId(1), VisitorKey(7), None, time, true));
             }
             numbers.dedup();
             prop_assert_eq!(numbers.len(), visits);
@@ -234,7 +257,7 @@ mod tests {
         fn map_never_exceeds_its_bound(visitors in proptest::collection::vec(any::<u64>(), 1..500)) {
             let sessions = Sessions::new(64);
             for (i, visitor) in visitors.iter().enumerate() {
-                sessions.assign(1, *visitor, None, NOW + i as i64, true);
+                sessions.assign(SiteId(1), VisitorKey(*visitor), None, NOW + i as i64, true);
             }
             prop_assert!(sessions.count() <= 64);
         }
@@ -242,11 +265,11 @@ mod tests {
         #[test]
         fn hits_closer_than_the_gap_share_a_visit(gaps in proptest::collection::vec(0..TIMEOUT_MS, 1..50)) {
             let sessions = Sessions::new(1_000);
-            let first = sessions.assign(1, 7, None, NOW, true);
+            let first = sessions.assign(SiteId(1), VisitorKey(7), None, NOW, true);
             let mut time = NOW;
             for gap in gaps {
                 time += gap;
-                prop_assert_eq!(sessions.assign(1, 7, None, time, true), first);
+                prop_assert_eq!(sessions.assign(SiteId(1), VisitorKey(7), None, time, true), first);
             }
         }
     }

@@ -8,6 +8,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use sotto_schema::id::SiteId;
 
 use super::{days, period, reader::Reader, refusal::Refusal, scope, site_of};
 use crate::{
@@ -61,7 +62,7 @@ pub(super) async fn show(
     let scope = scope(&site);
     let (outcomes, health) = tokio::try_join!(endings::run(db, &scope, range), health::run(db, site.id))?;
     let unknown: Option<Outcomes> = if reader.owns_all() {
-        Some(endings::run(db, &Scope { site: 0, ..scope }, range).await?)
+        Some(endings::run(db, &Scope { site: SiteId::NONE, ..scope }, range).await?)
     } else {
         None
     };

@@ -6,6 +6,7 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
+use sotto_schema::id::SiteId;
 use sotto_store::account::{self, Role};
 
 use super::refusal::Refusal;
@@ -22,18 +23,18 @@ pub(crate) enum Reader {
 }
 
 impl Reader {
-    pub(super) fn may_read(&self, site: u64) -> bool {
+    pub(super) fn may_read(&self, site: SiteId) -> bool {
         match self {
             Self::Person(signed_in) => signed_in.role(site).is_some(),
-            Self::Program(bearer) => bearer.site == 0 || bearer.site == site,
+            Self::Program(bearer) => bearer.site.is_none() || bearer.site == site,
         }
     }
 
     /// Whether they own all sites. Only who owns the installation can make a token for all sites.
     pub(super) fn owns_all(&self) -> bool {
         match self {
-            Self::Person(signed_in) => signed_in.role(0) == Some(Role::Owner),
-            Self::Program(bearer) => bearer.site == 0,
+            Self::Person(signed_in) => signed_in.role(SiteId::NONE) == Some(Role::Owner),
+            Self::Program(bearer) => bearer.site.is_none(),
         }
     }
 }
@@ -80,7 +81,7 @@ mod tests {
 
     #[test]
     fn token_for_one_site_reads_no_other() {
-        let reader = Reader::Program(account::Bearer { site: 7, scope: account::Scope::Read });
-        assert!(reader.may_read(7) && !reader.may_read(8) && !reader.owns_all());
+        let reader = Reader::Program(account::Bearer { site: SiteId(7), scope: account::Scope::Read });
+        assert!(reader.may_read(SiteId(7)) && !reader.may_read(SiteId(8)) && !reader.owns_all());
     }
 }

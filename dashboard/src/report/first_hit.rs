@@ -2,6 +2,7 @@
 
 use clickhouse::Row;
 use serde::Deserialize;
+use sotto_schema::id::SiteId;
 use sotto_store::db::Db;
 
 use super::ReportError;
@@ -21,6 +22,6 @@ pub struct FirstHit {
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn run(db: &Db, site: u64) -> Result<Option<FirstHit>, ReportError> {
+pub async fn run(db: &Db, site: SiteId) -> Result<Option<FirstHit>, ReportError> {
     Ok(db.of_site(site).query(include_str!("first_hit.sql")).param("site", site).fetch_optional().await?)
 }

@@ -2,6 +2,7 @@
 
 use clickhouse::Row;
 use serde::Deserialize;
+use sotto_schema::id::SiteId;
 use sotto_store::db::Db;
 
 use super::ReportError;
@@ -83,7 +84,7 @@ impl Health {
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn run(db: &Db, site: u64) -> Result<Health, ReportError> {
+pub async fn run(db: &Db, site: SiteId) -> Result<Health, ReportError> {
     Ok(db.of_site(site).query(include_str!("health.sql")).param("site", site).fetch_one().await?)
 }
 

@@ -2,6 +2,7 @@
 
 use clickhouse::Row;
 use serde::Deserialize;
+use sotto_schema::id::SiteId;
 use sotto_store::db::Db;
 
 use super::ReportError;
@@ -21,6 +22,6 @@ pub struct Count {
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn run(db: &Db, site: u64) -> Result<Vec<Count>, ReportError> {
+pub async fn run(db: &Db, site: SiteId) -> Result<Vec<Count>, ReportError> {
     Ok(db.of_site(site).query(include_str!("outcomes.sql")).param("site", site).fetch_all().await?)
 }

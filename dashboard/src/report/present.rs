@@ -1,5 +1,6 @@
 //! How many visitors are there right now.
 
+use sotto_schema::id::SiteId;
 use sotto_store::db::Db;
 
 use super::ReportError;
@@ -8,6 +9,6 @@ use super::ReportError;
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn run(db: &Db, site: u64) -> Result<u64, ReportError> {
+pub async fn run(db: &Db, site: SiteId) -> Result<u64, ReportError> {
     Ok(db.of_site(site).query(include_str!("present.sql")).param("site", site).fetch_one().await?)
 }

@@ -2,7 +2,7 @@
 
 use clickhouse::Row;
 use serde::Deserialize;
-use sotto_schema::policy::Category;
+use sotto_schema::{id::SiteId, policy::Category};
 use sotto_store::db::Db;
 
 use super::ReportError;
@@ -45,7 +45,7 @@ pub fn number(typed: &str) -> Option<&str> {
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn run(db: &Db, site: u64, number: &str) -> Result<Vec<Decision>, ReportError> {
+pub async fn run(db: &Db, site: SiteId, number: &str) -> Result<Vec<Decision>, ReportError> {
     let found = db
         .of_site(site)
         .query(include_str!("receipts.sql"))

@@ -8,6 +8,7 @@ use axum::{
     response::Response,
 };
 use jiff::Zoned;
+use sotto_schema::id::SiteId;
 use sotto_store::account::Role;
 
 use super::{
@@ -170,9 +171,9 @@ pub(super) async fn show(
     let chosen = period::parse(query.as_deref().unwrap_or(""), today);
     let header = period::head(&key, "quality", chosen, today);
     let scope = Scope { site: site.id, time_zone: site.time_zone.clone() };
-    let owner = signed_in.role(0) == Some(Role::Owner);
+    let owner = signed_in.role(SiteId::NONE) == Some(Role::Owner);
     let unknown = async {
-        let nowhere = Scope { site: 0, time_zone: site.time_zone.clone() };
+        let nowhere = Scope { site: SiteId::NONE, time_zone: site.time_zone.clone() };
         if owner { endings::run(db, &nowhere, header.range).await.map(|o| Some(o.hits())) } else { Ok(None) }
     };
     let (outcomes, health, unknown) =

@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
+use sotto_schema::id::SiteId;
 use sotto_store::{
     account::{self, AccountError, Role, secret_hash},
     audit::{self, Action},
@@ -108,7 +109,7 @@ pub(super) async fn submit(
         Err(error) => return Err(error.into()),
     };
     sites::store(&app, user.id, &site).await?;
-    account::grant(db, user.id, 0, Role::Owner).await?;
+    account::grant(db, user.id, SiteId::NONE, Role::Owner).await?;
     audit::append(db, user.id, Action::SetUp, site.id, "").await?;
     // Somebody who had an account with a second step before is asked for it.
     if account::two_step::is_on(db, &user.email).await? {

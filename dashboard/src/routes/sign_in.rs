@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
+use sotto_schema::id::{SiteId, UserId};
 use sotto_store::{
     account::{
         self, Proof, User,
@@ -164,12 +165,12 @@ fn refuse(error: TwoStepError, theme: Theme, email: String, next: String) -> Res
 /// Nothing more is asked for.
 async fn succeed(app: &App, user: &User, how: &str, next: &str) -> Result<Response, PageError> {
     locked(app).succeeded(&user.email);
-    audit::append(&app.settings.databases.writer, user.id, Action::SignIn, 0, how).await?;
+    audit::append(&app.settings.databases.writer, user.id, Action::SignIn, SiteId::NONE, how).await?;
     begin(app, user.id, next).await
 }
 
 /// Signs somebody in who has proved all that is asked for, and sends them on.
-pub(super) async fn begin(app: &App, user: u64, next: &str) -> Result<Response, PageError> {
+pub(super) async fn begin(app: &App, user: UserId, next: &str) -> Result<Response, PageError> {
     let secret = account::begin(&app.settings.databases.writer, user).await?;
     let mut response = Redirect::to(next).into_response();
     response.headers_mut().insert(header::SET_COOKIE, auth::set_cookie(app, Some(&secret)));

@@ -12,6 +12,7 @@ use axum::{
 use clickhouse::Row;
 use serde::Deserialize;
 use sotto_schema::{
+    id::{SiteId, UserId},
     policy::Preset,
     site::{Site, SiteError},
 };
@@ -58,7 +59,7 @@ struct SitesPage {
 
 #[derive(Row, Deserialize)]
 struct Activity {
-    site: u64,
+    site: SiteId,
     pageviews: u64,
 }
 
@@ -69,10 +70,10 @@ pub(super) async fn list(
 ) -> Result<Response, PageError> {
     let db = &app.settings.databases.reader;
     let sites = signed_in.sites(db).await?;
-    let ids: Vec<u64> = sites.iter().map(|s| s.id).collect();
+    let ids: Vec<SiteId> = sites.iter().map(|s| s.id).collect();
     let rows: Vec<Activity> =
         db.query(include_str!("../report/activity.sql")).param("sites", ids).fetch_all().await?;
-    let activity: HashMap<u64, u64> = rows.into_iter().map(|r| (r.site, r.pageviews)).collect();
+    let activity: HashMap<SiteId, u64> = rows.into_iter().map(|r| (r.site, r.pageviews)).collect();
     let listed = |s: &Site| Listed {
         key: s.key.clone(),
         name: s.name.clone(),
@@ -81,7 +82,7 @@ pub(super) async fn list(
     };
     Ok(html(&SitesPage {
         sites: sites.iter().map(listed).collect(),
-        may_add: signed_in.role(0) == Some(Role::Owner),
+        may_add: signed_in.role(SiteId::NONE) == Some(Role::Owner),
         shell: Shell { title: "Sites".into(), theme, who: Some(signed_in.who()), sites: links(&sites, None) },
     }))
 }
@@ -200,7 +201,7 @@ pub(super) async fn add(
 }
 
 /// Stores a new site and tells the collector.
-pub(super) async fn store(app: &App, actor: u64, site: &Site) -> Result<(), PageError> {
+pub(super) async fn store(app: &App, actor: UserId, site: &Site) -> Result<(), PageError> {
     let db = &app.settings.databases.writer;
     sites::save(db, site).await?;
     audit::append(db, actor, Action::SiteAdd, site.id, &site.name).await?;

@@ -106,7 +106,7 @@ pub(super) async fn show(
     let (site, all) = signed_in.site(reader, &key, Role::Viewer).await?;
     let log = audit::newest_of(reader, Action::Retention, LINES * 10).await?;
     // Lines of other sites are nobody's business here.
-    let removed = log.into_iter().filter(|e| e.site == site.id || e.site == 0).take(LINES as usize);
+    let removed = log.into_iter().filter(|e| e.site == site.id || e.site.is_none()).take(LINES as usize);
     let removed = removed.map(|e| Line { time: clock(e.time, &site.time_zone), what: e.detail }).collect();
     let salts = ledger::of_site(reader, site.id, LINES).await?;
     let page = format!("{}/privacy?s={}", app.settings.public_url.trim_end_matches('/'), site.key);

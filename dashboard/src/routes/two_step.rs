@@ -13,6 +13,7 @@ use axum::{
 };
 use qrcode::{Color, QrCode};
 use serde::Deserialize;
+use sotto_schema::id::SiteId;
 use sotto_store::{
     account::{
         self,
@@ -160,7 +161,7 @@ pub(super) async fn switch_on(
     }
     match two_step::switch_on(db, key, user, &typed.sealed, &typed.code).await {
         Ok(codes) => {
-            audit::append(db, user.id, Action::TwoStepOn, 0, "").await?;
+            audit::append(db, user.id, Action::TwoStepOn, SiteId::NONE, "").await?;
             // All sign-ins ended, also those of whoever may have had only the password; this browser gets a new one.
             let secret = account::begin(db, user.id).await?;
             let mut response = page(StatusCode::OK, theme, &signed_in, String::new(), Shown::Codes(codes));
@@ -198,7 +199,7 @@ pub(super) async fn switch_off(
     }
     let db = &app.settings.databases.writer;
     if two_step::switch_off(db, &signed_in.user.email).await?.is_some() {
-        audit::append(db, signed_in.user.id, Action::TwoStepOff, 0, "").await?;
+        audit::append(db, signed_in.user.id, Action::TwoStepOff, SiteId::NONE, "").await?;
     }
     Ok(Redirect::to("/account/two-step").into_response())
 }

@@ -11,7 +11,7 @@ use clickhouse::{Row, error::Error};
 use serde::{Deserialize, Serialize};
 use sotto_schema::{
     clock::{now_ms, version},
-    id::random_id,
+    id::UserId,
 };
 
 use crate::db::Db;
@@ -43,7 +43,7 @@ pub const USERS_MAX: usize = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Number in the tables.
-    pub id: u64,
+    pub id: UserId,
     /// Address they sign in with, in lower case.
     pub email: String,
     /// What they are called; may be empty.
@@ -92,7 +92,7 @@ pub enum AccountError {
 
 #[derive(Row, Serialize, Deserialize)]
 struct UserRow {
-    id: u64,
+    id: UserId,
     email: String,
     name: String,
     password: String,
@@ -173,7 +173,7 @@ pub async fn add_user(
         return Err(AccountError::TooMany(USERS_MAX));
     }
     let row = UserRow {
-        id: random_id()?,
+        id: UserId::random()?,
         email,
         name: name.to_owned(),
         password: hasher.hash(password).await?,
@@ -205,7 +205,7 @@ pub async fn set_password(db: &Db, hasher: &Hasher, email: &str, password: &str)
 pub async fn remove_user(db: &Db, email: &str) -> Result<(), AccountError> {
     let row = row_of(db, &normalise_email(email)?).await?.ok_or(AccountError::NoUser)?;
     let all = members(db).await?;
-    let owns = |m: &&Member| m.site == 0 && m.role == Role::Owner;
+    let owns = |m: &&Member| m.site.is_none() && m.role == Role::Owner;
     let mut owners = all.iter().filter(owns).map(|m| m.user).peekable();
     if owners.peek().is_some() && owners.all(|user| user == row.id) {
         return Err(AccountError::LastOwner);
@@ -254,7 +254,7 @@ pub async fn authenticate(
 /// # Errors
 /// When ClickHouse cannot be asked.
 pub async fn owner_exists(db: &Db) -> Result<bool, AccountError> {
-    Ok(members(db).await?.iter().any(|m| m.site == 0 && m.role == Role::Owner))
+    Ok(members(db).await?.iter().any(|m| m.site.is_none() && m.role == Role::Owner))
 }
 
 async fn write(db: &Db, row: &UserRow) -> Result<(), Error> {

@@ -2,7 +2,10 @@
 
 use clickhouse::{Row, error::Error};
 use serde::{Deserialize, Serialize};
-use sotto_schema::clock::now_ms;
+use sotto_schema::{
+    clock::now_ms,
+    id::{SiteId, UserId},
+};
 
 use crate::db::Db;
 
@@ -94,11 +97,11 @@ pub struct Entry {
     /// When, in milliseconds since 1970-01-01 UTC.
     pub time: i64,
     /// Which user; 0 stands for the command line.
-    pub actor: u64,
+    pub actor: UserId,
     /// [`Action::name`].
     pub action: String,
     /// Which site; 0 stands for none.
-    pub site: u64,
+    pub site: SiteId,
     /// What exactly, for people.
     pub detail: String,
 }
@@ -107,7 +110,7 @@ pub struct Entry {
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn append(db: &Db, actor: u64, action: Action, site: u64, detail: &str) -> Result<(), Error> {
+pub async fn append(db: &Db, actor: UserId, action: Action, site: SiteId, detail: &str) -> Result<(), Error> {
     let detail = detail.chars().take(DETAIL_CHARS_MAX).collect();
     let entry = Entry { time: now_ms(), actor, action: action.name().to_owned(), site, detail };
     let mut insert = db.client().insert::<Entry>("audit_log").await?;
@@ -128,7 +131,7 @@ pub async fn newest_of(db: &Db, action: Action, limit: u64) -> Result<Vec<Entry>
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn newest(db: &Db, site: u64, limit: u64) -> Result<Vec<Entry>, Error> {
+pub async fn newest(db: &Db, site: SiteId, limit: u64) -> Result<Vec<Entry>, Error> {
     let query = db.query(include_str!("audit/newest.sql"));
     query.param("site", site).param("limit", limit).fetch_all().await
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use sotto_schema::datamap;
+use sotto_schema::{datamap, id::SiteId};
 
 use crate::retention::Removed;
 
@@ -59,7 +59,7 @@ pub fn expire(dir: &Path, now_ms: i64, dry: bool) -> io::Result<Vec<Removed>> {
             jiff::Timestamp::from_millisecond(made).unwrap_or_default().strftime("%Y-%m-%d").to_string();
         removed.push(Removed {
             class: "backups",
-            site: 0,
+            site: SiteId::NONE,
             from: Some(day.clone()),
             to: Some(day),
             count: 1,

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use arc_swap::ArcSwap;
 use clickhouse::{Client, Compression};
 use serde::{Deserialize, Serialize};
+use sotto_schema::id::SiteId;
 
 /// Where a ClickHouse server is and who asks.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,8 +81,8 @@ impl fmt::Debug for Db {
 
 /// Which of `shards` holds the events of `site`, from 0: as a Distributed table with the key `bitShiftRight(site, 1)` has
 /// it when all shards weigh the same. Numbers of sites are random but odd, so their lowest bit says nothing.
-pub fn shard_of(site: u64, shards: usize) -> usize {
-    usize::try_from((site >> 1) % shards.max(1) as u64).unwrap_or(0)
+pub fn shard_of(site: SiteId, shards: usize) -> usize {
+    usize::try_from((site.0 >> 1) % shards.max(1) as u64).unwrap_or(0)
 }
 
 impl Db {
@@ -115,7 +116,7 @@ impl Db {
     }
 
     /// Where the events of a site are.
-    pub fn of_site(&self, site: u64) -> Self {
+    pub fn of_site(&self, site: SiteId) -> Self {
         self.shards.get(shard_of(site, self.shards.len())).unwrap_or(self).clone()
     }
 
@@ -208,7 +209,7 @@ mod tests {
         for shards in [1, 2, 3, 4, 8] {
             let mut sites = vec![0; shards];
             for _ in 0..1_000 * shards {
-                sites[shard_of(sotto_schema::id::random_id().unwrap(), shards)] += 1;
+                sites[shard_of(SiteId::random().unwrap(), shards)] += 1;
             }
             assert!(sites.iter().all(|n| (800..=1_200).contains(n)), "{sites:?}");
         }

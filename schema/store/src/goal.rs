@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_repr::{Deserialize_repr, Serialize_repr};
 use sotto_schema::{
     clock::{now_ms, version},
-    id::random_id,
+    id::{GoalId, SiteId},
 };
 
 use crate::db::Db;
@@ -49,9 +49,9 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Goal {
     /// Number in the tables.
-    pub id: u64,
+    pub id: GoalId,
     /// The site.
-    pub site: u64,
+    pub site: SiteId,
     /// What people call it.
     pub name: String,
     /// What reaches it.
@@ -87,8 +87,8 @@ pub enum GoalError {
 
 #[derive(Row, Serialize, Deserialize)]
 struct GoalRow {
-    id: u64,
-    site: u64,
+    id: GoalId,
+    site: SiteId,
     name: String,
     kind: Kind,
     pattern: String,
@@ -122,7 +122,7 @@ fn check(name: &str, kind: Kind, pattern: &str) -> Result<(), GoalError> {
     }
 }
 
-async fn rows(db: &Db, site: u64) -> Result<Vec<GoalRow>, Error> {
+async fn rows(db: &Db, site: SiteId) -> Result<Vec<GoalRow>, Error> {
     db.query(include_str!("goal/of_site.sql")).param("site", site).fetch_all().await
 }
 
@@ -130,7 +130,7 @@ async fn rows(db: &Db, site: u64) -> Result<Vec<GoalRow>, Error> {
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn all(db: &Db, site: u64) -> Result<Vec<Goal>, GoalError> {
+pub async fn all(db: &Db, site: SiteId) -> Result<Vec<Goal>, GoalError> {
     Ok(rows(db, site).await?.iter().map(Goal::from).collect())
 }
 
@@ -138,14 +138,14 @@ pub async fn all(db: &Db, site: u64) -> Result<Vec<Goal>, GoalError> {
 ///
 /// # Errors
 /// When a value is not allowed, there are too many, or ClickHouse cannot be asked.
-pub async fn add(db: &Db, site: u64, name: &str, kind: Kind, pattern: &str) -> Result<Goal, GoalError> {
+pub async fn add(db: &Db, site: SiteId, name: &str, kind: Kind, pattern: &str) -> Result<Goal, GoalError> {
     let (name, pattern) = (name.trim(), pattern.trim());
     check(name, kind, pattern)?;
     if rows(db, site).await?.len() >= GOALS_MAX {
         return Err(GoalError::TooMany);
     }
     let row = GoalRow {
-        id: random_id()?,
+        id: GoalId::random()?,
         site,
         name: name.to_owned(),
         kind,
@@ -162,7 +162,7 @@ pub async fn add(db: &Db, site: u64, name: &str, kind: Kind, pattern: &str) -> R
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn remove(db: &Db, site: u64, id: u64) -> Result<bool, GoalError> {
+pub async fn remove(db: &Db, site: SiteId, id: GoalId) -> Result<bool, GoalError> {
     let Some(row) = rows(db, site).await?.into_iter().find(|g| g.id == id) else { return Ok(false) };
     write(db, &GoalRow { version: version(), deleted: 1, ..row }).await?;
     Ok(true)

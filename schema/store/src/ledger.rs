@@ -7,7 +7,7 @@
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
-use sotto_schema::day::Day;
+use sotto_schema::{day::Day, id::SiteId};
 
 use crate::db::Db;
 
@@ -21,7 +21,7 @@ pub struct Line {
     /// 1: the salt was made; 2: it was destroyed.
     pub event: i8,
     /// Whose salt.
-    pub site: u64,
+    pub site: SiteId,
     /// For which day, in days since 1970-01-01.
     pub day: u16,
     /// Hash that proves which salt it was to whoever has the salt.
@@ -46,7 +46,7 @@ impl Line {
         collector: &str,
         time: i64,
         event: i8,
-        site: u64,
+        site: SiteId,
         day: Day,
         commitment: [u8; 32],
     ) -> Self {
@@ -71,7 +71,7 @@ impl Line {
         hasher.update(&self.seq.to_le_bytes());
         hasher.update(&self.time.to_le_bytes());
         hasher.update(&self.event.to_le_bytes());
-        hasher.update(&self.site.to_le_bytes());
+        hasher.update(&self.site.0.to_le_bytes());
         hasher.update(&self.day.to_le_bytes());
         hasher.update(&self.commitment);
         hasher.update(self.collector.as_bytes());
@@ -155,7 +155,7 @@ pub async fn last(db: &Db, collector: &str) -> Result<Option<Line>, clickhouse::
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn of_site(db: &Db, site: u64, limit: u64) -> Result<Vec<Line>, clickhouse::error::Error> {
+pub async fn of_site(db: &Db, site: SiteId, limit: u64) -> Result<Vec<Line>, clickhouse::error::Error> {
     let query = db.query(include_str!("ledger/of_site.sql"));
     query.param("site", site).param("limit", limit).fetch_all().await
 }
@@ -185,7 +185,7 @@ mod tests {
                 "",
                 1_000 + i64::from(site as u8),
                 event,
-                site,
+                SiteId(site),
                 Day(20_000),
                 commitment,
             );
@@ -211,7 +211,7 @@ mod tests {
         type Change = fn(&mut Line);
         let changes: [Change; 6] = [
             |l| l.time += 1,
-            |l| l.site += 1,
+            |l| l.site.0 += 1,
             |l| l.day += 1,
             |l| l.commitment[0] ^= 1,
             |l| l.event = 3 - l.event,
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn salt_of_several_collectors_is_alive_until_the_last_copy_is_destroyed() {
         let line = |last: Option<&Line>, collector: &str, event| {
-            Line::after(last, collector, 1_000, event, 1, Day(20_000), [1; 32])
+            Line::after(last, collector, 1_000, event, SiteId(1), Day(20_000), [1; 32])
         };
         let one = line(None, "c1", BORN);
         let other = line(None, "c2", BORN);
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn salt_that_dies_twice_is_found() {
         let mut lines = chain();
-        let last = Line::after(lines.last(), "", 2_000, DIED, 3, Day(20_000), [3; 32]);
+        let last = Line::after(lines.last(), "", 2_000, DIED, SiteId(3), Day(20_000), [3; 32]);
         lines.push(last);
         assert_eq!(verify(&lines), Err(Flaw::Life(6)));
     }

@@ -17,6 +17,7 @@ use sotto_schema::{
     clock::version,
     datamap,
     day::Day,
+    id::{SiteId, UserId},
     site::{RETENTION_DAYS_MAX, Site},
 };
 
@@ -42,12 +43,12 @@ pub enum Seals {
     /// There is no archive: nothing waits for it.
     NoArchive,
     /// The days that are sealed, by site.
-    Days(BTreeSet<(u64, Day)>),
+    Days(BTreeSet<(SiteId, Day)>),
 }
 
 impl Seals {
     /// Whether raw events of that day need not wait for the archive.
-    pub fn let_go(&self, site: u64, day: Day) -> bool {
+    pub fn let_go(&self, site: SiteId, day: Day) -> bool {
         match self {
             Self::NoArchive => true,
             Self::Days(days) => days.contains(&(site, day)),
@@ -59,7 +60,7 @@ impl Seals {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Row, Serialize, Deserialize)]
 pub struct Group {
     /// Whose.
-    pub site: u64,
+    pub site: SiteId,
     /// Of which day of the site.
     pub day: u16,
     /// When they expire, as it was decided when they were stored.
@@ -105,7 +106,7 @@ pub struct Rule {
 }
 
 /// What is due, given what is stored. A site that is not in `rules` was removed: its events go when they were to.
-pub fn plan(groups: &[Group], rules: &BTreeMap<u64, Rule>, seals: &Seals, utc_today: Day) -> Plan {
+pub fn plan(groups: &[Group], rules: &BTreeMap<SiteId, Rule>, seals: &Seals, utc_today: Day) -> Plan {
     let mut plan = Plan::default();
     let mut weeks: BTreeMap<u16, (Vec<Group>, bool)> = BTreeMap::new();
     for group in groups {
@@ -138,7 +139,7 @@ pub struct Removed {
     pub class: &'static str,
     /// Whose; 0 for what belongs to no single site.
     #[serde(serialize_with = "as_text")]
-    pub site: u64,
+    pub site: SiteId,
     /// First day, where there is one.
     pub from: Option<String>,
     /// Last day.
@@ -150,7 +151,7 @@ pub struct Removed {
 }
 
 /// Numbers of sites need all 64 bits, which JSON's readers do not keep.
-fn as_text<S: serde::Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+fn as_text<S: serde::Serializer>(number: &SiteId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(number)
 }
 
@@ -178,7 +179,7 @@ pub fn today(time_zone: &str, now_ms: i64) -> Day {
 }
 
 /// The rules of the sites.
-pub fn rules(sites: &[Site], now_ms: i64) -> BTreeMap<u64, Rule> {
+pub fn rules(sites: &[Site], now_ms: i64) -> BTreeMap<SiteId, Rule> {
     let rule = |s: &Site| Rule { today: today(&s.time_zone, now_ms), days: s.retention_days };
     sites.iter().map(|s| (s.id, rule(s))).collect()
 }
@@ -189,7 +190,7 @@ pub fn rules(sites: &[Site], now_ms: i64) -> BTreeMap<u64, Rule> {
 /// When ClickHouse cannot be asked.
 pub async fn seals(db: &Db) -> Result<Seals, Error> {
     let days: Vec<(u64, u16)> = db.query(include_str!("retention/sealed.sql")).fetch_all().await?;
-    Ok(Seals::Days(days.into_iter().map(|(site, day)| (site, Day(day))).collect()))
+    Ok(Seals::Days(days.into_iter().map(|(site, day)| (SiteId(site), Day(day))).collect()))
 }
 
 /// Removes what is due and says what it was; with `dry` it only says so. What was removed is noted in the audit log.
@@ -216,7 +217,7 @@ pub async fn run(db: &Db, now_ms: i64, dry: bool) -> Result<Vec<Removed>, Error>
 async fn run_on(
     home: &Db,
     shard: &Db,
-    rules: &BTreeMap<u64, Rule>,
+    rules: &BTreeMap<SiteId, Rule>,
     now_ms: i64,
     dry: bool,
 ) -> Result<Vec<Removed>, Error> {
@@ -243,7 +244,7 @@ async fn run_on(
 
 async fn note(db: &Db, removed: &[Removed], dry: bool) -> Result<(), Error> {
     for entry in removed.iter().filter(|_| !dry) {
-        audit::append(db, 0, Action::Retention, entry.site, &entry.detail()).await?;
+        audit::append(db, UserId::NONE, Action::Retention, entry.site, &entry.detail()).await?;
     }
     Ok(())
 }
@@ -258,7 +259,7 @@ async fn remove_week(db: &Db, week: &Week) -> Result<(), Error> {
         let column = |value: fn(&Group) -> u16| some.iter().map(value).collect::<Vec<u16>>();
         db.query(include_str!("retention/delete_days.sql"))
             .param("partition", &partition)
-            .param("sites", some.iter().map(|g| g.site).collect::<Vec<u64>>())
+            .param("sites", some.iter().map(|g| g.site).collect::<Vec<SiteId>>())
             .param("days", column(|g| g.day))
             .param("expires", column(|g| g.expires))
             .with_setting("mutations_sync", "2")
@@ -270,7 +271,7 @@ async fn remove_week(db: &Db, week: &Week) -> Result<(), Error> {
 
 /// One line a site.
 fn by_site(class: &'static str, groups: &[Group], how: &'static str) -> Vec<Removed> {
-    let mut sites: BTreeMap<u64, (u16, u16, u64)> = BTreeMap::new();
+    let mut sites: BTreeMap<SiteId, (u16, u16, u64)> = BTreeMap::new();
     for group in groups {
         let (from, to, rows) = sites.entry(group.site).or_insert((group.day, group.day, 0));
         (*from, *to, *rows) = ((*from).min(group.day), (*to).max(group.day), *rows + group.rows);
@@ -315,7 +316,7 @@ async fn months(
         }
         let to = Some(Day(month.last).to_string());
         let how = "partition dropped";
-        removed.push(Removed { class, site: 0, from: None, to, count: month.rows, how });
+        removed.push(Removed { class, site: SiteId::NONE, from: None, to, count: month.rows, how });
     }
     Ok(removed)
 }
@@ -340,7 +341,8 @@ async fn stale(db: &Db, dry: bool) -> Result<Vec<Removed>, Error> {
     }
     let left: i64 = db.query(include_str!("retention/stale.sql")).fetch_one().await?;
     let count = if dry { count } else { count.saturating_sub(u64::try_from(left).unwrap_or(0)) };
-    let done = Removed { class: "accounts", site: 0, from: None, to: None, count, how: "rewritten" };
+    let done =
+        Removed { class: "accounts", site: SiteId::NONE, from: None, to: None, count, how: "rewritten" };
     Ok(if count == 0 { Vec::new() } else { vec![done] })
 }
 

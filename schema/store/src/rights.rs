@@ -12,6 +12,7 @@
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sotto_schema::id::{ReturningId, SiteId, VisitorKey};
 
 use crate::db::Db;
 
@@ -35,18 +36,18 @@ pub struct DayKey {
     /// The day.
     pub day: u16,
     /// The visitor's key on it; never 0.
-    pub visitor: u64,
+    pub visitor: VisitorKey,
 }
 
 /// What a browser shows for itself, on one site.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Shown {
     /// The site.
-    pub site: u64,
+    pub site: SiteId,
     /// Its keys under salts that are alive.
     pub keys: Vec<DayKey>,
     /// The number of the id that it keeps; 0 for none.
-    pub returning: u64,
+    pub returning: ReturningId,
     /// The number of its consent receipt; empty for none.
     pub receipt: String,
 }
@@ -144,7 +145,7 @@ pub async fn held(db: &Db, shown: &Shown, limit: u64) -> Result<Held, RightsErro
             .fetch_all()
             .await?;
     }
-    if shown.returning != 0 {
+    if shown.returning.is_some() {
         let query = |sql| db.query(sql).param("site", shown.site).param("returning", shown.returning);
         held.summary = query(include_str!("rights/summary.sql")).fetch_one().await?;
         let rows = query(include_str!("rights/rows.sql")).param("limit", limit.min(ROWS_MAX));
@@ -172,7 +173,7 @@ async fn json_rows(query: clickhouse::query::Query) -> Result<Vec<Map<String, Va
     lines.map(|line| serde_json::from_slice(line).map_err(RightsError::from)).collect()
 }
 
-fn columns(keys: &[DayKey]) -> (Vec<u16>, Vec<u64>) {
+fn columns(keys: &[DayKey]) -> (Vec<u16>, Vec<VisitorKey>) {
     keys.iter().map(|key| (key.day, key.visitor)).unzip()
 }
 
@@ -183,18 +184,18 @@ fn columns(keys: &[DayKey]) -> (Vec<u16>, Vec<u64>) {
 /// See [`RightsError`]; some may be gone already then, and the next call erases the rest.
 pub async fn erase(db: &Db, shown: &Shown) -> Result<u64, RightsError> {
     let db = &db.of_site(shown.site);
-    let count = async |keys: &[DayKey], returning: u64| {
+    let count = async |keys: &[DayKey], returning: ReturningId| {
         let (days, visitors) = columns(keys);
         let query = db.query(include_str!("rights/left.sql")).param("site", shown.site);
         let query = query.param("returning", returning).param("days", days).param("visitors", visitors);
         query.fetch_one::<u64>().await
     };
-    let under_keys = count(&shown.keys, 0).await?;
+    let under_keys = count(&shown.keys, ReturningId::NONE).await?;
     if under_keys > KEY_ROWS_MAX {
         return Err(RightsError::TooMany(under_keys));
     }
     let mut keys = shown.keys.clone();
-    if shown.returning != 0 {
+    if shown.returning.is_some() {
         let query = db.query(include_str!("rights/linked.sql")).param("site", shown.site);
         let query = query.param("returning", shown.returning).param("limit", KEYS_MAX);
         keys.extend(query.fetch_all::<DayKey>().await?);

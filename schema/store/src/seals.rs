@@ -7,7 +7,7 @@ use clickhouse::Row;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_repr::{Deserialize_repr, Serialize_repr};
-use sotto_schema::day::Day;
+use sotto_schema::{day::Day, id::SiteId};
 
 use crate::db::Db;
 
@@ -47,7 +47,7 @@ struct SealRow {
 
 #[derive(Row, Serialize)]
 struct NewSeal {
-    site: u64,
+    site: SiteId,
     period: Period,
     day: u16,
     seal: u64,
@@ -60,7 +60,12 @@ struct NewSeal {
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn seals(db: &Db, site: u64, from: Date, to: Date) -> Result<Vec<Seal>, clickhouse::error::Error> {
+pub async fn seals(
+    db: &Db,
+    site: SiteId,
+    from: Date,
+    to: Date,
+) -> Result<Vec<Seal>, clickhouse::error::Error> {
     let rows: Vec<SealRow> = db
         .query(include_str!("seals/between.sql"))
         .param("site", site)
@@ -78,7 +83,7 @@ pub async fn seals(db: &Db, site: u64, from: Date, to: Date) -> Result<Vec<Seal>
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn is_sealed(db: &Db, site: u64, day: Date) -> Result<bool, clickhouse::error::Error> {
+pub async fn is_sealed(db: &Db, site: SiteId, day: Date) -> Result<bool, clickhouse::error::Error> {
     db.query(include_str!("seals/is_sealed.sql"))
         .param("site", site)
         .param("day", day.to_string())
@@ -90,7 +95,7 @@ pub async fn is_sealed(db: &Db, site: u64, day: Date) -> Result<bool, clickhouse
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn commit(db: &Db, site: u64, seal: &Seal, now_ms: i64) -> Result<(), clickhouse::error::Error> {
+pub async fn commit(db: &Db, site: SiteId, seal: &Seal, now_ms: i64) -> Result<(), clickhouse::error::Error> {
     let mut insert = db.client().insert::<NewSeal>("archive_seals").await?;
     insert
         .write(&NewSeal {

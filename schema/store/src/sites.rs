@@ -2,13 +2,13 @@
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
-use sotto_schema::{clock::version, policy::Preset, site::Site};
+use sotto_schema::{clock::version, id::SiteId, policy::Preset, site::Site};
 
 use crate::db::Db;
 
 #[derive(Row, Serialize, Deserialize)]
 struct SiteRow {
-    id: u64,
+    id: SiteId,
     key: String,
     name: String,
     hostnames: Vec<String>,

@@ -3,6 +3,7 @@
 use std::io::{BufRead, IsTerminal, Write as _};
 
 use clap::{Subcommand, ValueEnum};
+use sotto_schema::id::{GoalId, SiteId, TokenId, UserId};
 use sotto_store::{
     account::{self, Role, Scope},
     audit::{self, Action},
@@ -141,10 +142,10 @@ pub enum ScopeName {
     Write,
 }
 
-async fn site_id(db: &Db, site: Option<&str>) -> Result<u64, Failure> {
+async fn site_id(db: &Db, site: Option<&str>) -> Result<SiteId, Failure> {
     match site {
         Some(site) => Ok(find(db, site).await?.id),
-        None => Ok(0),
+        None => Ok(SiteId::NONE),
     }
 }
 
@@ -185,7 +186,8 @@ pub async fn user(command: UserCommand, databases: &Databases) -> Result<(), Fai
                 return Err(Failure::usage(format!("{email} has no two-step sign-in")));
             };
             account::end_all(db, user.id).await?;
-            audit::append(db, 0, Action::TwoStepReset, 0, &format!("user {}", user.id)).await?;
+            audit::append(db, UserId::NONE, Action::TwoStepReset, SiteId::NONE, &format!("user {}", user.id))
+                .await?;
             println!("{} signs in with the password alone from now on", user.email);
         }
         UserCommand::List { json } => list_users(db, json).await?,
@@ -230,7 +232,7 @@ pub async fn token(command: TokenCommand, databases: &Databases) -> Result<(), F
             let mut listing = Listing::new(&["id", "name", "scope", "token"]);
             let token = issued.token;
             listing.row(vec![
-                token.id.into(),
+                token.id.to_string().into(),
                 token.name.into(),
                 token.scope.name().into(),
                 issued.secret.into(),
@@ -243,7 +245,7 @@ pub async fn token(command: TokenCommand, databases: &Databases) -> Result<(), F
             for token in account::tokens(db).await? {
                 let on = sites.iter().find(|s| s.id == token.site).map_or("all sites", |s| s.name.as_str());
                 listing.row(vec![
-                    token.id.into(),
+                    token.id.to_string().into(),
                     token.name.into(),
                     on.into(),
                     token.scope.name().into(),
@@ -253,7 +255,7 @@ pub async fn token(command: TokenCommand, databases: &Databases) -> Result<(), F
             listing.print(json);
         }
         TokenCommand::Remove { id } => {
-            if !account::remove_token(db, id).await? {
+            if !account::remove_token(db, TokenId(id)).await? {
                 return Err(Failure::usage(format!(
                     "no token has the number {id}; `sotto token list` shows them"
                 )));
@@ -283,7 +285,7 @@ pub async fn goal(command: GoalCommand, databases: &Databases) -> Result<(), Fai
             let mut listing = Listing::new(&["id", "name", "kind", "pattern", "created"]);
             for goal in goal::all(db, site.id).await? {
                 listing.row(vec![
-                    goal.id.into(),
+                    goal.id.to_string().into(),
                     goal.name.into(),
                     goal.kind.name().into(),
                     goal.pattern.into(),
@@ -294,7 +296,7 @@ pub async fn goal(command: GoalCommand, databases: &Databases) -> Result<(), Fai
         }
         GoalCommand::Remove { site, id } => {
             let site = find(db, &site).await?;
-            if !goal::remove(db, site.id, id).await? {
+            if !goal::remove(db, site.id, GoalId(id)).await? {
                 return Err(Failure::usage(format!(
                     "no goal has the number {id}; `sotto goal list` shows them"
                 )));

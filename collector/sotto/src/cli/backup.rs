@@ -8,7 +8,10 @@ use std::{
 };
 
 use sotto_collector::config::Config;
-use sotto_schema::clock::now_ms;
+use sotto_schema::{
+    clock::now_ms,
+    id::{SiteId, UserId},
+};
 use sotto_store::{
     audit::{self, Action},
     backup::{self, sealed},
@@ -102,7 +105,7 @@ pub async fn backup(args: BackupArgs, config: &Config, places: &Places) -> Resul
         }
         databases.writer.query(include_str!("backup/backup.sql")).execute().await?;
         let bytes = sealed::seal(&made.0, &recipients, &file)?;
-        audit::append(&databases.writer, 0, Action::Backup, 0, "of all tables").await?;
+        audit::append(&databases.writer, UserId::NONE, Action::Backup, SiteId::NONE, "of all tables").await?;
         Ok(bytes)
     })
     .await?;

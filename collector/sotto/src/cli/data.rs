@@ -8,7 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use clap::ValueEnum;
-use sotto_schema::event::Field;
+use sotto_schema::{
+    event::Field,
+    id::{ReturningId, SiteId, UserId, VisitorKey},
+};
 use sotto_store::{
     audit::{self, Action},
     db::{Databases, Db, shard_of},
@@ -58,9 +61,9 @@ enum ImportKind {
 pub async fn print_lines(
     databases: &Databases,
     sql: &str,
-    site: u64,
-    visitor: u64,
-    returning: u64,
+    site: SiteId,
+    visitor: VisitorKey,
+    returning: ReturningId,
 ) -> Result<(), Failure> {
     let query = databases.reader.of_site(site).query(sql).param("site", site);
     let query = query.param("visitor", visitor).param("returning", returning);
@@ -115,7 +118,7 @@ pub async fn import(args: ImportArgs, databases: &Databases) -> Result<(), Failu
             let (site, event) = checked_line(&line, site).map_err(|why| {
                 Failure::usage(format!("{}: line {}: {why}", args.file.display(), total + 1))
             })?;
-            let batch = &mut batches[shard_of(site, shards.len())];
+            let batch = &mut batches[shard_of(SiteId(site), shards.len())];
             batch.extend_from_slice(&event);
             batch.push(b'\n');
             (count, total) = (count + 1, total + 1);
@@ -130,13 +133,14 @@ pub async fn import(args: ImportArgs, databases: &Databases) -> Result<(), Failu
             break;
         }
     }
-    audit::append(db, 0, Action::Import, site.unwrap_or(0), &format!("{total} events")).await?;
+    audit::append(db, UserId::NONE, Action::Import, site.unwrap_or(SiteId::NONE), &format!("{total} events"))
+        .await?;
     println!("{total} events imported");
     Ok(())
 }
 
 /// A line with only fields of the data map, for `site` if one is given, and for which site it is.
-fn checked_line(line: &str, site: Option<u64>) -> Result<(u64, Vec<u8>), String> {
+fn checked_line(line: &str, site: Option<SiteId>) -> Result<(u64, Vec<u8>), String> {
     if line.len() > LINE_BYTES_MAX {
         return Err(format!("is longer than {LINE_BYTES_MAX} bytes"));
     }

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use sotto_collector::{config::Config, pipeline::parse, spool::sharded};
 use sotto_schema::{
     claims::Language,
+    id::{ReturningId, SiteId, UserId, VisitorKey},
     privacy::{self, assessment},
 };
 use sotto_store::{
@@ -64,15 +65,17 @@ pub struct Whose {
 
 impl Whose {
     /// What the visitor shows for themselves: a key of whatever day, or the number.
-    fn shown(&self, site: u64) -> Result<(u64, u64), Failure> {
+    fn shown(&self, site: SiteId) -> Result<(VisitorKey, ReturningId), Failure> {
         match (&self.visitor, &self.id) {
             (Some(0), _) => Err(Failure::usage(
                 "0 stands for \"no visitor\": those events belong to nobody who could be told apart",
             )),
-            (Some(visitor), _) => Ok((*visitor, 0)),
-            (None, Some(id)) => parse::visitor_id(id).map(|number| (0, number)).ok_or_else(|| {
-                Failure::usage(format!("--id = {id:?}, but it must be 12 characters of 0-9 and a-z"))
-            }),
+            (Some(visitor), _) => Ok((VisitorKey(*visitor), ReturningId::NONE)),
+            (None, Some(id)) => {
+                parse::returning_id(id).map(|number| (VisitorKey::NONE, number)).ok_or_else(|| {
+                    Failure::usage(format!("--id = {id:?}, but it must be 12 characters of 0-9 and a-z"))
+                })
+            }
             (None, None) => Err(Failure::usage(format!("--visitor or --id is needed for site {site}"))),
         }
     }
@@ -128,12 +131,12 @@ async fn erase(databases: &Databases, whose: &Whose, config: &Config) -> Result<
     let site = find(db, &whose.site).await?;
     let (visitor, returning) = whose.shown(site.id)?;
     await_spool(config, site.id).await?;
-    let erased = if returning != 0 {
+    let erased = if returning.is_some() {
         rights::erase(db, &Shown { site: site.id, returning, ..Shown::default() }).await?
     } else {
         erase_key(&db.of_site(site.id), site.id, visitor).await?
     };
-    audit::append(db, 0, Action::Erase, site.id, &format!("{erased} events on request")).await?;
+    audit::append(db, UserId::NONE, Action::Erase, site.id, &format!("{erased} events on request")).await?;
     println!("{erased} events erased, 0 left");
     println!(
         "not reached: consent receipts (proof, without identity), and backups made before now, which are to be deleted \
@@ -143,7 +146,7 @@ async fn erase(databases: &Databases, whose: &Whose, config: &Config) -> Result<
     Ok(())
 }
 
-async fn erase_key(db: &Db, site: u64, visitor: u64) -> Result<u64, Failure> {
+async fn erase_key(db: &Db, site: SiteId, visitor: VisitorKey) -> Result<u64, Failure> {
     let with = |sql| db.query(sql).param("site", site).param("visitor", visitor);
     let before: u64 = with(include_str!("privacy/count.sql")).fetch_one().await?;
     with(include_str!("privacy/erase.sql")).with_setting("mutations_sync", "2").execute().await?;
@@ -154,7 +157,7 @@ async fn erase_key(db: &Db, site: u64, visitor: u64) -> Result<u64, Failure> {
 }
 
 /// Waits until a running sotto has shipped what waits now.
-async fn await_spool(config: &Config, site: u64) -> Result<(), Failure> {
+async fn await_spool(config: &Config, site: SiteId) -> Result<(), Failure> {
     let dir = sharded::directory(&config.data, shard_of(site, serve::shard_count(config)));
     let inspected = || -> std::io::Result<(u64, u64)> {
         let segments = sotto_collector::spool::inspect(&dir)?;

@@ -5,6 +5,7 @@ use sotto_collector::config::Config;
 use sotto_schema::{
     clock::now_ms,
     datamap::{self, Lifetime},
+    id::{SiteId, UserId},
 };
 use sotto_store::{
     audit::{self, Action},
@@ -62,7 +63,8 @@ async fn remove(databases: &Databases, config: &Config, dry: bool, json: bool) -
     let mut removed = retention::run(&databases.writer, now_ms, dry).await?;
     let files = backup::expire(&config.data.join(backup::DIRECTORY), now_ms, dry)?;
     for entry in files.iter().filter(|_| !dry) {
-        audit::append(&databases.writer, 0, Action::Retention, 0, &entry.detail()).await?;
+        audit::append(&databases.writer, UserId::NONE, Action::Retention, SiteId::NONE, &entry.detail())
+            .await?;
     }
     removed.extend(files);
     if removed.is_empty() && !json {
@@ -73,7 +75,7 @@ async fn remove(databases: &Databases, config: &Config, dry: bool, json: bool) -
     let sites = sites::all(&databases.reader).await?;
     for Removed { class, site, from, to, count, how } in removed {
         let name = sites.iter().find(|s| s.id == site).map_or("", |s| s.name.as_str());
-        let name = if site != 0 && name.is_empty() { "(removed)" } else { name };
+        let name = if site.is_some() && name.is_empty() { "(removed)" } else { name };
         let how = if dry { format!("would be {how}") } else { how.to_owned() };
         listing.row(vec![class.into(), name.into(), from.into(), to.into(), count.into(), how.into()]);
     }

@@ -2,7 +2,7 @@
 
 use clap::{Subcommand, ValueEnum};
 use sotto_collector::config::Config;
-use sotto_schema::{policy::Preset, site::Site};
+use sotto_schema::{id::UserId, policy::Preset, site::Site};
 use sotto_store::{
     audit::{self, Action},
     db::{Databases, Db},
@@ -128,7 +128,7 @@ pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -
             site.archive_k = archive_k;
             site.validate()?;
             sites::save(db, &site).await?;
-            audit::append(db, 0, Action::SiteAdd, site.id, &site.name).await?;
+            audit::append(db, UserId::NONE, Action::SiteAdd, site.id, &site.name).await?;
             listing(&[site]).print(json);
         }
         SiteCommand::List { json } => listing(&sites::all(db).await?).print(json),
@@ -142,7 +142,7 @@ pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -
         SiteCommand::Remove { site } => {
             let site = find(db, &site).await?;
             sites::remove(db, &site).await?;
-            audit::append(db, 0, Action::SiteRemove, site.id, &site.name).await?;
+            audit::append(db, UserId::NONE, Action::SiteRemove, site.id, &site.name).await?;
             println!("{} removed", site.name);
         }
     }

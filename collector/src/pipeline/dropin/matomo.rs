@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::HashMap};
 use compact_str::{CompactString, format_compact};
 use jiff::{Timestamp, civil::DateTime};
 use serde_json::Value;
-use sotto_schema::event::Kind;
+use sotto_schema::{event::Kind, id::ViewId};
 
 use super::{
     ADDRESS_BYTES_MAX, BULK_BYTES_MAX, Claimed, Claims, USER_AGENT_BYTES_MAX, claim, json, name, prop,
@@ -112,7 +112,7 @@ fn hit(query: &Query<'_>) -> Result<Hit, ParseError> {
             .map_err(|_| ParseError::TooLarge("url"))?,
         referrer: referrer(query.get("urlref").unwrap_or_default()),
         width: query.get("res").and_then(width),
-        view: query.get("pv_id").map_or(Ok(0), view)?,
+        view: ViewId(query.get("pv_id").map_or(Ok(0), view)?),
         ..Hit::default()
     };
     if query.get("ping") == Some("1") {

@@ -1,7 +1,8 @@
+use proptest::prelude::*;
+use sotto_schema::{event::Kind, id::ViewId, rowbinary::Decimal4};
+
 use super::*;
 use crate::pipeline::hit::Vitals;
-use proptest::prelude::*;
-use sotto_schema::{event::Kind, rowbinary::Decimal4};
 
 const SITE: goatcounter::Site<'static> = goatcounter::Site { key: "k7f3", host: "example.org" };
 
@@ -153,8 +154,8 @@ fn matomo_request_is_a_pageview_unless_it_says_what_else() {
     let page = track(
         "action_name=T&urlref=https://a.example/&res=1280x800&pv_id=aZ09bc&_id=0123456789abcdef&rand=1&apiv=1",
     );
-    let view = page.hit.as_ref().map_or(0, |h| h.hit.view);
-    assert!(view != 0 && page.image);
+    let view = page.hit.as_ref().map_or(ViewId::NONE, |h| h.hit.view);
+    assert!(view != ViewId::NONE && page.image);
     assert_eq!(
         page.hit.unwrap().hit,
         Hit {

@@ -1,6 +1,10 @@
-use super::*;
 use proptest::prelude::*;
-use sotto_schema::rowbinary::Decimal4;
+use sotto_schema::{
+    id::{ReturningId, ViewId},
+    rowbinary::Decimal4,
+};
+
+use super::*;
 
 #[track_caller]
 fn one(body: &str) -> Hit {
@@ -33,7 +37,7 @@ fn each_kind_is_read() {
         Hit {
             site: "k7f3".into(),
             kind: Kind::Pageview,
-            view: u64::from_str_radix("a1b2c3d4", 36).unwrap(),
+            view: ViewId(u64::from_str_radix("a1b2c3d4", 36).unwrap()),
             seq: 1,
             numbered: true,
             consent: Some(5),
@@ -60,7 +64,7 @@ fn each_kind_is_read() {
     let c = one(&with("c", r#","h":[["main>a:2",500,250,333,1200]]"#));
     assert_eq!(c.clicks, [Click { path: "main>a:2".into(), at: [500, 250, 333, 1200] }]);
     let o = one(r#"{"v":1,"s":"k7f3","k":"o","q":0,"c":15}"#);
-    assert_eq!((o.kind, o.view, o.consent), (Kind::Consent, 0, Some(15)));
+    assert_eq!((o.kind, o.view, o.consent), (Kind::Consent, ViewId::NONE, Some(15)));
 }
 
 #[test]
@@ -171,9 +175,9 @@ fn every_limit_holds_at_the_limit_and_breaks_one_above() {
 fn visitors_own_id_is_a_number_and_its_absence_none() {
     assert_eq!(
         one(&with("p", r#","u":"a","y":"4k2p9x0abz7q""#)).returning,
-        u64::from_str_radix("4k2p9x0abz7q", 36).unwrap()
+        ReturningId(u64::from_str_radix("4k2p9x0abz7q", 36).unwrap())
     );
-    assert_eq!(one(&with("p", r#","u":"a""#)).returning, 0);
+    assert_eq!(one(&with("p", r#","u":"a""#)).returning, ReturningId::NONE);
     for (y, expected) in
         [(r#""""#, ParseError::Invalid("y")), (r#""A""#, ParseError::Invalid("y")), ("5", ParseError::Syntax)]
     {
@@ -199,7 +203,7 @@ fn measured_values_are_clamped() {
 fn pixel_is_a_pageview_without_id() {
     let hit = pixel("s=k7f3&u=https%3A%2F%2Fexample.org%2Fa+b&r=https://a.example/&c=5&x=1").unwrap();
     assert_eq!(hit.url, "https://example.org/a b");
-    assert_eq!((hit.kind, hit.view, hit.consent), (Kind::Pageview, 0, Some(5)));
+    assert_eq!((hit.kind, hit.view, hit.consent), (Kind::Pageview, ViewId::NONE, Some(5)));
     for (query, expected) in [
         ("u=a".to_owned(), ParseError::Missing("s")),
         ("s=".to_owned(), ParseError::Missing("s")),

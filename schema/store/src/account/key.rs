@@ -10,6 +10,7 @@ use chacha20poly1305::{
     KeyInit as _, XChaCha20Poly1305, XNonce,
     aead::{Aead as _, Payload},
 };
+use sotto_schema::id::UserId;
 use zeroize::Zeroizing;
 
 /// Length of the key file in bytes.
@@ -55,7 +56,7 @@ impl Purpose {
         }
     }
 
-    fn bound_to(self, user: u64) -> String {
+    fn bound_to(self, user: UserId) -> String {
         ["sotto two-step ", self.name(), " ", &user.to_string()].concat()
     }
 }
@@ -97,14 +98,14 @@ impl AccountKey {
     }
 
     /// What stands for a one-time code in the database: without the key nobody can try codes against it.
-    pub(super) fn mark(&self, user: u64, code: &str) -> [u8; 32] {
+    pub(super) fn mark(&self, user: UserId, code: &str) -> [u8; 32] {
         let key = Zeroizing::new(blake3::derive_key("sotto 2026-11 recovery codes", self.0.as_slice()));
         let mut hasher = blake3::Hasher::new_keyed(&key);
-        hasher.update(&user.to_le_bytes()).update(code.as_bytes());
+        hasher.update(&user.0.to_le_bytes()).update(code.as_bytes());
         *hasher.finalize().as_bytes()
     }
 
-    pub(super) fn seal(&self, purpose: Purpose, user: u64, text: &[u8]) -> Result<String, KeyError> {
+    pub(super) fn seal(&self, purpose: Purpose, user: UserId, text: &[u8]) -> Result<String, KeyError> {
         let mut nonce = [0u8; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|_| KeyError::Sealing)?;
         let aad = purpose.bound_to(user);
@@ -116,7 +117,7 @@ impl AccountKey {
     pub(super) fn open(
         &self,
         purpose: Purpose,
-        user: u64,
+        user: UserId,
         sealed: &str,
     ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let bytes = Base64UrlUnpadded::decode_vec(sealed).map_err(|_| KeyError::Damaged)?;
@@ -149,28 +150,28 @@ mod tests {
 
     #[test]
     fn sealed_text_opens_only_with_its_key_for_its_user_and_purpose() {
-        let sealed = key(1).seal(Purpose::Secret, 7, b"text").unwrap();
-        assert_eq!(key(1).open(Purpose::Secret, 7, &sealed).unwrap().as_slice(), b"text");
-        assert_eq!(key(2).open(Purpose::Secret, 7, &sealed), Err(KeyError::Other));
-        assert_eq!(key(1).open(Purpose::Secret, 8, &sealed), Err(KeyError::Damaged));
-        assert_eq!(key(1).open(Purpose::Ticket, 7, &sealed), Err(KeyError::Damaged));
+        let sealed = key(1).seal(Purpose::Secret, UserId(7), b"text").unwrap();
+        assert_eq!(key(1).open(Purpose::Secret, UserId(7), &sealed).unwrap().as_slice(), b"text");
+        assert_eq!(key(2).open(Purpose::Secret, UserId(7), &sealed), Err(KeyError::Other));
+        assert_eq!(key(1).open(Purpose::Secret, UserId(8), &sealed), Err(KeyError::Damaged));
+        assert_eq!(key(1).open(Purpose::Ticket, UserId(7), &sealed), Err(KeyError::Damaged));
     }
 
     #[test]
     fn any_changed_or_missing_character_is_found() {
-        let sealed = key(1).seal(Purpose::Secret, 7, b"text").unwrap();
+        let sealed = key(1).seal(Purpose::Secret, UserId(7), b"text").unwrap();
         for at in 0..sealed.len() {
             let mut changed = sealed.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).unwrap();
-            assert!(key(1).open(Purpose::Secret, 7, &changed).is_err(), "{at}");
-            assert!(key(1).open(Purpose::Secret, 7, &sealed[..at]).is_err(), "{at}");
+            assert!(key(1).open(Purpose::Secret, UserId(7), &changed).is_err(), "{at}");
+            assert!(key(1).open(Purpose::Secret, UserId(7), &sealed[..at]).is_err(), "{at}");
         }
     }
 
     #[test]
     fn same_text_is_sealed_differently_each_time() {
-        let seal = || key(1).seal(Purpose::Secret, 7, b"text").unwrap();
+        let seal = || key(1).seal(Purpose::Secret, UserId(7), b"text").unwrap();
         assert_ne!(seal(), seal());
     }
 

@@ -3,7 +3,10 @@
 use clickhouse::{Row, error::Error};
 use serde::{Deserialize, Serialize};
 use serde_repr::{Deserialize_repr, Serialize_repr};
-use sotto_schema::clock::version;
+use sotto_schema::{
+    clock::version,
+    id::{SiteId, UserId},
+};
 
 use super::AccountError;
 use crate::db::Db;
@@ -43,17 +46,17 @@ impl Role {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member {
     /// The user.
-    pub user: u64,
+    pub user: UserId,
     /// The site; 0 stands for all sites.
-    pub site: u64,
+    pub site: SiteId,
     /// What they may do there.
     pub role: Role,
 }
 
 #[derive(Row, Serialize, Deserialize)]
 struct MemberRow {
-    user: u64,
-    site: u64,
+    user: UserId,
+    site: SiteId,
     role: Role,
     version: u64,
     deleted: u8,
@@ -78,7 +81,7 @@ pub async fn members(db: &Db) -> Result<Vec<Member>, AccountError> {
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn roles(db: &Db, user: u64) -> Result<Vec<Member>, AccountError> {
+pub async fn roles(db: &Db, user: UserId) -> Result<Vec<Member>, AccountError> {
     let rows: Vec<MemberRow> =
         db.query(include_str!("roles_of_user.sql")).param("user", user).fetch_all().await?;
     Ok(rows.into_iter().map(Member::from).collect())
@@ -88,7 +91,7 @@ pub async fn roles(db: &Db, user: u64) -> Result<Vec<Member>, AccountError> {
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn grant(db: &Db, user: u64, site: u64, role: Role) -> Result<(), AccountError> {
+pub async fn grant(db: &Db, user: UserId, site: SiteId, role: Role) -> Result<(), AccountError> {
     Ok(write(db, &MemberRow { user, site, role, version: version(), deleted: 0 }).await?)
 }
 
@@ -96,7 +99,7 @@ pub async fn grant(db: &Db, user: u64, site: u64, role: Role) -> Result<(), Acco
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn revoke(db: &Db, user: u64, site: u64) -> Result<(), AccountError> {
+pub async fn revoke(db: &Db, user: UserId, site: SiteId) -> Result<(), AccountError> {
     Ok(write(db, &MemberRow { user, site, role: Role::Viewer, version: version(), deleted: 1 }).await?)
 }
 

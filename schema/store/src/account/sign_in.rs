@@ -3,7 +3,10 @@
 
 use clickhouse::{Row, error::Error};
 use serde::{Deserialize, Serialize};
-use sotto_schema::clock::{now_ms, version};
+use sotto_schema::{
+    clock::{now_ms, version},
+    id::UserId,
+};
 
 use super::{AccountError, User, hex, random_secret, secret_hash};
 use crate::db::Db;
@@ -24,7 +27,7 @@ pub struct SignIn {
 #[derive(Row, Serialize, Deserialize)]
 struct SignInRow {
     id: [u8; 32],
-    user: u64,
+    user: UserId,
     created: i64,
     expires: i64,
     version: u64,
@@ -34,7 +37,7 @@ struct SignInRow {
 #[derive(Row, Deserialize)]
 struct FoundRow {
     id: [u8; 32],
-    user: u64,
+    user: UserId,
     created: i64,
     expires: i64,
     email: String,
@@ -46,7 +49,7 @@ struct FoundRow {
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn begin(db: &Db, user: u64) -> Result<String, AccountError> {
+pub async fn begin(db: &Db, user: UserId) -> Result<String, AccountError> {
     let (secret, id) = random_secret()?;
     let now = now_ms();
     let row = SignInRow {
@@ -117,7 +120,7 @@ pub async fn end(db: &Db, secret: &str) -> Result<(), AccountError> {
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn end_all(db: &Db, user: u64) -> Result<(), AccountError> {
+pub async fn end_all(db: &Db, user: UserId) -> Result<(), AccountError> {
     let query = db.query(include_str!("end_sign_ins.sql"));
     Ok(query.param("user", user).param("version", version()).execute().await?)
 }

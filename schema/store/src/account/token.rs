@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_repr::{Deserialize_repr, Serialize_repr};
 use sotto_schema::{
     clock::{now_ms, version},
-    id::random_id,
+    id::{SiteId, TokenId},
 };
 
 use super::{AccountError, hex, random_secret, secret_hash};
@@ -50,11 +50,11 @@ impl Scope {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     /// Number in the tables.
-    pub id: u64,
+    pub id: TokenId,
     /// What it is for.
     pub name: String,
     /// The site it may read; 0 stands for all sites.
-    pub site: u64,
+    pub site: SiteId,
     /// What it may do.
     pub scope: Scope,
     /// When it was made, in milliseconds since 1970-01-01 UTC.
@@ -73,17 +73,17 @@ pub struct IssuedToken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bearer {
     /// The site it may read; 0 stands for all sites.
-    pub site: u64,
+    pub site: SiteId,
     /// What it may do.
     pub scope: Scope,
 }
 
 #[derive(Row, Serialize, Deserialize)]
 struct TokenRow {
-    id: u64,
+    id: TokenId,
     hash: [u8; 32],
     name: String,
-    site: u64,
+    site: SiteId,
     scope: Scope,
     created: i64,
     version: u64,
@@ -117,7 +117,7 @@ fn check_name(name: &str) -> Result<(), AccountError> {
 ///
 /// # Errors
 /// When the name is not allowed, there are too many, or ClickHouse cannot be asked.
-pub async fn issue(db: &Db, name: &str, site: u64, scope: Scope) -> Result<IssuedToken, AccountError> {
+pub async fn issue(db: &Db, name: &str, site: SiteId, scope: Scope) -> Result<IssuedToken, AccountError> {
     let name = name.trim();
     check_name(name)?;
     if rows(db).await?.len() >= TOKENS_MAX {
@@ -125,7 +125,7 @@ pub async fn issue(db: &Db, name: &str, site: u64, scope: Scope) -> Result<Issue
     }
     let secret = format!("{PREFIX}{}", random_secret()?.0);
     let row = TokenRow {
-        id: random_id()?,
+        id: TokenId::random()?,
         hash: secret_hash(&secret),
         name: name.to_owned(),
         site,
@@ -142,7 +142,7 @@ pub async fn issue(db: &Db, name: &str, site: u64, scope: Scope) -> Result<Issue
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn remove(db: &Db, id: u64) -> Result<bool, AccountError> {
+pub async fn remove(db: &Db, id: TokenId) -> Result<bool, AccountError> {
     let Some(row) = rows(db).await?.into_iter().find(|t| t.id == id) else { return Ok(false) };
     write(db, &TokenRow { version: version(), deleted: 1, ..row }).await?;
     Ok(true)

@@ -10,7 +10,10 @@
 
 use clickhouse::{Row, error::Error};
 use serde::Serialize;
-use sotto_schema::clock::{now_ms, version};
+use sotto_schema::{
+    clock::{now_ms, version},
+    id::UserId,
+};
 use totp_rs::{Builder, Totp};
 use zeroize::Zeroizing;
 
@@ -111,7 +114,7 @@ pub struct Confirmed {
 
 #[derive(Row, Serialize)]
 struct UsedRow {
-    user: u64,
+    user: UserId,
     step: u64,
     code: [u8; MARK_BYTES],
     used: i64,
@@ -309,7 +312,7 @@ enum Code {
 
 /// Marks a code as used; refuses one that was. Of several that try in the same instant at most one gets on: each
 /// writes its mark first and then looks whether it is the only one.
-async fn use_once(db: &Db, user: u64, code: Code) -> Result<(), TwoStepError> {
+async fn use_once(db: &Db, user: UserId, code: Code) -> Result<(), TwoStepError> {
     if marks(db, user, code).await? > 0 {
         return Err(TwoStepError::Used);
     }
@@ -324,7 +327,7 @@ async fn use_once(db: &Db, user: u64, code: Code) -> Result<(), TwoStepError> {
 }
 
 /// How many marks speak against a code: of a step, those of it and of later ones.
-async fn marks(db: &Db, user: u64, code: Code) -> Result<u64, Error> {
+async fn marks(db: &Db, user: UserId, code: Code) -> Result<u64, Error> {
     let query = match code {
         Code::Step(step) => db.query(include_str!("used_steps.sql")).param("step", step),
         Code::Recovery(mark) => db.query(include_str!("used_recovery.sql")).param("code", hex(&mark)),

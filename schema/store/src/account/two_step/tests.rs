@@ -4,7 +4,7 @@ use crate::account::ACCOUNT_KEY_BYTES;
 const SECRET: &[u8; SECRET_BYTES] = b"12345678901234567890";
 
 fn ann() -> User {
-    User { id: 7, email: "ann@example.org".into(), name: String::new(), created_ms: 0 }
+    User { id: UserId(7), email: "ann@example.org".into(), name: String::new(), created_ms: 0 }
 }
 
 fn key(byte: u8) -> AccountKey {
@@ -13,7 +13,7 @@ fn key(byte: u8) -> AccountKey {
 
 fn row(password: &str, totp: &str) -> UserRow {
     UserRow {
-        id: 7,
+        id: UserId(7),
         email: "ann@example.org".into(),
         name: String::new(),
         password: password.into(),
@@ -77,13 +77,13 @@ fn recovery_code_is_found_in_any_writing_and_for_its_user_only() {
     let key = key(1);
     let codes = new_recovery_codes().unwrap();
     assert_eq!(codes.len(), RECOVERY_CODES);
-    let mark = |code: &String| key.mark(7, &recovery(code).unwrap());
+    let mark = |code: &String| key.mark(UserId(7), &recovery(code).unwrap());
     let marks = codes.iter().map(mark).collect::<Vec<_>>().concat();
     for code in &codes {
         let shouted = code.to_uppercase().replace('-', " ");
         assert!(matching_mark(&key, &marks, &ann(), code).is_some());
         assert!(matching_mark(&key, &marks, &ann(), &shouted).is_some());
-        assert!(matching_mark(&key, &marks, &User { id: 8, ..ann() }, code).is_none());
+        assert!(matching_mark(&key, &marks, &User { id: UserId(8), ..ann() }, code).is_none());
         assert!(matching_mark(&self::key(2), &marks, &ann(), code).is_none());
     }
     for wrong in ["", "0000-0000-0000-0000", "zzzz-zzzz-zzzz-zzzz", &codes[0][1..]] {
@@ -95,7 +95,7 @@ fn recovery_code_is_found_in_any_writing_and_for_its_user_only() {
 fn ticket_ends_with_its_time_and_with_password_or_secret() {
     let key = key(1);
     let pending = Pending::of(&row("hash", "sealed"));
-    let sealed = |issued| key.seal(Purpose::Ticket, 7, &ticket_text(&pending, issued)).unwrap();
+    let sealed = |issued| key.seal(Purpose::Ticket, UserId(7), &ticket_text(&pending, issued)).unwrap();
     for (age, valid) in
         [(-CLOCKS_MS - 1, false), (-CLOCKS_MS, true), (0, true), (TICKET_MS, true), (TICKET_MS + 1, false)]
     {
@@ -111,7 +111,7 @@ fn ticket_ends_with_its_time_and_with_password_or_secret() {
 
 #[test]
 fn ticket_is_not_given_without_the_key_of_the_secret() {
-    let sealed = key(1).seal(Purpose::Secret, 7, SECRET).unwrap();
+    let sealed = key(1).seal(Purpose::Secret, UserId(7), SECRET).unwrap();
     let pending = Pending::of(&row("hash", &sealed));
     assert!(ticket(Some(&key(1)), &pending).is_ok());
     for (key, why) in [(None, KeyError::Missing), (Some(&key(2)), KeyError::Other)] {
@@ -134,6 +134,6 @@ fn enrolment_is_read_by_apps_and_only_by_its_user() {
     assert_eq!(first.url, expected);
     let again = enrol_again(Some(&key), &ann(), &first.sealed).unwrap();
     assert_eq!(again.base32, first.base32);
-    assert!(enrol_again(Some(&key), &User { id: 8, ..ann() }, &first.sealed).is_err());
+    assert!(enrol_again(Some(&key), &User { id: UserId(8), ..ann() }, &first.sealed).is_err());
     assert!(!first.sealed.contains(&first.base32));
 }
