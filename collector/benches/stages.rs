@@ -9,8 +9,7 @@ use divan::{Bencher, black_box};
 use http::{HeaderMap, HeaderValue};
 use sotto_collector::{
     pipeline::{
-        Surroundings,
-        bots::{self, HostingRule},
+        HitContext, bots,
         device::Classifier,
         dropin::{goatcounter, matomo, plausible, umami},
         hit::Headers,
@@ -108,7 +107,7 @@ fn classify_cached(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn judge_network() -> bool {
     let headers = Headers { user_agent: UA, accept_language: "de", ..Headers::default() };
-    bots::of_network(NetworkKind::Hosting, HostingRule::DropSuspicious, black_box(&headers)).is_some()
+    bots::of_network(NetworkKind::Hosting, black_box(&headers)).is_some()
 }
 
 /// The databases of places and networks, where there are any.
@@ -147,8 +146,8 @@ fn whole_road(bencher: Bencher<'_, '_>) {
     let mut row = Vec::new();
     bencher.bench_local(|| {
         let client = client_ip(Peer::LOOPBACK, &sent, &proxies);
-        let hit = parse::hits(black_box(PAGEVIEW)).expect("a hit").remove(0);
-        let at = Surroundings {
+        let hit = parse::hits(black_box(PAGEVIEW)).expect("a body").remove(0).expect("a hit");
+        let at = HitContext {
             time_ms,
             day: rules.day(time_ms),
             rules: &rules,
@@ -160,7 +159,9 @@ fn whole_road(bencher: Bencher<'_, '_>) {
             classifier: &classifier,
         };
         row.clear();
-        process(hit, &headers, &client, &at).expect("an event").encode(&mut row);
+        let processed = process(hit, &headers, &client, &at).expect("an event");
+        processed.apply(&sessions, &views);
+        processed.event.encode(&mut row);
         black_box(row.len())
     });
 }

@@ -426,7 +426,7 @@ pub async fn remember_visits(
         .fetch_all::<LiveSession>()
         .await;
     match stored {
-        Ok(live) => live.iter().for_each(|s| sessions.remember(s.site, s.visitor, s.session, s.last)),
+        Ok(live) => live.iter().for_each(|s| sessions.note(s.site, s.visitor, s.session, s.last)),
         Err(error) => tracing::warn!(%error, "visits of the last half hour cannot be read; some begin anew"),
     }
     let viewed = db
@@ -476,7 +476,7 @@ fn remember_spooled(
             first_ms.get_or_insert(event.time.0);
         }
         if event.session.is_some() && event.time > Millis(since) {
-            sessions.remember(event.site, event.visitor, event.session, event.time.0);
+            sessions.note(event.site, event.visitor, event.session, event.time.0);
             if event.kind == Kind::Pageview {
                 views.remember(event.site, event.view, &event.hostname, &event.path);
             }

@@ -27,6 +27,8 @@ pub struct Metrics {
     /// Per site (0: unknown) and hour, since the last [`Metrics::take_outcomes`].
     /// In parts, so that workers do not wait for each other.
     recent: [Mutex<Recent>; RECENT_PARTS],
+    /// Hits that were lost on their road: a mistake of ours.
+    pub hits_without_outcome: AtomicU64,
     /// Answers 503 because the spool could not take a hit.
     pub spool_refused: AtomicU64,
     /// Hits that are in ClickHouse.
@@ -111,6 +113,7 @@ impl Default for Metrics {
         Self {
             outcomes: [const { AtomicU64::new(0) }; Outcome::COUNT],
             recent: Default::default(),
+            hits_without_outcome: AtomicU64::new(0),
             spool_refused: AtomicU64::new(0),
             shipped_hits: AtomicU64::new(0),
             shipped_batches: AtomicU64::new(0),
@@ -239,6 +242,11 @@ impl Collector for Snapshot {
             ConstCounter::new(metrics.total(outcome)).encode(hits.encode_family(&labels)?)?;
         }
         for (name, help, value) in [
+            (
+                "sotto_hits_without_outcome",
+                "Hits that were lost without an outcome: a mistake in Sotto, please report it.",
+                &metrics.hits_without_outcome,
+            ),
             (
                 "sotto_spool_refused",
                 "Requests answered 503 because the spool could not take them.",

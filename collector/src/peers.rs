@@ -419,7 +419,7 @@ impl Peers {
                 }
             }
             Record::Visit(Visit { site, visitor, session, time_ms }) => {
-                self.here.sessions.remember(site, visitor, session, time_ms);
+                self.here.sessions.note(site, visitor, session, time_ms);
             }
             Record::View(site, view, hostname, path) => {
                 self.here.views.remember(site, view, &hostname.into(), &path.into());

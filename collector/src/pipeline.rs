@@ -1,5 +1,6 @@
 //! Everything that happens to a hit between its bytes and its event. Pure and synchronous: same arguments, same
-//! outcome. No task, socket, file or clock is reached from here; salt, time and site rules are arguments.
+//! outcome. No task, socket, file or clock is reached from here; salt, time and site rules are arguments. Visits and
+//! page views are read; what a hit changes in them comes back as a value ([`Processed::apply`]).
 //!
 //! **Promises.** Every hit ends in exactly one outcome. No field outside the visitor's allowed categories leaves
 //! [`process`]. The address and the user agent end here.
@@ -30,14 +31,13 @@ pub mod parse;
 pub mod referrer;
 pub mod sanitise;
 
-use bots::HostingRule;
 use hit::{Headers, Hit};
 
 /// Length of an hour, to which times are cut that belong to nobody.
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
 /// What [`process`] needs to know besides the hit.
-pub struct Surroundings<'a> {
+pub struct HitContext<'a> {
     /// When the hit happened, in milliseconds since 1970-01-01 UTC.
     pub time_ms: i64,
     /// The site's day at that time.
@@ -66,8 +66,8 @@ pub fn process(
     hit: Hit,
     headers: &Headers<'_>,
     client: &ClientIp,
-    at: &Surroundings<'_>,
-) -> Result<Event, DropReason> {
+    at: &HitContext<'_>,
+) -> Result<Processed, DropReason> {
     let page = sanitise::page(&hit.url);
     if let Some(page) = &page
         && !at.rules.site.owns(&page.hostname)
@@ -81,7 +81,7 @@ pub fn process(
     let located = client.locate(at.geo);
     let network = located.network.as_ref().map_or(NetworkKind::Unknown, |n| n.kind);
     let bot = device.bot.or_else(|| bots::of_hit(&hit));
-    if let Some(reason) = bot.or_else(|| bots::of_network(network, HostingRule::default(), headers)) {
+    if let Some(reason) = bot.or_else(|| bots::of_network(network, headers)) {
         return Err(reason);
     }
     let gate = Gate::open(&hit, headers, at)?;
@@ -127,13 +127,37 @@ pub fn process(
         attribute(&mut event, &page, &hit, gate.allowed)?;
         (event.hostname, event.path) = (page.hostname, page.path);
     }
-    place_in_view(&mut event, at, gate.allowed);
+    if event.path.is_empty() && gate.allowed.contains(Field::View) {
+        take_page_of_view(&mut event, at);
+    }
     record_decision(&mut event, &hit);
     describe(&mut event, hit, gate.allowed)?;
     identify(&mut event, headers, client, at, gate.allowed);
     // Everything above keeps to the allowed fields where looking them up costs; this line is the guarantee.
     event.retain(gate.allowed);
-    Ok(event)
+    Ok(Processed { event })
+}
+
+/// A hit that is to be kept.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "a hit that was processed is stored, or dropped with a reason"]
+pub struct Processed {
+    /// What is stored.
+    pub event: Event,
+}
+
+impl Processed {
+    /// Lets the hits that follow know of this one: its visit and the page of its page view. To be called when it is
+    /// kept, and only then.
+    pub fn apply(&self, sessions: &Sessions, views: &PageViewCache) {
+        let event = &self.event;
+        if event.visitor.is_some() && event.session.is_some() {
+            sessions.note(event.site, event.visitor, event.session, event.time.0);
+        }
+        if event.kind == Kind::Pageview && event.view.is_some() {
+            views.remember(event.site, event.view, &event.hostname, &event.path);
+        }
+    }
 }
 
 /// What consent allows for one hit.
@@ -144,7 +168,7 @@ struct Gate {
 }
 
 impl Gate {
-    fn open(hit: &Hit, headers: &Headers<'_>, at: &Surroundings<'_>) -> Result<Self, DropReason> {
+    fn open(hit: &Hit, headers: &Headers<'_>, at: &HitContext<'_>) -> Result<Self, DropReason> {
         let policy = &at.rules.site.policy;
         let said = hit.consent.map_or(Consent::UNDECIDED, Consent::decided);
         let consent = policy.with_gpc(said, headers.gpc);
@@ -215,16 +239,9 @@ fn record_decision(event: &mut Event, hit: &Hit) {
     }
 }
 
-/// A page view's page, for itself and for what is reported about it later.
-fn place_in_view(event: &mut Event, at: &Surroundings<'_>, allowed: FieldSet) {
-    if !allowed.contains(Field::View) {
-        return;
-    }
-    if event.kind == Kind::Pageview {
-        at.views.remember(event.site, event.view, &event.hostname, &event.path);
-    } else if event.path.is_empty()
-        && let Some(page) = at.views.page(event.site, event.view)
-    {
+/// What is reported about a page view is stored with its page: the script names it once.
+fn take_page_of_view(event: &mut Event, at: &HitContext<'_>) {
+    if let Some(page) = at.views.page(event.site, event.view) {
         event.hostname.clone_from(&page.hostname);
         event.path.clone_from(&page.path);
     }
@@ -253,7 +270,7 @@ fn identify(
     event: &mut Event,
     headers: &Headers<'_>,
     client: &ClientIp,
-    at: &Surroundings<'_>,
+    at: &HitContext<'_>,
     allowed: FieldSet,
 ) {
     let Some(salt) = at.salt.filter(|_| allowed.contains(Field::Visitor)) else { return };
@@ -261,7 +278,7 @@ fn identify(
     let before = at.salt_before.map(|salt| visitor_key(salt, site, client, headers.user_agent));
     event.visitor = visitor_key(salt, site, client, headers.user_agent);
     let begins = matches!(event.kind, Kind::Pageview | Kind::Custom);
-    event.session = at.sessions.assign(site, event.visitor, before, at.time_ms, begins);
+    event.session = at.sessions.find(site, event.visitor, before, at.time_ms, begins);
 }
 
 /// The visitor's own id. Whatever the site's policy is, only somebody who said yes is known again on another day.

@@ -45,8 +45,8 @@ use tokio::sync::Semaphore;
 
 use crate::{
     http::stack::{self, Response},
-    ingest::{Collector, said},
-    pipeline::parse,
+    ingest::Collector,
+    pipeline::{hit::Headers, parse},
     rights::throttle::{Limit, Throttle},
     sites::rules::Rules,
     visitor::{
@@ -300,7 +300,7 @@ impl Rights {
     }
 
     fn context(&self, parts: &Parts, asked: Asked, client: &ClientIp) -> Context {
-        let headers = said(&parts.headers);
+        let headers = Headers::of(&parts.headers);
         let language = asked.language.unwrap_or_else(|| Language::of_header(headers.accept_language));
         let rules = self.collector.rules.get(&asked.site).or_else(|| self.collector.rules.named(&asked.site));
         let mut shown = Shown { receipt: asked.receipt.clone(), ..Shown::default() };

@@ -73,13 +73,13 @@ mod shared;
 mod tests;
 mod writer;
 
-pub use append::Append;
+pub use append::{Append, Repeats, Ticket};
 pub use aside::AsideFile;
 pub use disk::{Disk, DiskFile, OsDisk};
 pub use known::{GENERATION_MAX as KEYS_MIN, Key};
 pub use reader::{Batch, Reader};
 pub use segment::RECORD_BYTES_MAX;
-pub use writer::{Aside, QUEUE_BYTES_MAX, Repeats, Spool};
+pub use writer::{Aside, QUEUE_BYTES_MAX, Spool};
 
 /// How a spool is kept.
 #[derive(Debug, Clone)]

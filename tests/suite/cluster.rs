@@ -452,7 +452,7 @@ fn batch_goes_to_another_replica_under_the_same_token() {
         for site in 1..=10 {
             let event =
                 Event { site: SiteId(site), day: Day(20_000), expires: Day(60_000), ..Event::default() };
-            assert!(append.record(None, |out| event.encode(out)));
+            assert!(append.record(None, |out| event.encode(out)).is_some());
         }
         spool.append(append).await.unwrap();
         drop((spool, reader));

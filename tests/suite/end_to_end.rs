@@ -201,6 +201,7 @@ fn answer_fits_the_request() {
         ("GET", "/e", Vec::new(), 405, "hits are posted"),
         ("OPTIONS", "/e", Vec::new(), 200, "a preflight"),
         ("GET", &format!("/e.gif?s={key}&u=https%3A%2F%2Fa.example%2Fnojs"), Vec::new(), 200, "the pixel"),
+        ("GET", &format!("/e.gif?s={key}"), Vec::new(), 200, "the pixel in a page that is not named"),
         ("GET", "/s.js", Vec::new(), 200, "the script"),
         ("GET", "/s.auto.clicks.js", Vec::new(), 200, "the script with modules"),
         ("GET", "/s.nobody.js", Vec::new(), 404, "an unknown module"),
@@ -228,16 +229,41 @@ fn every_hit_of_a_mixed_batch_has_exactly_one_outcome() {
         pageview(&key, "v3", "https://other.example/"),
         format!(r#"{{"v":1,"s":"{key}","k":"x","i":"v1","q":1,"n":"Sign up"}}"#),
         format!(r#"{{"v":1,"s":"{key}","k":"p","i":"v4","q":0,"b":1,"u":"https://a.example/"}}"#),
+        format!(r#"{{"v":1,"s":"{key}","k":"p","i":"v6","q":0,"a":86400001,"u":"https://a.example/"}}"#),
+        format!(r#"{{"v":1,"s":"{key}","k":"x","i":"v1","q":2,"n":"{}"}}"#, "n".repeat(65)),
+        r#"{"v":1,"k":"unheard of"}"#.into(),
     ];
     assert_eq!(sotto.hit(&format!("[{}]", hits.join(",")), &[]), 204);
     assert_eq!(total(&sotto) - before, hits.len() as u64);
-    for (outcome, reason, count) in
-        [("stored", "", 2), ("dropped", "foreign_hostname", 1), ("dropped", "bot_automated", 2)]
-    {
+    for (outcome, reason, count) in [
+        ("stored", "", 2),
+        ("dropped", "foreign_hostname", 1),
+        ("dropped", "bot_automated", 2),
+        ("dropped", "too_old", 1),
+        ("dropped", "invalid_payload", 2),
+    ] {
         assert_eq!(sotto.outcomes(outcome, reason), count, "{reason}");
     }
     assert_eq!(sotto.hit(&pageview(&key, "v5", "https://a.example/"), &[("user-agent", "GPTBot/1.2")]), 204);
     assert_eq!(sotto.outcomes("dropped", "bot_ai"), 1);
+}
+
+#[test]
+fn pixel_that_names_no_page_counts_the_page_that_shows_it() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &[]);
+    let pixel = format!("{}/e.gif?s={key}", sotto.url);
+    let shown_on = |page| request("GET", &pixel, &[("user-agent", PERSON), ("referer", page)], b"");
+    assert_eq!(shown_on("https://a.example/nojs?x=1").status, 200);
+    sotto.wait_for_pageviews(&key, 1);
+    let pages = sotto.report(&key, &["--metrics", "pageviews", "--by", "page"]);
+    assert_eq!(pages[0]["page"], "/nojs");
+    assert_eq!(
+        request("GET", &pixel, &[("user-agent", PERSON)], b"").status,
+        200,
+        "a page that hides itself"
+    );
+    assert_eq!(sotto.outcomes("dropped", "invalid_payload"), 1);
 }
 
 fn total(sotto: &Sotto) -> u64 {

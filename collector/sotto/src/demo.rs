@@ -19,12 +19,15 @@ use sotto_collector::{
     background::Jobs,
     config::Config,
     http::script::Scripts,
-    ingest::Collector,
+    ingest::{
+        Collector,
+        road::{NotTaken, Submission},
+    },
     metrics::Metrics,
     pipeline::{device::Classifier, parse},
     ship::Shipper,
     sites::rules::RuleBook,
-    spool::Reader,
+    spool::{Reader, sharded::ShardRepeats},
     visitor::{
         client_ip::{Peer, TrustedProxies},
         salts::Salts,
@@ -258,15 +261,17 @@ async fn send_days(
         for hit in hits {
             clock.store(hit.time_ms, Ordering::Relaxed);
             let headers: &HeaderMap = &hit.headers;
-            let parsed = parse::hits(hit.body.as_bytes())?;
-            let admitted = collector.admit(parsed, headers, Peer::LOOPBACK);
-            for (site, outcome) in &admitted.outcomes {
-                collector.metrics.count(*site, admitted.now_ms, *outcome);
-            }
+            let decoded = parse::hits(hit.body.as_bytes())?
+                .into_iter()
+                .map(|hit| hit.map(Submission::from).map_err(NotTaken::from))
+                .collect();
+            let admitted = collector.admit(decoded, headers, Peer::LOOPBACK);
             group.extend(&admitted.appends);
             sent.hits += 1;
             sent.events += admitted.appends.len() as u64;
             sent.spool_bytes += admitted.appends.disk_bytes();
+            // A fill that does not reach the disk fails as a whole.
+            admitted.end(&ShardRepeats::NONE);
             if group.len() >= GROUP {
                 let full = std::mem::replace(&mut group, collector.spools.appends());
                 collector.spools.append(full).await?;

@@ -4,30 +4,27 @@
 //! the page says which site is meant. What a body claims of address, user agent and time is believed only with a token
 //! that may write for the site.
 
-use std::sync::{Arc, atomic::Ordering};
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{Request, body::Incoming};
 use serde_json::json;
-use sotto_schema::{
-    id::SiteId,
-    outcome::{DropReason, Outcome},
-};
+use sotto_schema::outcome::{DropReason, Outcome};
 use sotto_store::account::Bearer;
 
-use super::{Admitted, Collector, pixel_answer, said};
+use super::{
+    Collector,
+    held::Ended,
+    native::{header_text, pixel, unkept},
+    road::{Decoded, Submission},
+};
 use crate::{
     http::stack::{self, Response},
     pipeline::{
         dropin::{BULK_BYTES_MAX, Claimed, goatcounter, matomo, plausible, umami},
-        hit::{Headers, Hit},
-        parse::{AGE_MS_MAX, BODY_BYTES_MAX, ParseError},
+        parse::{BODY_BYTES_MAX, ParseError},
         sanitise,
     },
-    sites::{rules::Rules, tokens},
-    visitor::client_ip::{self, ClientIp, Peer},
+    sites::tokens,
 };
 
 /// The paths that are answered here.
@@ -42,24 +39,14 @@ pub const PATHS: &[&str] = &[
     "/api/v0/count",
 ];
 
-/// A hit, and what the token that came with it may do.
-type Vouched = (Claimed, Option<Bearer>);
-
-/// Hits that are in the spool, or why they are not.
-type Kept = Result<Vec<(SiteId, Outcome)>, Response>;
-
 impl Collector {
     /// Answers a request to one of [`PATHS`].
     pub(super) async fn dropin(&self, request: Request<Incoming>) -> Response {
         let (parts, body) = request.into_parts();
         let limit = if is_bulk_path(parts.uri.path()) { BULK_BYTES_MAX } else { BODY_BYTES_MAX };
-        let body = match Limited::new(body, limit).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                self.count_unparsed(DropReason::BodyTooLarge);
-                return stack::empty(StatusCode::PAYLOAD_TOO_LARGE);
-            }
-            Err(_) => return stack::empty(StatusCode::BAD_REQUEST),
+        let body = match self.read_body(body, limit).await {
+            Ok(body) => body,
+            Err(answer) => return answer,
         };
         match (&parts.method, parts.uri.path()) {
             (&Method::POST, "/api/event") => self.plausible(&parts, &body).await,
@@ -86,7 +73,7 @@ impl Collector {
             Err(answer) => answer,
             Ok(outcomes) => {
                 let mut response = stack::text(StatusCode::ACCEPTED, "ok");
-                if outcomes.iter().any(|(_, o)| matches!(o, Outcome::Dropped(_))) {
+                if outcomes.iter().any(is_dropped) {
                     response.headers_mut().insert("x-plausible-dropped", HeaderValue::from_static("1"));
                 }
                 response
@@ -102,7 +89,7 @@ impl Collector {
         };
         match self.keep_claimed(hits, parts, self.tokens.of_headers(&parts.headers)).await {
             Err(answer) => answer,
-            Ok(outcomes) => umami_answer(outcomes.first().map(|(_, outcome)| *outcome)),
+            Ok(outcomes) => umami_answer(outcomes.first().map(|ended| ended.outcome)),
         }
     }
 
@@ -140,7 +127,7 @@ impl Collector {
         let bearer = request.token.as_deref().and_then(|token| self.tokens.find(token));
         match self.keep_claimed(request.hit.into_iter().collect(), parts, bearer).await {
             Err(answer) => answer,
-            Ok(_) if request.image => pixel_answer(),
+            Ok(_) if request.image => pixel(),
             Ok(_) => stack::empty(StatusCode::NO_CONTENT),
         }
     }
@@ -153,23 +140,23 @@ impl Collector {
             }
         };
         for _ in 0..bulk.invalid {
-            self.count_unparsed(DropReason::InvalidPayload);
+            self.count_unread(DropReason::InvalidPayload);
         }
         let find = |token: Option<&str>| token.and_then(|token| self.tokens.find(token));
         let shared = find(bulk.token.as_deref());
         // Clients that know no token for the whole send one with each request.
-        let hits: Vec<Vouched> = bulk
-            .requests
-            .into_iter()
-            .filter_map(|r| Some((r.hit?, find(r.token.as_deref()).or(shared))))
-            .collect();
-        let tracked = hits.len();
-        match self.keep_vouched(hits, parts).await {
-            Err(answer) => answer,
-            Ok(_) => json_answer(
-                StatusCode::OK,
-                &json!({ "status": "success", "tracked": tracked, "invalid": bulk.invalid }),
-            ),
+        let hits = bulk.requests.into_iter().filter_map(|r| {
+            let bearer = find(r.token.as_deref()).or(shared);
+            Some(Ok(Submission::claimed(r.hit?, bearer)))
+        });
+        match self.keep(hits.collect(), &parts.headers, parts.extensions.get()).await {
+            Err(why) => unkept(why),
+            Ok(ended) => {
+                let dropped = ended.iter().filter(|hit| is_dropped(hit)).count();
+                let (tracked, invalid) = (ended.len() - dropped, bulk.invalid + dropped);
+                let answer = json!({ "status": "success", "tracked": tracked, "invalid": invalid });
+                json_answer(StatusCode::OK, &answer)
+            }
         }
     }
 
@@ -181,11 +168,11 @@ impl Collector {
         match goatcounter::count(parts.uri.query().unwrap_or_default(), site) {
             Ok(hit) => match self.keep_claimed(vec![hit], parts, None).await {
                 Err(answer) => answer,
-                Ok(_) => pixel_answer(),
+                Ok(_) => pixel(),
             },
             Err(error) => {
-                self.count_unparsed(DropReason::InvalidPayload);
-                let mut response = pixel_answer();
+                self.count_unread(DropReason::InvalidPayload);
+                let mut response = pixel();
                 *response.status_mut() = StatusCode::BAD_REQUEST;
                 if let Ok(reason) = HeaderValue::from_str(&error.to_string()) {
                     response.headers_mut().insert("x-goatcounter", reason);
@@ -217,102 +204,33 @@ impl Collector {
 
     /// An invalid body: counted, and said in the words the client knows.
     fn refuse(&self, error: &ParseError, answer: serde_json::Value) -> Response {
-        let (reason, status) = match error {
-            ParseError::BodyTooLarge => (DropReason::BodyTooLarge, StatusCode::PAYLOAD_TOO_LARGE),
-            ParseError::TooOld => (DropReason::TooOld, StatusCode::BAD_REQUEST),
-            ParseError::Syntax
+        self.count_unread(error.reason());
+        let status = match error {
+            ParseError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ParseError::TooOld
+            | ParseError::Syntax
             | ParseError::HitCount
             | ParseError::Missing(_)
             | ParseError::TooLarge(_)
-            | ParseError::Invalid(_) => (DropReason::InvalidPayload, StatusCode::BAD_REQUEST),
+            | ParseError::Invalid(_) => StatusCode::BAD_REQUEST,
         };
-        self.count_unparsed(reason);
         json_answer(status, &answer)
     }
 
-    async fn keep_claimed(&self, hits: Vec<Claimed>, parts: &Parts, bearer: Option<Bearer>) -> Kept {
-        self.keep_vouched(hits.into_iter().map(|hit| (hit, bearer)).collect(), parts).await
-    }
-
-    /// Puts hits on their road, with their claims where the token allows, and waits until they are on disk.
-    async fn keep_vouched(&self, hits: Vec<Vouched>, parts: &Parts) -> Kept {
-        let Some(peer) = parts.extensions.get::<Peer>() else {
-            return Err(stack::empty(StatusCode::INTERNAL_SERVER_ERROR));
-        };
-        self.agree_on_salts(hits.iter().filter_map(|(claimed, _)| self.rules_of(&claimed.hit))).await;
-        let mut admitted = self.admit_claimed(hits, &parts.headers, *peer);
-        let Ok(repeats) = self.spools.append(std::mem::take(&mut admitted.appends)).await else {
-            self.metrics.spool_refused.fetch_add(1, Ordering::Relaxed);
-            return Err(stack::unavailable());
-        };
-        admitted.settle(&repeats);
-        for (site, outcome) in &admitted.outcomes {
-            self.metrics.count(*site, admitted.now_ms, *outcome);
-        }
-        Ok(admitted.outcomes)
-    }
-
-    fn admit_claimed(&self, hits: Vec<Vouched>, headers: &HeaderMap, peer: Peer) -> Admitted {
-        let client = client_ip::client_ip(peer, headers, &self.trusted_proxies);
-        let said = said(headers);
-        let now_ms = self.clock.now_ms();
-        let mut admitted = self.admitted(hits.len(), now_ms);
-        for (claimed, bearer) in hits {
-            let outcome = self.road_claimed(claimed, &said, &client, bearer, &mut admitted);
-            admitted.outcomes.push(outcome);
-        }
-        admitted
-    }
-
-    /// The rules of the site that another product's hit is for: by key, by name, or by the host of the page.
-    fn rules_of(&self, hit: &Hit) -> Option<Arc<Rules>> {
-        let by_name = || {
-            let host = sanitise::page(&hit.url).map(|page| page.hostname).unwrap_or_default();
-            self.rules.named(&hit.site).or_else(|| self.rules.of_host(&host))
-        };
-        self.rules.get(&hit.site).or_else(by_name)
-    }
-
-    fn road_claimed(
+    /// Takes hits that came with one token, or none, down their road. An error is the answer.
+    async fn keep_claimed(
         &self,
-        claimed: Claimed,
-        said: &Headers<'_>,
-        client: &ClientIp,
+        hits: Vec<Claimed>,
+        parts: &Parts,
         bearer: Option<Bearer>,
-        admitted: &mut Admitted,
-    ) -> (SiteId, Outcome) {
-        let Claimed { mut hit, claims } = claimed;
-        let rules = self.rules_of(&hit);
-        let site = rules.as_ref().map_or(SiteId::NONE, |rules| rules.site.id);
-        if let Some(rules) = rules {
-            hit.site = rules.site.key.as_str().into();
-        }
-        if claims.is_empty() || !tokens::may_write(bearer, site) {
-            return self.road(hit, said, client, admitted);
-        }
-        if let Some(time_ms) = claims.time_ms {
-            // A time to come is now: clocks differ.
-            let age = admitted.now_ms.saturating_sub(time_ms).max(0).cast_unsigned();
-            hit.age_ms = match u32::try_from(age) {
-                Ok(age_ms) if age <= AGE_MS_MAX => age_ms,
-                _ => return (site, Outcome::Dropped(DropReason::TooOld)),
-            };
-        }
-        let address = claims.address.as_deref().and_then(ClientIp::claimed);
-        let said = match claims.user_agent.as_deref() {
-            // The sender's hints are not the visitor's.
-            Some(user_agent) => Headers {
-                user_agent,
-                ch_brands: None,
-                ch_mobile: None,
-                ch_platform: None,
-                ch_platform_version: None,
-                ..*said
-            },
-            None => *said,
-        };
-        self.road(hit, &said, address.as_ref().unwrap_or(client), admitted)
+    ) -> Result<Vec<Ended>, Response> {
+        let hits: Vec<Decoded> = hits.into_iter().map(|hit| Ok(Submission::claimed(hit, bearer))).collect();
+        self.keep(hits, &parts.headers, parts.extensions.get()).await.map_err(unkept)
     }
+}
+
+fn is_dropped(ended: &Ended) -> bool {
+    matches!(ended.outcome, Outcome::Dropped(_))
 }
 
 fn is_bulk_path(path: &str) -> bool {
@@ -347,8 +265,7 @@ fn umami_answer(outcome: Option<Outcome>) -> Response {
 /// The host of the page that a browser's request came from.
 fn page_host(headers: &HeaderMap) -> String {
     [header::REFERER, header::ORIGIN]
-        .iter()
-        .filter_map(|name| headers.get(name)?.to_str().ok())
-        .find_map(|url| Some(sanitise::page(url)?.hostname.to_string()))
+        .into_iter()
+        .find_map(|name| Some(sanitise::page(header_text(headers, name))?.hostname.to_string()))
         .unwrap_or_default()
 }

@@ -148,13 +148,12 @@ async fn collector_that_starts_later_takes_over_salts_and_visits() {
     let site = collectors[0].site;
     collectors[0].peers.agree(site, TODAY).await;
     assert_eq!(collectors[0].here.metrics.salts_alone.load(Ordering::Relaxed), 1, "nobody could be asked");
-    let session = collectors[0].here.sessions.assign(site, VisitorKey(42), None, NOON_MS - 1, true);
+    let sessions = &collectors[0].here.sessions;
+    let session = sessions.find(site, VisitorKey(42), None, NOON_MS - 1, true);
+    sessions.note(site, VisitorKey(42), session, NOON_MS - 1);
     start(&collectors[1], late);
     wait_for("the visit", || collectors[1].here.sessions.count() == 1).await;
-    assert_eq!(
-        collectors[1].here.sessions.assign(site, VisitorKey(42), None, NOON_MS + 1_000, true),
-        session
-    );
+    assert_eq!(collectors[1].here.sessions.find(site, VisitorKey(42), None, NOON_MS + 1_000, true), session);
     assert!(collectors[0].commitment(site).is_some());
     assert_eq!(collectors[1].commitment(site), collectors[0].commitment(site));
     for collector in &collectors {
@@ -219,7 +218,7 @@ async fn hit_is_told_to_the_others_with_its_visit_and_page() {
         wait_for("the page", || collector.here.views.page(event.site, ViewId(44)).is_some()).await;
         assert_eq!(collector.here.views.page(event.site, ViewId(44)).unwrap().path, "/x");
         assert_eq!(
-            collector.here.sessions.assign(event.site, VisitorKey(42), None, NOON_MS + 1, false),
+            collector.here.sessions.find(event.site, VisitorKey(42), None, NOON_MS + 1, false),
             SessionId(43)
         );
     }

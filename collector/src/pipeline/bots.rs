@@ -12,7 +12,6 @@ mod names;
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
-use serde::{Deserialize, Serialize};
 use sotto_geoip::NetworkKind;
 use sotto_schema::outcome::DropReason;
 
@@ -20,19 +19,6 @@ use super::{
     device::Hints,
     hit::{Headers, Hit},
 };
-
-/// What a site wants with hits from hosting networks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HostingRule {
-    /// They are kept.
-    Keep,
-    /// They are dropped when something else shows that there is no person.
-    #[default]
-    DropSuspicious,
-    /// They are dropped.
-    Drop,
-}
 
 /// What the hit itself says: a browser under remote control sets `navigator.webdriver`.
 pub fn of_hit(hit: &Hit) -> Option<DropReason> {
@@ -57,24 +43,20 @@ pub(super) fn of_headers(
     (crawler || !browser_like).then_some(DropReason::BotUserAgent)
 }
 
-/// What the network says. By default a hit from a hosting network is dropped only when it has no `Accept-Language`,
-/// which every browser sends and few programs do, or when user agent and platform hint name different systems, as a
-/// browser on a server does that pretends to be somebody's. A person behind a VPN shows neither.
-pub fn of_network(kind: NetworkKind, rule: HostingRule, headers: &Headers<'_>) -> Option<DropReason> {
+/// What the network says. A hit from a hosting network is dropped only when it has no `Accept-Language`, which every
+/// browser sends and few programs do, or when user agent and platform hint name different systems, as a browser on a
+/// server does that pretends to be somebody's. A person behind a VPN shows neither.
+pub fn of_network(kind: NetworkKind, headers: &Headers<'_>) -> Option<DropReason> {
     let hosting = match kind {
         NetworkKind::Hosting => true,
         NetworkKind::Unknown | NetworkKind::Consumer => false,
     };
-    let dropped = match rule {
-        HostingRule::Keep => false,
-        HostingRule::DropSuspicious => hosting && is_suspicious(headers),
-        HostingRule::Drop => hosting,
-    };
-    dropped.then_some(DropReason::BotNetwork)
+    (hosting && is_suspicious(headers)).then_some(DropReason::BotNetwork)
 }
 
 fn is_suspicious(headers: &Headers<'_>) -> bool {
-    headers.accept_language.trim().is_empty()
+    // What somebody with a token claims for a visitor has no Accept-Language: the sender's own says nothing.
+    (!headers.is_claimed && headers.accept_language.trim().is_empty())
         || is_contradictory(headers.user_agent, Hints::of(headers).platform)
 }
 

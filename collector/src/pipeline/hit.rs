@@ -1,9 +1,11 @@
 //! A hit as every wire format is parsed into: bounded, but not yet cleaned, and not allowed to be stored.
 
 use compact_str::CompactString;
+use http::HeaderMap;
 use sotto_schema::{
     event::Kind,
     id::{ReturningId, ViewId},
+    policy::Category,
     rowbinary::Decimal4,
 };
 
@@ -54,6 +56,15 @@ pub struct Hit {
     pub clicks: Vec<Click>,
     /// How a consent decision came about.
     pub decision: Option<Box<Decision>>,
+}
+
+impl Hit {
+    /// Takes it as that of somebody who refused everything that can be refused. A decision itself stays what it is.
+    pub fn refuse_all(&mut self) {
+        if self.kind != Kind::Consent {
+            self.consent = Some(Category::Essential as u8);
+        }
+    }
 }
 
 /// How a consent decision came about.
@@ -123,4 +134,38 @@ pub struct Headers<'a> {
     pub accept_language: &'a str,
     /// `Sec-GPC` is exactly `1`.
     pub gpc: bool,
+    /// The user agent was claimed in a body by somebody with a token, so that the other headers are the sender's.
+    pub is_claimed: bool,
+}
+
+impl<'a> Headers<'a> {
+    /// What a request's headers say; what is no text counts as absent.
+    pub fn of(headers: &'a HeaderMap) -> Self {
+        let get = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        Self {
+            user_agent: get("user-agent").unwrap_or_default(),
+            ch_brands: get("sec-ch-ua"),
+            ch_mobile: get("sec-ch-ua-mobile"),
+            ch_platform: get("sec-ch-ua-platform"),
+            ch_platform_version: get("sec-ch-ua-platform-version"),
+            accept_language: get("accept-language").unwrap_or_default(),
+            // W3C GPC: only the value 1 is a signal; of several headers, one with it is enough.
+            gpc: headers.get_all("sec-gpc").iter().any(|value| value.as_bytes() == b"1"),
+            is_claimed: false,
+        }
+    }
+
+    /// The same with the user agent that the sender claims for the visitor. The sender's hints are not the visitor's.
+    #[must_use]
+    pub fn claiming(&self, user_agent: &'a str) -> Self {
+        Self {
+            user_agent,
+            ch_brands: None,
+            ch_mobile: None,
+            ch_platform: None,
+            ch_platform_version: None,
+            is_claimed: true,
+            ..*self
+        }
+    }
 }

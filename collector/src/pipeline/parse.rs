@@ -2,8 +2,8 @@
 //!
 //! What it promises: every accepted hit is within the limits below; unknown keys are ignored, so that old collectors
 //! understand newer scripts; no input panics.
-//! What it refuses: a body with one hit that is not of the format is refused whole. Values that a browser measures
-//! (times, depths, positions) are clamped instead, since they are wrong only by degree.
+//! What it refuses: a hit that is not of the format; the others of its body are read all the same. Values that a browser
+//! measures (times, depths, positions) are clamped instead, since they are wrong only by degree.
 //! Where the proof is: `collector/tracker/wire/vectors.json` (shared with the script's tests), the limits' tests, the
 //! fuzz target.
 
@@ -81,7 +81,7 @@ pub const RECEIPT_ID_CHARS: usize = 16;
 /// The longest version of a policy.
 pub const POLICY_CHARS_MAX: usize = 32;
 
-/// Why a body is not understood; nothing of it is kept. Names fields, never values.
+/// Why a body or a hit is not understood. Names fields, never values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// The body or query is longer than its limit.
@@ -120,20 +120,46 @@ impl ParseError {
     }
 }
 
-/// Reads one JSON object or an array of them.
-pub fn hits(body: &[u8]) -> Result<Vec<Hit>, ParseError> {
+/// A hit that is not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The site that it names; empty if that could not be read.
+    pub site: CompactString,
+    /// Why.
+    pub error: ParseError,
+}
+
+impl From<ParseError> for Refused {
+    fn from(error: ParseError) -> Self {
+        Self { site: CompactString::default(), error }
+    }
+}
+
+/// Reads one JSON object or an array of them, each by itself.
+///
+/// # Errors
+/// When the body as a whole is not understood: it is no JSON, too long, or has no hits or too many.
+pub fn hits(body: &[u8]) -> Result<Vec<Result<Hit, Refused>>, ParseError> {
     if body.len() > BODY_BYTES_MAX {
         return Err(ParseError::BodyTooLarge);
     }
-    let wires = match body.iter().find(|b| !b.is_ascii_whitespace()) {
-        Some(b'[') => serde_json::from_slice::<wire::Batch<'_>>(body).map_err(|_| ParseError::Syntax)?.0,
-        Some(_) => vec![serde_json::from_slice::<Wire<'_>>(body).map_err(|_| ParseError::Syntax)?],
-        None => return Err(ParseError::Syntax),
-    };
-    if wires.is_empty() || wires.len() > HITS_MAX {
-        return Err(ParseError::HitCount);
+    match body.iter().find(|b| !b.is_ascii_whitespace()) {
+        Some(b'[') => {
+            let wires = serde_json::from_slice::<wire::Batch<'_>>(body).map_err(|_| ParseError::Syntax)?.0;
+            if wires.is_empty() || wires.len() > HITS_MAX {
+                return Err(ParseError::HitCount);
+            }
+            Ok(wires.into_iter().map(|wire| one(wire.get().as_bytes())).collect())
+        }
+        Some(_) => Ok(vec![one(body)]),
+        None => Err(ParseError::Syntax),
     }
-    wires.into_iter().map(hit).collect()
+}
+
+fn one(object: &[u8]) -> Result<Hit, Refused> {
+    let wire = serde_json::from_slice::<Wire<'_>>(object).map_err(|_| Refused::from(ParseError::Syntax))?;
+    let site = site_key(&wire.s.0)?;
+    hit(site.clone(), wire).map_err(|error| Refused { site, error })
 }
 
 /// Reads the query of the pixel (`s`, `u`, `r`, `c`) as a pageview without page-view id. Without `u` the URL is
@@ -155,7 +181,7 @@ pub fn pixel(query: &str) -> Result<Hit, ParseError> {
     if hit.site.is_empty() { Err(ParseError::Missing("s")) } else { Ok(hit) }
 }
 
-fn hit(wire: Wire<'_>) -> Result<Hit, ParseError> {
+fn hit(site: CompactString, wire: Wire<'_>) -> Result<Hit, ParseError> {
     if wire.v != 1 {
         return Err(ParseError::Invalid("v"));
     }
@@ -171,7 +197,7 @@ fn hit(wire: Wire<'_>) -> Result<Hit, ParseError> {
         (None, _) => return Err(ParseError::Missing("i")),
     };
     let mut hit = Hit {
-        site: site_key(&wire.s.0)?,
+        site,
         kind: wire.k.into(),
         view: ViewId(view),
         seq: wire.q as u32,

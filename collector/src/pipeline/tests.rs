@@ -42,7 +42,7 @@ impl World {
 
     fn send(&self, hit: Hit, headers: &Headers<'_>) -> Result<Event, DropReason> {
         let client = client_ip(Peer::LOOPBACK, &http::HeaderMap::new(), &TrustedProxies::default());
-        let at = Surroundings {
+        let at = HitContext {
             time_ms: NOW,
             day: self.rules.day(NOW),
             rules: &self.rules,
@@ -53,7 +53,9 @@ impl World {
             geo: &self.geo,
             classifier: &self.classifier,
         };
-        process(hit, headers, &client, &at)
+        let processed = process(hit, headers, &client, &at)?;
+        processed.apply(&self.sessions, &self.views);
+        Ok(processed.event)
     }
 }
 

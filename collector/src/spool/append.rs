@@ -9,6 +9,24 @@ pub struct Append {
     records: Vec<Record>,
 }
 
+/// A record among those that are appended together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub(super) usize);
+
+/// Which of the records that were appended together had been durable before, so that they were not kept twice.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Repeats(pub(super) Vec<Ticket>);
+
+impl Repeats {
+    /// No record was.
+    pub const NONE: Self = Self(Vec::new());
+
+    /// Whether this record was.
+    pub fn contains(&self, ticket: Ticket) -> bool {
+        self.0.binary_search(&ticket).is_ok()
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Record {
     end: usize,
@@ -17,17 +35,18 @@ struct Record {
 
 impl Append {
     /// Adds a record, written by `encode` into the buffer it is given. An empty or over-long record is left out and
-    /// `false` returned. With a key, it is kept only if no record with that key is durable already.
-    pub fn record(&mut self, key: Option<Key>, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
+    /// `None` returned. With a key, it is kept only if no record with that key is durable already; the ticket asks
+    /// [`Repeats`] about that.
+    pub fn record(&mut self, key: Option<Key>, encode: impl FnOnce(&mut Vec<u8>)) -> Option<Ticket> {
         let start = self.bytes.len();
         encode(&mut self.bytes);
         let fits = (1..=RECORD_BYTES_MAX).contains(&(self.bytes.len() - start));
-        if fits {
-            self.records.push(Record { end: self.bytes.len(), key });
-        } else {
+        if !fits {
             self.bytes.truncate(start);
+            return None;
         }
-        fits
+        self.records.push(Record { end: self.bytes.len(), key });
+        Some(Ticket(self.records.len() - 1))
     }
 
     /// Adds all records of another.

@@ -224,10 +224,11 @@ impl World {
             let mut append = Append::default();
             for number in &numbers {
                 let len = usize::from(self.offered[*number as usize]);
-                assert!(append.record(Some(key(*number)), |out| {
+                let ticket = append.record(Some(key(*number)), |out| {
                     out.extend_from_slice(&number.to_le_bytes());
                     out.resize(out.len() + len - RECORD_BYTES_MIN, *number as u8);
-                }));
+                });
+                assert!(ticket.is_some());
             }
             if let Ok(answer) = running.spool.offer(append) {
                 answers.push((numbers, answer));
@@ -236,8 +237,8 @@ impl World {
         self.turn();
         for (numbers, mut answer) in answers {
             if let Ok(repeats) = answer.try_recv().unwrap() {
-                for repeat in repeats {
-                    assert!(self.repeated.contains(&numbers[repeat]), "taken for a repeat");
+                for repeat in repeats.0 {
+                    assert!(self.repeated.contains(&numbers[repeat.0]), "taken for a repeat");
                 }
                 self.acknowledged.extend(numbers);
             }

@@ -15,7 +15,7 @@ use std::{
 use sotto_schema::id::SiteId;
 use sotto_store::db::shard_of;
 
-use crate::spool::{self, Append, AppendError, Aside, Key, OpenError, Reader, Repeats, Spool};
+use crate::spool::{self, Append, AppendError, Aside, Key, OpenError, Reader, Repeats, Spool, Ticket};
 
 /// The spools of all shards; clones share them.
 #[derive(Debug, Clone)]
@@ -29,8 +29,33 @@ pub struct Spools {
 pub struct Appends {
     first: Append,
     rest: Vec<Append>,
-    /// The shard of every record, in order; empty where there is one.
-    shards: Vec<usize>,
+}
+
+/// A record among those that are appended together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardTicket {
+    shard: usize,
+    ticket: Ticket,
+}
+
+/// Which of the records that were appended together had been durable before, so that they were not kept twice.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ShardRepeats {
+    first: Repeats,
+    rest: Vec<Repeats>,
+}
+
+impl ShardRepeats {
+    /// No record was.
+    pub const NONE: Self = Self { first: Repeats::NONE, rest: Vec::new() };
+
+    /// Whether this record was.
+    pub fn contains(&self, ShardTicket { shard, ticket }: ShardTicket) -> bool {
+        match shard.checked_sub(1) {
+            None => self.first.contains(ticket),
+            Some(rest) => self.rest.get(rest).is_some_and(|repeats| repeats.contains(ticket)),
+        }
+    }
 }
 
 /// Where the spool of a shard lies below the data directory, shards counted from 0.
@@ -81,25 +106,21 @@ impl Spools {
     /// Nothing to append yet, with room for each shard.
     pub fn appends(&self) -> Appends {
         let rest = self.rest.iter().map(|_| Append::default()).collect();
-        Appends { first: Append::default(), rest, shards: Vec::new() }
+        Appends { first: Append::default(), rest }
     }
 
     /// Appends records; resolves when all are on disk, with those that were there before.
     ///
     /// # Errors
     /// See [`AppendError`]: of the first spool that refuses.
-    pub async fn append(&self, appends: Appends) -> Result<Repeats, AppendError> {
+    pub async fn append(&self, appends: Appends) -> Result<ShardRepeats, AppendError> {
         let first = self.first.append(appends.first);
         if self.rest.is_empty() {
-            return first.await;
+            return Ok(ShardRepeats { first: first.await?, rest: Vec::new() });
         }
         let rest = self.rest.iter().zip(appends.rest).map(|(spool, append)| spool.append(append));
         let (first, rest) = futures_util::future::join(first, futures_util::future::join_all(rest)).await;
-        let mut repeats = vec![first?];
-        for of_shard in rest {
-            repeats.push(of_shard?);
-        }
-        Ok(places(&appends.shards, &repeats))
+        Ok(ShardRepeats { first: first?, rest: rest.into_iter().collect::<Result<_, _>>()? })
     }
 
     /// Takes over keys of records that were durable before a restart: each spool those of its own sites.
@@ -176,33 +197,17 @@ impl Spools {
     }
 }
 
-/// Where records that were there before stand among all of an append, given `shards` of all records and the places of
-/// repeats within each shard's.
-fn places(shards: &[usize], repeats: &[Repeats]) -> Repeats {
-    let mut next = vec![0; repeats.len()];
-    let mut places = Repeats::new();
-    for (place, shard) in shards.iter().enumerate() {
-        if repeats[*shard].binary_search(&next[*shard]).is_ok() {
-            places.push(place);
-        }
-        next[*shard] += 1;
-    }
-    places
-}
-
 impl Appends {
     /// Adds a record of a site; see [`Append::record`].
-    pub fn record(&mut self, site: SiteId, key: Option<Key>, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
-        if self.rest.is_empty() {
-            return self.first.record(key, encode);
-        }
+    pub fn record(
+        &mut self,
+        site: SiteId,
+        key: Option<Key>,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<ShardTicket> {
         let shard = shard_of(site, self.rest.len() + 1);
         let append = if shard == 0 { &mut self.first } else { &mut self.rest[shard - 1] };
-        let fits = append.record(key, encode);
-        if fits {
-            self.shards.push(shard);
-        }
-        fits
+        append.record(key, encode).map(|ticket| ShardTicket { shard, ticket })
     }
 
     /// Adds all records of another; both must be of the same spools.
@@ -211,7 +216,6 @@ impl Appends {
         for (append, other) in self.rest.iter_mut().zip(&other.rest) {
             append.extend(other);
         }
-        self.shards.extend(&other.shards);
     }
 
     /// How many records there are.
@@ -254,7 +258,9 @@ mod tests {
         let mut appends = spools.appends();
         for site in [6, 14, 9, 17, 12u64] {
             let text = format!("[{site}]");
-            assert!(appends.record(SiteId(site), None, |out| out.extend_from_slice(text.as_bytes())));
+            assert!(
+                appends.record(SiteId(site), None, |out| out.extend_from_slice(text.as_bytes())).is_some()
+            );
         }
         assert_eq!(appends.len(), 5);
         spools.append(appends).await.unwrap();
@@ -270,32 +276,34 @@ mod tests {
         let (spools, _readers) = open(data.path(), 2, &settings(12_000)).unwrap();
         let send = async |site: SiteId| {
             let mut appends = spools.appends();
-            assert!(appends.record(site, None, |out| out.resize(500, 1)));
+            assert!(appends.record(site, None, |out| out.resize(500, 1)).is_some());
             spools.append(appends).await
         };
         while send(SiteId(3)).await.is_ok() {}
         assert_eq!(send(SiteId(3)).await, Err(AppendError::Full));
-        assert_eq!(send(SiteId(5)).await, Ok(Repeats::new()));
+        send(SiteId(5)).await.unwrap();
     }
 
     #[tokio::test]
-    async fn repeats_are_told_by_their_place_among_the_records_of_all_shards() {
+    async fn ticket_tells_whether_its_record_is_a_repeat_whatever_shard_it_is_on() {
         let data = tempfile::tempdir().unwrap();
         let (spools, _readers) = open(data.path(), 3, &settings(1 << 20)).unwrap();
         let key = |site| Key { site, view: ViewId(1), seq: 0 };
-        let send = async |sites: &[u64]| {
+        let repeated = async |sites: &[u64]| {
             let mut appends = spools.appends();
-            for site in sites {
-                assert!(appends.record(SiteId(*site), Some(key(SiteId(*site))), |out| out.push(1)));
+            let mut tickets = Vec::new();
+            for site in sites.iter().copied().map(SiteId) {
+                tickets.push(appends.record(site, Some(key(site)), |out| out.push(1)).unwrap());
             }
-            spools.append(appends).await
+            let repeats = spools.append(appends).await.unwrap();
+            tickets.into_iter().map(|ticket| repeats.contains(ticket)).collect::<Vec<_>>()
         };
         // Shards 1, 0, 2, 1, 0.
         let sites = [9, 6, 17, 3, 13];
-        assert_eq!(send(&sites[1..3]).await, Ok(Repeats::new()));
+        assert_eq!(repeated(&sites[1..3]).await, [false; 2]);
         spools.remember(vec![key(SiteId(3))]);
-        assert_eq!(send(&sites).await, Ok(vec![1, 2, 3]));
-        assert_eq!(send(&sites).await, Ok(vec![0, 1, 2, 3, 4]));
+        assert_eq!(repeated(&sites).await, [false, true, true, true, false]);
+        assert_eq!(repeated(&sites).await, [true; 5]);
         assert_eq!(spools.waiting(), 4);
         assert!(spools.oldest().is_some());
         assert_eq!(spools.of_site(SiteId(17)).waiting(), 1);

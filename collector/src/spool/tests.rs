@@ -13,7 +13,7 @@ fn settings(dir: &Path) -> Settings {
 async fn append(spool: &Spool, records: impl IntoIterator<Item = u32>) -> Result<Repeats, AppendError> {
     let mut append = Append::default();
     for record in records {
-        assert!(append.record(None, |out| out.extend_from_slice(format!("[{record}]").as_bytes())));
+        assert!(append.record(None, |out| out.extend_from_slice(format!("[{record}]").as_bytes())).is_some());
     }
     spool.append(append).await
 }
@@ -99,9 +99,9 @@ async fn spool_at_its_limit_refuses_and_recovers_when_shipped() {
 #[tokio::test]
 async fn record_at_the_limit_is_kept_and_one_byte_more_is_not() {
     let mut append = Append::default();
-    assert!(append.record(None, |out| out.resize(RECORD_BYTES_MAX, 1)));
-    assert!(!append.record(None, |out| out.resize(out.len() + RECORD_BYTES_MAX + 1, 1)));
-    assert!(!append.record(None, |_| ()));
+    assert!(append.record(None, |out| out.resize(RECORD_BYTES_MAX, 1)).is_some());
+    assert_eq!(append.record(None, |out| out.resize(out.len() + RECORD_BYTES_MAX + 1, 1)), None);
+    assert_eq!(append.record(None, |_| ()), None);
     let dir = tempfile::tempdir().unwrap();
     let (spool, mut reader) = open(settings(dir.path())).unwrap();
     spool.append(append).await.unwrap();
@@ -258,7 +258,9 @@ fn commit(parts: &mut Parts<FaultyDisk>, records: std::ops::Range<u32>) -> Resul
     let mut append = Append::default();
     for record in records {
         let key = Key { site: SiteId(1), view: ViewId(1), seq: record };
-        assert!(append.record(Some(key), |out| out.extend_from_slice(format!("[{record}]").as_bytes())));
+        assert!(
+            append.record(Some(key), |out| out.extend_from_slice(format!("[{record}]").as_bytes())).is_some()
+        );
     }
     let mut answer = spool.offer(append)?;
     let message: Message = queue.try_recv().unwrap();
@@ -270,11 +272,11 @@ fn commit(parts: &mut Parts<FaultyDisk>, records: std::ops::Range<u32>) -> Resul
 fn failed_sync_is_not_taken_for_success_and_its_segment_is_given_up() {
     let disk = FaultyDisk::new(1);
     let mut parts = faulty(&disk);
-    assert_eq!(commit(&mut parts, 0..3), Ok(vec![]));
+    assert_eq!(commit(&mut parts, 0..3), Ok(Repeats::NONE));
     disk.fail([(0, Fault::SyncError)]);
     assert_eq!(commit(&mut parts, 3..6), Err(AppendError::Failed));
     assert!(parts.0.is_failing());
-    assert_eq!(commit(&mut parts, 3..6), Ok(vec![]), "the browser's next attempt");
+    assert_eq!(commit(&mut parts, 3..6), Ok(Repeats::NONE), "the browser's next attempt");
     assert!(!parts.0.is_failing());
     assert_eq!(segment::list(&disk, Path::new("spool")).unwrap(), [1, 4]);
     let mut seen = String::new();
@@ -287,14 +289,14 @@ fn record_whose_sync_failed_before_a_kill_is_on_disk_when_it_is_built_upon() {
     for seed in 0..50 {
         let disk = FaultyDisk::new(seed);
         let mut parts = faulty(&disk);
-        assert_eq!(commit(&mut parts, 0..3), Ok(vec![]));
+        assert_eq!(commit(&mut parts, 0..3), Ok(Repeats::NONE));
         disk.fail([(1, Fault::SyncError), (0, Fault::Kill)]);
         assert_eq!(commit(&mut parts, 3..90), Err(AppendError::Failed));
         assert!(disk.is_dead());
         let disk = disk.next_life(false);
         let mut parts = faulty(&disk);
         assert_eq!(parts.1.waiting(), 90, "what was refused can be read, and is kept");
-        assert_eq!(commit(&mut parts, 90..93), Ok(vec![]));
+        assert_eq!(commit(&mut parts, 90..93), Ok(Repeats::NONE));
         let disk = disk.next_life(true);
         let parts = faulty(&disk);
         let mut seen = String::new();
@@ -309,7 +311,7 @@ fn cursor_whose_sync_failed_before_a_kill_is_on_disk_when_it_is_built_upon() {
         let disk = FaultyDisk::new(seed);
         let mut parts = faulty(&disk);
         for n in 0..50 {
-            assert_eq!(commit(&mut parts, n * 6..n * 6 + 6), Ok(vec![]));
+            assert_eq!(commit(&mut parts, n * 6..n * 6 + 6), Ok(Repeats::NONE));
         }
         let batch = parts.1.seal(1_000, 10_000).unwrap().unwrap();
         disk.fail([(1, Fault::SyncError), (0, Fault::Kill)]);
@@ -319,7 +321,7 @@ fn cursor_whose_sync_failed_before_a_kill_is_on_disk_when_it_is_built_upon() {
         faulty(&disk);
         let disk = disk.next_life(true);
         let mut parts = faulty(&disk);
-        assert_eq!(commit(&mut parts, 300..301), Ok(vec![]), "seed {seed}");
+        assert_eq!(commit(&mut parts, 300..301), Ok(Repeats::NONE), "seed {seed}");
     }
 }
 
@@ -329,7 +331,7 @@ fn batch_set_aside_stays_on_disk_while_nobody_knows_whether_the_cursor_is() {
     for (seed, power_cut) in (0..40).map(|n| (n / 2, n % 2 == 0)) {
         let disk = FaultyDisk::new(seed);
         let mut parts = faulty(&disk);
-        assert_eq!(commit(&mut parts, 0..3), Ok(vec![]));
+        assert_eq!(commit(&mut parts, 0..3), Ok(Repeats::NONE));
         let batch = parts.1.seal(10, 1_000).unwrap().unwrap();
         // Six calls make the file durable; then the cursor is written and synced.
         disk.fail([(6, Fault::SyncError)]);
@@ -343,7 +345,7 @@ fn batch_set_aside_stays_on_disk_while_nobody_knows_whether_the_cursor_is() {
 fn full_disk_refuses_without_losing_and_takes_hits_again_when_there_is_room() {
     let disk = FaultyDisk::new(1);
     let mut parts = faulty(&disk);
-    assert_eq!(commit(&mut parts, 0..3), Ok(vec![]));
+    assert_eq!(commit(&mut parts, 0..3), Ok(Repeats::NONE));
     disk.leave(10);
     for _ in 0..3 {
         assert_eq!(commit(&mut parts, 3..6), Err(AppendError::Full));
@@ -353,7 +355,7 @@ fn full_disk_refuses_without_losing_and_takes_hits_again_when_there_is_room() {
     assert_eq!(text(&batch), expected(0..3));
     parts.1.shipped(&batch).unwrap();
     assert_eq!(segment::list(&disk, Path::new("spool")).unwrap(), [0u64; 0], "the room is given back");
-    assert_eq!(commit(&mut parts, 3..6), Ok(vec![]), "the same room serves again");
+    assert_eq!(commit(&mut parts, 3..6), Ok(Repeats::NONE), "the same room serves again");
     assert!(!parts.0.is_failing());
     assert_eq!(text(&parts.1.seal(100, 1_000).unwrap().unwrap()), expected(3..6));
 }
@@ -373,21 +375,25 @@ fn spool_that_failed_is_found_well_again_without_a_hit() {
         parts.2.turn(message, &parts.3, &mut Vec::new());
         assert_eq!(parts.0.is_failing(), failing);
     }
-    assert_eq!(commit(&mut parts, 0..3), Ok(vec![]));
+    assert_eq!(commit(&mut parts, 0..3), Ok(Repeats::NONE));
 }
 
 #[test]
 fn hit_sent_again_is_kept_once_but_not_before_its_first_attempt_succeeded() {
     let disk = FaultyDisk::new(1);
     let mut parts = faulty(&disk);
-    assert_eq!(commit(&mut parts, 0..2), Ok(vec![]));
-    assert_eq!(commit(&mut parts, 0..3), Ok(vec![0, 1]));
-    assert_eq!(commit(&mut parts, 0..3), Ok(vec![0, 1, 2]), "nothing is written");
+    assert_eq!(commit(&mut parts, 0..2), Ok(Repeats::NONE));
+    assert_eq!(commit(&mut parts, 0..3), Ok(Repeats(vec![Ticket(0), Ticket(1)])));
+    assert_eq!(
+        commit(&mut parts, 0..3),
+        Ok(Repeats(vec![Ticket(0), Ticket(1), Ticket(2)])),
+        "nothing is written"
+    );
     disk.leave(0);
     assert_eq!(commit(&mut parts, 3..4), Err(AppendError::Full));
     disk.heal();
-    assert_eq!(commit(&mut parts, 3..4), Ok(vec![]));
-    assert_eq!(commit(&mut parts, 3..4), Ok(vec![0]));
+    assert_eq!(commit(&mut parts, 3..4), Ok(Repeats::NONE));
+    assert_eq!(commit(&mut parts, 3..4), Ok(Repeats(vec![Ticket(0)])));
     let batch = parts.1.seal(100, 1_000).unwrap().unwrap();
     parts.1.shipped(&batch).unwrap();
     let rest = parts.1.seal(100, 1_000).unwrap().map(|batch| text(&batch)).unwrap_or_default();

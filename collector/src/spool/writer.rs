@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Append, AppendError,
+    Append, AppendError, Repeats, Ticket,
     disk::{Disk, DiskFile},
     known::{GENERATION_MAX, Key, Known},
     segment::{self, Segment},
@@ -22,9 +22,6 @@ pub const QUEUE_BYTES_MAX: usize = 32 << 20;
 const COMMIT_BYTES_MAX: usize = 4 << 20;
 /// From the beginning of one write to that of the next, at least.
 const COMMIT_GAP: Duration = Duration::from_millis(3);
-
-/// Records of an [`Append`], by their place in it, that were durable before: they are not kept twice.
-pub type Repeats = Vec<usize>;
 
 pub(super) type Answer = oneshot::Receiver<Result<Repeats, AppendError>>;
 
@@ -62,7 +59,7 @@ impl Spool {
     /// See [`AppendError`]; nothing was acknowledged then.
     pub async fn append(&self, append: Append) -> Result<Repeats, AppendError> {
         if append.is_empty() {
-            return Ok(Repeats::new());
+            return Ok(Repeats::NONE);
         }
         self.offer(append)?.await.unwrap_or(Err(AppendError::Failed))
     }
@@ -81,7 +78,7 @@ impl Spool {
             Err(AppendError::Full)
         } else {
             let (done, answer) = oneshot::channel();
-            let waiting = Waiting { append, repeats: Repeats::new(), done };
+            let waiting = Waiting { append, repeats: Repeats::NONE, done };
             self.queue.send(Message::Append(waiting)).map(|()| answer).map_err(|_| {
                 self.shared.failing.store(true, Ordering::Relaxed);
                 AppendError::Failed
@@ -301,7 +298,7 @@ impl<D: Disk> Writer<D> {
             for (n, (key, record)) in append.records().enumerate() {
                 match key.map(|key| self.known.add(key)) {
                     Some(None) => {
-                        repeats.push(n);
+                        repeats.0.push(Ticket(n));
                         continue;
                     }
                     Some(Some(fingerprint)) => self.added.push(fingerprint),

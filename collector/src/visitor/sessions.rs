@@ -1,13 +1,13 @@
 //! Which visit a hit belongs to: a bounded map of the visitors of the last half hour.
 //!
-//! **Promises.** One look-up and one update per hit. Never more than `visitors_max` entries: when full, entries that
+//! **Promises.** Two look-ups and one update per hit at most. Never more than `visitors_max` entries: when full, entries that
 //! have ended go first, then an arbitrary one (its visitor's next hit begins another visit).
 //!
 //! A visit's number depends on the visitor and on the half hour of the clock in which it began, and on nothing else:
 //! collectors that see a new visitor at the same time give the same number without talking ([`crate::peers`]), and so
 //! does one that forgot. Two visits of a visitor never share a number, as half an hour lies between them.
 //!
-//! **Crash.** The map is rebuilt from the last half hour of ClickHouse and the spool ([`Sessions::remember`]).
+//! **Crash.** The map is rebuilt from the last half hour of ClickHouse and the spool ([`Sessions::note`]).
 
 use std::{
     collections::HashMap,
@@ -23,7 +23,20 @@ const SHARDS: usize = 64;
 #[derive(Debug, Clone, Copy)]
 struct Session {
     id: SessionId,
+    /// The earliest hit that is known, and the latest.
+    first_ms: i64,
     last_ms: i64,
+}
+
+impl Session {
+    /// Whether a hit at `time_ms` belongs to it: less than [`TIMEOUT_MS`] from one of its hits.
+    const fn holds(&self, time_ms: i64) -> bool {
+        self.first_ms - TIMEOUT_MS < time_ms && time_ms < self.last_ms + TIMEOUT_MS
+    }
+
+    const fn is_live(&self, now_ms: i64) -> bool {
+        now_ms < self.last_ms + TIMEOUT_MS
+    }
 }
 
 /// By site and visitor. Visitors' keys are secret hashes, so that nobody can choose ones that collide.
@@ -45,10 +58,13 @@ impl Sessions {
         }
     }
 
-    /// The visit of a hit at `time_ms`. `before` is the visitor's key under the salt of the day before, while that
-    /// one is alive: a visit that began under it goes on. A hit that does not `begin` visits (a report about a page
-    /// view) belongs to the visitor's last one; 0 if there is none.
-    pub fn assign(
+    /// The visit of a hit at `time_ms`; nothing is changed, see [`Sessions::note`]. `before` is the visitor's key under
+    /// the salt of the day before, while that one is alive: a visit that began under it goes on. A hit that does not
+    /// `begin` visits (a report about a page view) belongs to the visitor's last one; none if there is none.
+    ///
+    /// A hit that comes so late that the visit of now began long after it belongs to an earlier visit, which is not
+    /// remembered: late hits of one half hour of the clock are one visit.
+    pub fn find(
         &self,
         site: SiteId,
         visitor: VisitorKey,
@@ -56,33 +72,35 @@ impl Sessions {
         time_ms: i64,
         begins: bool,
     ) -> SessionId {
-        let carried = before.and_then(|before| self.going_on(site, before, time_ms));
-        let mut shard = self.shard(site, visitor);
-        if let Some(session) = shard.get_mut(&(site, visitor)) {
-            let live = time_ms - session.last_ms < TIMEOUT_MS;
-            if live || !begins {
-                session.last_ms = session.last_ms.max(time_ms);
+        if let Some(session) = self.get(site, visitor) {
+            let is_report_after_the_end = !begins && session.last_ms < time_ms;
+            if session.holds(time_ms) || is_report_after_the_end {
                 return session.id;
             }
+        } else if let Some(carried) = before.and_then(|before| self.get(site, before))
+            && carried.holds(time_ms)
+        {
+            return carried.id;
         }
-        let id = match carried {
-            Some(id) => id,
-            None if begins => session_id(site, visitor, time_ms),
-            None => return SessionId::NONE,
-        };
-        self.make_room(&mut shard, time_ms);
-        shard.insert((site, visitor), Session { id, last_ms: time_ms });
-        id
+        if begins { session_id(site, visitor, time_ms) } else { SessionId::NONE }
     }
 
-    /// Takes over a visit that was stored before a restart, or of which another collector told. Of several, the one
-    /// with the latest hit stays, so that all collectors end with the same.
-    pub fn remember(&self, site: SiteId, visitor: VisitorKey, session: SessionId, time_ms: i64) {
+    /// Remembers that a hit of this visit was kept: by this collector, by it before a restart, or by another. Of several
+    /// visits of a visitor the one with the latest hit stays, so that all collectors end with the same.
+    pub fn note(&self, site: SiteId, visitor: VisitorKey, session: SessionId, time_ms: i64) {
         let mut shard = self.shard(site, visitor);
-        let known = shard.get(&(site, visitor)).is_some_and(|s| s.last_ms >= time_ms);
-        if !known {
-            self.make_room(&mut shard, time_ms);
-            shard.insert((site, visitor), Session { id: session, last_ms: time_ms });
+        match shard.get_mut(&(site, visitor)) {
+            Some(known) if known.id == session => {
+                known.first_ms = known.first_ms.min(time_ms);
+                known.last_ms = known.last_ms.max(time_ms);
+            }
+            Some(known) if known.last_ms >= time_ms => {}
+            Some(known) => *known = Session { id: session, first_ms: time_ms, last_ms: time_ms },
+            None => {
+                self.make_room(&mut shard, time_ms);
+                let new = Session { id: session, first_ms: time_ms, last_ms: time_ms };
+                shard.insert((site, visitor), new);
+            }
         }
     }
 
@@ -90,7 +108,7 @@ impl Sessions {
     pub fn sweep(&self, now_ms: i64) {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.retain(|_, s| now_ms - s.last_ms < TIMEOUT_MS);
+            shard.retain(|_, s| s.is_live(now_ms));
             if shard.capacity() > shard.len() * 4 {
                 shard.shrink_to_fit();
             }
@@ -101,7 +119,7 @@ impl Sessions {
     pub fn live(&self, now_ms: i64) -> impl Iterator<Item = Vec<(SiteId, VisitorKey, SessionId, i64)>> {
         self.shards.iter().map(move |shard| {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let live = shard.iter().filter(|(_, s)| now_ms - s.last_ms < TIMEOUT_MS);
+            let live = shard.iter().filter(|(_, s)| s.is_live(now_ms));
             live.map(|((site, visitor), s)| (*site, *visitor, s.id, s.last_ms)).collect()
         })
     }
@@ -111,9 +129,8 @@ impl Sessions {
         self.shards.iter().map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 
-    fn going_on(&self, site: SiteId, visitor: VisitorKey, time_ms: i64) -> Option<SessionId> {
-        let shard = self.shard(site, visitor);
-        shard.get(&(site, visitor)).filter(|s| time_ms - s.last_ms < TIMEOUT_MS).map(|s| s.id)
+    fn get(&self, site: SiteId, visitor: VisitorKey) -> Option<Session> {
+        self.shard(site, visitor).get(&(site, visitor)).copied()
     }
 
     fn shard(&self, site: SiteId, visitor: VisitorKey) -> std::sync::MutexGuard<'_, Map> {
@@ -126,7 +143,7 @@ impl Sessions {
         if shard.len() < self.shard_max {
             return;
         }
-        shard.retain(|_, s| now_ms - s.last_ms < TIMEOUT_MS);
+        shard.retain(|_, s| s.is_live(now_ms));
         if shard.len() >= self.shard_max
             && let Some(any) = shard.keys().next().copied()
         {
@@ -154,13 +171,65 @@ mod tests {
 
     const NOW: i64 = 1_800_000_000_000;
 
+    /// What a hit that is kept does.
+    fn assign(
+        sessions: &Sessions,
+        site: SiteId,
+        visitor: VisitorKey,
+        before: Option<VisitorKey>,
+        time_ms: i64,
+        begins: bool,
+    ) -> SessionId {
+        let session = sessions.find(site, visitor, before, time_ms, begins);
+        if session.is_some() {
+            sessions.note(site, visitor, session, time_ms);
+        }
+        session
+    }
+
+    #[test]
+    fn late_hit_joins_the_visit_of_its_time_and_not_that_of_now() {
+        let (site, visitor) = (SiteId(1), VisitorKey(7));
+        for (late_ms, begins, expected) in [
+            (0, true, "same"),
+            (TIMEOUT_MS - 1, true, "same"),
+            (TIMEOUT_MS, true, "other"),
+            (5 * 60 * 60 * 1000, true, "other"),
+            (5 * 60 * 60 * 1000, false, "none"),
+        ] {
+            let sessions = Sessions::new(1_000);
+            let now = assign(&sessions, site, visitor, None, NOW, true);
+            let late = assign(&sessions, site, visitor, None, NOW - late_ms, begins);
+            let found = if late.is_none() {
+                "none"
+            } else if late == now {
+                "same"
+            } else {
+                "other"
+            };
+            assert_eq!(found, expected, "{late_ms} ms late");
+            assert_eq!(
+                assign(&sessions, site, visitor, None, NOW + 1, true),
+                now,
+                "the visit of now goes on"
+            );
+        }
+    }
+
+    #[test]
+    fn looking_for_a_visit_changes_nothing() {
+        let sessions = Sessions::new(1_000);
+        assert!(sessions.find(SiteId(1), VisitorKey(7), None, NOW, true).is_some());
+        assert_eq!(sessions.count(), 0);
+    }
+
     #[test]
     fn gap_decides_whether_a_visit_goes_on() {
         for (gap, same) in [(0, true), (TIMEOUT_MS - 1, true), (TIMEOUT_MS, false)] {
             let sessions = Sessions::new(1_000);
-            let first = sessions.assign(SiteId(1), VisitorKey(7), None, NOW, true);
+            let first = assign(&sessions, SiteId(1), VisitorKey(7), None, NOW, true);
             assert_eq!(
-                sessions.assign(SiteId(1), VisitorKey(7), None, NOW + gap, true) == first,
+                assign(&sessions, SiteId(1), VisitorKey(7), None, NOW + gap, true) == first,
                 same,
                 "{gap}"
             );
@@ -170,11 +239,11 @@ mod tests {
     #[test]
     fn visit_goes_on_across_midnight_under_the_new_key() {
         let sessions = Sessions::new(1_000);
-        let first = sessions.assign(SiteId(1), VisitorKey(7), None, NOW, true);
-        assert_eq!(sessions.assign(SiteId(1), VisitorKey(8), Some(VisitorKey(7)), NOW + 1, true), first);
-        assert_eq!(sessions.assign(SiteId(1), VisitorKey(8), None, NOW + TIMEOUT_MS, true), first);
+        let first = assign(&sessions, SiteId(1), VisitorKey(7), None, NOW, true);
+        assert_eq!(assign(&sessions, SiteId(1), VisitorKey(8), Some(VisitorKey(7)), NOW + 1, true), first);
+        assert_eq!(assign(&sessions, SiteId(1), VisitorKey(8), None, NOW + TIMEOUT_MS, true), first);
         assert_ne!(
-            sessions.assign(SiteId(1), VisitorKey(9), Some(VisitorKey(7)), NOW + TIMEOUT_MS, true),
+            assign(&sessions, SiteId(1), VisitorKey(9), Some(VisitorKey(7)), NOW + TIMEOUT_MS, true),
             first
         );
     }
@@ -182,33 +251,33 @@ mod tests {
     #[test]
     fn report_about_a_page_view_begins_no_visit() {
         let sessions = Sessions::new(1_000);
-        assert_eq!(sessions.assign(SiteId(1), VisitorKey(7), None, NOW, false), SessionId::NONE);
-        let first = sessions.assign(SiteId(1), VisitorKey(7), None, NOW, true);
-        assert_eq!(sessions.assign(SiteId(1), VisitorKey(7), None, NOW + 2 * TIMEOUT_MS, false), first);
+        assert_eq!(assign(&sessions, SiteId(1), VisitorKey(7), None, NOW, false), SessionId::NONE);
+        let first = assign(&sessions, SiteId(1), VisitorKey(7), None, NOW, true);
+        assert_eq!(assign(&sessions, SiteId(1), VisitorKey(7), None, NOW + 2 * TIMEOUT_MS, false), first);
     }
 
     #[test]
     fn visitor_of_another_site_is_another() {
         let sessions = Sessions::new(1_000);
         assert_ne!(
-            sessions.assign(SiteId(1), VisitorKey(7), None, NOW, true),
-            sessions.assign(SiteId(2), VisitorKey(7), None, NOW, true)
+            assign(&sessions, SiteId(1), VisitorKey(7), None, NOW, true),
+            assign(&sessions, SiteId(2), VisitorKey(7), None, NOW, true)
         );
     }
 
     #[test]
     fn remembered_visit_goes_on() {
         let sessions = Sessions::new(1_000);
-        sessions.remember(SiteId(1), VisitorKey(7), SessionId(42), NOW);
-        sessions.remember(SiteId(1), VisitorKey(7), SessionId(41), NOW - 1);
-        assert_eq!(sessions.assign(SiteId(1), VisitorKey(7), None, NOW + 1, true), SessionId(42));
+        sessions.note(SiteId(1), VisitorKey(7), SessionId(42), NOW);
+        sessions.note(SiteId(1), VisitorKey(7), SessionId(41), NOW - 1);
+        assert_eq!(assign(&sessions, SiteId(1), VisitorKey(7), None, NOW + 1, true), SessionId(42));
     }
 
     #[test]
     fn swept_map_holds_only_live_visits() {
         let sessions = Sessions::new(1_000);
-        sessions.assign(SiteId(1), VisitorKey(7), None, NOW, true);
-        sessions.assign(SiteId(1), VisitorKey(8), None, NOW + 1, true);
+        assign(&sessions, SiteId(1), VisitorKey(7), None, NOW, true);
+        assign(&sessions, SiteId(1), VisitorKey(8), None, NOW + 1, true);
         sessions.sweep(NOW + TIMEOUT_MS);
         assert_eq!(sessions.count(), 1);
     }
@@ -216,25 +285,25 @@ mod tests {
     #[test]
     fn collectors_that_see_a_new_visitor_at_once_agree_without_talking() {
         let (one, other) = (Sessions::new(1_000), Sessions::new(1_000));
-        let first = one.assign(SiteId(1), VisitorKey(7), None, NOW, true);
+        let first = assign(&one, SiteId(1), VisitorKey(7), None, NOW, true);
         assert_eq!(
-            other.assign(SiteId(1), VisitorKey(7), None, NOW + TIMEOUT_MS - 1, true),
+            assign(&other, SiteId(1), VisitorKey(7), None, NOW + TIMEOUT_MS - 1, true),
             first,
             "NOW begins a half hour"
         );
-        assert_ne!(other.assign(SiteId(1), VisitorKey(8), None, NOW, true), first);
+        assert_ne!(assign(&other, SiteId(1), VisitorKey(8), None, NOW, true), first);
     }
 
     #[test]
     fn collectors_that_began_two_visits_go_on_with_the_same_one_after_they_were_told() {
         let (one, other) = (Sessions::new(1_000), Sessions::new(1_000));
-        let first = one.assign(SiteId(1), VisitorKey(7), None, NOW - 1, true);
-        let second = other.assign(SiteId(1), VisitorKey(7), None, NOW, true);
+        let first = assign(&one, SiteId(1), VisitorKey(7), None, NOW - 1, true);
+        let second = assign(&other, SiteId(1), VisitorKey(7), None, NOW, true);
         assert_ne!(first, second);
-        one.remember(SiteId(1), VisitorKey(7), second, NOW);
-        other.remember(SiteId(1), VisitorKey(7), first, NOW - 1);
-        assert_eq!(one.assign(SiteId(1), VisitorKey(7), None, NOW + 1, true), second);
-        assert_eq!(other.assign(SiteId(1), VisitorKey(7), None, NOW + 1, true), second);
+        one.note(SiteId(1), VisitorKey(7), second, NOW);
+        other.note(SiteId(1), VisitorKey(7), first, NOW - 1);
+        assert_eq!(assign(&one, SiteId(1), VisitorKey(7), None, NOW + 1, true), second);
+        assert_eq!(assign(&other, SiteId(1), VisitorKey(7), None, NOW + 1, true), second);
     }
 
     proptest! {
@@ -242,12 +311,12 @@ mod tests {
         fn visits_of_a_visitor_never_share_a_number(gaps in proptest::collection::vec(0..3 * TIMEOUT_MS, 1..50)) {
             let sessions = Sessions::new(1_000);
             let mut time = NOW;
-            let mut numbers = vec![sessions.assign(SiteId(1), VisitorKey(7), None, time, true)];
+            let mut numbers = vec![assign(&sessions, SiteId(1), VisitorKey(7), None, time, true)];
             let mut visits = 1;
             for gap in gaps {
                 time += gap;
                 visits += usize::from(gap >= TIMEOUT_MS);
-                numbers.push(sessions.assign(SiteId(1), VisitorKey(7), None, time, true));
+                numbers.push(assign(&sessions, SiteId(1), VisitorKey(7), None, time, true));
             }
             numbers.dedup();
             prop_assert_eq!(numbers.len(), visits);
@@ -257,7 +326,7 @@ mod tests {
         fn map_never_exceeds_its_bound(visitors in proptest::collection::vec(any::<u64>(), 1..500)) {
             let sessions = Sessions::new(64);
             for (i, visitor) in visitors.iter().enumerate() {
-                sessions.assign(SiteId(1), VisitorKey(*visitor), None, NOW + i as i64, true);
+                assign(&sessions, SiteId(1), VisitorKey(*visitor), None, NOW + i as i64, true);
             }
             prop_assert!(sessions.count() <= 64);
         }
@@ -265,11 +334,11 @@ mod tests {
         #[test]
         fn hits_closer_than_the_gap_share_a_visit(gaps in proptest::collection::vec(0..TIMEOUT_MS, 1..50)) {
             let sessions = Sessions::new(1_000);
-            let first = sessions.assign(SiteId(1), VisitorKey(7), None, NOW, true);
+            let first = assign(&sessions, SiteId(1), VisitorKey(7), None, NOW, true);
             let mut time = NOW;
             for gap in gaps {
                 time += gap;
-                prop_assert_eq!(sessions.assign(SiteId(1), VisitorKey(7), None, time, true), first);
+                prop_assert_eq!(assign(&sessions, SiteId(1), VisitorKey(7), None, time, true), first);
             }
         }
     }

@@ -134,23 +134,17 @@ fn hosting_network_needs_a_second_sign() {
     let program = hit("", None);
     let pretender = hit("en-US", Some("\"Linux\""));
     use NetworkKind::{Consumer, Hosting, Unknown};
-    for (kind, rule, headers, dropped, why) in [
-        (Hosting, HostingRule::DropSuspicious, &vpn, false, "a person behind a VPN"),
-        (
-            Hosting,
-            HostingRule::DropSuspicious,
-            &http_site,
-            false,
-            "a person behind a VPN on a site without TLS",
-        ),
-        (Hosting, HostingRule::DropSuspicious, &program, true, "no language"),
-        (Hosting, HostingRule::DropSuspicious, &pretender, true, "another system"),
-        (Consumer, HostingRule::DropSuspicious, &program, false, "a home"),
-        (Unknown, HostingRule::Drop, &program, false, "not known to be hosting"),
-        (Hosting, HostingRule::Drop, &vpn, true, "the site wants none"),
-        (Hosting, HostingRule::Keep, &program, false, "the site wants all"),
+    let claimed = Headers { is_claimed: true, ..hit("", None) };
+    for (kind, headers, dropped, why) in [
+        (Hosting, &vpn, false, "a person behind a VPN"),
+        (Hosting, &http_site, false, "a person behind a VPN on a site without TLS"),
+        (Hosting, &program, true, "no language"),
+        (Hosting, &pretender, true, "another system"),
+        (Hosting, &claimed, false, "a visitor whom somebody with a token vouches for"),
+        (Consumer, &program, false, "a home"),
+        (Unknown, &program, false, "not known to be hosting"),
     ] {
         let expected = dropped.then_some(DropReason::BotNetwork);
-        assert_eq!(of_network(kind, rule, headers), expected, "{why}");
+        assert_eq!(of_network(kind, headers), expected, "{why}");
     }
 }

@@ -10,15 +10,23 @@ use super::*;
 fn one(body: &str) -> Hit {
     let mut hits = hits(body.as_bytes()).unwrap_or_else(|e| panic!("{body}: {e}"));
     assert_eq!(hits.len(), 1);
-    hits.remove(0)
+    hits.remove(0).unwrap_or_else(|e| panic!("{body}: {e:?}"))
 }
 
 #[track_caller]
 fn refused(body: &str) -> ParseError {
     match hits(body.as_bytes()) {
+        Ok(mut hits) if hits.len() == 1 => match hits.remove(0) {
+            Ok(_) => panic!("accepted: {body}"),
+            Err(refused) => refused.error,
+        },
         Ok(_) => panic!("accepted: {body}"),
         Err(e) => e,
     }
+}
+
+fn all_are_taken(body: &str) -> bool {
+    hits(body.as_bytes()).is_ok_and(|hits| hits.iter().all(Result::is_ok))
 }
 
 /// A hit of the kind with `extra` keys.
@@ -74,8 +82,31 @@ fn batch_is_read_in_order_and_unknown_keys_are_ignored() {
         with("e", r#","e":1,"d":2,"zz":{"deep":[1,2]}"#),
         with("p", r#","u":"https://a.example/""#)
     );
-    let kinds: Vec<_> = hits(body.as_bytes()).unwrap().iter().map(|h| h.kind).collect();
+    let kinds: Vec<_> = hits(body.as_bytes()).unwrap().into_iter().map(|h| h.unwrap().kind).collect();
     assert_eq!(kinds, [Kind::Engagement, Kind::Pageview]);
+}
+
+#[test]
+fn hit_that_is_not_taken_leaves_the_others_of_its_body_and_names_its_site() {
+    let good = with("p", r#","u":"https://a.example/""#);
+    let old = with("p", &format!(r#","u":"a","a":{}"#, AGE_MS_MAX + 1));
+    let long = with("x", &format!(r#","n":"{}""#, "n".repeat(NAME_CHARS_MAX + 1)));
+    let unreadable = with("z", "");
+    let read = hits(format!("[{good},{old},{long},{unreadable},{good}]").as_bytes()).unwrap();
+    let refused: Vec<_> = read
+        .iter()
+        .map(|r| r.as_ref().map(|_| ()).map_err(|refused| (refused.site.as_str(), refused.error)))
+        .collect();
+    assert_eq!(
+        refused,
+        [
+            Ok(()),
+            Err(("k7f3", ParseError::TooOld)),
+            Err(("k7f3", ParseError::TooLarge("n"))),
+            Err(("", ParseError::Syntax)),
+            Ok(()),
+        ]
+    );
 }
 
 #[test]
@@ -156,7 +187,7 @@ fn every_limit_holds_at_the_limit_and_breaks_one_above() {
         }),
     ];
     for (limit, error, body) in limits {
-        assert!(hits(body(limit).as_bytes()).is_ok(), "{error} at {limit}");
+        assert!(all_are_taken(&body(limit)), "{error} at {limit}");
         assert_eq!(refused(&body(limit + 1)), error, "{limit} + 1");
     }
     for (key, limit, error) in
@@ -166,7 +197,7 @@ fn every_limit_holds_at_the_limit_and_breaks_one_above() {
             "q" => format!(r#"{{"v":1,"s":"k","k":"o","c":1,"q":{n}}}"#),
             _ => format!(r#"{{"v":1,"s":"k","k":"o","c":1,"q":0,"{key}":{n}}}"#),
         };
-        assert!(hits(body(limit).as_bytes()).is_ok());
+        assert!(all_are_taken(&body(limit)));
         assert_eq!(refused(&body(limit + 1)), error);
     }
 }
@@ -253,7 +284,7 @@ fn vectors_that_the_script_is_tested_with_are_read_the_same_way() {
         .iter()
         .filter(|v| {
             let taken = v.valid || TAKEN.contains(&v.name.as_str());
-            hits(v.hit.to_string().as_bytes()).is_ok() != taken
+            all_are_taken(&v.hit.to_string()) != taken
         })
         .map(|v| format!("{} (valid: {}): {}", v.name, v.valid, v.why))
         .collect();
@@ -284,10 +315,10 @@ proptest! {
         let json = serde_json::json!({
             "v": 1, "s": "k", "k": "x", "i": "a", "q": 0, "e": e, "d": d, "n": name, "p": {"k": value}
         });
-        if let Ok(hits) = hits(json.to_string().as_bytes()) {
-            prop_assert!(hits[0].name.chars().count() <= NAME_CHARS_MAX);
-            prop_assert!(hits[0].props[0].1.chars().count() <= PROP_VALUE_CHARS_MAX);
-            prop_assert!(hits[0].engaged_ms <= ENGAGED_MS_MAX && hits[0].scroll <= 100);
+        for hit in hits(json.to_string().as_bytes()).unwrap().into_iter().flatten() {
+            prop_assert!(hit.name.chars().count() <= NAME_CHARS_MAX);
+            prop_assert!(hit.props[0].1.chars().count() <= PROP_VALUE_CHARS_MAX);
+            prop_assert!(hit.engaged_ms <= ENGAGED_MS_MAX && hit.scroll <= 100);
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny},
 };
+use serde_json::value::RawValue;
 use sotto_schema::{event::Kind, rowbinary::Decimal4};
 
 use super::{
@@ -62,7 +63,7 @@ pub(super) struct Wire<'a> {
 }
 
 /// Several objects; one more than allowed is read, so that the caller sees that there were too many.
-pub(super) struct Batch<'a>(pub(super) Vec<Wire<'a>>);
+pub(super) struct Batch<'a>(pub(super) Vec<&'a RawValue>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Batch<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -73,7 +74,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Batch<'a> {
                 f.write_str("hits")
             }
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut wires = Vec::new();
+                let mut wires: Vec<&RawValue> = Vec::new();
                 while wires.len() <= HITS_MAX
                     && let Some(wire) = seq.next_element()?
                 {

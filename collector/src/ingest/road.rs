@@ -1,0 +1,365 @@
+//! The road of a hit, from what a request said to its outcome. Every wire format ends here: there is no second road.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use compact_str::CompactString;
+use http::HeaderMap;
+use sotto_schema::{
+    day::Day,
+    event::Tier,
+    id::SiteId,
+    outcome::{DropReason, Outcome},
+};
+use sotto_store::account::Bearer;
+
+use super::{
+    Collector,
+    held::{Ended, Held},
+    unmapped_consent::Report,
+};
+use crate::{
+    pipeline::{
+        self, HitContext, Processed,
+        dropin::{Claimed, Claims},
+        hit::{Headers, Hit},
+        parse::{AGE_MS_MAX, Refused},
+        sanitise,
+    },
+    sites::{rules::Rules, tokens},
+    spool::{
+        Key,
+        sharded::{Appends, ShardRepeats},
+    },
+    visitor::{
+        client_ip::{ClientIp, Peer, client_ip},
+        key::visitor_key,
+        salts::{self, Salt},
+    },
+};
+
+/// What a wire format made of one hit of a request.
+pub type Decoded = Result<Submission, NotTaken>;
+
+/// A hit that was sent, with what its sender claims about the visitor and what gives the claims weight.
+pub struct Submission {
+    /// What happened.
+    pub hit: Hit,
+    /// What the body says about the visitor.
+    pub claims: Claims,
+    /// The token that came with it.
+    pub bearer: Option<Bearer>,
+    /// How the format names sites.
+    pub site_name: SiteName,
+}
+
+/// How a format names a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SiteName {
+    /// By our key.
+    Key,
+    /// By our key, by one of its host names, or not at all: then the host of the page says it.
+    KeyOrHost,
+}
+
+/// A hit that could not be read.
+pub struct NotTaken {
+    /// The key of the site that it names; empty if that could not be read.
+    site: CompactString,
+    reason: DropReason,
+}
+
+impl From<Refused> for NotTaken {
+    fn from(refused: Refused) -> Self {
+        Self { site: refused.site, reason: refused.error.reason() }
+    }
+}
+
+impl From<DropReason> for NotTaken {
+    fn from(reason: DropReason) -> Self {
+        Self { site: CompactString::default(), reason }
+    }
+}
+
+impl From<Hit> for Submission {
+    fn from(hit: Hit) -> Self {
+        Self { hit, claims: Claims::default(), bearer: None, site_name: SiteName::Key }
+    }
+}
+
+impl Submission {
+    /// A hit of another product's format.
+    pub fn claimed(Claimed { hit, claims }: Claimed, bearer: Option<Bearer>) -> Self {
+        Self { hit, claims, bearer, site_name: SiteName::KeyOrHost }
+    }
+}
+
+/// Why nothing of a request was kept. Its hits have no outcome yet: the sender tries again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unkept {
+    /// The spool has no room or no disk.
+    NoRoom,
+    /// The connection has no other end, which the server sees to.
+    NoPeer,
+}
+
+/// Hits of one request that are decided and wait for the disk.
+pub struct Admitted<'a> {
+    /// What is to be made durable.
+    pub appends: Appends,
+    hits: Vec<Held<'a>>,
+    unmapped: Vec<Report>,
+    collector: &'a Collector,
+}
+
+impl Admitted<'_> {
+    /// What is recorded is on disk: every hit has its outcome.
+    pub fn end(self, repeats: &ShardRepeats) -> Vec<Ended> {
+        for report in self.unmapped {
+            self.collector.unmapped.note(report);
+        }
+        self.hits.into_iter().map(|held| held.end(repeats)).collect()
+    }
+
+    /// Nothing was kept.
+    fn give_back(self) {
+        self.hits.into_iter().for_each(Held::give_back);
+    }
+}
+
+/// Who sent a request.
+struct Sender<'a> {
+    client: ClientIp,
+    headers: Headers<'a>,
+    now_ms: i64,
+}
+
+/// What is to be stored of a hit.
+struct Kept {
+    processed: Processed,
+    /// Names this hit and no other, where its format numbers hits.
+    key: Option<Key>,
+    unmapped: Option<Report>,
+}
+
+/// Salts of the day of a hit and of the one before, as far as they are alive.
+struct SaltsOfHit {
+    day: Option<Arc<Salt>>,
+    before: Option<Arc<Salt>>,
+}
+
+impl Collector {
+    /// Takes the hits of one request down their road; resolves when what is kept is on disk.
+    ///
+    /// # Errors
+    /// When it cannot be put on disk, or nobody sent it.
+    pub(crate) async fn keep(
+        &self,
+        hits: Vec<Decoded>,
+        headers: &HeaderMap,
+        peer: Option<&Peer>,
+    ) -> Result<Vec<Ended>, Unkept> {
+        let peer = peer.ok_or(Unkept::NoPeer)?;
+        self.agree_on_salts(&hits).await;
+        let mut admitted = self.admit(hits, headers, *peer);
+        match self.spools.append(std::mem::take(&mut admitted.appends)).await {
+            Ok(repeats) => Ok(admitted.end(&repeats)),
+            Err(_) => {
+                admitted.give_back();
+                self.metrics.spool_refused.fetch_add(1, Ordering::Relaxed);
+                Err(Unkept::NoRoom)
+            }
+        }
+    }
+
+    /// Decides about the hits of one request, and records what is to be kept.
+    pub fn admit(&self, hits: Vec<Decoded>, headers: &HeaderMap, peer: Peer) -> Admitted<'_> {
+        let sender = Sender {
+            client: client_ip(peer, headers, &self.trusted_proxies),
+            headers: Headers::of(headers),
+            now_ms: self.clock.now_ms(),
+        };
+        let mut admitted = Admitted {
+            appends: self.spools.appends(),
+            hits: Vec::with_capacity(hits.len()),
+            unmapped: Vec::new(),
+            collector: self,
+        };
+        for hit in hits {
+            let mut held = Held::new(&self.metrics, sender.now_ms);
+            match self.decide(hit, &sender, &mut held) {
+                Ok(kept) => self.record(kept, &mut held, &mut admitted),
+                Err(reason) => held.decide_drop(reason),
+            }
+            admitted.hits.push(held);
+        }
+        admitted
+    }
+
+    /// Everything that can end a hit's road before the disk, in order.
+    fn decide(&self, hit: Decoded, sender: &Sender<'_>, held: &mut Held<'_>) -> Result<Kept, DropReason> {
+        let mut submission = self.read(hit, held)?;
+        let rules = self.find_site(&submission, held)?;
+        let vouched = tokens::may_write(submission.bearer, rules.site.id);
+        let claims = if vouched { std::mem::take(&mut submission.claims) } else { Claims::default() };
+        let claimed_client = claims.address.as_deref().and_then(ClientIp::claimed);
+        let client = claimed_client.as_ref().unwrap_or(&sender.client);
+        let headers = claims.user_agent.as_deref().map_or(sender.headers, |ua| sender.headers.claiming(ua));
+        let mut hit = submission.hit;
+        let time_ms = time_of(&mut hit, &claims, sender.now_ms)?;
+        self.metrics.count_address(rules.site.id, sender.now_ms, client.is_private());
+        let day = rules.day(time_ms);
+        let salts = self.salts_of(&rules, day, sender.now_ms);
+        if self.objected(rules.site.id, day, salts.day.as_deref(), client, &headers) {
+            hit.refuse_all();
+        }
+        self.process(hit, client, &headers, &rules, (time_ms, day), &salts)
+    }
+
+    /// What could not be read is dropped, of its site if it named one.
+    fn read(&self, hit: Decoded, held: &mut Held<'_>) -> Result<Submission, DropReason> {
+        hit.map_err(|NotTaken { site, reason }| {
+            if let Some(rules) = self.rules.get(&site) {
+                held.belongs_to(rules.site.id);
+            }
+            reason
+        })
+    }
+
+    fn find_site(&self, submission: &Submission, held: &mut Held<'_>) -> Result<Arc<Rules>, DropReason> {
+        let Some(rules) = self.site_of(submission) else {
+            self.unknown_site.notify_one();
+            return Err(DropReason::UnknownSite);
+        };
+        held.belongs_to(rules.site.id);
+        Ok(rules)
+    }
+
+    fn site_of(&self, Submission { hit, site_name, .. }: &Submission) -> Option<Arc<Rules>> {
+        let by_key = self.rules.get(&hit.site);
+        match site_name {
+            SiteName::Key => by_key,
+            SiteName::KeyOrHost => by_key.or_else(|| self.rules.named(&hit.site)).or_else(|| {
+                self.rules.of_host(&sanitise::page(&hit.url).map(|page| page.hostname).unwrap_or_default())
+            }),
+        }
+    }
+
+    fn process(
+        &self,
+        hit: Hit,
+        client: &ClientIp,
+        headers: &Headers<'_>,
+        rules: &Rules,
+        (time_ms, day): (i64, Day),
+        salts: &SaltsOfHit,
+    ) -> Result<Kept, DropReason> {
+        let site = rules.site.id;
+        let key = hit.numbered.then_some(Key { site, view: hit.view, seq: hit.seq });
+        let unmapped = hit.decision.as_deref().and_then(|decision| Report::of(decision, site, day));
+        let context = HitContext {
+            time_ms,
+            day,
+            rules,
+            salt: salts.day.as_deref(),
+            salt_before: salts.before.as_deref(),
+            sessions: &self.sessions,
+            views: &self.views,
+            geo: &self.geo.load(),
+            classifier: &self.classifier,
+        };
+        let processed = pipeline::process(hit, headers, client, &context)?;
+        Ok(Kept { processed, key, unmapped })
+    }
+
+    /// Puts a hit among what is made durable, and lets later hits and other collectors know of it.
+    fn record(&self, kept: Kept, held: &mut Held<'_>, admitted: &mut Admitted<'_>) {
+        let Kept { processed, key, unmapped } = kept;
+        let event = &processed.event;
+        let Some(ticket) = admitted.appends.record(event.site, key, |out| event.encode(out)) else {
+            debug_assert!(false, "the limits of the parser keep a row far below a record's");
+            return held.decide_drop(DropReason::InvalidPayload);
+        };
+        let outcome = match event.tier {
+            Tier::Full => Outcome::Stored,
+            Tier::Minimal => Outcome::Minimised,
+        };
+        held.decide_keep(outcome, ticket);
+        processed.apply(&self.sessions, &self.views);
+        if let Some(peers) = &self.peers {
+            peers.tell(event);
+        }
+        admitted.unmapped.extend(unmapped);
+    }
+
+    /// Sees to it that the salts of these hits' sites are those of all collectors, before hits are keyed with them.
+    async fn agree_on_salts(&self, hits: &[Decoded]) {
+        let Some(peers) = &self.peers else { return };
+        for submission in hits.iter().flatten() {
+            let Some(rules) = self.site_of(submission) else { continue };
+            peers.agree(rules.site.id, rules.day(self.clock.now_ms())).await;
+            if peers.are_apart() {
+                self.metrics.hits_apart.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Whether this visitor objected today.
+    fn objected(
+        &self,
+        site: SiteId,
+        day: Day,
+        salt: Option<&Salt>,
+        client: &ClientIp,
+        headers: &Headers<'_>,
+    ) -> bool {
+        !self.objections.is_empty()
+            && salt.is_some_and(|salt| {
+                let key = visitor_key(salt, site, client, headers.user_agent);
+                self.objections.contains(site, day, key)
+            })
+    }
+
+    fn salts_of(&self, rules: &Rules, day: Day, now_ms: i64) -> SaltsOfHit {
+        let site = rules.site.id;
+        let today = rules.day(now_ms);
+        let salt = if day == today { self.todays_salt(site, day) } else { self.salts.get(site, day) };
+        SaltsOfHit { day: salt, before: self.salt_before(rules, day, now_ms) }
+    }
+
+    /// Today's salt. Without one (no randomness, no room in memory) hits are kept without a visitor.
+    pub(crate) fn todays_salt(&self, site: SiteId, day: Day) -> Option<Arc<Salt>> {
+        let known = self.salts.get(site, day);
+        if known.is_some() {
+            return known;
+        }
+        self.salts
+            .today(site, day)
+            .inspect(|_| {
+                if let Some(peers) = &self.peers {
+                    peers.made_alone(site, day);
+                }
+            })
+            .inspect_err(|error| tracing::error!(%error, "no salt can be made; visitors are not counted"))
+            .ok()
+    }
+
+    /// The salt of the day before, in the half hour in which visits are carried across midnight.
+    fn salt_before(&self, rules: &Rules, day: Day, now_ms: i64) -> Option<Arc<Salt>> {
+        let before = day.before()?;
+        let salt = self.salts.get(rules.site.id, before)?;
+        (!salts::is_over(rules.day_end_ms(before), now_ms)).then_some(salt)
+    }
+}
+
+/// When a hit happened, in milliseconds since 1970-01-01 UTC: as the browser or, with a token, the body says.
+fn time_of(hit: &mut Hit, claims: &Claims, now_ms: i64) -> Result<i64, DropReason> {
+    if let Some(claimed_ms) = claims.time_ms {
+        // A time to come is now: clocks differ.
+        let age = now_ms.saturating_sub(claimed_ms).max(0).cast_unsigned();
+        hit.age_ms = match u32::try_from(age) {
+            Ok(age_ms) if age <= AGE_MS_MAX => age_ms,
+            _ => return Err(DropReason::TooOld),
+        };
+    }
+    Ok(now_ms - i64::from(hit.age_ms))
+}
