@@ -26,6 +26,7 @@ use crate::{
 pub mod bots;
 pub mod device;
 pub mod dropin;
+pub mod hints;
 pub mod hit;
 pub mod parse;
 pub mod referrer;

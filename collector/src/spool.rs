@@ -57,6 +57,7 @@ use std::{io, path::PathBuf, sync::Arc};
 
 mod append;
 mod aside;
+mod batch;
 mod cursor;
 mod disk;
 #[cfg(test)]
@@ -75,11 +76,13 @@ mod writer;
 
 pub use append::{Append, Repeats, Ticket};
 pub use aside::AsideFile;
+pub use batch::Batch;
 pub use disk::{Disk, DiskFile, OsDisk};
 pub use known::{GENERATION_MAX as KEYS_MIN, Key};
-pub use reader::{Batch, Reader};
+pub use reader::Reader;
 pub use segment::RECORD_BYTES_MAX;
-pub use writer::{Aside, QUEUE_BYTES_MAX, Spool};
+pub use shared::Aside;
+pub use writer::{QUEUE_BYTES_MAX, Spool};
 
 /// How a spool is kept.
 #[derive(Debug, Clone)]

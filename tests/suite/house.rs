@@ -83,6 +83,93 @@ fn only_main_knows_the_dashboard() {
     );
 }
 
+/// The rooms of the collector, and which others each may import. Read from the top: nothing imports upwards, so there
+/// are no circles.
+const ROOMS: [(&str, &[&str]); 14] = [
+    ("routes", &["http", "ingest", "metrics", "peers", "rights", "sites", "spool", "visitor"]),
+    ("background", &["archive", "ingest", "metrics", "sites", "spool", "visitor"]),
+    ("rights", &["http", "ingest", "pipeline", "sites", "visitor"]),
+    ("ingest", &["http", "metrics", "peers", "pipeline", "sites", "spool", "visitor"]),
+    ("config", &["peers", "visitor"]),
+    ("peers", &["metrics", "sites", "visitor"]),
+    ("pipeline", &["sites", "visitor"]),
+    ("ship", &["metrics", "spool"]),
+    ("http", &["metrics", "visitor"]),
+    ("archive", &[]),
+    ("metrics", &[]),
+    ("sites", &[]),
+    ("spool", &[]),
+    ("visitor", &[]),
+];
+
+#[test]
+fn rooms_of_the_collector_import_only_what_is_below_them() {
+    let src = workspace().join("collector/src");
+    let found = fs::read_dir(&src).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<String> = found
+        .filter(|path| path.extension().is_some_and(|e| e == "rs") && !path.ends_with("lib.rs"))
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    found.sort_unstable();
+    let mut known: Vec<&str> = ROOMS.iter().map(|(room, _)| *room).collect();
+    known.sort_unstable();
+    assert_eq!(found, known, "every room is in the table");
+    for (place, (room, allowed)) in ROOMS.iter().enumerate() {
+        let above = &ROOMS[..=place];
+        assert!(!above.iter().any(|(above, _)| allowed.contains(above)), "{room} may import upwards");
+        for (name, text) in sources("collector/src") {
+            let own = name == format!("collector/src/{room}.rs")
+                || name.starts_with(&format!("collector/src/{room}/"));
+            if !own || name.ends_with("tests.rs") {
+                continue;
+            }
+            for import in imports(&text) {
+                let fits = import == *room || allowed.contains(&import.as_str());
+                assert!(fits, "{name} imports {import}, which {room} may not");
+            }
+        }
+    }
+}
+
+/// The rooms of its own crate that a file names after `crate::`, in `use` trees too. Comments do not count.
+fn imports(text: &str) -> Vec<String> {
+    let code: String =
+        text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    let mut found = Vec::new();
+    for (_, rest) in code.match_indices("crate::").map(|(at, _)| code[at..].split_at("crate::".len())) {
+        let word =
+            |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+        match rest.strip_prefix('{') {
+            None => found.push(word(rest)),
+            Some(tree) => {
+                // The first word of each branch of the outermost braces.
+                let (mut depth, mut begins) = (0, true);
+                for (at, c) in tree.char_indices() {
+                    match c {
+                        '{' => depth += 1,
+                        '}' if depth == 0 => break,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => begins = true,
+                        c if begins && c.is_alphabetic() => {
+                            found.push(word(&tree[at..]));
+                            begins = false;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn imports_are_found_in_every_form() {
+    let text =
+        "use crate::a::B;\nuse crate::{b::{C, d::E}, f, // g\n g::{self, H}};\nfn x() { crate::i::j(); }";
+    assert_eq!(imports(text), ["a", "b", "f", "g", "i"]);
+}
+
 #[test]
 fn pipeline_is_synchronous_and_pure() {
     let impure = [

@@ -16,7 +16,7 @@ use sotto_geoip::NetworkKind;
 use sotto_schema::outcome::DropReason;
 
 use super::{
-    device::Hints,
+    hints::Hints,
     hit::{Headers, Hit},
 };
 

@@ -23,7 +23,11 @@ use quick_cache::sync::Cache;
 use sotto_schema::{event::Device, outcome::DropReason};
 use woothee::parser::{Parser, WootheeResult};
 
-use super::{bots, hit::Headers};
+use super::{
+    bots,
+    hints::{Hints, cut},
+    hit::Headers,
+};
 
 /// What a device is, as far as its headers say; what they do not say is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -60,8 +64,6 @@ pub struct Classifier {
 pub const ANSWERS_MAX: usize = 4096;
 /// User agents are looked at up to this length.
 pub const USER_AGENT_BYTES_MAX: usize = 1024;
-/// Client hints are looked at up to this length.
-pub const HINT_BYTES_MAX: usize = 256;
 
 impl Classifier {
     /// A classifier that has seen nothing.
@@ -115,33 +117,6 @@ impl Default for Classifier {
     }
 }
 
-/// Client hints without their quotes; missing ones are empty.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Hints<'a> {
-    /// The list of brands, with its quotes.
-    pub(super) brands: &'a str,
-    pub(super) platform: &'a str,
-    pub(super) platform_version: &'a str,
-    pub(super) mobile: Option<bool>,
-}
-
-impl<'a> Hints<'a> {
-    pub(super) fn of(headers: &Headers<'a>) -> Self {
-        let plain =
-            |hint: Option<&'a str>| cut(hint.unwrap_or_default(), HINT_BYTES_MAX).trim().trim_matches('"');
-        Self {
-            brands: cut(headers.ch_brands.unwrap_or_default(), HINT_BYTES_MAX),
-            platform: plain(headers.ch_platform),
-            platform_version: plain(headers.ch_platform_version),
-            mobile: match headers.ch_mobile.map(str::trim) {
-                Some("?1") => Some(true),
-                Some("?0") => Some(false),
-                Some(_) | None => None,
-            },
-        }
-    }
-}
-
 fn is_crawler(fallback: Option<&WootheeResult<'_>>) -> bool {
     fallback.is_some_and(|r| r.category == "crawler" || r.name == "HTTP Library")
 }
@@ -155,11 +130,6 @@ fn major(version: &str) -> CompactString {
 /// What follows `token` in `text`.
 fn after<'a>(text: &'a str, token: &str) -> Option<&'a str> {
     text.find(token).map(|at| &text[at + token.len()..])
-}
-
-/// At most `max` bytes of `text`.
-fn cut(text: &str, max: usize) -> &str {
-    &text[..text.floor_char_boundary(max)]
 }
 
 /// Longer numbers are no versions.

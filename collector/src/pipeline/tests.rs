@@ -1,7 +1,9 @@
-use proptest::prelude::*;
+use std::sync::LazyLock;
+
+use proptest::{prelude::*, strategy::ValueTree};
 use sotto_schema::{
     event::{Event, Kind},
-    id::{SessionId, SiteId, ViewId, VisitorKey},
+    id::{ReturningId, SessionId, SiteId, ViewId, VisitorKey},
     policy::{Keep, Policy, Preset},
     site::Site,
 };
@@ -16,13 +18,46 @@ const NOW: i64 = 1_800_000_000_000;
 const PERSON: &str =
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36";
 
+const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1";
+
+/// An address that the databases know.
+const KNOWN: &str = "198.51.100.7";
+
+/// Places and networks of [`KNOWN`].
+fn geo() -> &'static GeoDb {
+    static GEO: LazyLock<(tempfile::TempDir, GeoDb)> = LazyLock::new(|| {
+        #[derive(serde::Serialize)]
+        struct Place {
+            country_code: &'static str,
+            state1: &'static str,
+            city: &'static str,
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let files = ["dbip-city-ipv4.mmdb", "asn.mmdb"].map(|name| dir.path().join(name));
+        let mut places = maxminddb_writer::Database::default();
+        places.metadata.ip_version = maxminddb_writer::metadata::IpVersion::V4;
+        places.metadata.binary_format_major_version = 2;
+        places.metadata.database_type = "Test-City".into();
+        let place = Place { country_code: "DE", state1: "Bavaria", city: "Munich" };
+        let record = places.insert_value(place).unwrap();
+        let network = u32::from_be_bytes([198, 51, 100, 0]);
+        places.insert_node((0..24).map(|bit| network & 1 << (31 - bit) != 0), record);
+        places.write_to(std::fs::File::create(&files[0]).unwrap()).unwrap();
+        let networks = "198.51.100.0,198.51.100.255,24940,Example Networks";
+        sotto_geoip::asn::write_mmdb([networks.as_bytes()], &files[1], 0).unwrap();
+        let (geo, errors) = GeoDb::open(&files);
+        assert!(errors.is_empty(), "{errors:?}");
+        (dir, geo)
+    });
+    &GEO.1
+}
+
 /// Everything a hit meets on its road, with a site under `policy`.
 struct World {
     rules: Rules,
     salt: Salt,
     sessions: Sessions,
     views: PageViewCache,
-    geo: GeoDb,
     classifier: device::Classifier,
 }
 
@@ -35,13 +70,14 @@ impl World {
             salt: Salt::from_bytes([7; 32]),
             sessions: Sessions::new(1_000),
             views: PageViewCache::new(1_000),
-            geo: GeoDb::default(),
             classifier: device::Classifier::default(),
         }
     }
 
     fn send(&self, hit: Hit, headers: &Headers<'_>) -> Result<Event, DropReason> {
-        let client = client_ip(Peer::LOOPBACK, &http::HeaderMap::new(), &TrustedProxies::default());
+        let mut forwarded = http::HeaderMap::new();
+        forwarded.insert("x-forwarded-for", http::HeaderValue::from_static(KNOWN));
+        let client = client_ip(Peer::LOOPBACK, &forwarded, &TrustedProxies::default());
         let at = HitContext {
             time_ms: NOW,
             day: self.rules.day(NOW),
@@ -50,7 +86,7 @@ impl World {
             salt_before: None,
             sessions: &self.sessions,
             views: &self.views,
-            geo: &self.geo,
+            geo: geo(),
             classifier: &self.classifier,
         };
         let processed = process(hit, headers, &client, &at)?;
@@ -81,8 +117,9 @@ prop_compose! {
     fn any_hit()(
         kind in 0..Kind::ALL.len(), consent in proptest::option::of(0u8..16), view in 1u64..1_000, seq in 0u32..9,
         path in "/[a-z/]{0,20}", tagged in any::<bool>(), referred in any::<bool>(), engaged_ms in 0u32..100_000,
+        decided in any::<bool>(),
     ) -> Hit {
-        let query = if tagged { "?utm_source=s&utm_medium=m&utm_campaign=c&gclid=" } else { "" };
+        let query = if tagged { "?utm_source=s&utm_medium=m&utm_campaign=c&utm_content=d&utm_term=t&gclid=" } else { "" };
         Hit {
             kind: Kind::ALL[kind],
             view: ViewId(view),
@@ -99,9 +136,38 @@ prop_compose! {
             revenue: Some((sotto_schema::rowbinary::Decimal4(10_000), "EUR".into())),
             vitals: hit::Vitals { lcp_ms: 1, fcp_ms: 2, inp_ms: 3, ttfb_ms: 4, cls_milli: 5 },
             clicks: vec![hit::Click { path: "a>b".into(), at: [1, 2, 3, 4] }],
+            returning: ReturningId(77),
+            decision: decided.then(|| {
+                Box::new(hit::Decision {
+                    source: "banner".into(),
+                    unmapped: vec!["C0009".into()],
+                    receipt: Some(hit::Receipt { id: "0123456789abcdef".into(), policy: "1".into(), ..Default::default() }),
+                })
+            }),
             ..Hit::default()
         }
     }
+}
+
+#[test]
+fn random_hits_reach_every_field() {
+    let mut reached = FieldSet::EMPTY;
+    let world = World::new(Preset::Cookieless.policy());
+    for kind in Kind::ALL {
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        for _ in 0..50 {
+            let hit = any_hit().new_tree(&mut runner).unwrap().current();
+            let decided = Hit { kind: *kind, consent: Some(15), ..hit };
+            let phone = Headers { user_agent: PHONE, ..person(false) };
+            for headers in [person(true), phone] {
+                if let Ok(event) = world.send(decided.clone(), &headers) {
+                    reached = event.present().iter().fold(reached, FieldSet::with);
+                }
+            }
+        }
+    }
+    let missed: Vec<_> = Field::ALL.iter().filter(|field| !reached.contains(**field)).collect();
+    assert_eq!(missed, [] as [&Field; 0], "a property over hits that lack a field proves nothing about it");
 }
 
 proptest! {
@@ -122,8 +188,10 @@ proptest! {
 
     #[test]
     fn hit_has_exactly_one_outcome_and_the_same_one_again(policy in any_policy(), hit in any_hit(), gpc in any::<bool>()) {
-        let first = World::new(policy).send(hit.clone(), &person(gpc));
-        prop_assert_eq!(first.clone().err(), World::new(policy).send(hit.clone(), &person(gpc)).err());
+        let world = World::new(policy);
+        let first = world.send(hit.clone(), &person(gpc));
+        // The second meets what the first left behind.
+        prop_assert_eq!(first.clone(), world.send(hit.clone(), &person(gpc)));
         let measured = policy.allows(Rule::Measurement, policy.with_gpc(
             hit.consent.map_or(Consent::UNDECIDED, Consent::decided), gpc));
         match first {
@@ -131,6 +199,20 @@ proptest! {
             Err(reason) => prop_assert!(!measured && reason == DropReason::ConsentRefused),
         }
     }
+}
+
+#[test]
+fn hit_that_is_dropped_leaves_no_trace_in_visits_and_page_views() {
+    let world = World::new(Preset::Cookieless.policy());
+    let personal = Hit {
+        view: ViewId(5),
+        consent: Some(15),
+        url: "https://a.example/x".into(),
+        props: vec![("mail".into(), "anna@example.com".into())],
+        ..Hit::default()
+    };
+    assert_eq!(world.send(personal, &person(false)).unwrap_err(), DropReason::PersonalData);
+    assert_eq!((world.sessions.count(), world.views.count()), (0, 0));
 }
 
 #[test]

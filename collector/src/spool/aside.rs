@@ -15,8 +15,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
+    batch::Batch,
     disk::{Disk, DiskFile},
-    reader::Batch,
     segment::u32_at,
 };
 

@@ -12,10 +12,11 @@ use sotto_schema::id::{SiteId, ViewId};
 
 use super::{
     Append, Key, OpenError, Settings, Spool, aside,
+    batch::Batch,
     disk::Disk,
     faults::{Fault, FaultyDisk},
     open_on,
-    reader::{Batch, Reader},
+    reader::Reader,
     segment,
     writer::{Message, Writer},
 };

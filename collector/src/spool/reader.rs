@@ -10,26 +10,12 @@ use bytes::Bytes;
 
 use super::{
     aside,
+    batch::Batch,
     cursor::{Cursor, State},
     disk::{Disk, OsDisk},
     segment::{self, Walk},
-    shared::Shared,
+    shared::{Aside, Shared},
 };
-
-/// Records that are shipped together. Made again from the same sequence numbers, it is byte-identical.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batch {
-    /// The rows in RowBinary, one after the other.
-    pub rows: Bytes,
-    /// How many rows.
-    pub count: u64,
-    /// Column names of the rows.
-    pub columns: String,
-    /// The same for the same rows, and for no others: ClickHouse ignores a batch whose token it knows.
-    pub token: String,
-    pub(super) start: u64,
-    pub(super) end: u64,
-}
 
 /// The shipper's end of the spool. There is one.
 #[derive(Debug)]
@@ -132,18 +118,15 @@ impl<D: Disk> Reader<D> {
     pub fn look_aside(&self) {
         match aside::list(&self.disk, &self.dir()) {
             Ok(files) => {
-                let sums = [
-                    files.iter().map(|f| f.bytes).sum(),
-                    files.len() as u64,
-                    files.iter().map(|f| f.end - f.start).sum(),
-                ];
-                let before = self.shared.aside[0].load(Ordering::Relaxed);
-                if sums[0] < before {
+                let now = Aside {
+                    bytes: files.iter().map(|f| f.bytes).sum(),
+                    batches: files.len() as u64,
+                    records: files.iter().map(|f| f.end - f.start).sum(),
+                };
+                if now.bytes < self.shared.aside.load().bytes {
                     self.shared.full.store(false, Ordering::Relaxed);
                 }
-                for (counter, sum) in self.shared.aside.iter().zip(sums) {
-                    counter.store(sum, Ordering::Relaxed);
-                }
+                self.shared.aside.store(now);
             }
             Err(error) => tracing::warn!(%error, "batches that were set aside cannot be counted"),
         }

@@ -13,9 +13,9 @@ use tokio::sync::Notify;
 
 use super::Settings;
 
-/// How finely is remembered when records came.
+/// Resolution of arrival timestamps.
 const MARK_INTERVAL: Duration = Duration::from_secs(1);
-/// How many such moments are remembered; with more, every other one is forgotten.
+/// Most arrival timestamps that are kept; beyond it every other one is dropped.
 const MARKS_MAX: usize = 4096;
 
 /// A segment on disk.
@@ -25,6 +25,41 @@ pub(super) struct Kept {
     pub(super) bytes: u64,
     /// Sequence number after its last record; `None` while it is appended to.
     pub(super) end: Option<u64>,
+}
+
+/// Batches that ClickHouse refused for what is in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Aside {
+    /// Size of their files.
+    pub bytes: u64,
+    /// How many batches.
+    pub batches: u64,
+    /// How many records are in them.
+    pub records: u64,
+}
+
+/// The same, to be read without waiting.
+#[derive(Debug, Default)]
+pub(super) struct AsideCounters {
+    pub(super) bytes: AtomicU64,
+    batches: AtomicU64,
+    records: AtomicU64,
+}
+
+impl AsideCounters {
+    pub(super) fn load(&self) -> Aside {
+        Aside {
+            bytes: self.bytes.load(Ordering::Relaxed),
+            batches: self.batches.load(Ordering::Relaxed),
+            records: self.records.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn store(&self, Aside { bytes, batches, records }: Aside) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+        self.batches.store(batches, Ordering::Relaxed);
+        self.records.store(records, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -40,8 +75,8 @@ pub(super) struct Shared {
     pub(super) shipped_moved: Notify,
     /// Bytes of all segments.
     pub(super) disk_bytes: AtomicU64,
-    /// Bytes of batches that were set aside, and how many batches and records they are.
-    pub(super) aside: [AtomicU64; 3],
+    /// What was set aside.
+    pub(super) aside: AsideCounters,
     pub(super) queued_bytes: AtomicUsize,
     /// The last append failed; cleared by the next that works.
     pub(super) failing: AtomicBool,
@@ -64,7 +99,7 @@ impl Shared {
             shipped: AtomicU64::new(shipped),
             shipped_moved: Notify::new(),
             disk_bytes: AtomicU64::new(disk_bytes),
-            aside: Default::default(),
+            aside: AsideCounters::default(),
             queued_bytes: AtomicUsize::new(0),
             failing: AtomicBool::new(false),
             full: AtomicBool::new(false),
@@ -191,6 +226,19 @@ mod tests {
         assert!(shared.oldest() < Some(Duration::from_secs(60)));
         shared.shipped_to(9);
         assert_eq!(shared.oldest(), None);
+    }
+
+    #[test]
+    fn bytes_on_disk_are_those_of_all_segments_whoever_changes_them_at_once() {
+        let shared = shared();
+        for first in [1, 2] {
+            shared.keep(first, Kept { bytes: 0, end: None });
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..20_000).for_each(|n| shared.grown(1, 1, n)));
+            scope.spawn(|| (0..20_000).for_each(|_| shared.keep(2, Kept { bytes: 7, end: Some(3) })));
+        });
+        assert_eq!(shared.disk_bytes.load(Ordering::Relaxed), 20_007);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{
     disk::{Disk, DiskFile},
     known::{GENERATION_MAX, Key, Known},
     segment::{self, Segment},
-    shared::{Kept, Shared},
+    shared::{Aside, Kept, Shared},
 };
 
 /// How many bytes may wait for the disk.
@@ -68,7 +68,7 @@ impl Spool {
     pub(super) fn offer(&self, append: Append) -> Result<Answer, AppendError> {
         let len = append.bytes.len();
         let queued = self.shared.queued_bytes.fetch_add(len, Ordering::Relaxed) + len;
-        let used = self.disk_bytes() + self.shared.aside[0].load(Ordering::Relaxed);
+        let used = self.disk_bytes() + self.shared.aside.bytes.load(Ordering::Relaxed);
         let full = queued > QUEUE_BYTES_MAX || used + queued as u64 > self.shared.settings.bytes_max;
         if full != self.shared.full.load(Ordering::Relaxed) {
             self.shared.full.store(full, Ordering::Relaxed);
@@ -162,8 +162,7 @@ impl Spool {
 
     /// What was set aside, as of the last look.
     pub fn set_aside(&self) -> Aside {
-        let [bytes, batches, records] = [0, 1, 2].map(|n| self.shared.aside[n].load(Ordering::Relaxed));
-        Aside { bytes, batches, records }
+        self.shared.aside.load()
     }
 
     /// Whether the last append was refused: it could not be written, or the spool is at its limit.
@@ -171,18 +170,6 @@ impl Spool {
         self.shared.failing.load(Ordering::Relaxed) || self.shared.full.load(Ordering::Relaxed)
     }
 }
-
-/// Batches that ClickHouse refused for what is in them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Aside {
-    /// Size of their files.
-    pub bytes: u64,
-    /// How many batches.
-    pub batches: u64,
-    /// How many records are in them.
-    pub records: u64,
-}
-
 pub(super) struct Writer<D: Disk> {
     shared: Arc<Shared>,
     disk: D,

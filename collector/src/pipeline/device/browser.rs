@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 use woothee::parser::WootheeResult;
 
-use super::{Hints, after};
+use super::after;
+use crate::pipeline::hints::Hints;
 
 /// A browser that was recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,7 +6,7 @@ use aho_corasick::AhoCorasick;
 use sotto_schema::event::Device;
 use woothee::parser::WootheeResult;
 
-use super::Hints;
+use crate::pipeline::hints::Hints;
 
 /// The class of the device of a user agent and its hints.
 pub(super) fn of(ua: &str, hints: &Hints<'_>, system: &str, fallback: Option<&WootheeResult<'_>>) -> Device {

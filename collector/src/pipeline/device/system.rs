@@ -2,7 +2,8 @@
 
 use compact_str::CompactString;
 
-use super::{Hints, after, major};
+use super::{after, major};
+use crate::pipeline::hints::Hints;
 
 /// An operating system that was recognised.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
