@@ -36,7 +36,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 const INSERT_TIMEOUT: Duration = Duration::from_secs(120);
 /// How often in a row a batch is refused for what is in it before it is set aside.
 pub const REFUSALS_MAX: u32 = 5;
-/// How often is looked whether batches that were set aside have been replayed, while nothing is to be shipped.
+/// Idle poll interval for replayed set-aside batches.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Ships what the spool holds.

@@ -63,6 +63,7 @@ mod disk;
 #[cfg(test)]
 mod faults;
 mod known;
+mod mailbox;
 #[cfg(test)]
 mod model;
 mod reader;

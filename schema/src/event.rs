@@ -1,7 +1,7 @@
 //! A stored hit and the fields it may have, generated from `datamap.toml`.
 //!
 //! Promises: an [`Event`] has exactly the columns of table `events`, in their order; [`Event::encode`] and
-//! [`Event::decode`] are inverse. Proof: the tests below and `tests/tests/schema.rs` (against a real server).
+//! [`Event::decode`] are inverse. Proof: the tests below and `tests/suite/schema.rs` (against a real server).
 
 include!(concat!(env!("OUT_DIR"), "/event.rs"));
 

@@ -22,7 +22,7 @@ pub struct Hit {
     pub view: ViewId,
     /// Counter within the page view.
     pub seq: u32,
-    /// `view` and `seq` name this hit and no other: the same two come again only when the browser sends it again.
+    /// `(view, seq)` is unique: a repeat is a browser retry.
     pub numbered: bool,
     /// The visitor's decision as a mask of categories; `None` while undecided.
     pub consent: Option<u8>,

@@ -162,8 +162,8 @@ fn one(object: &[u8]) -> Result<Hit, Refused> {
     hit(site.clone(), wire).map_err(|error| Refused { site, error })
 }
 
-/// Reads the query of the pixel (`s`, `u`, `r`, `c`) as a pageview without page-view id. Without `u` the URL is
-/// empty; the caller has the `Referer` of the request.
+/// Reads the query of the pixel (`s`, `u`, `r`, `c`) as a pageview without page-view id. Without `u` the URL is empty:
+/// the caller takes it from the request's `Referer`.
 pub fn pixel(query: &str) -> Result<Hit, ParseError> {
     if query.len() > QUERY_BYTES_MAX {
         return Err(ParseError::BodyTooLarge);

@@ -12,6 +12,7 @@ use super::{
     Append, AppendError, Repeats, Ticket,
     disk::{Disk, DiskFile},
     known::{GENERATION_MAX, Key, Known},
+    mailbox::{self, Recipient},
     segment::{self, Segment},
     shared::{Aside, Kept, Shared},
 };
@@ -23,7 +24,7 @@ const COMMIT_BYTES_MAX: usize = 4 << 20;
 /// From the beginning of one write to that of the next, at least.
 const COMMIT_GAP: Duration = Duration::from_millis(3);
 
-pub(super) type Answer = oneshot::Receiver<Result<Repeats, AppendError>>;
+pub(super) type Answer = oneshot::Receiver<mailbox::Outcome>;
 
 /// What the writing thread is told.
 pub(super) enum Message {
@@ -37,7 +38,7 @@ pub(super) enum Message {
 pub(super) struct Waiting {
     append: Append,
     repeats: Repeats,
-    done: oneshot::Sender<Result<Repeats, AppendError>>,
+    recipient: Recipient,
 }
 
 /// A handle to append with; clones share the writer.
@@ -77,8 +78,8 @@ impl Spool {
         let result = if full {
             Err(AppendError::Full)
         } else {
-            let (done, answer) = oneshot::channel();
-            let waiting = Waiting { append, repeats: Repeats::NONE, done };
+            let (recipient, answer) = Recipient::here();
+            let waiting = Waiting { append, repeats: Repeats::NONE, recipient };
             self.queue.send(Message::Append(waiting)).map(|()| answer).map_err(|_| {
                 self.shared.failing.store(true, Ordering::Relaxed);
                 AppendError::Failed
@@ -170,6 +171,8 @@ impl Spool {
         self.shared.failing.load(Ordering::Relaxed) || self.shared.full.load(Ordering::Relaxed)
     }
 }
+
+/// The thread that appends.
 pub(super) struct Writer<D: Disk> {
     shared: Arc<Shared>,
     disk: D,
@@ -232,10 +235,9 @@ impl<D: Disk> Writer<D> {
         let result = self.commit(group);
         self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.shared.failing.store(result.is_err(), Ordering::Relaxed);
-        for waiting in group.drain(..) {
-            // A client that went away does not wait any more; its hit is kept all the same.
-            let _gone = waiting.done.send(result.map(|()| waiting.repeats));
-        }
+        mailbox::deliver(
+            group.drain(..).map(|waiting| (waiting.recipient, result.map(|()| waiting.repeats))),
+        );
     }
 
     /// Nobody may send hits to a collector that said it cannot keep them: whether it can again has to be tried.
@@ -245,7 +247,7 @@ impl<D: Disk> Writer<D> {
             && (self.segment.is_some() || self.begin(durable).is_ok())
         {
             self.shared.failing.store(false, Ordering::Relaxed);
-            tracing::info!("the spool can perhaps be written again");
+            tracing::info!("spool writes may have recovered");
         }
     }
 

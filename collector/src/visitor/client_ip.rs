@@ -4,7 +4,7 @@
 //! What it promises: headers are believed only from trusted peers and only up to the first hop that is not trusted;
 //! the work per request is bounded by [`HEADER_BYTES_MAX`] and [`HOPS_MAX`].
 //! What it refuses: to be printed, copied, compared or stored. There are two ways out of a [`ClientIp`]: a place, and
-//! bytes for a keyed hash, which consume it.
+//! bytes for a keyed hash.
 //! Where the proof is: the tables below.
 //!
 //! A proxy must append to the header that is read or replace it. Read is the first of `X-Forwarded-For`, `Forwarded`

@@ -14,7 +14,7 @@
 //!
 //! **Crash.** ClickHouse's own guarantees; inserts are synced (`fsync_after_insert`).
 //!
-//! **Proof**: `tests/tests/engine.rs`.
+//! **Proof**: `tests/suite/engine.rs`.
 
 use std::{
     ffi::OsString,

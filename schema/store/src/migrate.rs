@@ -4,7 +4,7 @@
 //! healed by the next start,
 //! because every statement may run again (`IF NOT EXISTS` and the like) and a version is noted only after its last
 //! statement. Refuses: a file that was changed after it ran, and a database of a newer version.
-//! Proof: `tests/tests/schema.rs` (real server; every cut between two statements) and the tests below.
+//! Proof: `tests/suite/schema.rs` (real server; every cut between two statements) and the tests below.
 
 use serde::{Deserialize, Serialize};
 
