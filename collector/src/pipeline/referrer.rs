@@ -1,17 +1,21 @@
 //! From referrer and campaign tags to source and channel.
 //!
-//! What it promises: one source and one channel for every visit; the same for the same words. Facts are in
-//! `data/referrers.toml` and `data/referrer_spam.txt`, not here.
+//! What it promises: one source and one channel for every visit; the same for the same words. Campaign tags give the
+//! channel of GA4's default channel group. Where its rules leave a visit unassigned, as paid by nobody in particular, or
+//! as a referral by an assistant or messenger, ours say more. Facts are in `data/referrers.toml`, `data/click_ids.toml`
+//! and `data/referrer_spam.txt`, not here.
 //! What it refuses: pages of the same site and pages that visitors are sent to and come back from (payment, sign-in)
 //! are no sources.
 //! A caller whose visitor does not allow campaign fields passes no tags; then everything comes from the referrer.
 
+pub mod click_ids;
 mod facts;
 
 use compact_str::CompactString;
+use serde::Deserialize;
 
 use super::sanitise::{self, Tags};
-use facts::{FACTS, Kind, Source};
+use facts::{FACTS, Kind, Medium, Source};
 
 /// Where a visit came from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,7 +35,8 @@ pub struct Attribution {
 }
 
 /// The class of a source. The names are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// Typed, bookmarked, or not told.
     #[default]
@@ -48,18 +53,28 @@ pub enum Channel {
     OrganicVideo,
     /// Advertisements in videos.
     PaidVideo,
+    /// Links in shops and price comparisons, and campaigns named after a shop.
+    OrganicShopping,
+    /// Advertisements in shops and price comparisons.
+    PaidShopping,
     /// Answers of AI assistants.
     AiAssistant,
     /// Mail programs and newsletters.
     Email,
     /// Messengers and SMS.
     Messaging,
+    /// Notifications of apps and browsers.
+    MobilePush,
     /// Other sites.
     Referral,
     /// Other campaigns.
     Campaign,
     /// Banners.
     Display,
+    /// Podcasts and radio.
+    Audio,
+    /// Campaigns that run in several networks at once.
+    CrossNetwork,
     /// Affiliate programs.
     Affiliates,
     /// The site itself, or a page that the visitor came back from.
@@ -68,7 +83,7 @@ pub enum Channel {
 
 impl Channel {
     /// All channels.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::Direct,
         Self::OrganicSearch,
         Self::PaidSearch,
@@ -76,12 +91,17 @@ impl Channel {
         Self::PaidSocial,
         Self::OrganicVideo,
         Self::PaidVideo,
+        Self::OrganicShopping,
+        Self::PaidShopping,
         Self::AiAssistant,
         Self::Email,
         Self::Messaging,
+        Self::MobilePush,
         Self::Referral,
         Self::Campaign,
         Self::Display,
+        Self::Audio,
+        Self::CrossNetwork,
         Self::Affiliates,
         Self::Internal,
     ];
@@ -96,12 +116,17 @@ impl Channel {
             Self::PaidSocial => "paid_social",
             Self::OrganicVideo => "organic_video",
             Self::PaidVideo => "paid_video",
+            Self::OrganicShopping => "organic_shopping",
+            Self::PaidShopping => "paid_shopping",
             Self::AiAssistant => "ai_assistant",
             Self::Email => "email",
             Self::Messaging => "messaging",
+            Self::MobilePush => "mobile_push",
             Self::Referral => "referral",
             Self::Campaign => "campaign",
             Self::Display => "display",
+            Self::Audio => "audio",
+            Self::CrossNetwork => "cross_network",
             Self::Affiliates => "affiliates",
             Self::Internal => "internal",
         }
@@ -112,19 +137,19 @@ impl Channel {
 /// page's URL.
 pub fn attribute(page_host: &str, referrer: &str, tags: Tags) -> Attribution {
     let (host, path) = sanitise::referrer(referrer).unwrap_or_default();
-    let by_host = if host.is_empty() { None } else { FACTS.by_host(&host) };
+    let by_host = if host.is_empty() { None } else { FACTS.by_page(&host, &path) };
     let no_source =
         !host.is_empty() && (is_same_site(page_host, &host) || by_host.is_some_and(Source::is_return));
     let spam = FACTS.is_spam(&host);
     let (host, path, by_host) = if no_source { Default::default() } else { (host, path, by_host) };
 
-    let click = FACTS.click_id(tags.click_id);
+    let click = FACTS.click(tags.click_id);
     let tagged = source_of_tag(&tags.source);
     let known = match tagged {
         Some(Tagged::Known(source)) => Some(source),
         Some(Tagged::Unknown) => None,
         // A click identifier that is no payment sticks to links that people copy: the referrer knows better.
-        None => by_host.or_else(|| click.filter(|c| c.paid || host.is_empty()).and_then(|c| c.source)),
+        None => by_host.or_else(|| click.filter(|c| c.certain || host.is_empty()).and_then(|c| c.source)),
     };
     let source = match (known, tagged) {
         (Some(source), _) => CompactString::from(source.name.as_str()),
@@ -140,7 +165,7 @@ pub fn attribute(page_host: &str, referrer: &str, tags: Tags) -> Attribution {
     } else if host.is_empty() {
         Channel::Direct
     } else {
-        organic(kind).unwrap_or(Channel::Referral)
+        kind.and_then(organic).unwrap_or(Channel::Referral)
     };
     Attribution { source, referrer_host: host, referrer_path: path, channel, tags, spam }
 }
@@ -160,67 +185,117 @@ fn source_of_tag(tag: &str) -> Option<Tagged> {
     Some(known.filter(|s| !s.is_return()).map_or(Tagged::Unknown, Tagged::Known))
 }
 
-/// The channel of a visit with campaign tags or a click identifier.
+/// The channel of a visit with campaign tags or a click identifier: GA4's rules in GA4's order.
 fn campaign_channel(
     tags: &Tags,
-    click: Option<&facts::ClickId>,
+    click: Option<facts::Click>,
     kind: Option<Kind>,
     has_referrer: bool,
 ) -> Channel {
-    let told = tags.medium.to_ascii_lowercase();
-    let medium = if told.is_empty() { click.map_or("", |c| c.medium.as_str()) } else { &told };
-    let is = |word: facts::Medium| FACTS.is_medium(word, medium);
-    let paid = is(facts::Medium::Paid)
-        || medium.starts_with("paid")
-        || medium.starts_with("cp")
-        || (told.is_empty() && click.is_some_and(|c| c.paid));
-    if is(facts::Medium::Display) {
+    let medium = tags.medium.to_ascii_lowercase();
+    let campaign = tags.campaign.to_ascii_lowercase();
+    let is = |word: Medium| FACTS.is_medium(word, &medium);
+    let certain = click.filter(|c| c.certain).map(|c| c.channel);
+    let shops = kind == Some(Kind::Shopping) || names_a_shop(&campaign);
+    if tags.source.eq_ignore_ascii_case("(direct)") && matches!(&*medium, "(none)" | "(not set)") {
+        Channel::Direct
+    } else if campaign.contains("cross-network") {
+        Channel::CrossNetwork
+    } else if medium.is_empty()
+        && let Some(channel) = certain
+    {
+        paid_click(channel, kind)
+    } else if is(Medium::Paid) || medium.contains("cp") || medium.starts_with("paid") {
+        let by_source = if shops { Some(Channel::PaidShopping) } else { kind.and_then(paid) };
+        let by_medium = || if is(Medium::Display) { Some(Channel::Display) } else { paid_by_name(&medium) };
+        by_source.or_else(by_medium).or(certain).unwrap_or(Channel::Campaign)
+    } else if is(Medium::Display) {
         Channel::Display
-    } else if is(facts::Medium::Affiliates) {
-        Channel::Affiliates
-    } else if is(facts::Medium::Email) {
-        Channel::Email
-    } else if is(facts::Medium::Messaging) {
-        Channel::Messaging
-    } else if paid {
-        paid_channel(kind, medium)
-    } else if is(facts::Medium::Social) {
+    } else if shops {
+        Channel::OrganicShopping
+    } else if kind == Some(Kind::Social) || is(Medium::Social) {
         Channel::OrganicSocial
-    } else if is(facts::Medium::Video) {
+    } else if kind == Some(Kind::Video) || medium.contains("video") {
         Channel::OrganicVideo
-    } else if is(facts::Medium::Search) {
+    } else if kind == Some(Kind::Search) || is(Medium::Search) {
         Channel::OrganicSearch
-    } else if let Some(channel) = organic(kind) {
+    } else if let Some(channel) = sent(&medium).or_else(|| kind.and_then(organic)) {
         channel
-    } else if is(facts::Medium::Referral) || (has_referrer && tags.source.is_empty() && medium.is_empty()) {
+    } else if is(Medium::Referral) || (has_referrer && tags.source.is_empty() && medium.is_empty()) {
         Channel::Referral
     } else {
         Channel::Campaign
     }
 }
 
-fn paid_channel(kind: Option<Kind>, medium: &str) -> Channel {
-    match kind {
-        _ if medium.contains("social") => Channel::PaidSocial,
-        _ if medium.contains("search") => Channel::PaidSearch,
-        _ if medium.contains("video") => Channel::PaidVideo,
-        Some(Kind::Search) => Channel::PaidSearch,
-        Some(Kind::Social) => Channel::PaidSocial,
-        Some(Kind::Video) => Channel::PaidVideo,
-        Some(Kind::Ai | Kind::Email | Kind::Messaging | Kind::Referral | Kind::Return) | None => {
-            Channel::Campaign
+/// The channel of a click identifier where no medium is told. A network's advertisements are shown in several places,
+/// which the source knows.
+fn paid_click(channel: Channel, kind: Option<Kind>) -> Channel {
+    match channel {
+        Channel::PaidSearch | Channel::PaidSocial | Channel::PaidVideo => {
+            kind.and_then(paid).unwrap_or(channel)
         }
+        other => other,
     }
 }
 
-fn organic(kind: Option<Kind>) -> Option<Channel> {
-    match kind? {
+/// The channel of a paid medium that says where, of a source that does not.
+fn paid_by_name(medium: &str) -> Option<Channel> {
+    [("social", Channel::PaidSocial), ("search", Channel::PaidSearch), ("video", Channel::PaidVideo)]
+        .into_iter()
+        .find_map(|(word, channel)| medium.contains(word).then_some(channel))
+}
+
+/// The channel of a medium that is sent to people or is on no page.
+fn sent(medium: &str) -> Option<Channel> {
+    let is = |word: Medium| FACTS.is_medium(word, medium);
+    if is(Medium::Email) {
+        Some(Channel::Email)
+    } else if is(Medium::Affiliates) {
+        Some(Channel::Affiliates)
+    } else if is(Medium::Audio) {
+        Some(Channel::Audio)
+    } else if is(Medium::Messaging) {
+        Some(Channel::Messaging)
+    } else if medium.ends_with("push") || medium.contains("mobile") || medium.contains("notification") {
+        Some(Channel::MobilePush)
+    } else {
+        None
+    }
+}
+
+/// Whether a campaign in lower case is named after a shop: "shopping", or "shop" behind an "e" or no letter.
+fn names_a_shop(campaign: &str) -> bool {
+    campaign.match_indices("shop").any(|(at, word)| {
+        let (before, from) = campaign.split_at(at);
+        from.strip_prefix(word).is_some_and(|rest| rest.starts_with("ping"))
+            || !before.ends_with(|c: char| c.is_ascii_lowercase() && c != 'e')
+    })
+}
+
+fn paid(kind: Kind) -> Option<Channel> {
+    match kind {
+        Kind::Search | Kind::Ads => Some(Channel::PaidSearch),
+        Kind::Social => Some(Channel::PaidSocial),
+        Kind::Video => Some(Channel::PaidVideo),
+        Kind::Shopping => Some(Channel::PaidShopping),
+        Kind::Display => Some(Channel::Display),
+        Kind::Ai | Kind::Email | Kind::Messaging | Kind::Push | Kind::Referral | Kind::Return => None,
+    }
+}
+
+fn organic(kind: Kind) -> Option<Channel> {
+    match kind {
         Kind::Search => Some(Channel::OrganicSearch),
         Kind::Social => Some(Channel::OrganicSocial),
         Kind::Video => Some(Channel::OrganicVideo),
+        Kind::Shopping => Some(Channel::OrganicShopping),
+        Kind::Ads => Some(Channel::PaidSearch),
+        Kind::Display => Some(Channel::Display),
         Kind::Ai => Some(Channel::AiAssistant),
         Kind::Email => Some(Channel::Email),
         Kind::Messaging => Some(Channel::Messaging),
+        Kind::Push => Some(Channel::MobilePush),
         Kind::Referral => Some(Channel::Referral),
         Kind::Return => None,
     }

@@ -29,6 +29,12 @@ fn referrer_names_source_and_channel() {
         ("https://www.perplexity.ai/search/x", "Perplexity", Channel::AiAssistant),
         ("https://copilot.microsoft.com/", "Copilot", Channel::AiAssistant),
         ("https://chat.mistral.ai/", "Mistral", Channel::AiAssistant),
+        ("https://www.genspark.ai/", "Genspark", Channel::AiAssistant),
+        ("https://felo.ai/search/x", "Felo", Channel::AiAssistant),
+        ("https://x.com/i/grok", "Grok", Channel::AiAssistant),
+        ("https://www.x.com/i/grok/share/a", "Grok", Channel::AiAssistant),
+        ("https://x.com/i/grokking", "X", Channel::OrganicSocial),
+        ("https://x.com/", "X", Channel::OrganicSocial),
         ("https://l.facebook.com/l.php", "Facebook", Channel::OrganicSocial),
         ("https://m.facebook.com/", "Facebook", Channel::OrganicSocial),
         ("https://t.co/abc", "X", Channel::OrganicSocial),
@@ -36,11 +42,33 @@ fn referrer_names_source_and_channel() {
         ("https://mastodon.social/@a", "Mastodon", Channel::OrganicSocial),
         ("https://news.ycombinator.com/item", "Hacker News", Channel::OrganicSocial),
         ("https://www.youtube.com/watch", "YouTube", Channel::OrganicVideo),
-        ("https://www.tiktok.com/", "TikTok", Channel::OrganicVideo),
+        ("https://www.tiktok.com/", "TikTok", Channel::OrganicSocial),
+        ("https://t.umblr.com/redirect", "Tumblr", Channel::OrganicSocial),
+        ("https://disqus.com/", "Disqus", Channel::OrganicSocial),
         ("https://web.whatsapp.com/", "WhatsApp", Channel::Messaging),
         ("https://wa.me/491701234567", "WhatsApp", Channel::Messaging),
-        ("https://l.wl.co/l?u=x", "l.wl.co", Channel::Referral),
+        ("https://l.wl.co/l?u=x", "WhatsApp", Channel::Messaging),
         ("android-app://org.telegram.messenger/", "Telegram", Channel::Messaging),
+        ("https://www.googleadservices.com/pagead/aclk", "Google", Channel::PaidSearch),
+        ("https://syndicatedsearch.goog/", "Google", Channel::PaidSearch),
+        ("https://googleads.g.doubleclick.net/", "Google", Channel::Display),
+        ("https://www.amazon.de/", "Amazon", Channel::OrganicShopping),
+        ("https://sports.yahoo.com/", "Yahoo News", Channel::Referral),
+        ("https://maps.yandex.ru/", "Yandex Maps", Channel::Referral),
+        ("https://yandex.ru/maps/213/moscow", "Yandex Maps", Channel::Referral),
+        ("https://yandex.ru/search", "Yandex", Channel::OrganicSearch),
+        ("https://mail.aol.com/", "AOL Mail", Channel::Email),
+        ("https://mail.naver.com/", "Naver Mail", Channel::Email),
+        ("https://mail.daum.net/", "Daum Mail", Channel::Email),
+        ("https://email.seznam.cz/", "Seznam Email", Channel::Email),
+        ("https://mail.rambler.ru/", "Rambler Mail", Channel::Email),
+        ("https://email.ionos.de/", "IONOS Mail", Channel::Email),
+        ("https://email.freenet.de/", "Freenet Mail", Channel::Email),
+        ("https://webmail.strato.de/", "STRATO Mail", Channel::Email),
+        ("https://wx.mail.qq.com/", "QQ Mail", Channel::Email),
+        ("https://mail.163.com/", "163 Mail", Channel::Email),
+        ("https://search.naver.com/", "Naver", Channel::OrganicSearch),
+        ("https://search.seznam.cz/", "Seznam", Channel::OrganicSearch),
         ("https://blog.example.com/a", "blog.example.com", Channel::Referral),
         ("https://WWW.Example.COM/a", "example.com", Channel::Referral),
         ("https://www.example.org/other", "", Channel::Internal),
@@ -74,8 +102,16 @@ fn tags_and_click_ids_decide_the_channel() {
         ("", "fbclid=x", "Facebook", Channel::OrganicSocial),
         ("https://www.example.com/", "fbclid=x", "example.com", Channel::Referral),
         ("", "fbclid=x&utm_source=facebook&utm_medium=cpc", "Facebook", Channel::PaidSocial),
-        ("", "ttclid=x", "TikTok", Channel::PaidVideo),
+        ("", "ttclid=x", "TikTok", Channel::PaidSocial),
+        ("", "gad_source=1&gad_campaignid=2", "Google", Channel::PaidSearch),
+        ("https://t.co/a", "gclid=x", "X", Channel::PaidSocial),
+        ("", "utm_source=acme&gclid=x", "acme", Channel::PaidSearch),
+        ("", "utm_source=acme&utm_medium=cpc&gclid=x", "acme", Channel::PaidSearch),
+        ("https://www.example.com/", "gclid=x&fbclid=x", "Google", Channel::PaidSearch),
+        ("https://mail.google.com/", "mc_eid=x", "Gmail", Channel::Email),
         ("", "mc_eid=x", "Mailchimp", Channel::Email),
+        ("", "_kx=x", "Klaviyo", Channel::Email),
+        ("", "mkt_tok=x", "Marketo", Channel::Email),
         ("", "awc=x", "", Channel::Affiliates),
         ("", "utm_source=google&utm_medium=cpc", "Google", Channel::PaidSearch),
         ("", "utm_source=Google&utm_medium=organic", "Google", Channel::OrganicSearch),
@@ -102,6 +138,167 @@ fn tags_and_click_ids_decide_the_channel() {
     ] {
         let found = visit(referrer, query);
         assert_eq!((found.source.as_str(), found.channel), (source, channel), "{referrer} {query}");
+    }
+}
+
+#[test]
+fn every_click_id_alone_gives_its_channel_whatever_the_case() {
+    for id in &*click_ids::CLICK_IDS {
+        for name in [id.name.clone(), id.name.to_ascii_uppercase()] {
+            let found = visit("", &format!("a=b&{name}=SECRET"));
+            assert_eq!((found.tags.click_id, found.channel), (id.name.as_str(), id.channel), "{name}");
+            assert_eq!(found.source, id.source, "{name}");
+        }
+    }
+}
+
+/// The rules that Google publishes for "manual" traffic (Analytics Help, "Default channel group"), one block a rule, in
+/// its order. "Paid Other" and "Unassigned" are [`Channel::Campaign`] here, "SMS" is [`Channel::Messaging`].
+#[test]
+fn campaign_tags_give_the_channels_of_ga4() {
+    for (source, medium, campaign, channel) in [
+        ("(direct)", "(none)", "", Channel::Direct),
+        ("(direct)", "(not set)", "", Channel::Direct),
+        ("(direct)", "email", "", Channel::Email),
+        // The campaign's name contains "cross-network".
+        ("google", "cpc", "cross-network", Channel::CrossNetwork),
+        ("google", "cpc", "Spring Cross-Network 2026", Channel::CrossNetwork),
+        ("acme", "", "cross-network", Channel::CrossNetwork),
+        // A shop or a campaign named after one, and a paid medium.
+        ("amazon", "cpc", "", Channel::PaidShopping),
+        ("ebay", "paid", "", Channel::PaidShopping),
+        ("igshopping", "ppc", "", Channel::PaidShopping),
+        ("google", "cpc", "shopping", Channel::PaidShopping),
+        ("google", "cpc", "eshop sale", Channel::PaidShopping),
+        ("bing", "ppc", "spring-shop", Channel::PaidShopping),
+        ("google", "cpc", "workshop", Channel::PaidSearch),
+        ("google", "cpc", "workshops and shops", Channel::PaidShopping),
+        // A search engine and a paid medium: ^(.*cp.*|ppc|retargeting|paid.*)$
+        ("google", "cpc", "", Channel::PaidSearch),
+        ("Google", "CPC", "Brand", Channel::PaidSearch),
+        ("google", "cpm", "", Channel::PaidSearch),
+        ("google", "ppc", "", Channel::PaidSearch),
+        ("google", "paid", "", Channel::PaidSearch),
+        ("google", "paidsearch", "", Channel::PaidSearch),
+        ("google", "retargeting", "", Channel::PaidSearch),
+        ("bing", "cpc", "", Channel::PaidSearch),
+        ("yahoo", "paid_search", "", Channel::PaidSearch),
+        ("duckduckgo", "cpa", "", Channel::PaidSearch),
+        ("yandex", "cpv", "", Channel::PaidSearch),
+        ("baidu", "cpc", "", Channel::PaidSearch),
+        ("ecosia.org", "cpc", "", Channel::PaidSearch),
+        // A social network and a paid medium.
+        ("facebook", "cpc", "", Channel::PaidSocial),
+        ("facebook", "cpm", "", Channel::PaidSocial),
+        ("fb", "paid", "", Channel::PaidSocial),
+        ("ig", "paid_social", "", Channel::PaidSocial),
+        ("instagram.com", "paidsocial", "", Channel::PaidSocial),
+        ("linkedin", "cpc", "", Channel::PaidSocial),
+        ("pinterest", "retargeting", "", Channel::PaidSocial),
+        ("reddit", "ppc", "", Channel::PaidSocial),
+        ("quora.com", "cpc", "", Channel::PaidSocial),
+        ("snapchat", "cpc", "", Channel::PaidSocial),
+        ("tiktok", "cpc", "", Channel::PaidSocial),
+        ("twitter", "cpc", "", Channel::PaidSocial),
+        // A video site and a paid medium.
+        ("youtube", "cpc", "", Channel::PaidVideo),
+        ("youtube.com", "cpm", "", Channel::PaidVideo),
+        ("youtube", "paid_social", "", Channel::PaidVideo),
+        ("vimeo", "paid", "", Channel::PaidVideo),
+        ("twitch", "cpv", "", Channel::PaidVideo),
+        // The medium of a banner.
+        ("acme", "display", "", Channel::Display),
+        ("acme", "banner", "", Channel::Display),
+        ("acme", "expandable", "", Channel::Display),
+        ("acme", "interstitial", "", Channel::Display),
+        ("acme", "cpm", "", Channel::Display),
+        ("google", "display", "", Channel::Display),
+        ("facebook", "Banner", "", Channel::Display),
+        // Paid, and nothing else known.
+        ("acme", "cpc", "", Channel::Campaign),
+        ("acme", "paid", "", Channel::Campaign),
+        ("acme", "retargeting", "", Channel::Campaign),
+        // A shop or a campaign named after one.
+        ("amazon", "", "", Channel::OrganicShopping),
+        ("etsy.com", "referral", "", Channel::OrganicShopping),
+        ("acme", "post", "shop-opening", Channel::OrganicShopping),
+        ("walmart", "link", "", Channel::OrganicShopping),
+        // A social network, or such a medium.
+        ("facebook", "", "", Channel::OrganicSocial),
+        ("facebook", "referral", "", Channel::OrganicSocial),
+        ("facebook", "email", "", Channel::OrganicSocial),
+        ("tiktok", "", "", Channel::OrganicSocial),
+        ("tiktok", "video", "", Channel::OrganicSocial),
+        ("acme", "social", "", Channel::OrganicSocial),
+        ("acme", "social-network", "", Channel::OrganicSocial),
+        ("acme", "social-media", "", Channel::OrganicSocial),
+        ("acme", "sm", "", Channel::OrganicSocial),
+        ("acme", "social network", "", Channel::OrganicSocial),
+        ("acme", "social media", "", Channel::OrganicSocial),
+        ("google", "social", "", Channel::OrganicSocial),
+        // A video site, or a medium with "video" in it.
+        ("youtube", "", "", Channel::OrganicVideo),
+        ("youtube", "organic", "", Channel::OrganicVideo),
+        ("acme", "video", "", Channel::OrganicVideo),
+        ("acme", "my-videos", "", Channel::OrganicVideo),
+        // A search engine, or the medium "organic".
+        ("google", "", "", Channel::OrganicSearch),
+        ("google", "organic", "", Channel::OrganicSearch),
+        ("bing", "referral", "", Channel::OrganicSearch),
+        ("google", "email", "", Channel::OrganicSearch),
+        ("acme", "organic", "", Channel::OrganicSearch),
+        // The rest goes by the medium, or by a source that is called like one.
+        ("acme", "referral", "", Channel::Referral),
+        ("acme", "app", "", Channel::Referral),
+        ("acme", "link", "", Channel::Referral),
+        ("acme", "email", "", Channel::Email),
+        ("acme", "e-mail", "", Channel::Email),
+        ("acme", "e_mail", "", Channel::Email),
+        ("acme", "E mail", "", Channel::Email),
+        ("email", "", "", Channel::Email),
+        ("e-mail", "", "", Channel::Email),
+        ("e_mail", "acme", "", Channel::Email),
+        ("e mail", "", "", Channel::Email),
+        ("acme", "affiliate", "", Channel::Affiliates),
+        ("acme", "audio", "", Channel::Audio),
+        ("acme", "sms", "", Channel::Messaging),
+        ("sms", "", "", Channel::Messaging),
+        ("acme", "push", "", Channel::MobilePush),
+        ("acme", "web-push", "", Channel::MobilePush),
+        ("acme", "mobile", "", Channel::MobilePush),
+        ("acme", "in-app notification", "", Channel::MobilePush),
+        ("firebase", "", "", Channel::MobilePush),
+        ("acme", "print", "", Channel::Campaign),
+        ("acme", "", "", Channel::Campaign),
+    ] {
+        let query = |key: &str, value: &str| format!("{key}={}", value.replace(' ', "+"));
+        let tags =
+            [query("utm_source", source), query("utm_medium", medium), query("utm_campaign", campaign)];
+        assert_eq!(visit("", &tags.join("&")).channel, channel, "{source} / {medium} / {campaign}");
+    }
+}
+
+/// Where the channels of GA4 end in "Paid Other", "Referral" or "Unassigned".
+#[test]
+fn campaign_tags_say_more_than_ga4_where_it_says_little() {
+    for (source, medium, channel) in [
+        ("acme", "paid_social", Channel::PaidSocial),
+        ("acme", "paid-search", Channel::PaidSearch),
+        ("acme", "paid video", Channel::PaidVideo),
+        ("taboola", "cpc", Channel::Display),
+        ("taboola", "referral", Channel::Display),
+        ("acme", "native", Channel::Display),
+        ("acme", "programmatic", Channel::Display),
+        ("acme", "newsletter", Channel::Email),
+        ("klaviyo", "flow", Channel::Email),
+        ("acme", "partner", Channel::Affiliates),
+        ("chatgpt.com", "", Channel::AiAssistant),
+        ("chatgpt.com", "referral", Channel::AiAssistant),
+        ("whatsapp", "referral", Channel::Messaging),
+        ("acme", "telegram", Channel::Messaging),
+    ] {
+        let found = visit("", &format!("utm_source={source}&utm_medium={}", medium.replace(' ', "+")));
+        assert_eq!(found.channel, channel, "{source} / {medium}");
     }
 }
 
