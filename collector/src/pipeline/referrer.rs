@@ -1,13 +1,12 @@
 //! From referrer and campaign tags to source and channel.
 //!
-//! What it promises: one source and one channel for every visit; the same for the same words. Campaign tags give the
-//! channel of GA4's default channel group. Where its rules leave a visit unassigned, as paid by nobody in particular, or
-//! as a referral by an assistant or messenger, ours say more. Facts are in `data/referrers.toml`, `data/click_ids.toml`
-//! and `data/referrer_spam.txt`, not here.
+//! What it promises: one source and one channel for every visit; the same for the same words. Facts are in
+//! `data/referrers.toml`, `data/click_ids.toml` and `data/referrer_spam.txt`, not here.
 //! What it refuses: pages of the same site and pages that visitors are sent to and come back from (payment, sign-in)
 //! are no sources.
 //! A caller whose visitor does not allow campaign fields passes no tags; then everything comes from the referrer.
 
+mod campaign;
 pub mod click_ids;
 mod facts;
 
@@ -15,7 +14,7 @@ use compact_str::CompactString;
 use serde::Deserialize;
 
 use super::sanitise::{self, Tags};
-use facts::{FACTS, Kind, Medium, Source};
+use facts::{FACTS, Kind, Source};
 
 /// Where a visit came from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -159,7 +158,7 @@ pub fn attribute(page_host: &str, referrer: &str, tags: Tags) -> Attribution {
     let has_tags = !(tags.source.is_empty() && tags.medium.is_empty() && tags.campaign.is_empty());
     let kind = known.map(|s| s.kind);
     let channel = if has_tags || click.is_some() {
-        campaign_channel(&tags, click, kind, !host.is_empty())
+        campaign::channel(&tags, click, kind, !host.is_empty())
     } else if no_source {
         Channel::Internal
     } else if host.is_empty() {
@@ -185,105 +184,7 @@ fn source_of_tag(tag: &str) -> Option<Tagged> {
     Some(known.filter(|s| !s.is_return()).map_or(Tagged::Unknown, Tagged::Known))
 }
 
-/// The channel of a visit with campaign tags or a click identifier: GA4's rules in GA4's order.
-fn campaign_channel(
-    tags: &Tags,
-    click: Option<facts::Click>,
-    kind: Option<Kind>,
-    has_referrer: bool,
-) -> Channel {
-    let medium = tags.medium.to_ascii_lowercase();
-    let campaign = tags.campaign.to_ascii_lowercase();
-    let is = |word: Medium| FACTS.is_medium(word, &medium);
-    let certain = click.filter(|c| c.certain).map(|c| c.channel);
-    let shops = kind == Some(Kind::Shopping) || names_a_shop(&campaign);
-    if tags.source.eq_ignore_ascii_case("(direct)") && matches!(&*medium, "(none)" | "(not set)") {
-        Channel::Direct
-    } else if campaign.contains("cross-network") {
-        Channel::CrossNetwork
-    } else if medium.is_empty()
-        && let Some(channel) = certain
-    {
-        paid_click(channel, kind)
-    } else if is(Medium::Paid) || medium.contains("cp") || medium.starts_with("paid") {
-        let by_source = if shops { Some(Channel::PaidShopping) } else { kind.and_then(paid) };
-        let by_medium = || if is(Medium::Display) { Some(Channel::Display) } else { paid_by_name(&medium) };
-        by_source.or_else(by_medium).or(certain).unwrap_or(Channel::Campaign)
-    } else if is(Medium::Display) {
-        Channel::Display
-    } else if shops {
-        Channel::OrganicShopping
-    } else if kind == Some(Kind::Social) || is(Medium::Social) {
-        Channel::OrganicSocial
-    } else if kind == Some(Kind::Video) || medium.contains("video") {
-        Channel::OrganicVideo
-    } else if kind == Some(Kind::Search) || is(Medium::Search) {
-        Channel::OrganicSearch
-    } else if let Some(channel) = sent(&medium).or_else(|| kind.and_then(organic)) {
-        channel
-    } else if is(Medium::Referral) || (has_referrer && tags.source.is_empty() && medium.is_empty()) {
-        Channel::Referral
-    } else {
-        Channel::Campaign
-    }
-}
-
-/// The channel of a click identifier where no medium is told. A network's advertisements are shown in several places,
-/// which the source knows.
-fn paid_click(channel: Channel, kind: Option<Kind>) -> Channel {
-    match channel {
-        Channel::PaidSearch | Channel::PaidSocial | Channel::PaidVideo => {
-            kind.and_then(paid).unwrap_or(channel)
-        }
-        other => other,
-    }
-}
-
-/// The channel of a paid medium that says where, of a source that does not.
-fn paid_by_name(medium: &str) -> Option<Channel> {
-    [("social", Channel::PaidSocial), ("search", Channel::PaidSearch), ("video", Channel::PaidVideo)]
-        .into_iter()
-        .find_map(|(word, channel)| medium.contains(word).then_some(channel))
-}
-
-/// The channel of a medium that is sent to people or is on no page.
-fn sent(medium: &str) -> Option<Channel> {
-    let is = |word: Medium| FACTS.is_medium(word, medium);
-    if is(Medium::Email) {
-        Some(Channel::Email)
-    } else if is(Medium::Affiliates) {
-        Some(Channel::Affiliates)
-    } else if is(Medium::Audio) {
-        Some(Channel::Audio)
-    } else if is(Medium::Messaging) {
-        Some(Channel::Messaging)
-    } else if medium.ends_with("push") || medium.contains("mobile") || medium.contains("notification") {
-        Some(Channel::MobilePush)
-    } else {
-        None
-    }
-}
-
-/// Whether a campaign in lower case is named after a shop: "shopping", or "shop" behind an "e" or no letter.
-fn names_a_shop(campaign: &str) -> bool {
-    campaign.match_indices("shop").any(|(at, word)| {
-        let (before, from) = campaign.split_at(at);
-        from.strip_prefix(word).is_some_and(|rest| rest.starts_with("ping"))
-            || !before.ends_with(|c: char| c.is_ascii_lowercase() && c != 'e')
-    })
-}
-
-fn paid(kind: Kind) -> Option<Channel> {
-    match kind {
-        Kind::Search | Kind::Ads => Some(Channel::PaidSearch),
-        Kind::Social => Some(Channel::PaidSocial),
-        Kind::Video => Some(Channel::PaidVideo),
-        Kind::Shopping => Some(Channel::PaidShopping),
-        Kind::Display => Some(Channel::Display),
-        Kind::Ai | Kind::Email | Kind::Messaging | Kind::Push | Kind::Referral | Kind::Return => None,
-    }
-}
-
+/// The channel of a link to the page that nobody paid for or tagged.
 fn organic(kind: Kind) -> Option<Channel> {
     match kind {
         Kind::Search => Some(Channel::OrganicSearch),
