@@ -55,7 +55,7 @@ node_modules/.sotto-build: package.json package-lock.json collector/tracker/pack
 	@npm ci --silent --no-audit --no-fund --workspace collector/tracker --workspace dashboard/web
 	@touch $@
 
-$(TRACKER): node_modules/.sotto-build $(shell find collector/tracker -type f -not -path '*/dist/*' -not -path '*/node_modules/*')
+$(TRACKER): node_modules/.sotto-build collector/data/click_ids.toml $(shell find collector/tracker -type f -not -path '*/dist/*' -not -path '*/node_modules/*')
 	@npm run --silent build --workspace collector/tracker
 
 $(WEB): node_modules/.sotto-build $(shell find dashboard/web -type f -not -path '*/dist/*' -not -path '*/node_modules/*')

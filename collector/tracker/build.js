@@ -23,6 +23,34 @@ export async function sources() {
   return parts
 }
 
+/** Every name of the collector's table, in its order. */
+export async function clickIds() {
+  const text = await readFile(join(here, '../data/click_ids.toml'), 'utf8')
+  const names = [...text.matchAll(/^ *\{ name = "(\w+)"/gm)].map((match) => match[1])
+  if (names.length != text.match(/^ *\{/gm)?.length) throw new Error('click_ids.toml: an entry without a name, or not on a line of its own')
+  return names
+}
+
+/** Names that are made like most click ids need no mention. */
+const USUAL = '\\w*cl(ic)?k?id'
+
+/** All names as one regular expression. */
+export async function clickIdPattern() {
+  const usual = new RegExp(`^${USUAL}$`)
+  return [USUAL, ...(await clickIds()).filter((name) => !usual.test(name))].join('|')
+}
+
+const clickIdPlugin = {
+  name: 'click-ids',
+  setup(build) {
+    build.onLoad({ filter: /\/src\/core\.ts$/ }, async ({ path }) => {
+      const [before, after, ...more] = (await readFile(path, 'utf8')).split('(CLICK_IDS)')
+      if (after === undefined || more.length) throw new Error('core.ts does not say (CLICK_IDS) once')
+      return { contents: `${before}(${await clickIdPattern()})${after}`, loader: 'ts' }
+    })
+  },
+}
+
 async function bundle(source) {
   const result = await build({
     absWorkingDir: here,
@@ -34,6 +62,7 @@ async function bundle(source) {
     charset: 'utf8',
     legalComments: 'none',
     tsconfigRaw: '{}', // without "use strict": modules are strict in the sources already
+    plugins: [clickIdPlugin],
     write: false,
   })
   return result.outputFiles[0].text.trimEnd()

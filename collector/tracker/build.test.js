@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
-import { buildAll, weigh } from './build.js'
+import { buildAll, clickIdPattern, clickIds, weigh } from './build.js'
 
 let out, built
 before(async () => {
@@ -30,6 +30,17 @@ test('manifest_lists_every_file_with_its_sizes', async () => {
     const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length }
     assert.equal(part.brotli, brotliCompressSync(bytes, { params }).length)
   }
+})
+
+test('core_knows_the_click_ids_of_the_table_and_no_other_parameter', async () => {
+  const pattern = await clickIdPattern()
+  assert.ok(built.texts.core.includes(pattern), pattern)
+  const known = new RegExp(`^(${pattern})$`)
+  const names = await clickIds()
+  assert.ok(names.length > 20, `only ${names.length}`)
+  for (const name of names) assert.match(name, known)
+  for (const name of ['id', 'cid', 'sid', 'uid', 'user_id', 'session', 'token', 'q', 'page', 'email', 'code', 'child', 'click'])
+    assert.doesNotMatch(name, known)
 })
 
 test('parts_can_be_joined_in_any_text_order', () => {

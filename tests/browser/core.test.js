@@ -266,7 +266,23 @@ test('query_is_reduced_to_campaign_parameters', async ({ site, collector, newPag
   const page = await newPage()
   await page.goto(site.origin + '/a?email=ann@example.org&utm_source=news&utm_id=7&token=abc&ref=hn&gclid=Cj0KCQ&via=x&source=y&q=words#secret')
   const [view] = await collector.pageviews(1)
-  assert.deepEqual(paths([view]), ['/a?utm_source=news&utm_id=7&ref=hn&gclid=&via=x&source=y'])
+  assert.deepEqual(paths([view]), ['/a?utm_source=news&utm_id=7&ref=hn&gclid&via=x&source=y'])
+})
+
+test('value_of_another_parameter_is_not_taken_for_a_campaign', async ({ site, collector, newPage }) => {
+  const page = await newPage()
+  await page.goto(site.origin + '/a?next=/b?ref=secret&UTM_Medium=email&x-ref=secret&ref_id=secret&my.gclid=secret&gclidx=secret&q=utm_source=secret')
+  const [view] = await collector.pageviews(1)
+  assert.deepEqual(paths([view]), ['/a?UTM_Medium=email'])
+})
+
+test('parameter_that_is_not_sent_makes_no_view_of_its_own', async ({ site, newPage, settled, collector }) => {
+  const page = await newPage()
+  await page.goto(site.origin + '/a?utm_source=news&GCLID=x')
+  await collector.pageviews(1)
+  for (const query of ['?tab=1&utm_source=news&GCLID=x', '?utm_source=news&tab=2&GCLID=y', '?utm_source=news&GCLID=x&tab='])
+    await page.evaluate((query) => history.replaceState({}, '', query), query)
+  assert.deepEqual(paths(await settled(page)), ['/a?utm_source=news&GCLID'])
 })
 
 test('credentials_in_the_address_are_not_sent', async ({ site, collector, newPage }) => {

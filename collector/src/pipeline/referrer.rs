@@ -1,14 +1,17 @@
 //! From referrer and campaign tags to source and channel.
 //!
 //! What it promises: one source and one channel for every visit; the same for the same words. Facts are in
-//! `data/referrers.toml` and `data/referrer_spam.txt`, not here.
+//! `data/referrers.toml`, `data/click_ids.toml` and `data/referrer_spam.txt`, not here.
 //! What it refuses: pages of the same site and pages that visitors are sent to and come back from (payment, sign-in)
 //! are no sources.
 //! A caller whose visitor does not allow campaign fields passes no tags; then everything comes from the referrer.
 
+mod campaign;
+pub mod click_ids;
 mod facts;
 
 use compact_str::CompactString;
+use serde::Deserialize;
 
 use super::sanitise::{self, Tags};
 use facts::{FACTS, Kind, Source};
@@ -31,7 +34,8 @@ pub struct Attribution {
 }
 
 /// The class of a source. The names are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// Typed, bookmarked, or not told.
     #[default]
@@ -48,18 +52,28 @@ pub enum Channel {
     OrganicVideo,
     /// Advertisements in videos.
     PaidVideo,
+    /// Links in shops and price comparisons, and campaigns named after a shop.
+    OrganicShopping,
+    /// Advertisements in shops and price comparisons.
+    PaidShopping,
     /// Answers of AI assistants.
     AiAssistant,
     /// Mail programs and newsletters.
     Email,
     /// Messengers and SMS.
     Messaging,
+    /// Notifications of apps and browsers.
+    MobilePush,
     /// Other sites.
     Referral,
     /// Other campaigns.
     Campaign,
     /// Banners.
     Display,
+    /// Podcasts and radio.
+    Audio,
+    /// Campaigns that run in several networks at once.
+    CrossNetwork,
     /// Affiliate programs.
     Affiliates,
     /// The site itself, or a page that the visitor came back from.
@@ -68,7 +82,7 @@ pub enum Channel {
 
 impl Channel {
     /// All channels.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::Direct,
         Self::OrganicSearch,
         Self::PaidSearch,
@@ -76,12 +90,17 @@ impl Channel {
         Self::PaidSocial,
         Self::OrganicVideo,
         Self::PaidVideo,
+        Self::OrganicShopping,
+        Self::PaidShopping,
         Self::AiAssistant,
         Self::Email,
         Self::Messaging,
+        Self::MobilePush,
         Self::Referral,
         Self::Campaign,
         Self::Display,
+        Self::Audio,
+        Self::CrossNetwork,
         Self::Affiliates,
         Self::Internal,
     ];
@@ -96,12 +115,17 @@ impl Channel {
             Self::PaidSocial => "paid_social",
             Self::OrganicVideo => "organic_video",
             Self::PaidVideo => "paid_video",
+            Self::OrganicShopping => "organic_shopping",
+            Self::PaidShopping => "paid_shopping",
             Self::AiAssistant => "ai_assistant",
             Self::Email => "email",
             Self::Messaging => "messaging",
+            Self::MobilePush => "mobile_push",
             Self::Referral => "referral",
             Self::Campaign => "campaign",
             Self::Display => "display",
+            Self::Audio => "audio",
+            Self::CrossNetwork => "cross_network",
             Self::Affiliates => "affiliates",
             Self::Internal => "internal",
         }
@@ -112,19 +136,19 @@ impl Channel {
 /// page's URL.
 pub fn attribute(page_host: &str, referrer: &str, tags: Tags) -> Attribution {
     let (host, path) = sanitise::referrer(referrer).unwrap_or_default();
-    let by_host = if host.is_empty() { None } else { FACTS.by_host(&host) };
+    let by_host = if host.is_empty() { None } else { FACTS.by_page(&host, &path) };
     let no_source =
         !host.is_empty() && (is_same_site(page_host, &host) || by_host.is_some_and(Source::is_return));
     let spam = FACTS.is_spam(&host);
     let (host, path, by_host) = if no_source { Default::default() } else { (host, path, by_host) };
 
-    let click = FACTS.click_id(tags.click_id);
+    let click = FACTS.click(tags.click_id);
     let tagged = source_of_tag(&tags.source);
     let known = match tagged {
         Some(Tagged::Known(source)) => Some(source),
         Some(Tagged::Unknown) => None,
         // A click identifier that is no payment sticks to links that people copy: the referrer knows better.
-        None => by_host.or_else(|| click.filter(|c| c.paid || host.is_empty()).and_then(|c| c.source)),
+        None => by_host.or_else(|| click.filter(|c| c.certain || host.is_empty()).and_then(|c| c.source)),
     };
     let source = match (known, tagged) {
         (Some(source), _) => CompactString::from(source.name.as_str()),
@@ -134,13 +158,13 @@ pub fn attribute(page_host: &str, referrer: &str, tags: Tags) -> Attribution {
     let has_tags = !(tags.source.is_empty() && tags.medium.is_empty() && tags.campaign.is_empty());
     let kind = known.map(|s| s.kind);
     let channel = if has_tags || click.is_some() {
-        campaign_channel(&tags, click, kind, !host.is_empty())
+        campaign::channel(&tags, click, kind, !host.is_empty())
     } else if no_source {
         Channel::Internal
     } else if host.is_empty() {
         Channel::Direct
     } else {
-        organic(kind).unwrap_or(Channel::Referral)
+        kind.and_then(organic).unwrap_or(Channel::Referral)
     };
     Attribution { source, referrer_host: host, referrer_path: path, channel, tags, spam }
 }
@@ -160,67 +184,19 @@ fn source_of_tag(tag: &str) -> Option<Tagged> {
     Some(known.filter(|s| !s.is_return()).map_or(Tagged::Unknown, Tagged::Known))
 }
 
-/// The channel of a visit with campaign tags or a click identifier.
-fn campaign_channel(
-    tags: &Tags,
-    click: Option<&facts::ClickId>,
-    kind: Option<Kind>,
-    has_referrer: bool,
-) -> Channel {
-    let told = tags.medium.to_ascii_lowercase();
-    let medium = if told.is_empty() { click.map_or("", |c| c.medium.as_str()) } else { &told };
-    let is = |word: facts::Medium| FACTS.is_medium(word, medium);
-    let paid = is(facts::Medium::Paid)
-        || medium.starts_with("paid")
-        || medium.starts_with("cp")
-        || (told.is_empty() && click.is_some_and(|c| c.paid));
-    if is(facts::Medium::Display) {
-        Channel::Display
-    } else if is(facts::Medium::Affiliates) {
-        Channel::Affiliates
-    } else if is(facts::Medium::Email) {
-        Channel::Email
-    } else if is(facts::Medium::Messaging) {
-        Channel::Messaging
-    } else if paid {
-        paid_channel(kind, medium)
-    } else if is(facts::Medium::Social) {
-        Channel::OrganicSocial
-    } else if is(facts::Medium::Video) {
-        Channel::OrganicVideo
-    } else if is(facts::Medium::Search) {
-        Channel::OrganicSearch
-    } else if let Some(channel) = organic(kind) {
-        channel
-    } else if is(facts::Medium::Referral) || (has_referrer && tags.source.is_empty() && medium.is_empty()) {
-        Channel::Referral
-    } else {
-        Channel::Campaign
-    }
-}
-
-fn paid_channel(kind: Option<Kind>, medium: &str) -> Channel {
+/// The channel of a link to the page that nobody paid for or tagged.
+fn organic(kind: Kind) -> Option<Channel> {
     match kind {
-        _ if medium.contains("social") => Channel::PaidSocial,
-        _ if medium.contains("search") => Channel::PaidSearch,
-        _ if medium.contains("video") => Channel::PaidVideo,
-        Some(Kind::Search) => Channel::PaidSearch,
-        Some(Kind::Social) => Channel::PaidSocial,
-        Some(Kind::Video) => Channel::PaidVideo,
-        Some(Kind::Ai | Kind::Email | Kind::Messaging | Kind::Referral | Kind::Return) | None => {
-            Channel::Campaign
-        }
-    }
-}
-
-fn organic(kind: Option<Kind>) -> Option<Channel> {
-    match kind? {
         Kind::Search => Some(Channel::OrganicSearch),
         Kind::Social => Some(Channel::OrganicSocial),
         Kind::Video => Some(Channel::OrganicVideo),
+        Kind::Shopping => Some(Channel::OrganicShopping),
+        Kind::Ads => Some(Channel::PaidSearch),
+        Kind::Display => Some(Channel::Display),
         Kind::Ai => Some(Channel::AiAssistant),
         Kind::Email => Some(Channel::Email),
         Kind::Messaging => Some(Channel::Messaging),
+        Kind::Push => Some(Channel::MobilePush),
         Kind::Referral => Some(Channel::Referral),
         Kind::Return => None,
     }

@@ -14,7 +14,10 @@ use compact_str::CompactString;
 use memchr::memchr2;
 use percent_encoding::percent_decode_str;
 
-use super::parse::{NAME_CHARS_MAX, cut};
+use super::{
+    parse::{NAME_CHARS_MAX, cut},
+    referrer::click_ids::{self, CLICK_IDS},
+};
 pub use mask::{EMAIL, ID, IP, PHONE, TOKEN};
 
 /// The longest stored path.
@@ -50,7 +53,8 @@ pub struct Tags {
     pub content: CompactString,
     /// `utm_term`.
     pub term: CompactString,
-    /// The name of the click identifier that was there, for example `gclid`. Its value is not looked at.
+    /// The name of the click identifier that was there, for example `gclid`; of several, the one that stands first in
+    /// `data/click_ids.toml`. Its value is not looked at.
     pub click_id: &'static str,
 }
 
@@ -85,6 +89,7 @@ pub fn referrer(url: &str) -> Option<(CompactString, CompactString)> {
 pub fn tags(query: &str) -> Tags {
     let mut tags = Tags::default();
     let (mut source, mut reference, mut via) = Default::default();
+    let mut click_id = None;
     let query = query.strip_prefix('?').unwrap_or(query);
     for (key, value) in form_urlencoded::parse(query.as_bytes()).take(QUERY_PAIRS_MAX) {
         let key =
@@ -99,8 +104,8 @@ pub fn tags(query: &str) -> Tags {
             "ref" => &mut reference,
             "via" => &mut via,
             other => {
-                if let Some(known) = CLICK_IDS.iter().find(|id| **id == other) {
-                    tags.click_id = known;
+                if let Some(found) = click_ids::position(other) {
+                    click_id = Some(click_id.map_or(found, |known: usize| known.min(found)));
                 }
                 continue;
             }
@@ -114,6 +119,7 @@ pub fn tags(query: &str) -> Tags {
             tags.source = candidate;
         }
     }
+    tags.click_id = click_id.and_then(|at| CLICK_IDS.get(at)).map_or("", |id| &id.name);
     tags
 }
 
@@ -207,32 +213,6 @@ fn without_controls(text: &str) -> std::borrow::Cow<'_, str> {
         text.into()
     }
 }
-
-/// Click identifiers of advertising networks and mail senders, by parameter.
-pub const CLICK_IDS: [&str; 22] = [
-    "gclid",
-    "gbraid",
-    "wbraid",
-    "dclid",
-    "msclkid",
-    "fbclid",
-    "ttclid",
-    "twclid",
-    "li_fat_id",
-    "igshid",
-    "yclid",
-    "epik",
-    "rdt_cid",
-    "sccid",
-    "qclid",
-    "obclid",
-    "tblci",
-    "irclickid",
-    "awc",
-    "mc_eid",
-    "_hsenc",
-    "vmcid",
-];
 
 /// Keys of props that name personal data whatever their value.
 const PERSONAL_KEYS: [&str; 34] = [

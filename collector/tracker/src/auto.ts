@@ -2,21 +2,20 @@
 //
 // Never read: what is typed into a form, the text of a link, a telephone number, a mail address.
 // Navigation is never delayed: the core's requests outlive the page.
+//
+// As in the core, what can stand in any order stands in the one that compresses best.
 
 import { module } from './module'
 import type { Props } from './sotto'
 
-const FILE =
-  /\.(pdf|(xls|doc|ppt)x?|od[st]|csv|txt|zip|[7g]z|rar|dmg|pkg|exe|msi|deb|rpm|apk|mp[34]|mov|avi|wav|epub|ics)$/i
-
 module('_auto', (sotto) => {
   const report = (name: string, key: string, value: string) => sotto(name, { [key]: value.slice(0, 200) })
 
-  function click(event: MouseEvent) {
+  const click = (event: MouseEvent) => {
     if (event.button > 1) return
-    const target = (event.target as Element).closest?.<HTMLAnchorElement>('[data-sotto]:not(form),a[href]')
+    const target = (event.target as Element).closest?.<HTMLAnchorElement>('a[href],[data-sotto]:not(form)')
     if (!target) return
-    const { dataset, host, pathname } = target
+    const { pathname, host, dataset } = target
     if (dataset.sotto) {
       // data-sotto-plan="pro" becomes {plan: "pro"}; data-sotto-mask belongs to the click map.
       const props: Props = {}
@@ -25,14 +24,17 @@ module('_auto', (sotto) => {
       return sotto(dataset.sotto, props)
     }
     // wa.me/<number> and the like carry a telephone number in the path: only the kind is reported.
-    const contact = /(^|\.)(wa\.me|whatsapp\.com)$/.test(host)
+    const contact = /(^|\.)(whatsapp\.com|wa\.me)$/.test(host)
       ? 'whatsapp'
-      : /^(mailto|tel|sms|whatsapp):/.exec(target.protocol)?.[1]
-    const file = FILE.test(pathname) || target.hasAttribute('download')
+      : /^(tel|mailto|whatsapp|sms):/.exec(target.protocol)?.[1]
+    const file =
+      /\.([7g]z|msi|dmg|wav|csv|epub|zip|ics|pdf|apk|deb|exe|pkg|od[st]|rpm|(ppt|doc|xls)x?|mp[34]|mov|rar|txt|avi)$/i.test(pathname) ||
+      target.hasAttribute('download')
     if (contact) report('contact', 'type', contact)
-    else if (host && (file || host != location.host)) report(file ? 'download' : 'outbound', 'url', target.origin + pathname)
+    else if (host && (host != location.host || file)) report(file ? 'download' : 'outbound', 'url', target.origin + pathname)
   }
 
+  if (document.querySelector('[name="sotto:status"][content="404"]')) report('404', 'path', location.pathname)
   addEventListener('click', click)
   addEventListener('auxclick', click)
   addEventListener(
@@ -44,5 +46,4 @@ module('_auto', (sotto) => {
     },
     true,
   )
-  if (document.querySelector('[name="sotto:status"][content="404"]')) report('404', 'path', location.pathname)
 })

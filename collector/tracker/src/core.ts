@@ -4,140 +4,138 @@
 // address, the referrer, the viewport's width and the scroll position; no language, no time zone, no
 // title, no user agent. The only identifier is random, lives in memory and ends with the page view.
 //
-// Every byte is paid for by every visitor: budget.json says how many there may be. The reasons for
-// what looks odd here stand in README.md under "Traps".
+// Every byte is paid for by every visitor: budget.json says how many there may be. Functions, variables,
+// keys and alternatives therefore stand in the order that compresses best, together with `auto`. The
+// reasons for what looks odd here stand in README.md under "Traps".
 
-import type { Call, Kind, Props, Sotto } from './sotto'
+import type { Kind, Props, Sotto } from './sotto'
 
 type Hit = Record<string, unknown>
 
-function start(script: HTMLScriptElement, calls: Call[]) {
-  const options = script.dataset
-  const endpoint = options.api || new URL('e', script.src)
-  const undelivered: [Hit, number][] = []
-  const now = () => performance.now()
-
-  let view: string // id of the current page view; empty until the first visible moment
-  let sequence: number
-  let address: string // cleaned address of the current view
-  let referrer = document.referrer || undefined
-  let visibleSince: number | false
-  let engaged: number // visible milliseconds not reported yet
-  let depth: number // deepest point seen, per cent of the page
+const script = document.currentScript as HTMLScriptElement | null
+const before = window.sotto
+if (script && !before?.send) {
   let depthReported: number
+  let depth: number // deepest point seen, per cent of the page
+  const undelivered: (() => void)[] = []
+  const calls = before?.q || []
+  let address: string // cleaned address of the current view
+  let sequence: number
+  let view: string // id of the current page view; empty until the first visible moment
+  const options = script.dataset
+  let visibleSince: number | false
+  let referrer = document.referrer || undefined
+  let engaged: number // visible milliseconds not reported yet
+  const endpoint = options.api || new URL('e', script.src)
 
-  /** Keeps campaign parameters, on our own addresses only; click ids lose their value. */
-  function clean(href = location.href) {
-    const url = new URL(href, location.href)
-    if (url.origin != location.origin) url.search = url.hash = ''
-    for (const key of [...url.searchParams.keys()])
-      if (!/^(utm_.+|ref|source|via)$/.test(key))
-        /clid$/.test(key) ? url.searchParams.set(key, '') : url.searchParams.delete(key)
-    options.hash ?? (url.hash = '')
-    return url.href.slice(0, 2048)
+  const measureDepth = () => {
+    const seen = (((scrollY + innerHeight) / document.documentElement.scrollHeight) * 100 + 0.5) | 0
+    if (seen > depth) depth = seen > 100 ? 100 : seen
+  }
+
+  const sotto = (window.sotto = function (name: string, props?: Props, amount?: number, currency?: string) {
+    if (!view) calls.push(arguments)
+    else if (name == 'pageview') page(props?.u as string)
+    else send('x', { n: name, m$: amount && { a: amount, c: currency }, p: props })
+  } as Sotto)
+
+  const look = () => {
+    if (view) flush()
+    else if (!document.hidden) {
+      if (options.manual == null) {
+        page()
+        if (window.navigation) navigation.addEventListener('currententrychange', route)
+        else setInterval(route, 500)
+        addEventListener('pageshow', (event) => event.persisted && page())
+      } else open()
+      addEventListener('scroll', measureDepth)
+      addEventListener('pagehide', flush)
+      calls.map((call) => sotto(...(call as [string])))
+    }
   }
 
   /** A rejection means offline, blocked, over the browser's keepalive quota, or a server that is busy. */
-  function post(hit: Hit, born?: number) {
-    const since = born || now()
-    const keep = () => undelivered[8] || undelivered.push([hit, since])
-    hit.a = born && (now() - born) | 0
-    fetch(endpoint, { method: 'POST', keepalive: true, credentials: 'omit', body: JSON.stringify(hit) }).then(
+  const post = (hit: Hit, born = now()) => {
+    const keep = () => undelivered[8] || undelivered.push(() => post(hit, born))
+    hit.a = (now() - born) | 0 || undefined
+    fetch(endpoint, { body: JSON.stringify(hit), keepalive: true, method: 'POST', credentials: 'omit' }).then(
       (answer) => answer.status > 499 && keep(),
       keep,
     )
   }
 
-  function send(kind: Kind, fields: object) {
-    if (!view) return
-    for (const late of undelivered.splice(0)) post(...late)
-    // In the order that compresses best.
-    post({ i: view, c: sotto.c, y: sotto.y, v: 1, k: kind, b: +navigator.webdriver || undefined, q: sequence++, s: options.site, ...fields })
+  /** Routers touch the history several times per view: only a new cleaned address is a new view. */
+  const route = () => {
+    clean() == address || page()
   }
 
-  function tell(event: string, detail: unknown) {
-    dispatchEvent(new CustomEvent('sotto:' + event, { detail }))
+  /**
+   * Keeps campaign parameters, on our own addresses only; of a click id the name and nothing else. The build puts the
+   * names of collector/data/click_ids.toml where it says CLICK_IDS. Every other character of the query goes.
+   */
+  const clean = (href = location.href) => {
+    const url = new URL(href, location.href)
+    url.search =
+      location.origin == url.origin
+        ? url.search.replace(/((&|^.)((source|via|utm_\w*|ref)=[^&]*|(CLICK_IDS)\b))|./gi, '$1').slice(1)
+        : ''
+    options.hash ?? (url.hash = '')
+    return url.href.slice(0, 2048)
   }
 
-  function measureDepth() {
-    const seen = (((scrollY + innerHeight) / document.documentElement.scrollHeight) * 100 + 0.5) | 0
-    if (seen > depth) depth = seen > 100 ? 100 : seen
+  const page = (named?: string) => {
+    flush(1)
+    open()
+    address = clean()
+    send('p', { w: innerWidth, r: referrer && clean(referrer), u: clean(named) })
+    referrer = undefined
   }
+
+  const open = () => {
+    view = Math.random().toString(36).slice(2, 10)
+    engaged = sequence = depth = depthReported = 0
+  }
+
+  const now = () => performance.now()
 
   /** Reports what is new since the last report. `ending` is 1 when this document goes on to another view. */
-  function flush(ending?: unknown) {
+  const flush = (ending?: unknown) => {
     if (visibleSince) engaged += now() - visibleSince
     visibleSince = !document.hidden && now()
     if (address) {
       depth || measureDepth()
       if (engaged > 999 || depth > depthReported) {
-        send('e', { e: engaged | 0, d: (depthReported = depth) })
+        send('e', { d: (depthReported = depth), e: engaged | 0 })
         engaged = 0
       }
-      tell('flush', ending)
+      dispatchEvent(new CustomEvent('sotto:flush', { detail: ending }))
     }
   }
 
-  function open() {
-    view = Math.random().toString(36).slice(2, 10)
-    sequence = engaged = depth = depthReported = 0
+  const send = (kind: Kind, fields: object) => {
+    if (!view) return
+    undelivered.splice(0).map((late) => late())
+    post({ i: view, v: 1, y: sotto.y, k: kind, q: sequence++, s: options.site, c: sotto.c, b: +navigator.webdriver || undefined, ...fields })
   }
 
-  function page(named?: string) {
-    flush(1)
-    open()
-    address = clean()
-    send('p', { u: clean(named), r: referrer && clean(referrer), w: innerWidth })
-    referrer = undefined
-  }
-
-  /** Routers touch the history several times per view: only a new cleaned address is a new view. */
-  function route() {
-    clean() == address || page()
-  }
-
-  function look() {
-    if (view) return flush()
-    if (document.hidden) return
-    open()
-    if (options.manual == null) {
-      page()
-      if (window.navigation) navigation.addEventListener('currententrychange', route)
-      else setInterval(route, 500)
-      addEventListener('pageshow', (event) => event.persisted && page())
-    }
-    addEventListener('pagehide', flush)
-    addEventListener('scroll', measureDepth)
-    for (const call of calls) sotto(...(call as [string]))
-  }
-
-  const sotto = function (name: string, props?: Props, amount?: number, currency?: string) {
-    if (!view) calls.push(arguments)
-    else if (name == 'pageview') page(props && (props.u as string))
-    else send('x', { n: name, p: props, m$: amount && { a: amount, c: currency } })
-  } as Sotto
   sotto.c = +options.consent! || undefined
   sotto.send = send
   sotto.consent = (mask, source) => {
     sotto.c = mask | 1
     send('o', { src: source })
-    tell('consent', sotto.c)
+    dispatchEvent(new CustomEvent('sotto:consent', { detail: sotto.c }))
   }
-  window.sotto = sotto
 
+  let ignored
   try {
-    if (
-      (options.local == null && /^(localhost|127\..*|\[::1]|)$/.test(location.hostname)) ||
-      (options.frame == null && window != top) ||
+    ignored =
+      (options.local == null && /^(\[::1|127\.|localhost$|$)/.test(location.hostname)) ||
+      (options.frame == null && self != top) ||
       localStorage.sotto_ignore
-    )
-      return
   } catch {} // storage is forbidden: nobody can have opted out in it
-  addEventListener('visibilitychange', look)
-  // Behind the modules of this file, so that a stored consent is known to the first hit.
-  queueMicrotask(look)
+  if (!ignored) {
+    // Behind the modules of this file, so that a stored consent is known to the first hit.
+    queueMicrotask(look)
+    addEventListener('visibilitychange', look)
+  }
 }
-
-const script = document.currentScript as HTMLScriptElement | null
-const before = window.sotto
-if (script && !before?.send) start(script, before?.q || [])

@@ -7,7 +7,11 @@ use std::{
 
 use serde::Deserialize;
 
-use super::registrable;
+use super::{
+    Channel,
+    click_ids::{self, CLICK_IDS},
+    registrable,
+};
 
 /// What a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -16,9 +20,13 @@ pub(super) enum Kind {
     Search,
     Social,
     Video,
+    Shopping,
+    Ads,
+    Display,
     Ai,
     Email,
     Messaging,
+    Push,
     Referral,
     Return,
 }
@@ -40,11 +48,12 @@ impl Source {
 }
 
 /// What a click identifier tells.
-#[derive(Debug)]
-pub(super) struct ClickId {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Click {
     pub(super) source: Option<&'static Source>,
-    pub(super) medium: String,
-    pub(super) paid: bool,
+    pub(super) channel: Channel,
+    /// Somebody paid for the click or sent the mail.
+    pub(super) certain: bool,
 }
 
 /// A class of `utm_medium`.
@@ -55,8 +64,8 @@ pub(super) enum Medium {
     Affiliates,
     Email,
     Messaging,
+    Audio,
     Social,
-    Video,
     Search,
     Referral,
     Paid,
@@ -65,10 +74,11 @@ pub(super) enum Medium {
 /// All facts, by what they are asked for with.
 pub(super) struct Facts {
     hosts: HashMap<&'static str, &'static Source>,
+    pages: Vec<(&'static str, &'static str, &'static Source)>,
     names: HashMap<&'static str, &'static Source>,
     aliases: HashMap<&'static str, &'static Source>,
     mediums: HashMap<Medium, HashSet<String>>,
-    click_ids: HashMap<String, ClickId>,
+    clicks: Vec<Click>,
     spam: HashSet<&'static str>,
 }
 
@@ -89,6 +99,16 @@ impl Facts {
         self.names.get(name).copied()
     }
 
+    /// The source that a page belongs to: where some pages of a host are another source than the host.
+    pub(super) fn by_page(&self, host: &str, path: &str) -> Option<&'static Source> {
+        let host = host.strip_prefix("www.").unwrap_or(host);
+        let found = self.pages.iter().find(|(of, below, _)| {
+            *of == host
+                && path.strip_prefix(below).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        found.map(|(_, _, source)| *source).or_else(|| self.by_host(host))
+    }
+
     /// The source that a campaign tag in lower case names.
     pub(super) fn by_alias(&self, tag: &str) -> Option<&'static Source> {
         self.aliases.get(tag).copied()
@@ -98,8 +118,8 @@ impl Facts {
         self.mediums.get(&class).is_some_and(|words| words.contains(medium))
     }
 
-    pub(super) fn click_id(&self, name: &str) -> Option<&ClickId> {
-        self.click_ids.get(name)
+    pub(super) fn click(&self, name: &str) -> Option<Click> {
+        self.clicks.get(click_ids::position(name)?).copied()
     }
 
     pub(super) fn is_spam(&self, host: &str) -> bool {
@@ -119,10 +139,11 @@ pub(super) static FACTS: LazyLock<Facts> = LazyLock::new(|| {
     let sources: &'static [Source] = Box::leak(file.source.into_boxed_slice());
     let mut facts = Facts {
         hosts: HashMap::new(),
+        pages: Vec::new(),
         names: HashMap::new(),
         aliases: HashMap::new(),
         mediums: file.mediums,
-        click_ids: HashMap::new(),
+        clicks: Vec::new(),
         spam: include_str!("../../../data/referrer_spam.txt")
             .lines()
             .filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -130,19 +151,23 @@ pub(super) static FACTS: LazyLock<Facts> = LazyLock::new(|| {
     };
     for source in sources {
         for host in &source.hosts {
-            match host.strip_suffix(".*") {
-                Some(name) => facts.names.insert(name, source),
-                None => facts.hosts.insert(host, source),
-            };
+            if let Some(name) = host.strip_suffix(".*") {
+                facts.names.insert(name, source);
+            } else if let Some(at) = host.find('/') {
+                let (host, path) = host.split_at(at);
+                facts.pages.push((host, path, source));
+            } else {
+                facts.hosts.insert(host, source);
+            }
         }
         facts.aliases.extend(source.aliases.iter().map(|alias| (alias.as_str(), source)));
     }
-    facts.click_ids = file
-        .click_ids
-        .into_iter()
-        .map(|(name, entry)| {
-            let source = sources.iter().find(|s| s.name == entry.source);
-            (name, ClickId { source, medium: entry.medium, paid: entry.paid })
+    facts.clicks = CLICK_IDS
+        .iter()
+        .map(|id| Click {
+            source: sources.iter().find(|source| source.name == id.source),
+            channel: id.channel,
+            certain: id.is_certain(),
         })
         .collect();
     facts
@@ -153,24 +178,11 @@ pub(super) static FACTS: LazyLock<Facts> = LazyLock::new(|| {
 struct File {
     source: Vec<Source>,
     mediums: HashMap<Medium, HashSet<String>>,
-    click_ids: HashMap<String, ClickIdEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ClickIdEntry {
-    #[serde(default)]
-    source: String,
-    #[serde(default)]
-    medium: String,
-    #[serde(default)]
-    paid: bool,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::sanitise::CLICK_IDS;
 
     #[test]
     fn facts_are_well_formed_and_said_once() {
@@ -186,12 +198,8 @@ mod tests {
                 assert!(aliases.insert(alias), "alias twice: {alias}");
             }
         }
-        for (name, entry) in &file.click_ids {
-            assert!(CLICK_IDS.contains(&name.as_str()), "{name}");
-            assert!(entry.source.is_empty() || file.source.iter().any(|s| s.name == entry.source), "{name}");
-        }
-        for id in CLICK_IDS {
-            assert!(file.click_ids.contains_key(id), "{id}");
+        for id in &*CLICK_IDS {
+            assert!(id.source.is_empty() || file.source.iter().any(|s| s.name == id.source), "{}", id.name);
         }
     }
 

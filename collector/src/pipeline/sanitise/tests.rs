@@ -64,7 +64,24 @@ fn query_leaves_campaign_tags_and_the_names_of_click_ids() {
         assert_eq!(tags(query).source, source, "{query}");
     }
     assert_eq!(tags("utm_source=anna%40example.org").source, EMAIL);
-    assert_eq!(tags("gclid").click_id, "gclid");
+    for (query, name) in [
+        ("gclid", "gclid"),
+        ("GCLID=x", "gclid"),
+        ("ScCid=x", "sccid"),
+        ("gad_source=1&gclid=x", "gclid"),
+        ("gclid=x&gad_source=1&fbclid=x", "gclid"),
+        ("gclid_x=1&xgclid=1", ""),
+    ] {
+        assert_eq!(tags(query).click_id, name, "{query}");
+    }
+    for key in ["SOURCE", "MEDIUM", "CAMPAIGN", "CONTENT", "TERM"] {
+        assert_eq!(
+            tags(&format!("UTM_{key}=a")),
+            tags(&format!("utm_{}=a", key.to_ascii_lowercase())),
+            "{key}"
+        );
+        assert_ne!(tags(&format!("UTM_{key}=a")), Tags::default(), "{key}");
+    }
     assert_eq!(
         tags(&format!("utm_term={}", "ä".repeat(TAG_CHARS_MAX + 1))).term.chars().count(),
         TAG_CHARS_MAX
