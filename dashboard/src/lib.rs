@@ -86,7 +86,7 @@ pub struct ScriptInfo {
 pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) hasher: Hasher,
-    pub(crate) throttle: std::sync::Mutex<auth::throttle::Throttle>,
+    pub(crate) attempts: auth::throttle::Attempts,
     /// Held while the owner is created, so that a link used twice makes one owner.
     pub(crate) setup: tokio::sync::Mutex<()>,
 }
@@ -99,7 +99,7 @@ pub fn router(settings: Settings) -> Router {
     let app = Arc::new(App {
         settings,
         hasher: Hasher::new().expect("the operating system has randomness"),
-        throttle: std::sync::Mutex::default(),
+        attempts: auth::throttle::Attempts::default(),
         setup: tokio::sync::Mutex::new(()),
     });
     routes::pages()

@@ -14,3 +14,4 @@ pub mod policy;
 pub mod privacy;
 pub mod rowbinary;
 pub mod site;
+pub mod throttle;

@@ -2,7 +2,7 @@
 //!
 //! The secret travels in the form that confirms it, sealed; nothing is stored before a code proves that an app has it.
 
-use std::{sync::Arc, time::Instant};
+use std::{sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
@@ -22,10 +22,10 @@ use sotto_store::{
     audit::{self, Action},
 };
 
-use super::sign_in::{TOO_MANY, locked};
+use super::sign_in::wait_before_retry;
 use crate::{
     App,
-    auth::{self, SignedIn},
+    auth::{self, SignedIn, throttle::FromBlock},
     page::{PageError, Shell, Theme, html_with},
 };
 
@@ -129,21 +129,44 @@ pub(super) async fn show(
     Ok(page(StatusCode::OK, theme, &signed_in, String::new(), state))
 }
 
+/// Why a password is not taken.
+struct RefusedPassword {
+    status: StatusCode,
+    text: String,
+    retry_after: Option<Duration>,
+}
+
+impl RefusedPassword {
+    fn page(self, theme: Theme, signed_in: &SignedIn, state: Shown) -> Response {
+        let mut response = page(self.status, theme, signed_in, self.text, state);
+        if let Some(wait) = self.retry_after {
+            wait_before_retry(&mut response, wait);
+        }
+        response
+    }
+}
+
 /// Whether the password of who is signed in was typed; if not, what to say. Throttled as signing in is.
 async fn refused_password(
     app: &App,
     signed_in: &SignedIn,
+    from: FromBlock,
     password: &str,
-) -> Result<Option<(StatusCode, &'static str)>, PageError> {
+) -> Result<Option<RefusedPassword>, PageError> {
     let email = &signed_in.user.email;
-    if !locked(app).allows(email, Instant::now()) {
-        return Ok(Some((StatusCode::TOO_MANY_REQUESTS, TOO_MANY)));
-    }
+    let _place = match app.attempts.begin(email, from) {
+        Ok(place) => place,
+        Err(refused) => {
+            let (status, wait, text) = refused.answer();
+            return Ok(Some(RefusedPassword { status, text, retry_after: Some(wait) }));
+        }
+    };
     let db = &app.settings.databases.writer;
     if account::authenticate(db, &app.hasher, email, password).await?.is_none() {
-        locked(app).failed(email, Instant::now());
-        return Ok(Some((StatusCode::UNPROCESSABLE_ENTITY, WRONG_PASSWORD)));
+        let (status, text) = (StatusCode::UNPROCESSABLE_ENTITY, WRONG_PASSWORD.to_owned());
+        return Ok(Some(RefusedPassword { status, text, retry_after: None }));
     }
+    app.attempts.password_proved(email, from);
     Ok(None)
 }
 
@@ -151,13 +174,14 @@ pub(super) async fn switch_on(
     State(app): State<Arc<App>>,
     theme: Theme,
     signed_in: SignedIn,
+    from: FromBlock,
     Form(typed): Form<OnForm>,
 ) -> Result<Response, PageError> {
     let (db, key) = (&app.settings.databases.writer, app.settings.account_key.as_ref());
     let user = &signed_in.user;
-    if let Some((status, error)) = refused_password(&app, &signed_in, &typed.password).await? {
+    if let Some(refused) = refused_password(&app, &signed_in, from, &typed.password).await? {
         let state = same_secret(&app, &signed_in, &typed.sealed).await?;
-        return Ok(page(status, theme, &signed_in, error.to_owned(), state));
+        return Ok(refused.page(theme, &signed_in, state));
     }
     match two_step::switch_on(db, key, user, &typed.sealed, &typed.code).await {
         Ok(codes) => {
@@ -191,11 +215,12 @@ pub(super) async fn switch_off(
     State(app): State<Arc<App>>,
     theme: Theme,
     signed_in: SignedIn,
+    from: FromBlock,
     Form(typed): Form<OffForm>,
 ) -> Result<Response, PageError> {
-    if let Some((status, error)) = refused_password(&app, &signed_in, &typed.password).await? {
+    if let Some(refused) = refused_password(&app, &signed_in, from, &typed.password).await? {
         let state = present(&app, &signed_in).await?;
-        return Ok(page(status, theme, &signed_in, error.to_owned(), state));
+        return Ok(refused.page(theme, &signed_in, state));
     }
     let db = &app.settings.databases.writer;
     if two_step::switch_off(db, &signed_in.user.email).await?.is_some() {
