@@ -106,7 +106,7 @@ pub fn router(settings: Settings) -> Router {
         .merge(api::routes())
         .fallback(page::not_found)
         .layer(middleware::from_fn(guard::own_pages_only))
-        .layer(middleware::from_fn(compress::answers))
+        .layer(compress::layer())
         .layer(middleware::from_fn(guard::headers))
         .with_state(app)
 }
