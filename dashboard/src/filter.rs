@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::report::Dimension;
+use sotto_schema::dimension::{CountedBy, Dimension};
 
 /// How many filters a report may have.
 pub const FILTERS_MAX: usize = 20;
@@ -180,29 +180,7 @@ impl Filters {
 
     /// Whether a filter is about visits as a whole, so that reports about hits have to look for the visits first.
     pub(crate) fn choose_visits(&self) -> bool {
-        self.0.iter().any(|f| match f.field {
-            Dimension::EntryPage
-            | Dimension::ExitPage
-            | Dimension::Source
-            | Dimension::Channel
-            | Dimension::Referrer
-            | Dimension::UtmSource
-            | Dimension::UtmMedium
-            | Dimension::UtmCampaign => true,
-            Dimension::Page
-            | Dimension::Country
-            | Dimension::Region
-            | Dimension::City
-            | Dimension::Device
-            | Dimension::Browser
-            | Dimension::Os
-            | Dimension::Screen
-            | Dimension::Language
-            | Dimension::Hostname
-            | Dimension::Event
-            | Dimension::Day
-            | Dimension::Hour => false,
-        })
+        self.0.iter().any(|filter| filter.field.counted_by() == CountedBy::Visit)
     }
 
     /// The parameters `is`, `isnt` and `has` of `scope.sql`.

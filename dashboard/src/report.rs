@@ -8,7 +8,8 @@
 use clickhouse::Row;
 use jiff::civil::Date;
 use serde::Deserialize;
-use sotto_schema::id::SiteId;
+pub use sotto_schema::dimension::Dimension;
+use sotto_schema::{dimension::CountedBy, id::SiteId};
 use sotto_store::db::Db;
 
 use crate::{
@@ -20,7 +21,6 @@ pub mod archive;
 pub mod consent;
 mod counts;
 pub mod decisions;
-mod dimension;
 pub mod endings;
 pub mod first_hit;
 pub mod health;
@@ -34,7 +34,6 @@ pub mod unmapped;
 
 pub use archive::{Origin, Source};
 pub use counts::Counts;
-pub use dimension::Dimension;
 pub use metric::Metric;
 
 /// How many rows a table has at most.
@@ -292,13 +291,14 @@ async fn raw_counts(db: &Db, query: &Query, skip: &[Date]) -> Result<Vec<(String
         (Some(Dimension::Day | Dimension::Hour), _) => "value",
         (_, metric) => metric.copied().unwrap_or(Metric::Visitors).order(),
     };
-    let asked = match query.by.and_then(Dimension::of_hit) {
-        Some((column, entry)) => scoped(db, &BY_HIT, query, skip)
-            .param("by", column)
-            .param("entry", entry.unwrap_or("everything"))
-            .param("bounces", entry.is_some() && query.metrics.contains(&Metric::BounceRate)),
-        None => {
-            scoped(db, &BY_VISIT, query, skip).param("by", query.by.map_or("everything", Dimension::name))
+    let by = query.by.map_or("everything", Dimension::name);
+    let asked = match query.by.map(Dimension::counted_by) {
+        Some(CountedBy::Hit { at_entry }) => scoped(db, &BY_HIT, query, skip)
+            .param("by", by)
+            .param("entry", at_entry.unwrap_or("everything"))
+            .param("bounces", at_entry.is_some() && query.metrics.contains(&Metric::BounceRate)),
+        Some(CountedBy::Visit | CountedBy::Visitor) | None => {
+            scoped(db, &BY_VISIT, query, skip).param("by", by)
         }
     };
     let rows: Vec<CountsRow> = asked.param("order", order).param("limit", query.limit).fetch_all().await?;
@@ -351,6 +351,14 @@ mod tests {
         assert_eq!(query.range, Range { from: date(2026, 3, 2), to: date(2026, 3, 31) });
         assert_eq!(query.metrics, [Metric::Visitors, Metric::Visits, Metric::Pageviews]);
         assert_eq!((query.by, query.limit), (None, ROWS_DEFAULT));
+    }
+
+    #[test]
+    fn every_dimension_is_a_column_of_the_scope() {
+        let scope = include_str!("report/scope.sql");
+        for dimension in Dimension::ALL {
+            assert!(scope.contains(&format!("AS {}", dimension.name())), "{dimension:?}");
+        }
     }
 
     #[test]

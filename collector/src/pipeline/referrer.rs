@@ -10,6 +10,8 @@ mod facts;
 
 use compact_str::CompactString;
 
+pub use sotto_schema::channel::Channel;
+
 use super::sanitise::{self, Tags};
 use facts::{FACTS, Kind, Source};
 
@@ -28,84 +30,6 @@ pub struct Attribution {
     pub tags: Tags,
     /// The referrer is on the spam list.
     pub spam: bool,
-}
-
-/// The class of a source. The names are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Channel {
-    /// Typed, bookmarked, or not told.
-    #[default]
-    Direct,
-    /// Search results.
-    OrganicSearch,
-    /// Advertisements beside search results.
-    PaidSearch,
-    /// Links in social networks.
-    OrganicSocial,
-    /// Advertisements in social networks.
-    PaidSocial,
-    /// Links in videos.
-    OrganicVideo,
-    /// Advertisements in videos.
-    PaidVideo,
-    /// Answers of AI assistants.
-    AiAssistant,
-    /// Mail programs and newsletters.
-    Email,
-    /// Messengers and SMS.
-    Messaging,
-    /// Other sites.
-    Referral,
-    /// Other campaigns.
-    Campaign,
-    /// Banners.
-    Display,
-    /// Affiliate programs.
-    Affiliates,
-    /// The site itself, or a page that the visitor came back from.
-    Internal,
-}
-
-impl Channel {
-    /// All channels.
-    pub const ALL: [Self; 15] = [
-        Self::Direct,
-        Self::OrganicSearch,
-        Self::PaidSearch,
-        Self::OrganicSocial,
-        Self::PaidSocial,
-        Self::OrganicVideo,
-        Self::PaidVideo,
-        Self::AiAssistant,
-        Self::Email,
-        Self::Messaging,
-        Self::Referral,
-        Self::Campaign,
-        Self::Display,
-        Self::Affiliates,
-        Self::Internal,
-    ];
-
-    /// The stored name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::OrganicSearch => "organic_search",
-            Self::PaidSearch => "paid_search",
-            Self::OrganicSocial => "organic_social",
-            Self::PaidSocial => "paid_social",
-            Self::OrganicVideo => "organic_video",
-            Self::PaidVideo => "paid_video",
-            Self::AiAssistant => "ai_assistant",
-            Self::Email => "email",
-            Self::Messaging => "messaging",
-            Self::Referral => "referral",
-            Self::Campaign => "campaign",
-            Self::Display => "display",
-            Self::Affiliates => "affiliates",
-            Self::Internal => "internal",
-        }
-    }
 }
 
 /// Names the source of a visit to a page of `page_host` with the referrer that the browser gave and the tags of the

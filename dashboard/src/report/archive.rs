@@ -106,31 +106,6 @@ impl From<&ArchiveRow> for Counts {
     }
 }
 
-/// The archive's dimension and level of a dimension of reports; none where it is not archived.
-const fn place(by: Dimension) -> Option<(&'static str, u8)> {
-    match by {
-        Dimension::Page => Some(("page", 2)),
-        Dimension::EntryPage => Some(("entry", 2)),
-        Dimension::ExitPage => Some(("exit", 2)),
-        Dimension::Source => Some(("source", 2)),
-        Dimension::Channel => Some(("source", 1)),
-        Dimension::UtmSource => Some(("campaign", 1)),
-        Dimension::UtmMedium => Some(("campaign", 2)),
-        Dimension::UtmCampaign => Some(("campaign", 3)),
-        Dimension::Country => Some(("place", 1)),
-        Dimension::Region => Some(("place", 2)),
-        Dimension::City => Some(("place", 3)),
-        Dimension::Device => Some(("device", 1)),
-        Dimension::Browser => Some(("browser", 1)),
-        Dimension::Os => Some(("os", 1)),
-        Dimension::Screen => Some(("screen", 1)),
-        Dimension::Language => Some(("language", 1)),
-        Dimension::Event => Some(("event", 1)),
-        Dimension::Hour => Some(("hour", 1)),
-        Dimension::Referrer | Dimension::Hostname | Dimension::Day => None,
-    }
-}
-
 /// What the archive gives to a question.
 ///
 /// # Errors
@@ -149,7 +124,7 @@ pub(super) async fn part(db: &Db, query: &Query) -> Result<Part, ReportError> {
     if days.is_empty() {
         return Ok(raw_only);
     }
-    let archived = query.by.is_none_or(|by| by == Dimension::Day || place(by).is_some());
+    let archived = query.by.is_none_or(|by| by == Dimension::Day || by.archived().is_some());
     let usable = archived && query.filters.is_empty() && query.source != Source::Raw;
     let (first_raw, rows) = match usable {
         true => (None, rows(db, query, &all, &days).await?),
@@ -211,7 +186,7 @@ async fn rows(
     };
     let months: Vec<&Seal> = all.iter().filter(inside).collect();
     let numbers = |seals: &[&Seal]| seals.iter().map(|s| s.seal).collect::<Vec<_>>();
-    let asked = match query.by.and_then(place) {
+    let asked = match query.by.and_then(Dimension::archived) {
         Some((dimension, level)) => db
             .query(include_str!("archive/values.sql"))
             .param("dimension", dimension)

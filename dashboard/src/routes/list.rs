@@ -22,8 +22,8 @@ use crate::{
     auth::SignedIn,
     figures::exact,
     filter::{Filter, Verb},
+    labels,
     page::{PageError, Shell, Theme, html},
-    places,
     range::now_in,
     report::{Dimension, Metric, Query, ROWS_MAX, archive, run},
     view::View,
@@ -148,7 +148,8 @@ pub(super) async fn show(
     let view = View::parse(&query, now.date());
     let asking = Asking::parse(&query, by);
     let asked = Asked::new(db, &site, &view, &now);
-    let searched = Filter::new(by, Verb::Has, &asking.search).filter(|_| !asking.search.is_empty());
+    let searched =
+        Filter::new(by, Verb::Has, &labels::search(by, &asking.search)).filter(|_| !asking.search.is_empty());
     let filters = match searched {
         Some(filter) => view.filters.clone().with(filter),
         None => view.filters.clone(),
@@ -173,7 +174,7 @@ pub(super) async fn show(
         .skip(skipped)
         .take(shown)
         .map(|row| Row {
-            label: places::label(by, &row.value),
+            label: labels::label(by, &row.value),
             link: Filter::new(by, Verb::Is, &row.value)
                 .filter(|_| row.value != archive::REST)
                 .map_or_else(|| view.clone(), |f| view.with_filter(f))

@@ -3,8 +3,16 @@
 use jiff::civil::Date;
 use url::form_urlencoded;
 
-use super::overview::header::{Choice, periods};
 use crate::range::{Period, Range};
+
+/// A link that may be the current choice.
+pub(super) struct Choice {
+    pub(super) label: String,
+    pub(super) link: String,
+    pub(super) current: bool,
+    /// Key that chooses it.
+    pub(super) shortcut: &'static str,
+}
 
 /// The head of such a page.
 pub(super) struct Head {
@@ -25,6 +33,22 @@ pub(super) struct Head {
     pub(super) back: String,
     /// The days themselves.
     pub(super) range: Range,
+}
+
+const SHORTCUTS: [&str; 6] = ["T", "E", "W", "M", "Q", "Y"];
+
+/// The periods to choose from; `link` says where each leads.
+pub(super) fn periods(current: Period, link: impl Fn(Period) -> String) -> Vec<Choice> {
+    Period::NAMED
+        .into_iter()
+        .zip(SHORTCUTS)
+        .map(|(period, shortcut)| Choice {
+            label: period.label(),
+            link: link(period),
+            current: period == current,
+            shortcut,
+        })
+        .collect()
 }
 
 /// The first value of a name in the part of an address after `?`.

@@ -4,20 +4,11 @@ use super::{Asked, KEY_METRICS, before_label};
 use crate::{
     figures::{Change, exact, figure},
     filter::Verb,
-    places,
+    labels,
     range::Period,
     report::{Counts, Metric},
-    routes::period,
+    routes::period::{self, Choice, periods},
 };
-
-/// A link that may be the current choice.
-pub(in crate::routes) struct Choice {
-    pub(in crate::routes) label: String,
-    pub(in crate::routes) link: String,
-    pub(in crate::routes) current: bool,
-    /// Key that chooses it.
-    pub(in crate::routes) shortcut: &'static str,
-}
 
 /// A filter in force.
 pub(in crate::routes) struct Chip {
@@ -61,22 +52,6 @@ pub(in crate::routes) struct Key {
     pub(in crate::routes) current: bool,
 }
 
-const SHORTCUTS: [&str; 6] = ["T", "E", "W", "M", "Q", "Y"];
-
-/// The periods to choose from; `link` says where each leads.
-pub(in crate::routes) fn periods(current: Period, link: impl Fn(Period) -> String) -> Vec<Choice> {
-    Period::NAMED
-        .into_iter()
-        .zip(SHORTCUTS)
-        .map(|(period, shortcut)| Choice {
-            label: period.label(),
-            link: link(period),
-            current: period == current,
-            shortcut,
-        })
-        .collect()
-}
-
 pub(in crate::routes) fn build(asked: &Asked<'_>) -> Header {
     let (view, key) = (asked.view, asked.key);
     let range = asked.query.range;
@@ -88,7 +63,7 @@ pub(in crate::routes) fn build(asked: &Asked<'_>) -> Header {
             verb: filter.verb.label(),
             value: match filter.verb {
                 Verb::Has => filter.value.clone(),
-                Verb::Is | Verb::Not => places::label(filter.field, &filter.value),
+                Verb::Is | Verb::Not => labels::label(filter.field, &filter.value),
             },
             remove: view.without_filter(filter).link(key),
         })

@@ -4,8 +4,8 @@ use super::Asked;
 use crate::{
     figures::{compact, grouped, share},
     filter::{Filter, Verb},
+    labels,
     page::PageError,
-    places,
     report::{Counts, Dimension, Metric, Query, archive, counts},
     view::Panel,
 };
@@ -95,7 +95,7 @@ fn row(asked: &Asked<'_>, by: Dimension, value: &str, main: u64, views: u64) -> 
     let filter = Filter::new(by, Verb::Is, value).filter(|_| value != archive::REST);
     let view = filter.map_or_else(|| asked.view.clone(), |f| asked.view.with_filter(f));
     Row {
-        label: places::label(by, value),
+        label: labels::label(by, value),
         code: if by == Dimension::Country { value.to_owned() } else { String::new() },
         link: view.link(asked.key),
         main: compact(main),
