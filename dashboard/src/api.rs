@@ -20,8 +20,8 @@ use crate::{
     App,
     range::{Range, now_in},
     report::{
-        Dimension, Metric, Query, ReportError, Scope, Typed, consent as consent_report, first_hit, present,
-        run, series,
+        Dimension, Metric, Query, ReportError, Scope, Typed, consent as consent_report, first_hit,
+        live_visitors, run, series,
     },
 };
 
@@ -186,7 +186,7 @@ async fn now(
     Path(key): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
     let site = site_of(&app, &reader, &key).await?;
-    let visitors = present::run(&app.settings.databases.reader, site.id).await?;
+    let visitors = live_visitors::run(&app.settings.databases.reader, site.id).await?;
     Ok(Json(json!({"visitors": visitors})))
 }
 

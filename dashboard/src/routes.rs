@@ -13,6 +13,7 @@ use crate::{App, assets, auth::SignedIn, page::PageError};
 
 mod columns;
 mod consent;
+mod data_inventory;
 mod install;
 mod list;
 mod overview;
@@ -23,7 +24,6 @@ mod set_up;
 mod settings;
 mod sign_in;
 mod sites;
-mod stored;
 mod two_step;
 
 pub(crate) use install::seen;
@@ -49,7 +49,7 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/s/{key}/list/{by}", get(list::show))
         .route("/s/{key}/quality", get(quality::show))
         .route("/s/{key}/consent", get(consent::show))
-        .route("/s/{key}/stored", get(stored::show))
+        .route("/s/{key}/stored", get(data_inventory::show))
         .route("/s/{key}/settings", get(settings::show).post(settings::submit))
         .route("/s/{key}/install", get(install::show))
         .route("/assets/{file}", get(assets::serve))

@@ -19,7 +19,7 @@ use crate::{
         decisions::{self, Decided},
         receipts::{self, Decision},
         returning::{self, Returning},
-        unmapped::{self, Unmapped},
+        unmapped_consent::{self, Unmapped},
     },
 };
 
@@ -102,7 +102,7 @@ pub(super) async fn show(
         decisions::run(db, &scope, range),
         consent::run(db, &question),
         returning::run(db, &scope, range),
-        unmapped::run(db, &scope, range)
+        unmapped_consent::run(db, &scope, range)
     )?;
     let mut out = json!({
         "query": period(&site, range),

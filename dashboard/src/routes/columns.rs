@@ -19,7 +19,7 @@ pub(super) struct Part {
 }
 
 /// One column, as the table says it.
-pub(super) struct Row {
+pub(super) struct ColumnRow {
     pub(super) label: String,
     pub(super) figures: Vec<String>,
     pub(super) incomplete: bool,
@@ -32,7 +32,7 @@ pub(super) struct Columns {
     pub(super) parts: Vec<Part>,
     pub(super) stacks: Stacks,
     pub(super) x: Vec<Tick>,
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<ColumnRow>,
 }
 
 /// Draws columns: for each point of time, the figures of all parts.
@@ -49,7 +49,7 @@ pub(super) fn draw(
     let rows = points
         .iter()
         .take_while(|(at, _)| *at <= present)
-        .map(|(at, figures)| Row {
+        .map(|(at, figures)| ColumnRow {
             label: long_label(at, interval),
             figures: figures.iter().map(|n| grouped(*n)).collect(),
             incomplete: *at == present,

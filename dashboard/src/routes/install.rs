@@ -17,7 +17,7 @@ use crate::{
     page::{PageError, Shell, Theme, html},
     report::{
         first_hit::{self, FirstHit},
-        outcomes,
+        recent_outcomes,
     },
 };
 
@@ -97,7 +97,8 @@ pub(super) async fn show(
 ) -> Result<Response, PageError> {
     let reader = &app.settings.databases.reader;
     let (site, all) = signed_in.site(reader, &key, Role::Viewer).await?;
-    let (first, recent) = tokio::join!(first_hit::run(reader, site.id), outcomes::run(reader, site.id));
+    let (first, recent) =
+        tokio::join!(first_hit::run(reader, site.id), recent_outcomes::run(reader, site.id));
     let choice = Choice::parse(query.as_deref().unwrap_or_default(), &app.settings.modules);
     let names = choice.names();
     // The names are those of modules that exist.

@@ -48,7 +48,7 @@ struct CodePage {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Asked {
+pub(super) struct WayBack {
     next: Option<String>,
 }
 
@@ -101,8 +101,8 @@ fn code_page(status: StatusCode, theme: Theme, step: SecondStep, error: &str) ->
     html_with(status, &CodePage { shell, email, ticket, next, error: error.to_owned() })
 }
 
-pub(super) async fn show(theme: Theme, Query(asked): Query<Asked>) -> Response {
-    page(StatusCode::OK, theme, String::new(), destination(asked.next.as_deref()), "")
+pub(super) async fn show(theme: Theme, Query(back): Query<WayBack>) -> Response {
+    page(StatusCode::OK, theme, String::new(), destination(back.next.as_deref()), "")
 }
 
 /// The form again, and when to send it.

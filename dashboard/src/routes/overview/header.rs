@@ -1,6 +1,6 @@
 //! Above the graph: period, comparison, filters, and the key figures.
 
-use super::{Asked, KEY_METRICS, before_label};
+use super::{KEY_METRICS, Subject, before_label};
 use crate::{
     figures::{Change, exact, figure},
     filter::Verb,
@@ -52,7 +52,7 @@ pub(in crate::routes) struct Key {
     pub(in crate::routes) current: bool,
 }
 
-pub(in crate::routes) fn build(asked: &Asked<'_>) -> Header {
+pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
     let (view, key) = (asked.view, asked.key);
     let range = asked.query.range;
     let chips = view
@@ -87,7 +87,7 @@ pub(in crate::routes) fn build(asked: &Asked<'_>) -> Header {
     }
 }
 
-pub(in crate::routes) fn keys(asked: &Asked<'_>, (now, before): (Counts, Option<Counts>)) -> Vec<Key> {
+pub(in crate::routes) fn keys(asked: &Subject<'_>, (now, before): (Counts, Option<Counts>)) -> Vec<Key> {
     let key = |metric: Metric| {
         let value = metric.of(&now);
         Key {

@@ -30,7 +30,7 @@ pub struct Unmapped {
 pub async fn run(db: &Db, scope: &Scope, range: Range) -> Result<Vec<Unmapped>, ReportError> {
     let found = db
         .of_site(scope.site)
-        .query(include_str!("unmapped.sql"))
+        .query(include_str!("unmapped_consent.sql"))
         .param("site", scope.site)
         .param("from", range.from.to_string())
         .param("to", range.to.to_string())

@@ -30,7 +30,7 @@ use crate::{
 /// How many lines of the log and of the ledger are shown.
 const LINES: u64 = 20;
 
-struct Kept {
+struct RetainedClass {
     name: String,
     purpose: &'static str,
     kept: String,
@@ -49,12 +49,12 @@ struct Line {
 }
 
 #[derive(Template)]
-#[template(path = "stored.html")]
-struct StoredPage {
+#[template(path = "data_inventory.html")]
+struct DataInventoryPage {
     shell: Shell,
     key: String,
     groups: Vec<Group>,
-    classes: Vec<Kept>,
+    classes: Vec<RetainedClass>,
     verdicts: Vec<Verdict>,
     /// What was removed when.
     removed: Vec<Line>,
@@ -67,8 +67,8 @@ struct StoredPage {
     claims: Vec<(&'static str, &'static str)>,
 }
 
-fn classes(site: &Site) -> Vec<Kept> {
-    let kept = |class: &'static datamap::Class| Kept {
+fn classes(site: &Site) -> Vec<RetainedClass> {
+    let kept = |class: &'static datamap::Class| RetainedClass {
         name: class.name.replace('_', " "),
         purpose: &class.purpose,
         kept: match class.keep {
@@ -115,7 +115,7 @@ pub(super) async fn show(
         verdict: c.verdict.words(),
         reason: c.reason,
     };
-    Ok(html(&StoredPage {
+    Ok(html(&DataInventoryPage {
         groups: privacy::groups(&site, Language::En),
         classes: classes(&site),
         verdicts: assessment::assess(&site).into_iter().map(verdict).collect(),
