@@ -178,6 +178,17 @@ impl Period {
         }
     }
 
+    /// Why days that an address asks for cannot be shown, in which case [`Self::parse`] gives thirty days.
+    pub fn refusal(
+        name: Option<&str>,
+        from: Option<&str>,
+        to: Option<&str>,
+        today: Date,
+    ) -> Option<RangeError> {
+        let (Some("custom"), Some(_), Some(_)) = (name, from, to) else { return None };
+        Range::parse(from, to, today).err()
+    }
+
     /// Its days when the site's date is `today`.
     pub fn range(self, today: Date) -> Range {
         let back = |days: i32| Range { from: today.saturating_sub(days.days()), to: today };
@@ -300,6 +311,21 @@ mod tests {
         ] {
             assert_eq!(Period::parse(name, from, to, today), Period::Month, "{name:?} {from:?}");
         }
+    }
+
+    #[test]
+    fn days_that_cannot_be_shown_are_refused_with_the_reason() {
+        let refusal = |name, from, to| Period::refusal(Some(name), from, to, date(2026, 3, 31));
+        for (from, to, expected) in [
+            (Some("2026-03-02"), Some("2026-03-01"), Some(RangeError::Order)),
+            (Some("2026-02-30"), Some("2026-03-01"), Some(RangeError::Day("2026-02-30".into()))),
+            (Some("2016-01-01"), Some("2026-03-01"), Some(RangeError::Long)),
+            (Some("2026-03-01"), Some("2026-03-01"), None),
+            (None, None, None),
+        ] {
+            assert_eq!(refusal("custom", from, to), expected, "{from:?} {to:?}");
+        }
+        assert_eq!(refusal("7d", Some("2026-03-02"), Some("2026-03-01")), None);
     }
 
     #[test]

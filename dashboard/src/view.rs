@@ -6,7 +6,7 @@ use url::form_urlencoded;
 
 use crate::{
     filter::{Filter, Filters},
-    range::Period,
+    range::{Period, RangeError},
     report::{Dimension, Metric},
 };
 
@@ -79,6 +79,8 @@ impl Panel {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct View {
     pub(crate) period: Period,
+    /// Why other days are shown than were asked for.
+    pub(crate) refused: Option<RangeError>,
     /// Whether the period before is shown for comparison.
     pub(crate) compare: bool,
     pub(crate) filters: Filters,
@@ -96,6 +98,7 @@ impl View {
         let first = |name: &'static str| all(name).next();
         Self {
             period: Period::parse(first("p"), first("from"), first("to"), today),
+            refused: Period::refusal(first("p"), first("from"), first("to"), today),
             compare: first("cmp") != Some("none"),
             filters: Filters::parse(all("f")),
             metric: first("m")

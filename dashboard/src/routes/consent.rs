@@ -238,7 +238,7 @@ pub(super) async fn show(
     let query = query.unwrap_or_default();
     let now = now_in(&site.time_zone);
     let today = now.date();
-    let mut header = period::head(&key, "consent", period::parse(&query, today), today);
+    let mut header = period::head(&key, "consent", &query, today);
     let typed: String =
         period::first(&query, "receipt").unwrap_or_default().trim().chars().take(200).collect();
     if !typed.is_empty() {

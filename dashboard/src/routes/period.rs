@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use url::form_urlencoded;
 
-use crate::range::{Period, Range};
+use crate::range::{Period, Range, RangeError};
 
 /// A link that may be the current choice.
 pub(super) struct Choice {
@@ -29,6 +29,8 @@ pub(super) struct Head {
     pub(super) chosen: Vec<(&'static str, String)>,
     /// More fields of the form of days.
     pub(super) hidden: Vec<(String, String)>,
+    /// What to say when other days are shown than were asked for.
+    pub(super) refused: Option<String>,
     /// The overview of the same period.
     pub(super) back: String,
     /// The days themselves.
@@ -70,8 +72,16 @@ pub(super) fn link(key: &str, page: &str, period: Period) -> String {
     format!("/s/{key}{slash}{page}{mark}{query}")
 }
 
-/// The head of a page of a site.
-pub(super) fn head(key: &str, page: &str, period: Period, today: Date) -> Head {
+/// What to say when other days are shown than were asked for.
+pub(super) fn refused(error: &RangeError) -> String {
+    format!("These are the last 30 days, because {error}.")
+}
+
+/// The head of a page of a site, about the period that the address chooses.
+pub(super) fn head(key: &str, page: &str, query: &str, today: Date) -> Head {
+    let period = parse(query, today);
+    let [p, from, to] = ["p", "from", "to"].map(|name| first(query, name));
+    let refusal = Period::refusal(p.as_deref(), from.as_deref(), to.as_deref(), today);
     let range = period.range(today);
     Head {
         period: period.label(),
@@ -82,6 +92,7 @@ pub(super) fn head(key: &str, page: &str, period: Period, today: Date) -> Head {
         days: range.label(),
         chosen: period.pairs(),
         hidden: Vec::new(),
+        refused: refusal.as_ref().map(refused),
         back: link(key, "", period),
         range,
     }
@@ -91,6 +102,17 @@ pub(super) fn head(key: &str, page: &str, period: Period, today: Date) -> Head {
 mod tests {
     use super::*;
     use jiff::civil::date;
+
+    #[test]
+    fn reversed_days_are_said_and_not_only_replaced() {
+        let today = date(2026, 3, 31);
+        let head = head("a", "quality", "p=custom&from=2026-03-09&to=2026-03-01", today);
+        assert_eq!(head.range, Period::Month.range(today));
+        assert_eq!(
+            head.refused.as_deref(),
+            Some("These are the last 30 days, because the first day is after the last one.")
+        );
+    }
 
     #[test]
     fn link_is_read_as_the_period_it_was_made_for() {

@@ -168,8 +168,7 @@ pub(super) async fn show(
     let (site, all) = signed_in.site(db, &key, Role::Viewer).await?;
     let now = now_in(&site.time_zone);
     let today = now.date();
-    let chosen = period::parse(query.as_deref().unwrap_or(""), today);
-    let header = period::head(&key, "quality", chosen, today);
+    let header = period::head(&key, "quality", query.as_deref().unwrap_or(""), today);
     let scope = Scope { site: site.id, time_zone: site.time_zone.clone() };
     let owner = signed_in.role(SiteId::NONE) == Some(Role::Owner);
     let unknown = async {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     Form,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
@@ -42,6 +42,14 @@ struct SettingsPage {
     days_min: u16,
     days_max: u16,
     error: String,
+    /// Whether what is shown was just saved.
+    saved: bool,
+}
+
+/// What the address of the page can say.
+#[derive(Deserialize)]
+pub(super) struct Notice {
+    saved: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -89,13 +97,22 @@ impl SettingsForm {
     }
 }
 
+/// What became of what was typed.
+#[derive(PartialEq, Eq)]
+enum Saving {
+    /// Nothing was sent yet.
+    NotTried,
+    Done,
+    Refused(String),
+}
+
 fn page(
     status: StatusCode,
     theme: Theme,
     signed_in: &SignedIn,
     (site, all): (&Site, &[Site]),
     form: SettingsForm,
-    error: String,
+    outcome: Saving,
 ) -> Response {
     let preset = Preset::from_name(&form.preset).unwrap_or(site.preset);
     let page = SettingsPage {
@@ -106,7 +123,8 @@ fn page(
         days_min: RETENTION_DAYS_MIN,
         days_max: RETENTION_DAYS_MAX,
         form,
-        error,
+        saved: outcome == Saving::Done,
+        error: if let Saving::Refused(error) = outcome { error } else { String::new() },
         shell: Shell {
             title: format!("Settings of {}", site.name),
             theme,
@@ -122,10 +140,12 @@ pub(super) async fn show(
     theme: Theme,
     signed_in: SignedIn,
     Path(key): Path<String>,
+    Query(notice): Query<Notice>,
 ) -> Result<Response, PageError> {
+    let outcome = if notice.saved.is_some() { Saving::Done } else { Saving::NotTried };
     let (site, all) = signed_in.site(&app.settings.databases.reader, &key, Role::Editor).await?;
     let form = SettingsForm::of(&site);
-    Ok(page(StatusCode::OK, theme, &signed_in, (&site, &all), form, String::new()))
+    Ok(page(StatusCode::OK, theme, &signed_in, (&site, &all), form, outcome))
 }
 
 pub(super) async fn submit(
@@ -141,7 +161,14 @@ pub(super) async fn submit(
         Ok(changed) => changed,
         Err(error) => {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return Ok(page(status, theme, &signed_in, (&site, &all), form, error.to_string()));
+            return Ok(page(
+                status,
+                theme,
+                &signed_in,
+                (&site, &all),
+                form,
+                Saving::Refused(error.to_string()),
+            ));
         }
     };
     if changed != site {
@@ -150,7 +177,7 @@ pub(super) async fn submit(
             .await?;
         (app.settings.sites_changed)();
     }
-    Ok(Redirect::to(&format!("/s/{key}")).into_response())
+    Ok(Redirect::to(&format!("/s/{key}/settings?saved=yes")).into_response())
 }
 
 /// What changed, for the audit log.

@@ -27,6 +27,8 @@ pub(in crate::routes) struct Header {
     pub(in crate::routes) today: String,
     /// Days and clock, for people.
     pub(in crate::routes) days: String,
+    /// What to say when other days are shown than were asked for.
+    pub(in crate::routes) refused: Option<String>,
     pub(in crate::routes) compared: Option<String>,
     pub(in crate::routes) compare_link: String,
     pub(in crate::routes) today_link: String,
@@ -76,6 +78,7 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
         to: range.to.to_string(),
         today: asked.now.date().to_string(),
         days: range.label(),
+        refused: view.refused.as_ref().map(period::refused),
         compared: asked.before.as_ref().map(|q| before_label(view.period, q.range)),
         compare_link: view.with_compare(!view.compare).link(key),
         today_link: view.with_period(Period::Today).link(key),
