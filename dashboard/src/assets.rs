@@ -12,7 +12,7 @@ include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 #[folder = "web/dist"]
 struct Files;
 
-/// Names carry a hash of the content, so that a browser may keep them.
+/// File names carry a content hash, so browsers may cache them for ever.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 pub(crate) async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {

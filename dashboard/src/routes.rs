@@ -29,7 +29,7 @@ mod two_step;
 pub(crate) use install::seen;
 pub(crate) use quality::words;
 
-/// The longest form in bytes.
+/// The largest form, in bytes.
 const FORM_BYTES_MAX: usize = 64 * 1024;
 
 pub(crate) fn pages() -> Router<Arc<App>> {
@@ -56,7 +56,7 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
 }
 
-/// The first site, the list when there are several or none.
+/// Opens the only site, or the list of sites.
 async fn home(State(app): State<Arc<App>>, signed_in: SignedIn) -> Result<Response, PageError> {
     let sites = signed_in.sites(&app.settings.databases.reader).await?;
     let to = match sites.as_slice() {

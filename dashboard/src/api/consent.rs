@@ -1,4 +1,4 @@
-//! Consent, as the page of that name shows it.
+//! The consent page's figures as JSON.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ fn receipt(decision: &Decision) -> Value {
     })
 }
 
-/// Visitors who agreed to be known again.
+/// Visitors who agreed to be recognised.
 fn returned(r: &Returning) -> Value {
     let days: serde_json::Map<_, _> =
         r.by_days().iter().map(|(days, visitors)| ((*days).to_owned(), json!(visitors))).collect();

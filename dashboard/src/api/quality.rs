@@ -1,4 +1,4 @@
-//! Data quality, as the page of that name shows it.
+//! The data-quality page's figures as JSON.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::{
     routes::words,
 };
 
-/// A moment as RFC 3339; `null` for none.
+/// A timestamp as RFC 3339; `null` for none.
 fn moment(ms: i64) -> Value {
     let time = (ms > 0).then(|| Timestamp::from_millisecond(ms).ok()).flatten();
     json!(time.map(|t| t.to_string()))

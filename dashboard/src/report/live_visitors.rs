@@ -1,4 +1,4 @@
-//! How many visitors are there right now.
+//! The number of visitors right now.
 
 use sotto_schema::id::SiteId;
 use sotto_store::db::Db;

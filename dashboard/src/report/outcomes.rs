@@ -1,4 +1,4 @@
-//! What became of every hit: kept, kept as an anonymous pageview, or not kept, and why.
+//! Outcomes of hits over a period: stored, stored as an anonymous pageview, or dropped, and why.
 
 use std::collections::HashMap;
 
@@ -50,18 +50,18 @@ impl OutcomeKind {
     }
 }
 
-/// One way in which a hit can end. `name` and `reason` are the names that the collector writes.
+/// An outcome that the dashboard can explain. `name` and `reason` are as the collector writes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownOutcome {
     /// Name of the outcome.
     pub name: &'static str,
     /// Name of the reason; empty when the hit was kept.
     pub reason: &'static str,
-    /// Of which kind it is.
+    /// Its kind.
     pub kind: OutcomeKind,
     /// The name for people.
     pub label: &'static str,
-    /// What it means, in one sentence.
+    /// Its meaning, in one sentence.
     pub meaning: &'static str,
 }
 
@@ -79,7 +79,7 @@ impl KnownOutcome {
     }
 }
 
-/// All outcomes. That they are those of the collector is proven by `page_knows_every_outcome_of_the_collector`.
+/// All outcomes of the collector; `page_knows_every_outcome_of_the_collector` proves it.
 pub const OUTCOMES: [KnownOutcome; 16] = [
     KnownOutcome::kept(
         "stored",
@@ -153,17 +153,17 @@ pub const OUTCOMES: [KnownOutcome; 16] = [
     KnownOutcome::dropped("unknown_site", "Unknown site", "No site here has the key that the page sent."),
 ];
 
-/// What a newer collector may write.
+/// Stands for outcomes that a newer collector writes.
 const OTHER: KnownOutcome = KnownOutcome::dropped(
     "other",
     "Another reason",
     "A reason that this version of the dashboard does not know.",
 );
 
-/// How many hits ended in a way.
+/// The hits with one outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutcomeCount {
-    /// The way.
+    /// The outcome.
     pub outcome: KnownOutcome,
     /// How many.
     pub hits: u64,
@@ -202,7 +202,7 @@ struct OutcomeRow {
     hits: u64,
 }
 
-/// What became of the hits of a site. Site 0 stands for hits that named no known one.
+/// The outcomes of a site's hits. Site 0 has the hits that named no known site.
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.

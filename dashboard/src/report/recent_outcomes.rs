@@ -1,4 +1,4 @@
-//! What became of a site's hits in this hour and the one before, for the page that checks an installation.
+//! Outcomes of a site's most recent hits, for the install page.
 
 use clickhouse::Row;
 use serde::Deserialize;
@@ -18,7 +18,7 @@ pub struct RecentOutcome {
     pub hits: u64,
 }
 
-/// The outcomes of this hour and the one before, the most frequent first. The collector writes them every few seconds.
+/// The outcomes of this hour and the previous one, most frequent first. The collector writes them every few seconds.
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.

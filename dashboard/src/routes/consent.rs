@@ -86,9 +86,9 @@ struct ConsentPage {
     /// The consent manager whose tag the map is for.
     manager: Option<String>,
     returning: returning::Returning,
-    /// The number that is looked up, as it was typed.
+    /// The receipt number as typed.
     typed: String,
-    /// What was found; nothing when nothing was looked up.
+    /// The decisions found; `None` without a look-up.
     receipts: Option<Vec<Receipt>>,
 }
 
@@ -184,7 +184,7 @@ fn said(c: &Consent) -> Vec<Share> {
     ])
 }
 
-/// What counting in two tiers adds to counting with consent only.
+/// What two tiers add over counting with consent only.
 fn uplift(c: &Consent) -> String {
     let (all, more) = (c.pageviews(), c.pageviews().saturating_sub(c.agreed));
     if all == 0 {
@@ -194,8 +194,8 @@ fn uplift(c: &Consent) -> String {
         return "Every pageview of this period came from a visitor who agreed.".into();
     }
     format!(
-        "{} of {} pageviews came from visitors who agreed; the other {} ({}) are the ones that a tool which waits for \
-         consent would not show you.",
+        "{} of {} pageviews came from visitors who agreed; a tool that waits for consent would \
+         not show you the other {} ({}).",
         grouped(c.agreed),
         grouped(all),
         grouped(more),

@@ -1,4 +1,4 @@
-//! What is stored, why and for how long: the data map under a site's policy, for the people of the site.
+//! The data inventory: what is stored, why, and for how long, under the site's policy.
 
 use std::sync::Arc;
 
@@ -24,6 +24,7 @@ use super::{install::clock, sites};
 use crate::{
     App,
     auth::SignedIn,
+    figures::counted,
     page::{PageError, Shell, Theme, html},
 };
 
@@ -72,7 +73,7 @@ fn classes(site: &Site) -> Vec<RetainedClass> {
         name: class.name.replace('_', " "),
         purpose: &class.purpose,
         kept: match class.keep {
-            Lifetime::Site => format!("{} days", site.retention_days),
+            Lifetime::Site => counted(site.retention_days.into(), "day"),
             Lifetime::Days
             | Lifetime::Removed
             | Lifetime::Shipped
@@ -88,7 +89,7 @@ fn classes(site: &Site) -> Vec<RetainedClass> {
 
 fn salt(line: &ledger::Line, time_zone: &str) -> Line {
     let event = if line.event == ledger::BORN { "made" } else { "destroyed" };
-    // Each of several collectors has a copy.
+    // Several collectors each hold a copy.
     let at = if line.collector.is_empty() { String::new() } else { format!(" at {}", line.collector) };
     Line {
         time: clock(line.time, time_zone),
@@ -105,7 +106,7 @@ pub(super) async fn show(
     let reader = &app.settings.databases.reader;
     let (site, all) = signed_in.site(reader, &key, Role::Viewer).await?;
     let log = audit::newest_of(reader, Action::Retention, LINES * 10).await?;
-    // Lines of other sites are nobody's business here.
+    // Other sites' entries must not be shown here.
     let removed = log.into_iter().filter(|e| e.site == site.id || e.site.is_none()).take(LINES as usize);
     let removed = removed.map(|e| Line { time: clock(e.time, &site.time_zone), what: e.detail }).collect();
     let salts = ledger::of_site(reader, site.id, LINES).await?;

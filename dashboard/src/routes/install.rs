@@ -68,7 +68,7 @@ struct InstallPage {
     check: String,
 }
 
-/// To be pasted into the console of a page that is not counted. Says what is wrong with that page.
+/// A script to paste into the console of a page that is not counted; it reports what is wrong.
 #[derive(Template)]
 #[template(path = "install_check.js", escape = "none")]
 struct Check<'a> {

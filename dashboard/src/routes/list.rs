@@ -1,4 +1,4 @@
-//! All values of one dimension with all their figures: searched, sorted, in pages, and as a file.
+//! The full list of one dimension's values: search, sorting, paging, and CSV.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ const fn sortable(metric: Metric) -> bool {
 struct Column {
     label: &'static str,
     help: &'static str,
-    /// Empty for those that cannot be sorted by.
+    /// Empty if the list cannot be sorted by it.
     link: String,
     current: bool,
 }
@@ -118,7 +118,7 @@ impl ListState {
     }
 }
 
-/// The same list as a file, by the API.
+/// Link to the list as CSV.
 fn file_link(key: &str, query: &Query) -> String {
     let mut out = form_urlencoded::Serializer::new(String::new());
     out.append_pair("from", &query.range.from.to_string()).append_pair("to", &query.range.to.to_string());
@@ -156,7 +156,7 @@ pub(super) async fn show(
     };
     let mut metrics = vec![state.sort];
     metrics.extend(METRICS.into_iter().filter(|m| *m != state.sort));
-    // One more than is shown tells whether there is another page.
+    // One extra row tells whether there is another page.
     let limit = (state.page * PAGE_ROWS + 1).min(ROWS_MAX);
     let question = Query { by: Some(by), filters, metrics, limit, ..asked.query.clone() };
     let table = run(db, &question).await?;

@@ -56,7 +56,7 @@ struct OverviewPage {
     origin: Option<String>,
 }
 
-/// What every part of the page works with.
+/// What the page is about: the inputs of all its parts.
 pub(super) struct Subject<'a> {
     db: &'a Db,
     key: &'a str,
@@ -81,13 +81,13 @@ impl<'a> Subject<'a> {
         Self { db, key: &site.key, view, now, query, before }
     }
 
-    /// Whether the chosen period is still going on.
+    /// Whether the period has not ended yet.
     fn incomplete(&self) -> bool {
         self.query.range.to >= self.now.date()
     }
 }
 
-/// The end of the previous period: as early in its last day as it is now, when the present one is going on.
+/// Cuts the previous period at the present time of day while the current period has not ended.
 fn cut(range: Range, previous: Range, now: &Zoned) -> Option<i64> {
     if range.to == now.date() { same_time_on(previous.to, now) } else { None }
 }
@@ -162,7 +162,7 @@ async fn points(asked: &Subject<'_>) -> Result<(Vec<series::Point>, Vec<series::
     let now = Query { metrics: metrics.clone(), ..asked.query.clone() };
     let before = async {
         match &asked.before {
-            // The whole earlier period is drawn, also beyond the present hour.
+            // The previous period is drawn in full, beyond the present hour.
             Some(query) => {
                 series::run(asked.db, &Query { until_ms: None, metrics, ..query.clone() }, interval).await
             }

@@ -1,4 +1,4 @@
-//! The choice of a period, on pages that show nothing else of the overview's state.
+//! The period menu, and the head of pages that have no other state.
 
 use jiff::civil::Date;
 use url::form_urlencoded;
@@ -19,17 +19,17 @@ pub(super) struct Head {
     /// The chosen period.
     pub(super) period: String,
     pub(super) periods: Vec<Choice>,
-    /// First and last day, for the form.
+    /// First and last day, for the date form.
     pub(super) from: String,
     pub(super) to: String,
     pub(super) today: String,
     /// The days, for people.
     pub(super) days: String,
-    /// What the address says about the period, for other forms.
+    /// The period's query parameters, for other forms.
     pub(super) chosen: Vec<(&'static str, String)>,
-    /// More fields of the form of days.
+    /// Hidden fields of the date form.
     pub(super) hidden: Vec<(String, String)>,
-    /// What to say when other days are shown than were asked for.
+    /// Explains why other days are shown than requested.
     pub(super) refused: Option<String>,
     /// The overview of the same period.
     pub(super) back: String,
@@ -53,12 +53,12 @@ pub(super) fn periods(current: Period, link: impl Fn(Period) -> String) -> Vec<C
         .collect()
 }
 
-/// The first value of a name in the part of an address after `?`.
+/// The first value of a query parameter.
 pub(super) fn first(query: &str, name: &str) -> Option<String> {
     form_urlencoded::parse(query.as_bytes()).find(|(n, _)| n == name).map(|(_, v)| v.into_owned())
 }
 
-/// The period that an address chooses.
+/// The period that a query string selects.
 pub(super) fn parse(query: &str, today: Date) -> Period {
     let [p, from, to] = ["p", "from", "to"].map(|name| first(query, name));
     Period::parse(p.as_deref(), from.as_deref(), to.as_deref(), today)
@@ -72,7 +72,7 @@ pub(super) fn link(key: &str, page: &str, period: Period) -> String {
     format!("/s/{key}{slash}{page}{mark}{query}")
 }
 
-/// What to say when other days are shown than were asked for.
+/// Explains why other days are shown than requested.
 pub(super) fn refused(error: &RangeError) -> String {
     format!("These are the last 30 days, because {error}.")
 }

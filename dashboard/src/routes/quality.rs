@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// How a warning reads.
+/// A warning in words.
 pub(crate) struct Words {
     pub(crate) title: &'static str,
     /// What was seen.
@@ -88,8 +88,8 @@ pub(crate) fn words(warning: Warning, time_zone: &str) -> Words {
         Warning::Proxy { hits } => Words {
             title: "A proxy is not trusted",
             seen: format!(
-                "All {} hits of the last 24 hours came from a private address, none from the internet. Sotto sees your \
-                 proxy instead of your visitors, so that it can tell neither their countries nor the visitors apart.",
+                "All {} hits of the last 24 hours came from a private address. Sotto sees your proxy instead of your \
+                 visitors, so it knows neither their countries nor how many they are.",
                 grouped(hits)
             ),
             remedy: "Name the proxy's address or network in server.trusted_proxies of the configuration, let the proxy send \
@@ -97,13 +97,13 @@ pub(crate) fn words(warning: Warning, time_zone: &str) -> Words {
             settings: false,
         },
         Warning::Silence { since } => Words {
-            title: "Nothing arrives any more",
+            title: "No hits in the last 24 hours",
             seen: format!(
                 "There were hits before, but none in the last 24 hours. The last hour with hits began on {}.",
                 clock(since, time_zone)
             ),
-            remedy: "Open a page of the site and look whether the snippet is still in it, whether a \
-                     Content-Security-Policy stops it, and whether this server can be reached from the internet.",
+            remedy: "Check that the snippet is still on the page, that no Content-Security-Policy blocks it, and that \
+                     this server can be reached from the internet.",
             settings: false,
         },
         Warning::Foreign { hits, of } => Words {

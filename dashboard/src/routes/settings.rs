@@ -26,6 +26,7 @@ use super::{
 use crate::{
     App,
     auth::SignedIn,
+    figures::counted,
     page::{PageError, Shell, Theme, html_with},
 };
 
@@ -46,7 +47,7 @@ struct SettingsPage {
     saved: bool,
 }
 
-/// What the address of the page can say.
+/// Query parameters of the page.
 #[derive(Deserialize)]
 pub(super) struct Notice {
     saved: Option<String>,
@@ -73,7 +74,7 @@ impl SettingsForm {
         }
     }
 
-    /// The site with what was typed. A policy that was changed by hand stays while the answer does.
+    /// Applies the form to the site. A policy refined by hand stays unless another answer is chosen.
     fn apply(&self, site: &Site) -> Result<Site, SiteError> {
         let hostnames = self
             .hostnames
@@ -97,10 +98,10 @@ impl SettingsForm {
     }
 }
 
-/// What became of what was typed.
+/// The result of submitting the form.
 #[derive(PartialEq, Eq)]
 enum Saving {
-    /// Nothing was sent yet.
+    /// Nothing was submitted.
     NotTried,
     Done,
     Refused(String),
@@ -192,7 +193,11 @@ fn difference(before: &Site, after: &Site) -> String {
         ),
         (
             before.retention_days != after.retention_days,
-            format!("raw retention {} days (was {})", after.retention_days, before.retention_days),
+            format!(
+                "raw retention {} (was {})",
+                counted(after.retention_days.into(), "day"),
+                before.retention_days
+            ),
         ),
     ];
     parts.into_iter().filter(|(changed, _)| *changed).map(|(_, text)| text).collect::<Vec<_>>().join("; ")

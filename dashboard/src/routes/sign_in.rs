@@ -69,11 +69,11 @@ pub(super) struct SecondStep {
 
 const RECOVERY_USED: &str = "with a recovery code";
 
-/// The first words of paths that one can come back to after signing in.
+/// First path segments of pages that sign-in may return to.
 const DESTINATIONS: [&str; 3] = ["s", "sites", "account"];
 
-/// Where to go after signing in: a page of the dashboard, or the start page. What browsers could read as another host
-/// is not repaired but refused: only plain words are allowed in the path, only the characters of RFC 3986 in the query.
+/// Where to go after signing in: a page of the dashboard, or the start page. What a browser could read as another host
+/// is rejected, not repaired: path segments are plain words, and the query has characters of RFC 3986 only.
 fn destination(next: Option<&str>) -> String {
     next.filter(|next| is_destination(next)).unwrap_or("/").to_owned()
 }
@@ -132,7 +132,7 @@ pub(super) async fn submit(
     let db = &app.settings.databases.writer;
     match account::authenticate(db, &app.hasher, &typed.email, &typed.password).await? {
         None => {
-            let text = "E-mail address and password do not belong together.";
+            let text = "E-mail address or password is wrong.";
             Ok(page(StatusCode::UNAUTHORIZED, theme, typed.email, next, text))
         }
         Some(Proof::First(pending)) => first_step(&app, theme, &pending, next),
@@ -140,7 +140,7 @@ pub(super) async fn submit(
     }
 }
 
-/// Asks for the code. The attempts are not forgotten yet, so that codes are guessed no more often than passwords.
+/// Asks for the code. The attempts still count, so that codes can be guessed no more often than passwords.
 fn first_step(app: &App, theme: Theme, pending: &Pending, next: String) -> Result<Response, PageError> {
     let email = pending.user.email.clone();
     match two_step::ticket(app.settings.account_key.as_ref(), pending) {
@@ -165,7 +165,7 @@ pub(super) async fn submit_code(
     };
     let (db, key) = (&app.settings.databases.writer, app.settings.account_key.as_ref());
     let confirmed = two_step::confirm(db, key, &typed.email, &typed.ticket, &typed.code).await;
-    // Both came after a right password. A right code is refused like a wrong one, so that neither can be told.
+    // Only a right password gets this far. Beyond the limit a right code is refused, too, so that guessing learns nothing.
     if matches!(confirmed, Ok(_) | Err(TwoStepError::Code | TwoStepError::Used))
         && let Err(too_many) = app.attempts.code(&typed.email)
     {
@@ -183,7 +183,7 @@ pub(super) async fn submit_code(
     }
 }
 
-/// Why there is no second step, on the page of the first.
+/// Shows why there is no second step.
 fn refuse(error: TwoStepError, theme: Theme, email: String, next: String) -> Result<Response, PageError> {
     let text = error.to_string();
     let status = match error {
@@ -199,7 +199,7 @@ fn refuse(error: TwoStepError, theme: Theme, email: String, next: String) -> Res
     Ok(page(status, theme, email, next, &text))
 }
 
-/// Nothing more is asked for.
+/// Completes the sign-in.
 async fn succeed(
     app: &App,
     user: &User,
@@ -212,7 +212,7 @@ async fn succeed(
     begin(app, user.id, next).await
 }
 
-/// Signs somebody in who has proved all that is asked for, and sends them on.
+/// Starts a session and redirects.
 pub(super) async fn begin(app: &App, user: UserId, next: &str) -> Result<Response, PageError> {
     let secret = account::begin(&app.settings.databases.writer, user).await?;
     let mut response = Redirect::to(next).into_response();

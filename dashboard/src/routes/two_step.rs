@@ -1,6 +1,6 @@
 //! Two-step sign-in for one's own account: switching it on and off.
 //!
-//! The secret travels in the form that confirms it, sealed; nothing is stored before a code proves that an app has it.
+//! The form carries the new secret, encrypted; it is stored once a code proves that an app has it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -105,7 +105,7 @@ fn page(status: StatusCode, theme: Theme, signed_in: &SignedIn, error: String, s
     html_with(status, &TwoStepPage { shell, error, state })
 }
 
-/// What the page shows by itself: with a new secret where it is off.
+/// The page's state on opening: with a new secret if it is off.
 async fn present(app: &App, signed_in: &SignedIn) -> Result<Shown, PageError> {
     if two_step::is_on(&app.settings.databases.writer, &signed_in.user.email).await? {
         return Ok(Shown::On);
@@ -129,7 +129,7 @@ pub(super) async fn show(
     Ok(page(StatusCode::OK, theme, &signed_in, String::new(), state))
 }
 
-/// Why a password is not taken.
+/// Why a password was rejected.
 struct RefusedPassword {
     status: StatusCode,
     text: String,
@@ -146,7 +146,7 @@ impl RefusedPassword {
     }
 }
 
-/// Whether the password of who is signed in was typed; if not, what to say. Throttled as signing in is.
+/// Checks the password of the signed-in user; throttled like sign-in.
 async fn refused_password(
     app: &App,
     signed_in: &SignedIn,
@@ -186,7 +186,7 @@ pub(super) async fn switch_on(
     match two_step::switch_on(db, key, user, &typed.sealed, &typed.code).await {
         Ok(codes) => {
             audit::append(db, user.id, Action::TwoStepOn, SiteId::NONE, "").await?;
-            // All sign-ins ended, also those of whoever may have had only the password; this browser gets a new one.
+            // Switching on ended every session, including one of somebody who only had the password; this browser gets a new one.
             let secret = account::begin(db, user.id).await?;
             let mut response = page(StatusCode::OK, theme, &signed_in, String::new(), Shown::Codes(codes));
             response.headers_mut().insert(header::SET_COOKIE, auth::set_cookie(&app, Some(&secret)));
@@ -200,7 +200,7 @@ pub(super) async fn switch_on(
     }
 }
 
-/// The page again, with the secret that the app has already.
+/// The page's state with the same secret again, which the app already has.
 async fn same_secret(app: &App, signed_in: &SignedIn, sealed: &str) -> Result<Shown, PageError> {
     if two_step::is_on(&app.settings.databases.writer, &signed_in.user.email).await? {
         return Ok(Shown::On);

@@ -1,4 +1,4 @@
-//! Visitors who came again: of those only who agreed to be known again.
+//! The returning-visitors part of the consent page.
 
 use super::{BreakdownRow, Share, shares};
 use crate::{

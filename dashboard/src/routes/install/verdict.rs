@@ -1,4 +1,4 @@
-//! What became of a site's hits in the last hours, and what to do about it, in plain words.
+//! Explains the outcomes of a site's most recent hits in plain words, and what to do about them.
 
 use crate::report::recent_outcomes::RecentOutcome;
 

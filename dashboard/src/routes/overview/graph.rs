@@ -1,4 +1,4 @@
-//! The graph and the table that says the same.
+//! The graph, and the same data as a table.
 
 use jiff::civil::{Date, DateTime};
 
@@ -22,11 +22,11 @@ pub(super) struct Graph {
     pub(super) rows: Vec<GraphRow>,
     pub(super) before: Option<String>,
     pub(super) incomplete: bool,
-    /// The first sentence for those who do not see it.
+    /// A summary for screen readers.
     pub(super) summary: String,
 }
 
-/// A point, as the table says it. `x` and `y` are where it is drawn, in per cent.
+/// A row of the graph's table. `x` and `y` are the point's position, in per cent.
 pub(super) struct GraphRow {
     pub(super) label: String,
     pub(super) value: String,
@@ -90,7 +90,7 @@ pub(in crate::routes) const fn unit(interval: Interval) -> &'static str {
     }
 }
 
-/// How many points are not in the future.
+/// How many buckets have begun.
 fn reached(asked: &Subject<'_>, points: &[Point], interval: Interval) -> usize {
     let now = asked.now.datetime();
     let present = match interval {

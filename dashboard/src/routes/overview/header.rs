@@ -21,13 +21,13 @@ pub(in crate::routes) struct Chip {
 pub(in crate::routes) struct Header {
     pub(in crate::routes) period: String,
     pub(in crate::routes) periods: Vec<Choice>,
-    /// First and last day, for the form.
+    /// First and last day, for the date form.
     pub(in crate::routes) from: String,
     pub(in crate::routes) to: String,
     pub(in crate::routes) today: String,
     /// Days and clock, for people.
     pub(in crate::routes) days: String,
-    /// What to say when other days are shown than were asked for.
+    /// Explains why other days are shown than requested.
     pub(in crate::routes) refused: Option<String>,
     pub(in crate::routes) compared: Option<String>,
     pub(in crate::routes) compare_link: String,
@@ -37,7 +37,7 @@ pub(in crate::routes) struct Header {
     pub(in crate::routes) quality_link: String,
     pub(in crate::routes) chips: Vec<Chip>,
     pub(in crate::routes) clear: String,
-    /// The rest of the address, for the form of days.
+    /// Hidden fields of the date form.
     pub(in crate::routes) hidden: Vec<(String, String)>,
 }
 

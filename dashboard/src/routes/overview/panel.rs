@@ -54,7 +54,7 @@ pub(super) async fn build(asked: &Subject<'_>) -> Result<Vec<PanelView>, PageErr
     Ok(vec![pages, sources, places, devices])
 }
 
-/// Events have no visitors worth comparing; all else is sorted by them.
+/// Events are sorted by their number, everything else by visitors.
 fn main_metric(by: Dimension) -> Metric {
     if by == Dimension::Event { Metric::Events } else { Metric::Visitors }
 }
@@ -113,7 +113,7 @@ fn list_link(asked: &Subject<'_>, by: Dimension) -> String {
     format!("/s/{}/list/{}{mark}{query}", asked.key, by.name())
 }
 
-/// What to do where a panel has no rows.
+/// The text of an empty panel.
 const fn empty(by: Dimension) -> &'static str {
     match by {
         Dimension::Event => "No events yet. Send one with sotto('Sign up'), and it appears here.",
