@@ -74,7 +74,7 @@ pub(super) fn link(key: &str, page: &str, period: Period) -> String {
 
 /// Explains why other days are shown than requested.
 pub(super) fn refused(error: &RangeError) -> String {
-    format!("These are the last 30 days, because {error}.")
+    format!("Showing the last 30 days: {error}.")
 }
 
 /// The head of a page of a site, about the period that the address chooses.
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(head.range, Period::Month.range(today));
         assert_eq!(
             head.refused.as_deref(),
-            Some("These are the last 30 days, because the first day is after the last one.")
+            Some("Showing the last 30 days: the first day is after the last one.")
         );
     }
 
