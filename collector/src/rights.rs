@@ -21,11 +21,12 @@
 //! **Proof**: tests in `rights/tests.rs`; `tests/suite/rights.rs`; `tests/browser/rights.test.js`.
 
 use std::{
+    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -35,6 +36,7 @@ use hyper::{Request, body::Incoming};
 use sotto_schema::{
     claims::Language,
     id::{ReturningId, UserId},
+    throttle::{ClientBlock, Limit, Throttle},
 };
 use sotto_store::{
     audit::{self, Action},
@@ -47,10 +49,9 @@ use crate::{
     http::stack::{self, Response},
     ingest::Collector,
     pipeline::{hit::Headers, parse},
-    rights::throttle::{Limit, Throttle},
     sites::rules::Rules,
     visitor::{
-        client_ip::{self, ClientIp, Peer},
+        client_ip::{self, BlockKey, ClientIp, Peer},
         key::visitor_key,
     },
 };
@@ -58,7 +59,6 @@ use crate::{
 mod page;
 #[cfg(test)]
 mod tests;
-pub mod throttle;
 
 use page::Message;
 
@@ -66,10 +66,12 @@ use page::Message;
 pub const BODY_BYTES_MAX: usize = 4 * 1024;
 /// The longest number of a receipt.
 pub const RECEIPT_CHARS_MAX: usize = 64;
-/// Questions of one address.
-pub const LOOKS: Limit = Limit { most: 60, window: Duration::from_secs(5 * 60) };
-/// Changes of one address: each erasure rewrites parts of the table.
-pub const CHANGES: Limit = Limit { most: 10, window: Duration::from_secs(10 * 60) };
+/// Questions from one block of addresses.
+pub const LOOKS: Limit = limit(60, Duration::from_secs(5 * 60));
+/// Changes from one block of addresses: each erasure rewrites parts of the table.
+pub const CHANGES: Limit = limit(10, Duration::from_secs(10 * 60));
+/// How many blocks of addresses are remembered.
+const BLOCKS_MAX: usize = 20_000;
 /// Erasures that may wait for the one that runs.
 pub const ERASURES_MAX: usize = 16;
 /// How many events the page shows.
@@ -80,6 +82,10 @@ const SPOOL_PATIENCE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// When support of Global Privacy Control was last changed (W3C GPC, "GPC support representation").
 const GPC_JSON: &str = "{\"gpc\":true,\"lastUpdate\":\"2026-11-22\"}\n";
+
+const fn limit(most: u32, window: Duration) -> Limit {
+    Limit { most: NonZeroU32::new(most).expect("not zero"), window, keys_max: BLOCKS_MAX }
+}
 
 /// Nothing of others, nothing inline, no frame.
 const SECURITY: [(HeaderName, &str); 8] = [
@@ -104,8 +110,9 @@ const SECURITY: [(HeaderName, &str); 8] = [
 pub struct Rights {
     collector: Arc<Collector>,
     db: Db,
-    looks: Throttle,
-    changes: Throttle,
+    looks: Throttle<ClientBlock>,
+    changes: Throttle<ClientBlock>,
+    block_key: BlockKey,
     erasing: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
 }
@@ -228,8 +235,9 @@ impl Rights {
         Ok(Self {
             collector,
             db,
-            looks: Throttle::new(LOOKS)?,
-            changes: Throttle::new(CHANGES)?,
+            looks: Throttle::new(LOOKS),
+            changes: Throttle::new(CHANGES),
+            block_key: BlockKey::random()?,
             erasing: Arc::new(Semaphore::new(1)),
             waiting: Arc::default(),
         })
@@ -281,7 +289,7 @@ impl Rights {
         let context = self.context(parts, asked, &client);
         let change = matches!(path, "/privacy/erase" | "/privacy/object");
         let throttle = if change { &self.changes } else { &self.looks };
-        if !throttle.allows(&client, Instant::now()) {
+        if throttle.allow(&client.block(&self.block_key)).is_err() {
             return context.refuse(StatusCode::TOO_MANY_REQUESTS, "too_often");
         }
         if context.rules.is_none() {

@@ -11,6 +11,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use http::{HeaderValue, Method, header};
 use hyper::{Request, body::Incoming};
+use tower::ServiceExt as _;
 
 use crate::{
     http::{
@@ -19,7 +20,7 @@ use crate::{
     },
     ingest::{Collector, dropin},
     rights,
-    visitor::client_ip::Peer,
+    visitor::client_ip::{self, BlockKey, Peer, TrustedProxies},
 };
 
 pub mod admin;
@@ -38,8 +39,16 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// The collector's routes and the visitor's page before `fallback`.
-    pub fn new(collector: Arc<Collector>, rights: rights::Rights, fallback: HttpService) -> Self {
+    /// The collector's routes and the visitor's page before `fallback`, which gets no address.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness.
+    pub fn new(
+        collector: Arc<Collector>,
+        rights: rights::Rights,
+        fallback: HttpService,
+    ) -> std::io::Result<Self> {
+        let fallback = without_address(fallback, collector.trusted_proxies.clone())?;
         let rights = Arc::new(rights);
         // Without CORS: what it answers is for its own page.
         let rights = tower::service_fn(move |request| {
@@ -52,8 +61,25 @@ impl Routes {
             async move { Ok::<_, Infallible>(collector.answer(request).await) }
         });
         let own = tower::ServiceBuilder::new().layer(stack::cors()).service(own);
-        Self { collector, with_cors: stack::boxed(own), rights: stack::boxed(rights), fallback }
+        Ok(Self { collector, with_cors: stack::boxed(own), rights: stack::boxed(rights), fallback })
     }
+}
+
+/// Keeps the client's address from a service that has no business with it, such as the dashboard: it gets only a
+/// [`ClientBlock`](sotto_schema::throttle::ClientBlock), to count attempts by.
+///
+/// # Errors
+/// When the operating system has no randomness.
+pub fn without_address(service: HttpService, trusted: TrustedProxies) -> std::io::Result<HttpService> {
+    let known = Arc::new((trusted, BlockKey::random()?));
+    Ok(stack::boxed(service.map_request(move |mut request: Request<Incoming>| {
+        if let Some(peer) = request.extensions_mut().remove::<Peer>() {
+            let (trusted, key) = &*known;
+            let block = client_ip::client_ip(peer, request.headers(), trusted).block(key);
+            request.extensions_mut().insert(block);
+        }
+        request
+    })))
 }
 
 /// Whether the collector answers this path itself.
@@ -64,7 +90,7 @@ fn is_own(path: &str) -> bool {
 }
 
 impl Answer for Routes {
-    async fn answer(&self, mut request: Request<Incoming>) -> Response {
+    async fn answer(&self, request: Request<Incoming>) -> Response {
         if request.method() == Method::POST && request.uri().path() == "/e" {
             // Nine of ten requests are this one: it gets the header without the layer.
             let mut response = self.collector.native(request).await;
@@ -77,8 +103,6 @@ impl Answer for Routes {
         if rights::is_own(request.uri().path()) {
             return self.rights.answer(request).await;
         }
-        // The dashboard has no business with the client's address.
-        request.extensions_mut().remove::<Peer>();
         self.fallback.answer(request).await
     }
 }

@@ -1,7 +1,7 @@
-//! The JSON API, on the same questions as the pages. The only place where anything is serialised to the outside.
+//! The JSON API, on the same queries as the pages. The only place that serialises data for the outside.
 //!
 //! `Authorization: Bearer` with a token, or the cookie of a signed-in browser. Errors are
-//! `{"error": {"code", "message", "hint"}}` with a fitting status.
+//! `{"error": {"code", "message", "hint"}}` with a matching status.
 
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ use crate::{
     App,
     range::{Range, now_in},
     report::{
-        Dimension, Metric, Query, ReportError, Scope, Typed, consent as consent_report, first_hit, present,
-        run, series,
+        Dimension, Metric, Query, ReportError, Scope, Typed, consent as consent_report, first_hit,
+        live_visitors, run, series,
     },
 };
 
@@ -77,7 +77,7 @@ async fn sites(State(app): State<Arc<App>>, reader: Reader) -> Result<Json<Value
     Ok(Json(json!({"sites": sites.iter().map(one).collect::<Vec<_>>()})))
 }
 
-/// A question from an address: `from`, `to`, `metrics`, `by`, `limit`, `source`, and `filter` as often as needed.
+/// Parses a query string: `from`, `to`, `metrics`, `by`, `limit`, `source`, and `filter` as often as needed.
 fn question(query: &str, site: &Site) -> Result<Query, ReportError> {
     let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let all = |name: &'static str| {
@@ -96,7 +96,7 @@ fn question(query: &str, site: &Site) -> Result<Query, ReportError> {
     Query::parse(scope(site), now_in(&site.time_zone).date(), &typed)
 }
 
-/// The days of an address: `from` and `to`.
+/// Parses `from` and `to` of a query string.
 fn days(query: &str, site: &Site) -> Result<Range, ReportError> {
     let first = |name: &str| {
         let pairs = url::form_urlencoded::parse(query.as_bytes());
@@ -186,7 +186,7 @@ async fn now(
     Path(key): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
     let site = site_of(&app, &reader, &key).await?;
-    let visitors = present::run(&app.settings.databases.reader, site.id).await?;
+    let visitors = live_visitors::run(&app.settings.databases.reader, site.id).await?;
     Ok(Json(json!({"visitors": visitors})))
 }
 

@@ -12,7 +12,7 @@ include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 #[folder = "web/dist"]
 struct Files;
 
-/// Names carry a hash of the content, so that a browser may keep them.
+/// File names carry a content hash, so browsers may cache them for ever.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 pub(crate) async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
@@ -37,11 +37,14 @@ pub(crate) async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Respo
 }
 
 /// Whether an `Accept-Encoding` header names an encoding.
-pub(crate) fn accepts(header: &str, encoding: &str) -> bool {
+fn accepts(header: &str, encoding: &str) -> bool {
     encoding.is_empty()
         || header.split(',').any(|part| {
             let mut words = part.split(';').map(str::trim);
-            words.next() == Some(encoding) && words.next() != Some("q=0")
+            let refused = |quality: &str| {
+                quality.strip_prefix("q=").is_some_and(|q| q.parse().is_ok_and(|q: f32| q == 0.0))
+            };
+            words.next() == Some(encoding) && !words.next().is_some_and(refused)
         })
 }
 
@@ -63,6 +66,7 @@ mod tests {
         assert!(accepts("gzip, deflate, br", "br"));
         assert!(accepts("br;q=0.5", "br"));
         assert!(!accepts("gzip, br;q=0", "br"));
+        assert!(!accepts("gzip, br; q=0.000", "br"));
         assert!(!accepts("", "gzip"));
         assert!(accepts("", ""));
     }

@@ -1,4 +1,4 @@
-//! Who asks, and what they may see. A signed-in browser has a cookie with a random value; a program has a token.
+//! Authentication and authorisation. A signed-in browser has a cookie with a random value; a program has a token.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl SignedIn {
         Ok(all.into_iter().filter(|s| self.role(s.id).is_some()).collect())
     }
 
-    /// The site of that key, if they have at least `role` there. One that they may not see does not exist for them.
+    /// The site with that key, if they have at least `role` on it. Sites they may not see are reported as not found.
     pub(crate) async fn site(&self, db: &Db, key: &str, role: Role) -> Result<(Site, Vec<Site>), PageError> {
         let sites = self.sites(db).await?;
         let site = sites.iter().find(|s| s.key == key).cloned().ok_or(PageError::NotFound)?;
@@ -48,7 +48,7 @@ impl SignedIn {
         Ok((site, sites))
     }
 
-    /// Name, or address where there is none.
+    /// Name, or e-mail address if there is none.
     pub(crate) fn who(&self) -> String {
         if self.user.name.is_empty() { self.user.email.clone() } else { self.user.name.clone() }
     }
@@ -58,18 +58,18 @@ fn role_of(roles: &[Member], site: SiteId) -> Option<Role> {
     roles.iter().filter(|m| m.site.is_none() || m.site == site).map(|m| m.role).max()
 }
 
-/// The cookie's name. The prefix makes browsers refuse it from elsewhere, but needs HTTPS.
+/// The cookie's name. The `__Host-` prefix stops other hosts from setting it, but needs HTTPS.
 const fn cookie_name(secure: bool) -> &'static str {
     if secure { "__Host-sotto" } else { "sotto" }
 }
 
-/// The sign-in cookie of a request, as sent.
+/// The sign-in cookie of a request.
 pub(crate) fn sign_in_cookie(app: &App, headers: &HeaderMap) -> Option<String> {
     let value = cookie(headers, cookie_name(app.settings.secure_cookies))?;
     (value.len() == 64).then(|| value.to_owned())
 }
 
-/// The header that keeps (`Some`) or removes (`None`) the sign-in in a browser.
+/// The header that sets (`Some`) or clears (`None`) the sign-in cookie.
 pub(crate) fn set_cookie(app: &App, value: Option<&str>) -> HeaderValue {
     let secure = app.settings.secure_cookies;
     let age = if value.is_some() { SIGN_IN_DAYS * 86_400 } else { 0 };
@@ -82,7 +82,7 @@ pub(crate) fn set_cookie(app: &App, value: Option<&str>) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// Who a request comes from, if its cookie is valid.
+/// Who sent a request, if its cookie is valid.
 pub(crate) async fn signed_in(app: &App, headers: &HeaderMap) -> Result<Option<SignedIn>, PageError> {
     let Some(secret) = sign_in_cookie(app, headers) else { return Ok(None) };
     let db = &app.settings.databases.writer;
@@ -100,7 +100,7 @@ impl FromRequestParts<Arc<App>> for SignedIn {
     }
 }
 
-/// Refuses everybody who does not own the installation.
+/// Rejects everybody but owners of the installation.
 pub(crate) struct Owner(pub(crate) SignedIn);
 
 impl FromRequestParts<Arc<App>> for Owner {

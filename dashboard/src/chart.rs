@@ -1,4 +1,4 @@
-//! Graphs as SVG, computed here so that they need no script.
+//! SVG graphs, drawn on the server so that they need no JavaScript.
 //!
 //! The drawing is stretched to the page's width while its text is not: lines live in a nested picture of 1000 by 1000
 //! units without an aspect, labels stand beside them at percentages.
@@ -21,7 +21,7 @@ impl Tick {
     }
 }
 
-/// A line with the area below it, the part of it that is not complete yet, and a line to compare with.
+/// A line with the area below it, its incomplete end, and a line to compare with.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plot {
     /// Outline of the area.
@@ -85,7 +85,7 @@ fn path(values: &[Option<f64>], points: usize, top: f64) -> String {
         if let Some(value) = value {
             let y = SIZE * (1.0 - value / top);
             let command = if pen_down { 'L' } else { 'M' };
-            // Writing to a string cannot fail.
+            // Writing to a `String` cannot fail.
             let _ = write!(out, "{command}{:.1} {:.1}", x(i, points), y);
         }
         pen_down = value.is_some();

@@ -1,4 +1,4 @@
-//! Figures as people read them.
+//! Formats figures for display.
 
 use crate::report::Metric;
 
@@ -13,6 +13,11 @@ pub(crate) fn grouped(n: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// `1 day`, `12,345 days`.
+pub(crate) fn counted(n: u64, one: &str) -> String {
+    format!("{} {one}{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
 /// `9,876`, `12.3k`, `4.5M`.
@@ -46,7 +51,7 @@ fn whole(value: f64) -> u64 {
     value.round().clamp(0.0, 9e15) as u64
 }
 
-/// A figure of a metric; `–` where there is none.
+/// A metric's figure; `–` if there is none.
 pub(crate) fn figure(metric: Metric, value: Option<f64>) -> String {
     let Some(value) = value else { return "–".into() };
     match metric {
@@ -57,7 +62,7 @@ pub(crate) fn figure(metric: Metric, value: Option<f64>) -> String {
     }
 }
 
-/// The same with all digits.
+/// The same in full precision.
 pub(crate) fn exact(metric: Metric, value: Option<f64>) -> String {
     match (metric, value) {
         (Metric::Visitors | Metric::Visits | Metric::Pageviews | Metric::Events, Some(value)) => {
@@ -139,6 +144,13 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_singular_and_all_else_plural() {
+        for (n, expected) in [(0, "0 days"), (1, "1 day"), (2, "2 days"), (12_345, "12,345 days")] {
+            assert_eq!(counted(n, "day"), expected);
+        }
+    }
 
     #[test]
     fn number_is_short_and_never_rounds_into_the_next_unit() {

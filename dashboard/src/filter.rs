@@ -3,21 +3,21 @@
 
 use std::fmt;
 
-use crate::report::Dimension;
+use sotto_schema::dimension::{CountedBy, Dimension};
 
 /// How many filters a report may have.
 pub const FILTERS_MAX: usize = 20;
 /// The longest value of a filter, in bytes.
 pub const VALUE_BYTES_MAX: usize = 2_000;
 
-/// What a filter asks of a value.
+/// How a filter compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// To be it. Several filters of one field and this verb: to be one of them.
+    /// Equal. Several `Is` filters on one field are alternatives.
     Is,
-    /// Not to be it.
+    /// Not equal.
     Not,
-    /// To contain it, whatever the case.
+    /// Contains, ignoring case.
     Has,
 }
 
@@ -51,11 +51,11 @@ impl Verb {
 /// One filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
-    /// The field; never a day or an hour, for which there is the period.
+    /// The field; never a day or an hour, which the period selects.
     pub field: Dimension,
-    /// What is asked.
+    /// The comparison.
     pub verb: Verb,
-    /// Of which value; empty stands for "none".
+    /// The value to compare with; empty means "none".
     pub value: String,
 }
 
@@ -64,7 +64,7 @@ pub struct Filter {
 pub enum UnknownFilter {
     /// See the message.
     #[error(
-        "{0:?} is no filter; write it like country=DE, country!=FR or page~=/blog, with one of {list}",
+        "{0:?} is not a filter; write it like country=DE, country!=FR or page~=/blog, with one of {list}",
         list = fields()
     )]
     Form(String),
@@ -115,20 +115,20 @@ impl Filter {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filters(Vec<Filter>);
 
-/// Fields with their values, as ClickHouse gets them.
+/// Fields and values as sent to ClickHouse.
 type Parameter = Vec<(&'static str, Vec<String>)>;
 
 impl Filters {
-    /// Reads filters of an address; those that cannot be understood, doubled ones and those beyond
-    /// [`FILTERS_MAX`] are left out.
+    /// Parses the filters of a URL. Invalid and duplicate filters and those beyond
+    /// [`FILTERS_MAX`] are ignored.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         texts.into_iter().filter_map(Filter::parse).fold(Self::default(), |all, f| all.with(f))
     }
 
-    /// Reads filters of a command line.
+    /// Parses the filters of a command line.
     ///
     /// # Errors
-    /// The first that cannot be understood, or that there are too many.
+    /// The first invalid filter, or too many of them.
     pub fn parse_equations<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownFilter> {
         let mut filters = Vec::new();
         for text in texts {
@@ -141,7 +141,7 @@ impl Filters {
         Ok(Self(filters))
     }
 
-    /// These and one more, unless it is there already or there are [`FILTERS_MAX`].
+    /// Adds one, unless it is present or there are [`FILTERS_MAX`] already.
     #[must_use]
     pub fn with(mut self, filter: Filter) -> Self {
         if self.0.len() < FILTERS_MAX && !self.0.contains(&filter) {
@@ -150,13 +150,13 @@ impl Filters {
         self
     }
 
-    /// These without one.
+    /// Removes one.
     #[must_use]
     pub fn without(&self, filter: &Filter) -> Self {
         Self(self.0.iter().filter(|f| *f != filter).cloned().collect())
     }
 
-    /// As the API's address has them.
+    /// In the form the API takes.
     pub(crate) fn equations(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|f| {
             let sign = match f.verb {
@@ -178,31 +178,9 @@ impl Filters {
         self.0.is_empty()
     }
 
-    /// Whether a filter is about visits as a whole, so that reports about hits have to look for the visits first.
+    /// Whether a filter selects whole visits, so that reports on hits have to find those visits first.
     pub(crate) fn choose_visits(&self) -> bool {
-        self.0.iter().any(|f| match f.field {
-            Dimension::EntryPage
-            | Dimension::ExitPage
-            | Dimension::Source
-            | Dimension::Channel
-            | Dimension::Referrer
-            | Dimension::UtmSource
-            | Dimension::UtmMedium
-            | Dimension::UtmCampaign => true,
-            Dimension::Page
-            | Dimension::Country
-            | Dimension::Region
-            | Dimension::City
-            | Dimension::Device
-            | Dimension::Browser
-            | Dimension::Os
-            | Dimension::Screen
-            | Dimension::Language
-            | Dimension::Hostname
-            | Dimension::Event
-            | Dimension::Day
-            | Dimension::Hour => false,
-        })
+        self.0.iter().any(|filter| filter.field.counted_by() == CountedBy::Visit)
     }
 
     /// The parameters `is`, `isnt` and `has` of `scope.sql`.

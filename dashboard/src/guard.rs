@@ -1,4 +1,4 @@
-//! What holds for every request: the headers of every answer, and that changes come from our own pages.
+//! Security headers for every response, and a check that changes come from our own pages.
 
 use axum::{
     extract::Request,
@@ -13,7 +13,7 @@ use crate::page::PageError;
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// Where a page must not be embedded, guessed at, or found in another site's log. The referrer policy is not
+/// Headers against framing, MIME sniffing and leaks through the referrer. The referrer policy is not
 /// `no-referrer`, because with it browsers send `Origin: null` with our own forms, which [`own_pages_only`] needs
 /// where `Sec-Fetch-Site` is missing (plain HTTP in a local network).
 const HEADERS: [(HeaderName, &str); 6] = [
@@ -40,7 +40,7 @@ pub(crate) async fn headers(request: Request, next: Next) -> Response {
     response
 }
 
-/// Refuses a change that another site's page asked the browser for.
+/// Rejects changes that another site's page triggered.
 pub(crate) async fn own_pages_only(request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if reads || from_own_page(request.headers()) {

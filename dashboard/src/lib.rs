@@ -1,6 +1,6 @@
-//! The dashboard: from ClickHouse to eyes. Server-rendered pages, a JSON API on the same questions, and sign-in.
+//! The dashboard: server-rendered reports, a JSON API on the same queries, and sign-in.
 //!
-//! Promises: every page works without JavaScript and keeps its state in its address; nobody sees a site without a
+//! Guarantees: every page works without JavaScript and keeps its state in its URL; nobody sees a site without a
 //! role on it; a change needs a request from our own pages. Refuses, with the same "not found", sites that do not
 //! exist and sites one may not see. When ClickHouse is away, pages say so and ask to be tried again.
 
@@ -17,9 +17,12 @@ mod assets;
 mod auth;
 mod chart;
 mod compress;
+mod devices;
 mod figures;
 pub mod filter;
 mod guard;
+mod labels;
+mod languages;
 mod page;
 mod places;
 pub mod range;
@@ -29,19 +32,19 @@ mod routes;
 mod tests;
 mod view;
 
-/// What the dashboard needs to know.
+/// Configuration of the dashboard.
 #[derive(Clone)]
 pub struct Settings {
     /// The connections to ClickHouse.
     pub databases: Databases,
-    /// Where visitors' browsers reach the collector, without a slash at the end; printed in snippets.
+    /// Base URL of the collector for visitors' browsers, without a trailing slash; printed in snippets.
     pub public_url: String,
-    /// Called after a site was added or changed, so that the collector learns its rules.
+    /// Called after a site was added or changed, so that the collector reloads its rules.
     pub sites_changed: Arc<dyn Fn() + Send + Sync>,
     /// Hash ([`sotto_store::account::secret_hash`]) of the one-time set-up link's token. The link is valid until
     /// somebody owns the installation.
     pub setup_token: Option<[u8; 32]>,
-    /// What secrets of two-step sign-in are sealed with. Without it nobody who has it can sign in.
+    /// Encrypts the secrets of two-step sign-in. Without it, users with two-step sign-in cannot sign in.
     pub account_key: Option<AccountKey>,
     /// Whether browsers reach the dashboard over HTTPS, so that cookies can be bound to it.
     pub secure_cookies: bool,
@@ -49,13 +52,13 @@ pub struct Settings {
     pub modules: Vec<ScriptModule>,
     /// Describes combinations of them.
     pub script: DescribeScript,
-    /// Path that takes events on `public_url`.
+    /// Path on `public_url` that accepts events.
     pub event_path: String,
-    /// Who has to be named for the place database.
+    /// Attribution required by the licence of the GeoIP database.
     pub geo_attribution: Option<String>,
 }
 
-/// Tells what a tag needs to know about the script with some modules; nothing if one does not exist.
+/// Describes the script with some modules; `None` if a module does not exist.
 pub type DescribeScript = Arc<dyn Fn(&[&str]) -> Option<ScriptInfo> + Send + Sync>;
 
 /// A module of the script.
@@ -72,7 +75,7 @@ pub struct ScriptModule {
 /// The script with some modules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptInfo {
-    /// Path of whatever version is current, on `public_url`.
+    /// Path of the current version, on `public_url`.
     pub path: String,
     /// Path of this version only.
     pub versioned_path: String,
@@ -82,12 +85,12 @@ pub struct ScriptInfo {
     pub brotli_bytes: usize,
 }
 
-/// What all requests share.
+/// State shared by all requests.
 pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) hasher: Hasher,
-    pub(crate) throttle: std::sync::Mutex<auth::throttle::Throttle>,
-    /// Held while the owner is created, so that a link used twice makes one owner.
+    pub(crate) attempts: auth::throttle::Attempts,
+    /// Held while the owner is created, so that a link opened twice makes one owner.
     pub(crate) setup: tokio::sync::Mutex<()>,
 }
 
@@ -99,14 +102,14 @@ pub fn router(settings: Settings) -> Router {
     let app = Arc::new(App {
         settings,
         hasher: Hasher::new().expect("the operating system has randomness"),
-        throttle: std::sync::Mutex::default(),
+        attempts: auth::throttle::Attempts::default(),
         setup: tokio::sync::Mutex::new(()),
     });
     routes::pages()
         .merge(api::routes())
         .fallback(page::not_found)
         .layer(middleware::from_fn(guard::own_pages_only))
-        .layer(middleware::from_fn(compress::answers))
+        .layer(compress::layer())
         .layer(middleware::from_fn(guard::headers))
         .with_state(app)
 }

@@ -1,4 +1,4 @@
-//! What all pages have in common: the shell around them, and the pages that say why there is nothing to see.
+//! What all pages share: the shell around them, and the error pages.
 
 use askama::Template;
 use axum::{
@@ -10,7 +10,7 @@ use sotto_store::account::AccountError;
 
 use crate::{assets, report::ReportError};
 
-/// Light, dark, or as the system has it.
+/// Light, dark, or following the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Theme {
     #[default]
@@ -56,7 +56,7 @@ pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
         .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
-/// What stands around a page.
+/// The frame of a page.
 pub(crate) struct Shell {
     pub(crate) title: String,
     pub(crate) theme: Theme,
@@ -96,12 +96,12 @@ impl Shell {
     }
 }
 
-/// A rendered template as an answer.
+/// Renders a template.
 pub(crate) fn html(template: &impl Template) -> Response {
     html_with(StatusCode::OK, template)
 }
 
-/// A rendered template as an answer with a status.
+/// Renders a template with a status.
 pub(crate) fn html_with(status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
         Ok(text) => (status, Html(text)).into_response(),
@@ -115,17 +115,17 @@ pub(crate) fn html_with(status: StatusCode, template: &impl Template) -> Respons
 /// Why a page cannot be shown.
 #[derive(Debug)]
 pub(crate) enum PageError {
-    /// There is no such page, or not for whoever asks.
+    /// The page does not exist, or the reader may not see it.
     NotFound,
     /// The role does not allow it.
     Forbidden,
     /// A form was sent from somewhere else.
     ForeignForm,
-    /// Nobody is signed in; the path to return to.
+    /// Sign-in is required; the path to return to.
     SignIn(String),
     /// ClickHouse cannot be reached.
     Away,
-    /// Something is wrong with us.
+    /// An internal error.
     Broken,
 }
 

@@ -18,7 +18,7 @@ pub struct Range {
     pub to: Date,
 }
 
-/// Into what a graph cuts its period.
+/// The width of a graph's time buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interval {
     /// Hours of a day.
@@ -29,17 +29,17 @@ pub enum Interval {
     Month,
 }
 
-/// Why days cannot be asked for. The messages are shown to people.
+/// Why a date range is invalid. The messages are shown to people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RangeError {
     /// See the message.
-    #[error("{0:?} is no day; write it like 2026-01-31")]
+    #[error("{0:?} is not a date; write it like 2026-01-31")]
     Day(String),
     /// See the message.
     #[error("the first day is after the last one")]
     Order,
     /// See the message.
-    #[error("a report is about {RANGE_DAYS_MAX} days at most")]
+    #[error("a report covers {RANGE_DAYS_MAX} days at most")]
     Long,
 }
 
@@ -52,7 +52,7 @@ impl Range {
     /// The days from `from` to `to`.
     ///
     /// # Errors
-    /// When there are none or too many.
+    /// When the order is reversed or the range is too long.
     pub fn new(from: Date, to: Date) -> Result<Self, RangeError> {
         let range = Self { from, to };
         if from > to {
@@ -64,10 +64,10 @@ impl Range {
         }
     }
 
-    /// Reads first and last day; the last is `today` and the first 29 days before when they are not said.
+    /// Parses the first and last day. `to` defaults to today, `from` to 29 days before it.
     ///
     /// # Errors
-    /// When one is no day, or there are none or too many.
+    /// When a date is invalid, the order is reversed, or the range is too long.
     pub fn parse(from: Option<&str>, to: Option<&str>, today: Date) -> Result<Self, RangeError> {
         let day = |text: &str| text.parse().map_err(|_| RangeError::Day(text.to_owned()));
         let to = to.map_or(Ok(today), day)?;
@@ -80,7 +80,7 @@ impl Range {
         self.from.until(self.to).map_or(0, |span| span.get_days()) + 1
     }
 
-    /// Never: a range has at least one day.
+    /// Always false: a range has at least one day.
     pub fn is_empty(&self) -> bool {
         self.len() < 1
     }
@@ -91,7 +91,7 @@ impl Range {
         self.from.series(1.day()).take_while(move |day| *day <= to)
     }
 
-    /// Into what a graph of these days is cut.
+    /// The bucket width of a graph over these days.
     pub fn interval(&self) -> Interval {
         match self.len() {
             ..=1 => Interval::Hour,
@@ -121,7 +121,7 @@ pub enum Period {
 }
 
 impl Period {
-    /// Those with a name.
+    /// The periods with a fixed name.
     pub const NAMED: [Self; 6] =
         [Self::Today, Self::Yesterday, Self::Week, Self::Month, Self::Quarter, Self::Year];
 
@@ -151,7 +151,7 @@ impl Period {
         }
     }
 
-    /// The pairs of an address that choose it; none for the default.
+    /// Query parameters that select it; none for the default.
     pub fn pairs(self) -> Vec<(&'static str, String)> {
         match self {
             Self::Month => Vec::new(),
@@ -166,7 +166,7 @@ impl Period {
         }
     }
 
-    /// Reads a period; what cannot be read is the default of thirty days.
+    /// Parses a period; falls back to the last thirty days.
     pub fn parse(name: Option<&str>, from: Option<&str>, to: Option<&str>, today: Date) -> Self {
         match name {
             Some("custom") => match (from, to) {
@@ -176,6 +176,17 @@ impl Period {
             Some(name) => Self::NAMED.into_iter().find(|p| p.name() == name).unwrap_or(Self::Month),
             None => Self::Month,
         }
+    }
+
+    /// Why the requested days cannot be shown, in which case [`Self::parse`] falls back to thirty days.
+    pub fn refusal(
+        name: Option<&str>,
+        from: Option<&str>,
+        to: Option<&str>,
+        today: Date,
+    ) -> Option<RangeError> {
+        let (Some("custom"), Some(_), Some(_)) = (name, from, to) else { return None };
+        Range::parse(from, to, today).err()
     }
 
     /// Its days when the site's date is `today`.
@@ -207,7 +218,7 @@ impl Period {
 }
 
 impl Range {
-    /// For people: `3 Mar 2026` or `3 – 9 Mar 2026`.
+    /// Display form: `3 Mar 2026` or `3 – 9 Mar 2026`.
     pub fn label(&self) -> String {
         let day = |d: Date| d.strftime("%-d %b %Y").to_string();
         if self.from == self.to {
@@ -222,13 +233,13 @@ impl Range {
     }
 }
 
-/// Now, on a site's clock.
+/// The current time in the site's time zone.
 pub fn now_in(time_zone: &str) -> Zoned {
     let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
     Timestamp::now().to_zoned(zone)
 }
 
-/// The moment on `day` at which the clock shows what it shows `now`; where it is skipped, the moment after.
+/// The same local time as `now`, on `day`. Where a clock change skips it, the moment after the gap.
 pub fn same_time_on(day: Date, now: &Zoned) -> Option<i64> {
     let time: Time = now.time();
     let zoned = day.to_datetime(time).to_zoned(now.time_zone().clone()).ok()?;
@@ -300,6 +311,21 @@ mod tests {
         ] {
             assert_eq!(Period::parse(name, from, to, today), Period::Month, "{name:?} {from:?}");
         }
+    }
+
+    #[test]
+    fn days_that_cannot_be_shown_are_refused_with_the_reason() {
+        let refusal = |name, from, to| Period::refusal(Some(name), from, to, date(2026, 3, 31));
+        for (from, to, expected) in [
+            (Some("2026-03-02"), Some("2026-03-01"), Some(RangeError::Order)),
+            (Some("2026-02-30"), Some("2026-03-01"), Some(RangeError::Day("2026-02-30".into()))),
+            (Some("2016-01-01"), Some("2026-03-01"), Some(RangeError::Long)),
+            (Some("2026-03-01"), Some("2026-03-01"), None),
+            (None, None, None),
+        ] {
+            assert_eq!(refusal("custom", from, to), expected, "{from:?} {to:?}");
+        }
+        assert_eq!(refusal("7d", Some("2026-03-02"), Some("2026-03-01")), None);
     }
 
     #[test]

@@ -1,14 +1,15 @@
-//! Questions about a site's traffic, and their answers: one [`Query`] and one [`Table`] for the pages, the JSON API
+//! Reports on a site's traffic: one [`Query`] and one [`Table`] for the pages, the JSON API
 //! and `sotto report`.
 //!
-//! Promises: the metrics are defined once, in `report/by_visit.sql` and `report/by_hit.sql`; a query cannot name
+//! Guarantees: the metrics are defined once, in `report/by_visit.sql` and `report/by_hit.sql`; a query cannot name
 //! another site, column or table than it was made for, because everything that varies is a typed parameter; lists
-//! are bounded. Refuses what it does not know with the list of what it knows.
+//! are bounded. An unknown name is rejected with the list of known ones.
 
 use clickhouse::Row;
 use jiff::civil::Date;
 use serde::Deserialize;
-use sotto_schema::id::SiteId;
+pub use sotto_schema::dimension::Dimension;
+use sotto_schema::{dimension::CountedBy, id::SiteId};
 use sotto_store::db::Db;
 
 use crate::{
@@ -20,21 +21,19 @@ pub mod archive;
 pub mod consent;
 mod counts;
 pub mod decisions;
-mod dimension;
-pub mod endings;
 pub mod first_hit;
 pub mod health;
+pub mod live_visitors;
 mod metric;
 pub mod outcomes;
-pub mod present;
 pub mod receipts;
+pub mod recent_outcomes;
 pub mod returning;
 pub mod series;
-pub mod unmapped;
+pub mod unmapped_consent;
 
 pub use archive::{Origin, Source};
 pub use counts::Counts;
-pub use dimension::Dimension;
 pub use metric::Metric;
 
 /// How many rows a table has at most.
@@ -51,7 +50,7 @@ pub struct Scope {
     pub time_zone: String,
 }
 
-/// A question about a site's traffic.
+/// A report to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     /// The site.
@@ -73,7 +72,7 @@ pub struct Query {
     pub source: Source,
 }
 
-/// The answer: figures in the order of the query's metrics.
+/// A report's result: figures in the order of the query's metrics.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     /// What the rows stand for.
@@ -95,14 +94,14 @@ pub struct TableRow {
     pub figures: Vec<Option<f64>>,
 }
 
-/// Why a question cannot be asked or answered. The messages are shown to people.
+/// Why a report cannot be run. The messages are shown to people.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// See the message.
-    #[error("{0:?} is no metric; known are {list}", list = Metric::ALL.map(Metric::name).join(", "))]
+    #[error("{0:?} is not a metric; choose from {list}", list = Metric::ALL.map(Metric::name).join(", "))]
     Metric(String),
     /// See the message.
-    #[error("{0:?} is nothing to group by; known are {list}", list = Dimension::names())]
+    #[error("{0:?} is not a dimension; choose from {list}", list = Dimension::names())]
     Dimension(String),
     /// See the message.
     #[error(transparent)]
@@ -111,7 +110,7 @@ pub enum ReportError {
     #[error(transparent)]
     Range(#[from] RangeError),
     /// See the message.
-    #[error("{0:?} is no source of figures; known are {list}", list = Source::ALL.map(Source::name).join(", "))]
+    #[error("{0:?} is not a data source; choose from {list}", list = Source::ALL.map(Source::name).join(", "))]
     Source(String),
     /// See the message.
     #[error("a table has 1 to {ROWS_MAX} rows, not {0:?}")]
@@ -121,7 +120,7 @@ pub enum ReportError {
     Database(#[from] clickhouse::error::Error),
 }
 
-/// A question as it is typed: on a command line or in an address.
+/// A query as typed on a command line or in a URL.
 #[derive(Debug, Clone, Default)]
 pub struct Typed<'a> {
     /// First day, `YYYY-MM-DD`.
@@ -224,7 +223,7 @@ pub(crate) fn scoped(db: &Db, sql: &Sql, query: &Query, skip: &[Date]) -> clickh
         .param("narrow", query.filters.choose_visits())
 }
 
-/// The year 2200: after everything.
+/// The year 2200: no limit.
 const UNTIL_END_MS: i64 = 7_258_118_400_000;
 
 /// Puts a report's text together.
@@ -257,7 +256,7 @@ pub async fn counts(db: &Db, query: &Query) -> Result<Vec<(String, Counts)>, Rep
     Ok(answer(db, query).await?.0)
 }
 
-/// Where the totals of a question come from.
+/// Where the totals of a query come from.
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
@@ -292,13 +291,14 @@ async fn raw_counts(db: &Db, query: &Query, skip: &[Date]) -> Result<Vec<(String
         (Some(Dimension::Day | Dimension::Hour), _) => "value",
         (_, metric) => metric.copied().unwrap_or(Metric::Visitors).order(),
     };
-    let asked = match query.by.and_then(Dimension::of_hit) {
-        Some((column, entry)) => scoped(db, &BY_HIT, query, skip)
-            .param("by", column)
-            .param("entry", entry.unwrap_or("everything"))
-            .param("bounces", entry.is_some() && query.metrics.contains(&Metric::BounceRate)),
-        None => {
-            scoped(db, &BY_VISIT, query, skip).param("by", query.by.map_or("everything", Dimension::name))
+    let by = query.by.map_or("everything", Dimension::name);
+    let asked = match query.by.map(Dimension::counted_by) {
+        Some(CountedBy::Hit { at_entry }) => scoped(db, &BY_HIT, query, skip)
+            .param("by", by)
+            .param("entry", at_entry.unwrap_or("everything"))
+            .param("bounces", at_entry.is_some() && query.metrics.contains(&Metric::BounceRate)),
+        Some(CountedBy::Visit | CountedBy::Visitor) | None => {
+            scoped(db, &BY_VISIT, query, skip).param("by", by)
         }
     };
     let rows: Vec<CountsRow> = asked.param("order", order).param("limit", query.limit).fetch_all().await?;
@@ -318,7 +318,7 @@ async fn raw_counts(db: &Db, query: &Query, skip: &[Date]) -> Result<Vec<(String
     Ok(rows.into_iter().map(counts).collect())
 }
 
-/// Answers a question.
+/// Runs a report.
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
@@ -351,6 +351,14 @@ mod tests {
         assert_eq!(query.range, Range { from: date(2026, 3, 2), to: date(2026, 3, 31) });
         assert_eq!(query.metrics, [Metric::Visitors, Metric::Visits, Metric::Pageviews]);
         assert_eq!((query.by, query.limit), (None, ROWS_DEFAULT));
+    }
+
+    #[test]
+    fn every_dimension_is_a_column_of_the_scope() {
+        let scope = include_str!("report/scope.sql");
+        for dimension in Dimension::ALL {
+            assert!(scope.contains(&format!("AS {}", dimension.name())), "{dimension:?}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::{App, assets, auth::SignedIn, page::PageError};
 
 mod columns;
 mod consent;
+mod data_inventory;
 mod install;
 mod list;
 mod overview;
@@ -23,13 +24,12 @@ mod set_up;
 mod settings;
 mod sign_in;
 mod sites;
-mod stored;
 mod two_step;
 
 pub(crate) use install::seen;
 pub(crate) use quality::words;
 
-/// The longest form in bytes.
+/// The largest form, in bytes.
 const FORM_BYTES_MAX: usize = 64 * 1024;
 
 pub(crate) fn pages() -> Router<Arc<App>> {
@@ -49,14 +49,14 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/s/{key}/list/{by}", get(list::show))
         .route("/s/{key}/quality", get(quality::show))
         .route("/s/{key}/consent", get(consent::show))
-        .route("/s/{key}/stored", get(stored::show))
+        .route("/s/{key}/stored", get(data_inventory::show))
         .route("/s/{key}/settings", get(settings::show).post(settings::submit))
         .route("/s/{key}/install", get(install::show))
         .route("/assets/{file}", get(assets::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
 }
 
-/// The first site, the list when there are several or none.
+/// Opens the only site, or the list of sites.
 async fn home(State(app): State<Arc<App>>, signed_in: SignedIn) -> Result<Response, PageError> {
     let sites = signed_in.sites(&app.settings.databases.reader).await?;
     let to = match sites.as_slice() {

@@ -1,6 +1,6 @@
 //! The router as a browser or program meets it, with a database that is away: what must hold even then.
 
-use std::sync::Arc;
+use std::{io::Read as _, sync::Arc};
 
 use axum::{
     Router,
@@ -147,15 +147,45 @@ async fn sign_out_forgets_the_cookie() {
 
 #[tokio::test]
 async fn page_is_compressed_where_the_browser_takes_it() {
-    let response = get("/sign-in", &[("accept-encoding", "gzip, br")]).await;
-    assert_eq!(response.headers()["content-encoding"], "br");
-    assert!(!get("/sign-in", &[]).await.headers().contains_key("content-encoding"));
+    let plain = get("/sign-in", &[]).await;
+    assert!(!plain.headers().contains_key("content-encoding"));
+    assert_eq!(plain.headers()["vary"], "accept-encoding");
+    let plain = text(plain).await;
+    for (accepted, expected) in [
+        ("gzip, deflate, br", "br"),
+        // All that browsers offer on plain HTTP.
+        ("gzip, deflate", "gzip"),
+        ("br;q=0, gzip", "gzip"),
+    ] {
+        let response = get("/sign-in", &[("accept-encoding", accepted)]).await;
+        assert_eq!(response.headers()["content-encoding"], expected, "{accepted}");
+        assert!(!response.headers().contains_key("content-length"), "{accepted}");
+        let packed = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(packed.len() < plain.len() / 2, "{accepted}: {} of {} bytes", packed.len(), plain.len());
+        let mut unpacked = String::new();
+        let read = match expected {
+            "br" => brotli::Decompressor::new(&*packed, 4_096).read_to_string(&mut unpacked),
+            _ => flate2::read::GzDecoder::new(&*packed).read_to_string(&mut unpacked),
+        };
+        assert!(read.is_ok() && unpacked == plain, "{accepted}");
+    }
+}
+
+#[tokio::test]
+async fn short_answer_is_sent_as_it_is() {
+    let response = get("/api/v9/what", &[("accept-encoding", "gzip, br")]).await;
+    assert!(!response.headers().contains_key("content-encoding"));
 }
 
 #[tokio::test]
 async fn asset_is_kept_for_ever_and_compressed() {
-    let response = get(crate::assets::APP_CSS, &[("accept-encoding", "gzip, br")]).await;
-    assert_eq!(response.headers()["content-encoding"], "br");
+    for (accepted, expected) in [("gzip, br", "br"), ("gzip", "gzip")] {
+        let response = get(crate::assets::APP_CSS, &[("accept-encoding", accepted)]).await;
+        let encodings: Vec<_> = response.headers().get_all("content-encoding").iter().collect();
+        assert_eq!(encodings, [expected], "once, at build time");
+    }
+    let response = get(crate::assets::APP_CSS, &[]).await;
+    assert!(!response.headers().contains_key("content-encoding"));
     assert_eq!(response.headers()["cache-control"], "public, max-age=31536000, immutable");
     assert_eq!(get("/assets/manifest.json", &[]).await.status(), StatusCode::NOT_FOUND);
 }

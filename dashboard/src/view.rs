@@ -1,4 +1,4 @@
-//! What the overview shows, as its address says it. Every link on the page is this state with one thing changed, so
+//! The state of the overview, as encoded in its URL. Every link on the page is this state with one thing changed, so
 //! that Back, bookmarks and sharing work without JavaScript.
 
 use jiff::civil::Date;
@@ -6,7 +6,7 @@ use url::form_urlencoded;
 
 use crate::{
     filter::{Filter, Filters},
-    range::Period,
+    range::{Period, RangeError},
     report::{Dimension, Metric},
 };
 
@@ -79,6 +79,8 @@ impl Panel {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct View {
     pub(crate) period: Period,
+    /// Why other days are shown than requested.
+    pub(crate) refused: Option<RangeError>,
     /// Whether the period before is shown for comparison.
     pub(crate) compare: bool,
     pub(crate) filters: Filters,
@@ -89,13 +91,14 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Reads the part of an address after `?`. What cannot be understood is as if it were not there.
+    /// Parses a query string. Ignores what is invalid.
     pub(crate) fn parse(query: &str, today: Date) -> Self {
         let pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let all = |name: &'static str| pairs.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str());
         let first = |name: &'static str| all(name).next();
         Self {
             period: Period::parse(first("p"), first("from"), first("to"), today),
+            refused: Period::refusal(first("p"), first("from"), first("to"), today),
             compare: first("cmp") != Some("none"),
             filters: Filters::parse(all("f")),
             metric: first("m")
@@ -108,7 +111,7 @@ impl View {
         }
     }
 
-    /// The address's part after `?`, in one order and without defaults; empty for the default view.
+    /// The query string, in a fixed order and without defaults; empty for the default view.
     pub(crate) fn query(&self) -> String {
         let mut out = form_urlencoded::Serializer::new(String::new());
         out.extend_pairs(self.period.pairs());
@@ -126,7 +129,7 @@ impl View {
                 out.append_pair(panel.name(), tab.name());
             }
         }
-        // What a person reads in the address bar stays readable; both forms mean the same in a query.
+        // Keeps the address bar readable; both forms mean the same in a query string.
         out.finish().replace("%3A", ":").replace("%2F", "/")
     }
 

@@ -19,8 +19,22 @@ fn submit(sotto: &Sotto, path: &str, cookie: &str, form: &str) -> Answer {
 }
 
 pub fn sign_in(sotto: &Sotto, email: &str, password: &str) -> Answer {
-    let form = ["email=", &email.replace('@', "%40"), "&password=", &password.replace(' ', "+")].concat();
-    submit(sotto, "/sign-in", "", &form)
+    submit(sotto, "/sign-in", "", &credentials(email, password))
+}
+
+fn credentials(email: &str, password: &str) -> String {
+    ["email=", &email.replace('@', "%40"), "&password=", &password.replace(' ', "+")].concat()
+}
+
+/// Signs in from another address, as a trusted proxy reports it.
+fn sign_in_from(sotto: &Sotto, address: &str, email: &str, password: &str) -> Answer {
+    let headers = [
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("sec-fetch-site", "same-origin"),
+        ("x-forwarded-for", address),
+    ];
+    let form = credentials(email, password);
+    request("POST", &format!("{}/sign-in", sotto.url), &headers, form.as_bytes())
 }
 
 pub fn cookie(answer: &Answer) -> String {
@@ -87,4 +101,44 @@ fn guessing_is_stopped_and_tells_nothing_about_who_exists() {
     let last = tried.last().copied();
     assert_eq!(last, Some(429));
     assert_eq!(sign_in(&sotto, "ann@example.org", PASSWORD).status, 429, "the right one waits too");
+}
+
+#[test]
+fn bogus_attempts_from_one_address_leave_the_owner_free_at_another() {
+    let sotto = Sotto::start();
+    add_user(&sotto, "ann@example.org", &["--role", "owner"]);
+    let statuses: Vec<u16> = (0..125)
+        .map(|n| {
+            // Half of them on the owner's account, half on accounts that do not exist.
+            let email =
+                if n % 2 == 0 { "ann@example.org".to_owned() } else { format!("nobody{n}@example.org") };
+            // One household of IPv6: every attempt from another address of the same /64.
+            sign_in_from(&sotto, &format!("2001:db8:0:1::{n:x}"), &email, "wrong password").status
+        })
+        .collect();
+    assert!(statuses.iter().all(|s| matches!(s, 401 | 429)), "{statuses:?}");
+    assert_eq!(statuses.first(), Some(&401));
+    assert_eq!(statuses.iter().step_by(2).filter(|s| **s == 401).count(), 10, "{statuses:?}");
+    let last = sign_in_from(&sotto, "2001:db8:0:1::ffff", "ann@example.org", PASSWORD);
+    assert_eq!(last.status, 429, "the attacker's network waits, with the right password too");
+    assert!(last.header("retry-after").is_some_and(|s| s.parse::<u32>().is_ok_and(|s| s > 0)));
+    for elsewhere in ["2001:db8:0:2::1", "198.51.100.4"] {
+        assert_eq!(sign_in_from(&sotto, elsewhere, "ann@example.org", PASSWORD).status, 303, "{elsewhere}");
+    }
+}
+
+#[test]
+fn parallel_guesses_are_bounded_and_never_an_error() {
+    let sotto = Sotto::start();
+    add_user(&sotto, "ann@example.org", &["--role", "owner"]);
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let guess = || sign_in_from(&sotto, "203.0.113.9", "ann@example.org", "wrong password");
+        let guesses: Vec<_> = (0..100).map(|_| scope.spawn(guess)).collect();
+        guesses.into_iter().map(|guess| guess.join().unwrap()).collect()
+    });
+    let count = |status| answers.iter().filter(|a| a.status == status).count();
+    assert_eq!(count(401) + count(429), 100, "{:?}", answers.iter().map(|a| a.status).collect::<Vec<_>>());
+    assert!((1..=10).contains(&count(401)), "{} guesses were tried", count(401));
+    assert!(answers.iter().filter(|a| a.status == 429).all(|a| a.header("retry-after").is_some()));
+    assert_eq!(sign_in_from(&sotto, "198.51.100.4", "ann@example.org", PASSWORD).status, 303);
 }

@@ -1,6 +1,10 @@
 //! The rules of the house: who may import whom, where an address may occur, where SQL lives.
 
-use std::{fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
 
 use sotto_tests::workspace;
 
@@ -75,6 +79,101 @@ fn parts_import_only_what_the_house_allows() {
     }
 }
 
+/// Reads a path of modules at the beginning of `text`, with what braces hold, and gives what comes after it.
+fn read_paths<'a>(mut text: &'a str, mut path: Vec<String>, found: &mut Vec<Vec<String>>) -> &'a str {
+    loop {
+        text = text.trim_start();
+        let word = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+        if word > 0 {
+            path.push(text[..word].to_owned());
+            text = &text[word..];
+            match text.strip_prefix("::") {
+                Some(rest) => text = rest,
+                None => break,
+            }
+        } else if let Some(mut inside) = text.strip_prefix('{') {
+            loop {
+                inside = inside.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+                if let Some(after) = inside.strip_prefix('}') {
+                    return after;
+                }
+                if inside.is_empty() {
+                    return inside;
+                }
+                inside = read_paths(inside, path.clone(), found);
+                // Up to the next one: `as another_name`, or what is no path.
+                inside = &inside[inside.find([',', '}']).unwrap_or(inside.len())..];
+            }
+        } else {
+            break;
+        }
+    }
+    found.push(path);
+    text
+}
+
+/// Which modules of a crate's `src` name which others, by paths that begin with `crate` or `super`. A path through a
+/// re-export names the module that re-exports. A module and those inside it are not looked at: they are one thing.
+fn imports(part: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let module =
+        |name: &str| name.trim_start_matches(part).trim_matches('/').trim_end_matches(".rs").to_owned();
+    let texts: BTreeMap<String, String> = sources(part)
+        .into_iter()
+        .filter(|(name, _)| !name.ends_with("tests.rs"))
+        .map(|(name, text)| (module(&name), text))
+        .collect();
+    let inside = |a: &str, b: &str| b.strip_prefix(a).is_some_and(|rest| rest.starts_with('/'));
+    let mut all = BTreeMap::new();
+    for (from, text) in &texts {
+        let code: Vec<&str> = text.lines().map(|l| l.split("//").next().unwrap_or_default()).collect();
+        let code = code.join("\n");
+        let mut found = Vec::new();
+        for start in ["crate::", "super::"] {
+            for (at, _) in code.match_indices(start) {
+                let before = code[..at].chars().next_back().unwrap_or(' ');
+                if !before.is_alphanumeric() && before != '_' && before != ':' {
+                    read_paths(&code[at..], Vec::new(), &mut found);
+                }
+            }
+        }
+        let mut named = BTreeSet::new();
+        for path in found {
+            let mut full: Vec<&str> = if path[0] == "crate" { Vec::new() } else { from.split('/').collect() };
+            for word in &path {
+                match word.as_str() {
+                    "crate" | "self" => {}
+                    "super" => drop(full.pop()),
+                    word => full.push(word),
+                }
+            }
+            while !full.is_empty() && !texts.contains_key(&full.join("/")) {
+                full.pop();
+            }
+            let to = full.join("/");
+            if !to.is_empty() && to != *from && !inside(&to, from) && !inside(from, &to) {
+                named.insert(to);
+            }
+        }
+        all.insert(from.clone(), named);
+    }
+    all
+}
+
+#[test]
+fn no_two_modules_of_the_dashboard_import_each_other() {
+    let imports = imports("dashboard/src");
+    let named: usize = imports.values().map(BTreeSet::len).sum();
+    assert!(named > 100, "only {named} imports were found: the reader is broken");
+    assert!(imports["routes/consent"].contains("report/receipts"), "{:?}", imports["routes/consent"]);
+    let circles: Vec<String> = imports
+        .iter()
+        .flat_map(|(a, named)| named.iter().map(move |b| (a, b)))
+        .filter(|(a, b)| a < b && imports.get(*b).is_some_and(|back| back.contains(*a)))
+        .map(|(a, b)| format!("{a} and {b}"))
+        .collect();
+    assert_none("modules that import each other", &circles);
+}
+
 #[test]
 fn only_main_knows_the_dashboard() {
     assert_none(
@@ -123,7 +222,7 @@ fn rooms_of_the_collector_import_only_what_is_below_them() {
             if !own || name.ends_with("tests.rs") {
                 continue;
             }
-            for import in imports(&text) {
+            for import in rooms_named_in(&text) {
                 let fits = import == *room || allowed.contains(&import.as_str());
                 assert!(fits, "{name} imports {import}, which {room} may not");
             }
@@ -132,7 +231,7 @@ fn rooms_of_the_collector_import_only_what_is_below_them() {
 }
 
 /// The rooms of its own crate that a file names after `crate::`, in `use` trees too. Comments do not count.
-fn imports(text: &str) -> Vec<String> {
+fn rooms_named_in(text: &str) -> Vec<String> {
     let code: String =
         text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
     let mut found = Vec::new();
@@ -167,7 +266,7 @@ fn imports(text: &str) -> Vec<String> {
 fn imports_are_found_in_every_form() {
     let text =
         "use crate::a::B;\nuse crate::{b::{C, d::E}, f, // g\n g::{self, H}};\nfn x() { crate::i::j(); }";
-    assert_eq!(imports(text), ["a", "b", "f", "g", "i"]);
+    assert_eq!(rooms_named_in(text), ["a", "b", "f", "g", "i"]);
 }
 
 #[test]

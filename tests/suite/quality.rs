@@ -175,7 +175,7 @@ fn faults_of_the_set_up_are_warned_of_with_the_remedy() {
     };
     warned(&[], &[]);
     insert(30, "stored", "", 100);
-    warned(&["silence"], &["Nothing arrives any more"]);
+    warned(&["silence"], &["No hits in the last 24 hours"]);
     insert(0, "stored", "", 19);
     insert(0, "address", "private", 19);
     warned(&[], &[]);

@@ -187,7 +187,7 @@ fn guessing_codes_is_stopped_with_the_right_password_too() {
     let send = |code: &str| {
         submit(&sotto, "/sign-in/code", "", &[("email", EMAIL), ("ticket", ticket), ("code", code)]).status
     };
-    // One password was mistyped on the way to here.
+    // The password on the way to here counts, too.
     let tried: Vec<u16> = (0..10).map(|_| send(&ann.wrong_code())).collect();
     assert_eq!((tried[8], tried[9]), (401, 429), "{tried:?}");
     assert_eq!(send(&ann.recovery[0]), 429, "the right one waits too");

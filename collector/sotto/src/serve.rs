@@ -20,7 +20,7 @@ use sotto_collector::{
     pipeline::device::Classifier,
     rights::Rights,
     routes::{
-        Routes,
+        self, Routes,
         admin::{self, Admin},
     },
     ship::Shipper,
@@ -163,7 +163,8 @@ pub async fn run_dashboard(
             .first()
             .map(|a| a.text.to_owned()),
     };
-    let service = stack::around(dashboard(parts), stack_limits(&config), Arc::default());
+    let dashboard = routes::without_address(dashboard(parts), config.server.trusted_proxies.clone())?;
+    let service = stack::around(dashboard, stack_limits(&config), Arc::default());
     let stop = CancellationToken::new();
     let serving = tokio::spawn(server::serve(
         tokio::net::TcpListener::from_std(listener)?,
@@ -399,7 +400,7 @@ async fn start(
     });
     let rights = Rights::new(collector.clone(), databases.writer.clone())?;
     let service =
-        stack::around(Routes::new(collector, rights, fallback), stack_limits(config), metrics.clone());
+        stack::around(Routes::new(collector, rights, fallback)?, stack_limits(config), metrics.clone());
     let workers = start_workers(config, listener, &service, &stop_workers)?;
     let admin_service = Admin {
         db: databases.writer.clone(),

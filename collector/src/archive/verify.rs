@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use clickhouse::Row;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+pub use sotto_schema::dimension::ARCHIVED as DIMENSIONS;
 use sotto_schema::{day::Day, id::SiteId};
 use sotto_store::{
     db::Db,
@@ -24,25 +25,6 @@ const PAGEVIEWS: usize = 3;
 const MEASURED: usize = 4;
 /// How many flaws are told; the rest is only counted.
 const FLAWS_TOLD: usize = 20;
-
-/// The dimensions of the archive, how many levels each has, and whether a visit has one value of it.
-pub const DIMENSIONS: [(&str, usize, bool); 15] = [
-    ("page", 2, false),
-    ("entry", 2, true),
-    ("exit", 2, true),
-    ("source", 2, true),
-    ("campaign", 3, true),
-    ("place", 3, true),
-    ("network", 2, true),
-    ("device", 1, true),
-    ("browser", 2, true),
-    ("os", 2, true),
-    ("screen", 1, true),
-    ("language", 1, true),
-    ("event", 1, false),
-    ("goal", 1, false),
-    ("hour", 1, false),
-];
 
 /// Counts of a row, in the order of the columns.
 pub type Counts = [u64; COUNTS];

@@ -11,7 +11,8 @@ pub mod click_ids;
 mod facts;
 
 use compact_str::CompactString;
-use serde::Deserialize;
+
+pub use sotto_schema::channel::Channel;
 
 use super::sanitise::{self, Tags};
 use facts::{FACTS, Kind, Source};
@@ -31,105 +32,6 @@ pub struct Attribution {
     pub tags: Tags,
     /// The referrer is on the spam list.
     pub spam: bool,
-}
-
-/// The class of a source. The names are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Channel {
-    /// Typed, bookmarked, or not told.
-    #[default]
-    Direct,
-    /// Search results.
-    OrganicSearch,
-    /// Advertisements beside search results.
-    PaidSearch,
-    /// Links in social networks.
-    OrganicSocial,
-    /// Advertisements in social networks.
-    PaidSocial,
-    /// Links in videos.
-    OrganicVideo,
-    /// Advertisements in videos.
-    PaidVideo,
-    /// Links in shops and price comparisons, and campaigns named after a shop.
-    OrganicShopping,
-    /// Advertisements in shops and price comparisons.
-    PaidShopping,
-    /// Answers of AI assistants.
-    AiAssistant,
-    /// Mail programs and newsletters.
-    Email,
-    /// Messengers and SMS.
-    Messaging,
-    /// Notifications of apps and browsers.
-    MobilePush,
-    /// Other sites.
-    Referral,
-    /// Other campaigns.
-    Campaign,
-    /// Banners.
-    Display,
-    /// Podcasts and radio.
-    Audio,
-    /// Campaigns that run in several networks at once.
-    CrossNetwork,
-    /// Affiliate programs.
-    Affiliates,
-    /// The site itself, or a page that the visitor came back from.
-    Internal,
-}
-
-impl Channel {
-    /// All channels.
-    pub const ALL: [Self; 20] = [
-        Self::Direct,
-        Self::OrganicSearch,
-        Self::PaidSearch,
-        Self::OrganicSocial,
-        Self::PaidSocial,
-        Self::OrganicVideo,
-        Self::PaidVideo,
-        Self::OrganicShopping,
-        Self::PaidShopping,
-        Self::AiAssistant,
-        Self::Email,
-        Self::Messaging,
-        Self::MobilePush,
-        Self::Referral,
-        Self::Campaign,
-        Self::Display,
-        Self::Audio,
-        Self::CrossNetwork,
-        Self::Affiliates,
-        Self::Internal,
-    ];
-
-    /// The stored name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::OrganicSearch => "organic_search",
-            Self::PaidSearch => "paid_search",
-            Self::OrganicSocial => "organic_social",
-            Self::PaidSocial => "paid_social",
-            Self::OrganicVideo => "organic_video",
-            Self::PaidVideo => "paid_video",
-            Self::OrganicShopping => "organic_shopping",
-            Self::PaidShopping => "paid_shopping",
-            Self::AiAssistant => "ai_assistant",
-            Self::Email => "email",
-            Self::Messaging => "messaging",
-            Self::MobilePush => "mobile_push",
-            Self::Referral => "referral",
-            Self::Campaign => "campaign",
-            Self::Display => "display",
-            Self::Audio => "audio",
-            Self::CrossNetwork => "cross_network",
-            Self::Affiliates => "affiliates",
-            Self::Internal => "internal",
-        }
-    }
 }
 
 /// Names the source of a visit to a page of `page_host` with the referrer that the browser gave and the tags of the

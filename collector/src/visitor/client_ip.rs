@@ -3,8 +3,8 @@
 //! What it is for: to know who is behind the proxies that the operator trusts, and to let nothing else know it.
 //! What it promises: headers are believed only from trusted peers and only up to the first hop that is not trusted;
 //! the work per request is bounded by [`HEADER_BYTES_MAX`] and [`HOPS_MAX`].
-//! What it refuses: to be printed, copied, compared or stored. There are two ways out of a [`ClientIp`]: a place, and
-//! bytes for a keyed hash.
+//! What it refuses: to be printed, copied, compared or stored. There are three ways out of a [`ClientIp`]: a place, bytes
+//! for a keyed hash, and a hash of its network block for rate limits, under a key that dies with the process.
 //! Where the proof is: the tables below.
 //!
 //! A proxy must append to the header that is read or replace it. Read is the first of `X-Forwarded-For`, `Forwarded`
@@ -21,6 +21,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 use sotto_geoip::{GeoDb, Network, Place};
+use sotto_schema::throttle::ClientBlock;
 
 /// How many bytes of forwarding headers are read, from the right. What is further left is older and less trusted.
 pub const HEADER_BYTES_MAX: usize = 4096;
@@ -93,10 +94,37 @@ impl ClientIp {
         }
     }
 
+    /// Third door: the network block it is in, for rate limits. That is the address itself of version 4, and the /64 of
+    /// version 6, all of which one household or machine can use.
+    pub fn block(&self, key: &BlockKey) -> ClientBlock {
+        let hash = match self.0 {
+            IpAddr::V4(v4) => blake3::keyed_hash(&key.0, &v4.octets()),
+            IpAddr::V6(v6) => blake3::keyed_hash(&key.0, &v6.octets()[..8]),
+        };
+        ClientBlock::new(hash.as_bytes().iter().take(8).fold(0, |n, b| n << 8 | u64::from(*b)))
+    }
+
     /// Whether the internet does not route the address. When every hit has such a one, a proxy is not trusted that
     /// should be; the data-quality page says so.
     pub fn is_private(&self) -> bool {
         sotto_geoip::is_private(self.0)
+    }
+}
+
+/// What blocks of addresses are hashed with. Random, and gone with the process.
+pub struct BlockKey([u8; 32]);
+
+static_assertions::assert_not_impl_any!(BlockKey: fmt::Debug, fmt::Display, serde::Serialize, Clone);
+
+impl BlockKey {
+    /// A random key.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness.
+    pub fn random() -> std::io::Result<Self> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(|e| std::io::Error::other(e.to_string()))?;
+        Ok(Self(key))
     }
 }
 
@@ -501,6 +529,23 @@ mod tests {
         assert_eq!(bytes("::ffff:192.0.2.1"), bytes("192.0.2.1"));
         let v6 = bytes("2001:db8::1");
         assert_eq!((v6.len(), v6[0], v6[1], v6[16]), (17, 16, 0x20, 1));
+    }
+
+    #[test]
+    fn block_is_an_address_of_version_4_and_64_bits_of_version_6() {
+        let key = BlockKey::random().unwrap();
+        let block = |text: &str, key| ClientIp::claimed(text).unwrap().block(key);
+        for (one, other, same) in [
+            ("192.0.2.1", "192.0.2.1", true),
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+            ("2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff", true),
+            ("2001:db8:0:1::1", "2001:db8:0:2::1", false),
+        ] {
+            assert!((block(one, &key) == block(other, &key)) == same, "{one} {other}");
+        }
+        let another = BlockKey::random().unwrap();
+        assert!(block("192.0.2.1", &key) != block("192.0.2.1", &another), "each process has its own numbers");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Consent, as the page of that name shows it.
+//! The consent page's figures as JSON.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{
         decisions::{self, Decided},
         receipts::{self, Decision},
         returning::{self, Returning},
-        unmapped::{self, Unmapped},
+        unmapped_consent::{self, Unmapped},
     },
 };
 
@@ -65,7 +65,7 @@ fn receipt(decision: &Decision) -> Value {
     })
 }
 
-/// Visitors who agreed to be known again.
+/// Visitors who agreed to be recognised.
 fn returned(r: &Returning) -> Value {
     let days: serde_json::Map<_, _> =
         r.by_days().iter().map(|(days, visitors)| ((*days).to_owned(), json!(visitors))).collect();
@@ -102,7 +102,7 @@ pub(super) async fn show(
         decisions::run(db, &scope, range),
         consent::run(db, &question),
         returning::run(db, &scope, range),
-        unmapped::run(db, &scope, range)
+        unmapped_consent::run(db, &scope, range)
     )?;
     let mut out = json!({
         "query": period(&site, range),

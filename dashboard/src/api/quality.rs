@@ -1,4 +1,4 @@
-//! Data quality, as the page of that name shows it.
+//! The data-quality page's figures as JSON.
 
 use std::sync::Arc;
 
@@ -15,31 +15,32 @@ use crate::{
     App,
     report::{
         Scope,
-        endings::{self, Fate, Outcomes, Point, Tally},
         health::{self, Warning},
+        outcomes::{self, OutcomeCount, OutcomeKind, Outcomes, Point},
     },
     routes::words,
 };
 
-/// A moment as RFC 3339; `null` for none.
+/// A timestamp as RFC 3339; `null` for none.
 fn moment(ms: i64) -> Value {
     let time = (ms > 0).then(|| Timestamp::from_millisecond(ms).ok()).flatten();
     json!(time.map(|t| t.to_string()))
 }
 
-fn tally(tally: &Tally) -> Value {
-    let ending = &tally.ending;
+fn count(count: &OutcomeCount) -> Value {
+    let outcome = &count.outcome;
     json!({
-        "outcome": ending.outcome,
-        "reason": ending.reason,
-        "kind": ending.fate.name(),
-        "hits": tally.hits,
-        "meaning": ending.meaning,
+        "outcome": outcome.name,
+        "reason": outcome.reason,
+        "kind": outcome.kind.name(),
+        "hits": count.hits,
+        "meaning": outcome.meaning,
     })
 }
 
 fn point(point: &Point) -> Value {
-    let hits = Fate::ALL.iter().zip(point.hits).map(|(fate, hits)| (fate.name().to_owned(), json!(hits)));
+    let hits =
+        OutcomeKind::ALL.iter().zip(point.hits).map(|(kind, hits)| (kind.name().to_owned(), json!(hits)));
     let mut out: Map<String, Value> = hits.collect();
     out.insert("at".into(), json!(point.at));
     Value::Object(out)
@@ -60,9 +61,9 @@ pub(super) async fn show(
     let site = site_of(&app, &reader, &key).await?;
     let range = days(asked.as_deref().unwrap_or(""), &site)?;
     let scope = scope(&site);
-    let (outcomes, health) = tokio::try_join!(endings::run(db, &scope, range), health::run(db, site.id))?;
+    let (outcomes, health) = tokio::try_join!(outcomes::run(db, &scope, range), health::run(db, site.id))?;
     let unknown: Option<Outcomes> = if reader.owns_all() {
-        Some(endings::run(db, &Scope { site: SiteId::NONE, ..scope }, range).await?)
+        Some(outcomes::run(db, &Scope { site: SiteId::NONE, ..scope }, range).await?)
     } else {
         None
     };
@@ -70,7 +71,7 @@ pub(super) async fn show(
     Ok(Json(json!({
         "query": period(&site, range),
         "hits": outcomes.hits(),
-        "outcomes": outcomes.tallies.iter().map(tally).collect::<Vec<_>>(),
+        "outcomes": outcomes.counts.iter().map(count).collect::<Vec<_>>(),
         "series": outcomes.points.iter().map(point).collect::<Vec<_>>(),
         "last_kept": moment(health.last_kept),
         "last_hour": moment(health.last_hour),

@@ -1,4 +1,4 @@
-//! Who asks the API: a browser that is signed in, or a program with a token.
+//! Authenticates API requests: a signed-in browser, or a program with a token.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
     page::PageError,
 };
 
-/// Who asks: a browser that is signed in, or a program with a token.
+/// Who sent the request: a signed-in browser, or a program with a token.
 pub(crate) enum Reader {
     Person(SignedIn),
     Program(account::Bearer),
@@ -30,7 +30,7 @@ impl Reader {
         }
     }
 
-    /// Whether they own all sites. Only who owns the installation can make a token for all sites.
+    /// Whether they own all sites. Only an owner of the installation can make a token for all sites.
     pub(super) fn owns_all(&self) -> bool {
         match self {
             Self::Person(signed_in) => signed_in.role(SiteId::NONE) == Some(Role::Owner),

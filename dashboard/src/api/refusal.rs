@@ -1,4 +1,4 @@
-//! Errors for programs: `{"error": {"code", "message", "hint"}}` with a fitting status.
+//! API errors: `{"error": {"code", "message", "hint"}}` with a matching status.
 
 use std::borrow::Cow;
 

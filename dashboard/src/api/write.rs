@@ -1,4 +1,4 @@
-//! Tables for programs: JSON and CSV.
+//! Tables as JSON and CSV.
 
 use serde_json::{Value, json};
 
@@ -47,8 +47,8 @@ pub fn origin(origin: &Origin) -> Value {
     })
 }
 
-/// A table as CSV (RFC 4180), with the names of its columns. A value that a spreadsheet would take for a formula is
-/// written after an apostrophe, because visitors can choose values.
+/// A table as CSV (RFC 4180) with a header row. A value that a spreadsheet would take for a formula is
+/// prefixed with an apostrophe, because visitors can choose values.
 pub fn csv(table: &Table) -> String {
     let mut out = String::new();
     let head = table.by.map(Dimension::name).into_iter().chain(table.metrics.iter().map(|m| m.name()));

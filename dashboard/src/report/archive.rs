@@ -1,7 +1,7 @@
-//! Which days of a report come from the archive and which from raw events, and the archive's half of the answer.
+//! Decides which days of a report come from the archive and which from raw events, and reads the archived ones.
 //!
-//! Sealed days are read from the archive when nothing is filtered; all others from raw events. A list whose detail was
-//! folded to a noticeable part is read from raw events as long as they are there. What was folded is one row,
+//! Sealed days are read from the archive when nothing is filtered, all others from raw events. A list that lost a
+//! noticeable part of its detail to folding is read from raw events while they exist. What was folded is one row,
 //! `(rest)`, so that rows add up to the totals.
 
 use std::collections::HashMap;
@@ -18,20 +18,20 @@ use sotto_store::{
 use super::{Counts, Dimension, Query, ReportError};
 use crate::range::Range;
 
-/// The value of what was folded.
+/// The value of the row for everything that was folded.
 pub const REST: &str = "(rest)";
-/// The part of a list in per cent that may be folded before raw events are preferred, while they are there.
+/// The share of a list, in per cent, that may be folded before raw events are preferred.
 pub const FOLDED_PERCENT_MAX: u64 = 1;
 
-/// Where figures are to come from.
+/// Which data a report may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Source {
-    /// From the archive, unless raw events tell noticeably more.
+    /// The archive, unless raw events have noticeably more detail.
     #[default]
     Auto,
-    /// From the archive wherever days are sealed.
+    /// The archive wherever days are sealed.
     Archive,
-    /// From raw events only.
+    /// Raw events only.
     Raw,
 }
 
@@ -67,7 +67,7 @@ pub struct Origin {
     pub folded: Counts,
 }
 
-/// What the archive gives to a report.
+/// The archived part of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Part {
     pub(super) rows: Vec<(String, Counts)>,
@@ -91,7 +91,7 @@ struct ArchiveRow {
 
 impl From<&ArchiveRow> for Counts {
     fn from(row: &ArchiveRow) -> Self {
-        // Remainders are differences, which the seal checked not to be negative.
+        // Remainders are differences; the seal checked that none is negative.
         let count = |n: i64| u64::try_from(n).unwrap_or(0);
         Self {
             visitors: count(row.visitors),
@@ -106,39 +106,14 @@ impl From<&ArchiveRow> for Counts {
     }
 }
 
-/// The archive's dimension and level of a dimension of reports; none where it is not archived.
-const fn place(by: Dimension) -> Option<(&'static str, u8)> {
-    match by {
-        Dimension::Page => Some(("page", 2)),
-        Dimension::EntryPage => Some(("entry", 2)),
-        Dimension::ExitPage => Some(("exit", 2)),
-        Dimension::Source => Some(("source", 2)),
-        Dimension::Channel => Some(("source", 1)),
-        Dimension::UtmSource => Some(("campaign", 1)),
-        Dimension::UtmMedium => Some(("campaign", 2)),
-        Dimension::UtmCampaign => Some(("campaign", 3)),
-        Dimension::Country => Some(("place", 1)),
-        Dimension::Region => Some(("place", 2)),
-        Dimension::City => Some(("place", 3)),
-        Dimension::Device => Some(("device", 1)),
-        Dimension::Browser => Some(("browser", 1)),
-        Dimension::Os => Some(("os", 1)),
-        Dimension::Screen => Some(("screen", 1)),
-        Dimension::Language => Some(("language", 1)),
-        Dimension::Event => Some(("event", 1)),
-        Dimension::Hour => Some(("hour", 1)),
-        Dimension::Referrer | Dimension::Hostname | Dimension::Day => None,
-    }
-}
-
-/// What the archive gives to a question.
+/// Reads the archived part of a report.
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
 pub(super) async fn part(db: &Db, query: &Query) -> Result<Part, ReportError> {
     let db = &db.of_site(query.scope.site);
     let all = seals(db, query.scope.site, query.range.from.first_of_month(), query.range.to).await?;
-    // A day that is cut in the middle is not in the archive.
+    // The archive has whole days only.
     let whole_days = |s: &&Seal| query.until_ms.is_none() || s.day < query.range.to;
     let days: Vec<&Seal> = all
         .iter()
@@ -149,7 +124,7 @@ pub(super) async fn part(db: &Db, query: &Query) -> Result<Part, ReportError> {
     if days.is_empty() {
         return Ok(raw_only);
     }
-    let archived = query.by.is_none_or(|by| by == Dimension::Day || place(by).is_some());
+    let archived = query.by.is_none_or(|by| by == Dimension::Day || by.archived().is_some());
     let usable = archived && query.filters.is_empty() && query.source != Source::Raw;
     let (first_raw, rows) = match usable {
         true => (None, rows(db, query, &all, &days).await?),
@@ -180,7 +155,7 @@ pub(super) async fn part(db: &Db, query: &Query) -> Result<Part, ReportError> {
     Ok(Part { rows, days, origin })
 }
 
-/// Whether so much was folded that somebody would miss it.
+/// Whether a noticeable part was folded.
 fn noticeable(rows: &[(String, Counts)], folded: &Counts) -> bool {
     let size = |c: &Counts| c.pageviews.max(c.visits) + c.events;
     let all: u64 = rows.iter().map(|(_, c)| size(c)).sum();
@@ -211,7 +186,7 @@ async fn rows(
     };
     let months: Vec<&Seal> = all.iter().filter(inside).collect();
     let numbers = |seals: &[&Seal]| seals.iter().map(|s| s.seal).collect::<Vec<_>>();
-    let asked = match query.by.and_then(place) {
+    let asked = match query.by.and_then(Dimension::archived) {
         Some((dimension, level)) => db
             .query(include_str!("archive/values.sql"))
             .param("dimension", dimension)
@@ -256,7 +231,7 @@ pub(super) fn join(
     rows
 }
 
-/// Days in order as ranges without gaps.
+/// Merges consecutive days into ranges.
 fn ranges(days: impl IntoIterator<Item = Date>) -> Vec<Range> {
     let mut ranges: Vec<Range> = Vec::new();
     for day in days {
@@ -269,7 +244,7 @@ fn ranges(days: impl IntoIterator<Item = Date>) -> Vec<Range> {
 }
 
 impl Origin {
-    /// For people: nothing where all days come from raw events.
+    /// A sentence for the page; none when all days come from raw events.
     pub fn sentence(&self) -> Option<String> {
         let days = |ranges: &[Range]| ranges.iter().map(Range::label).collect::<Vec<_>>().join(", ");
         let mut parts = Vec::new();

@@ -1,4 +1,4 @@
-//! How pageviews were counted, and what their visitors had said.
+//! Pageviews by counting tier and by consent.
 
 use clickhouse::Row;
 use serde::Deserialize;
@@ -19,7 +19,7 @@ pub struct Consent {
     pub granted: u64,
     /// The visitor refused analytics.
     pub refused: u64,
-    /// The visitor has not said.
+    /// The visitor has not decided.
     pub undecided: u64,
     /// The browser sent Global Privacy Control.
     pub gpc: u64,

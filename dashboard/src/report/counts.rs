@@ -1,4 +1,4 @@
-//! What is counted; the metrics are made from it. Counts of parts can be added, metrics cannot.
+//! Plain counts, from which metrics are computed. Counts add up; metrics do not.
 
 use std::ops::AddAssign;
 

@@ -1,4 +1,4 @@
-//! What visitors decided when they were asked for consent. Decisions are counted, not people: nothing ties two
+//! Visitors' consent decisions. Decisions are counted, not people: nothing links two
 //! decisions of a visitor together, so that a withdrawal looks like any other refusal.
 
 use std::{collections::HashMap, ops::AddAssign};
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::range::{Interval, Range};
 
-/// How many sources are listed. Their names come from outside, so that there could be any number.
+/// How many sources are listed; their names come from outside, so there could be any number.
 pub const SOURCES_MAX: u64 = 20;
 
 /// Decisions, by what they granted beyond the essential.
@@ -61,7 +61,7 @@ pub struct Decisions {
     pub total: Decided,
     /// By hour, day or month, without gaps.
     pub points: Vec<(String, Decided)>,
-    /// By who asked, most first; an empty name where that is not known.
+    /// By consent manager, most frequent first; an empty name if unknown.
     pub sources: Vec<(String, Decided)>,
 }
 

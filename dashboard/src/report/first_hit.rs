@@ -1,4 +1,4 @@
-//! The first pageview of a site, for which a fresh installation waits.
+//! The first pageview of a site, which a new installation waits for.
 
 use clickhouse::Row;
 use serde::Deserialize;

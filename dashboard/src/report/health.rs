@@ -1,4 +1,4 @@
-//! Whether hits arrive as they should, and what is probably wrong when they do not.
+//! Checks that hits arrive as they should, and guesses the cause when they do not.
 
 use clickhouse::Row;
 use serde::Deserialize;
@@ -7,9 +7,9 @@ use sotto_store::db::Db;
 
 use super::ReportError;
 
-/// From how many hits on it is strange that none has a public address.
+/// With this many hits, some should have a public address.
 pub const PRIVATE_HITS_MIN: u64 = 20;
-/// The share of hits with a foreign host name above which something is set up wrongly, in per cent.
+/// Above this share of hits with a foreign host name, in per cent, the set-up is probably wrong.
 pub const FOREIGN_PERCENT_MAX: u64 = 20;
 
 /// The last 24 hours of a site, and its last hit ever.
@@ -44,7 +44,7 @@ pub enum Warning {
         /// Of how many.
         of: u64,
     },
-    /// Nothing arrives any more.
+    /// Hits have stopped arriving.
     Silence {
         /// When the hour of the last hit began, in milliseconds since 1970-01-01 UTC.
         since: i64,
@@ -80,7 +80,7 @@ impl Health {
     }
 }
 
-/// How a site is.
+/// The health of a site.
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.

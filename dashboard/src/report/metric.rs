@@ -64,7 +64,7 @@ impl Metric {
         }
     }
 
-    /// What it means, in one sentence.
+    /// Its meaning, in one sentence.
     pub const fn help(self) -> &'static str {
         match self {
             Self::Visitors => {
@@ -104,7 +104,7 @@ impl Metric {
         }
     }
 
-    /// The figure, or `None` where there is nothing to divide by.
+    /// The figure; `None` when the divisor is zero.
     #[allow(clippy::cast_precision_loss)] // Counts stay far below 2^52.
     pub fn of(self, counts: &Counts) -> Option<f64> {
         let ratio = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);

@@ -1,4 +1,4 @@
-//! What was recorded under the number of a consent receipt, for a visitor who shows theirs.
+//! Looks up the decisions recorded under a consent receipt, for a visitor who presents it.
 
 use clickhouse::Row;
 use serde::Deserialize;
@@ -7,9 +7,9 @@ use sotto_store::db::Db;
 
 use super::ReportError;
 
-/// The longest number that is looked up.
+/// The longest receipt number.
 pub const RECEIPT_CHARS_MAX: usize = 64;
-/// How many decisions are shown of one number.
+/// How many decisions are shown per receipt.
 pub const DECISIONS_MAX: u64 = 20;
 
 /// A decision as it was recorded.
@@ -34,14 +34,14 @@ pub fn categories(mask: u8) -> Vec<&'static str> {
     Category::ALL.into_iter().filter(|c| mask & *c as u8 != 0).map(Category::name).collect()
 }
 
-/// A receipt's number as it was typed, if it can be one.
+/// Parses a typed receipt number.
 pub fn number(typed: &str) -> Option<&str> {
     let number = typed.trim();
     let fits = (1..=RECEIPT_CHARS_MAX).contains(&number.len());
     (fits && number.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')).then_some(number)
 }
 
-/// The decisions that were recorded under a number, in the order of time.
+/// The decisions recorded under a receipt, oldest first.
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.

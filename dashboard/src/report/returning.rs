@@ -1,4 +1,4 @@
-//! Visitors who come again on another day. Only those are counted who agreed to be known again: without consent to
+//! Returning visitors. Only those who agreed to be recognised are counted: without consent to
 //! analytics a visitor has another key each day, and nobody can tell who came back.
 
 use clickhouse::Row;
@@ -12,7 +12,7 @@ use crate::range::Range;
 /// looked for as many days before the period.
 pub const NUMBER_DAYS_MAX: u16 = 395;
 
-/// Visitors of a period who agreed to be known again.
+/// Visitors of a period who agreed to be recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Row, Deserialize)]
 pub struct Returning {
     /// All of them.
@@ -56,7 +56,7 @@ impl Returning {
     }
 }
 
-/// The visitors of a period who agreed to be known again.
+/// The visitors of a period who agreed to be recognised.
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.

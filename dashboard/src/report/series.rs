@@ -1,4 +1,4 @@
-//! A period cut into hours, days or months, without gaps.
+//! Counts by hour, day or month, without gaps.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ pub struct Point {
     pub counts: Counts,
 }
 
-/// The query's counts by hour, day or month, in the order of time and without gaps. Months are sums of their days,
+/// Counts by hour, day or month, in chronological order and without gaps. Months are sums of their days,
 /// so that they agree with them. Bounces are counted only when their rate is among the query's metrics.
 ///
 /// # Errors
@@ -46,7 +46,7 @@ fn fill(range: Range, interval: Interval, rows: Vec<(String, Counts)>) -> Vec<Po
     points
 }
 
-/// The point to which a moment, `YYYY-MM-DD` with or without an hour, belongs.
+/// The bucket of a timestamp (`YYYY-MM-DD`, with or without an hour).
 pub(super) fn slot(at: &str, interval: Interval) -> &str {
     match interval {
         Interval::Hour | Interval::Day => at,
@@ -54,7 +54,7 @@ pub(super) fn slot(at: &str, interval: Interval) -> &str {
     }
 }
 
-/// The points of a period, in the order of time.
+/// The buckets of a period, in chronological order.
 pub(super) fn labels(range: Range, interval: Interval) -> Vec<String> {
     let days = range.days();
     match interval {

@@ -1,4 +1,4 @@
-//! Columns by time, each cut into parts, with the table that says the same.
+//! Stacked columns over time, and the same data as a table.
 
 use super::overview::graph::{long_label, short_label, unit};
 use crate::{
@@ -18,8 +18,8 @@ pub(super) struct Part {
     pub(super) label: &'static str,
 }
 
-/// One column, as the table says it.
-pub(super) struct Row {
+/// A row of the columns' table.
+pub(super) struct ColumnRow {
     pub(super) label: String,
     pub(super) figures: Vec<String>,
     pub(super) incomplete: bool,
@@ -32,10 +32,10 @@ pub(super) struct Columns {
     pub(super) parts: Vec<Part>,
     pub(super) stacks: Stacks,
     pub(super) x: Vec<Tick>,
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<ColumnRow>,
 }
 
-/// Draws columns: for each point of time, the figures of all parts.
+/// Draws stacked columns.
 pub(super) fn draw(
     title: &'static str,
     parts: &[Part],
@@ -49,7 +49,7 @@ pub(super) fn draw(
     let rows = points
         .iter()
         .take_while(|(at, _)| *at <= present)
-        .map(|(at, figures)| Row {
+        .map(|(at, figures)| ColumnRow {
             label: long_label(at, interval),
             figures: figures.iter().map(|n| grouped(*n)).collect(),
             incomplete: *at == present,
@@ -72,7 +72,7 @@ pub(super) fn draw(
     }
 }
 
-/// The point that is going on, on a clock like `2026-03-01 13:00`.
+/// The current bucket, from a clock like `2026-03-01 13:00`.
 fn present(now: &str, interval: Interval) -> &str {
     let length = match interval {
         Interval::Hour => 16,

@@ -11,7 +11,7 @@ use jiff::Zoned;
 use sotto_store::account::Role;
 
 mod returning;
-mod unmapped;
+mod unmapped_consent;
 
 use super::{
     columns::{self, Columns, Part},
@@ -31,7 +31,7 @@ use crate::{
         consent::{self, Consent},
         decisions::{self, Decided, Decisions},
         receipts::{self, Decision},
-        returning as returning_report, unmapped as unmapped_report,
+        returning as returning_report, unmapped_consent as unmapped_report,
     },
 };
 
@@ -48,7 +48,7 @@ struct Share {
 }
 
 /// A category, or who asked.
-struct Row {
+struct BreakdownRow {
     label: String,
     figures: Vec<String>,
 }
@@ -72,8 +72,8 @@ struct ConsentPage {
     /// How many decisions.
     decisions: u64,
     decided: Vec<Share>,
-    categories: Vec<Row>,
-    sources: Vec<Row>,
+    categories: Vec<BreakdownRow>,
+    sources: Vec<BreakdownRow>,
     columns: Columns,
     /// Share of decisions whose browser sent the signal.
     decided_gpc: String,
@@ -82,13 +82,13 @@ struct ConsentPage {
     said: Vec<Share>,
     gpc: String,
     uplift: String,
-    unmapped: Vec<unmapped::Category>,
+    unmapped: Vec<unmapped_consent::Category>,
     /// The consent manager whose tag the map is for.
     manager: Option<String>,
     returning: returning::Returning,
-    /// The number that is looked up, as it was typed.
+    /// The receipt number as typed.
     typed: String,
-    /// What was found; nothing when nothing was looked up.
+    /// The decisions found; `None` without a look-up.
     receipts: Option<Vec<Receipt>>,
 }
 
@@ -132,16 +132,16 @@ fn decided(d: Decided) -> Vec<Share> {
     ])
 }
 
-fn categories(d: Decided) -> Vec<Row> {
-    let row = |label: &str, granted: u64| Row {
+fn categories(d: Decided) -> Vec<BreakdownRow> {
+    let row = |label: &str, granted: u64| BreakdownRow {
         label: label.to_owned(),
         figures: vec![grouped(granted), share(granted, d.all())],
     };
     vec![row("Analytics", d.analytics), row("Preferences", d.preference), row("Marketing", d.marketing)]
 }
 
-fn sources(decisions: &Decisions) -> Vec<Row> {
-    let row = |(source, d): &(String, Decided)| Row {
+fn sources(decisions: &Decisions) -> Vec<BreakdownRow> {
+    let row = |(source, d): &(String, Decided)| BreakdownRow {
         label: if source.is_empty() { "Not known".to_owned() } else { source.clone() },
         figures: vec![
             grouped(d.all()),
@@ -184,7 +184,7 @@ fn said(c: &Consent) -> Vec<Share> {
     ])
 }
 
-/// What counting in two tiers adds to counting with consent only.
+/// What two tiers add over counting with consent only.
 fn uplift(c: &Consent) -> String {
     let (all, more) = (c.pageviews(), c.pageviews().saturating_sub(c.agreed));
     if all == 0 {
@@ -194,8 +194,8 @@ fn uplift(c: &Consent) -> String {
         return "Every pageview of this period came from a visitor who agreed.".into();
     }
     format!(
-        "{} of {} pageviews came from visitors who agreed; the other {} ({}) are the ones that a tool which waits for \
-         consent would not show you.",
+        "{} of {} pageviews came from visitors who agreed; a tool that waits for consent would \
+         not show you the other {} ({}).",
         grouped(c.agreed),
         grouped(all),
         grouped(more),
@@ -238,7 +238,7 @@ pub(super) async fn show(
     let query = query.unwrap_or_default();
     let now = now_in(&site.time_zone);
     let today = now.date();
-    let mut header = period::head(&key, "consent", period::parse(&query, today), today);
+    let mut header = period::head(&key, "consent", &query, today);
     let typed: String =
         period::first(&query, "receipt").unwrap_or_default().trim().chars().take(200).collect();
     if !typed.is_empty() {
@@ -272,8 +272,8 @@ pub(super) async fn show(
         said: said(&counts),
         gpc: share(counts.gpc, counts.pageviews()),
         uplift: uplift(&counts),
-        manager: unmapped::manager(&unmapped),
-        unmapped: unmapped::categories(&unmapped),
+        manager: unmapped_consent::manager(&unmapped),
+        unmapped: unmapped_consent::categories(&unmapped),
         returning: returning::returning(&returning, site.retention_days),
         receipts: (!typed.is_empty()).then_some(found),
         typed,

@@ -17,7 +17,7 @@ use crate::{
     page::{PageError, Shell, Theme, html},
     report::{
         first_hit::{self, FirstHit},
-        outcomes,
+        recent_outcomes,
     },
 };
 
@@ -68,7 +68,7 @@ struct InstallPage {
     check: String,
 }
 
-/// To be pasted into the console of a page that is not counted. Says what is wrong with that page.
+/// A script to paste into the console of a page that is not counted; it reports what is wrong.
 #[derive(Template)]
 #[template(path = "install_check.js", escape = "none")]
 struct Check<'a> {
@@ -97,7 +97,8 @@ pub(super) async fn show(
 ) -> Result<Response, PageError> {
     let reader = &app.settings.databases.reader;
     let (site, all) = signed_in.site(reader, &key, Role::Viewer).await?;
-    let (first, recent) = tokio::join!(first_hit::run(reader, site.id), outcomes::run(reader, site.id));
+    let (first, recent) =
+        tokio::join!(first_hit::run(reader, site.id), recent_outcomes::run(reader, site.id));
     let choice = Choice::parse(query.as_deref().unwrap_or_default(), &app.settings.modules);
     let names = choice.names();
     // The names are those of modules that exist.

@@ -1,4 +1,4 @@
-//! All values of one dimension with all their figures: searched, sorted, in pages, and as a file.
+//! The full list of one dimension's values: search, sorting, paging, and CSV.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use url::form_urlencoded;
 
 use super::{
     overview::{
-        Asked,
+        Subject,
         header::{self, Header},
     },
     sites,
@@ -22,8 +22,8 @@ use crate::{
     auth::SignedIn,
     figures::exact,
     filter::{Filter, Verb},
+    labels,
     page::{PageError, Shell, Theme, html},
-    places,
     range::now_in,
     report::{Dimension, Metric, Query, ROWS_MAX, archive, run},
     view::View,
@@ -48,12 +48,12 @@ const fn sortable(metric: Metric) -> bool {
 struct Column {
     label: &'static str,
     help: &'static str,
-    /// Empty for those that cannot be sorted by.
+    /// Empty if the list cannot be sorted by it.
     link: String,
     current: bool,
 }
 
-struct Row {
+struct ListRow {
     label: String,
     link: String,
     figures: Vec<String>,
@@ -67,7 +67,7 @@ struct ListPage {
     title: &'static str,
     column: &'static str,
     columns: Vec<Column>,
-    rows: Vec<Row>,
+    rows: Vec<ListRow>,
     search: String,
     hidden: Vec<(String, String)>,
     back: String,
@@ -80,13 +80,13 @@ struct ListPage {
 }
 
 /// What the list adds to the state of the overview.
-struct Asking {
+struct ListState {
     sort: Metric,
     search: String,
     page: u64,
 }
 
-impl Asking {
+impl ListState {
     fn parse(query: &str, by: Dimension) -> Self {
         let first = |name: &str| {
             form_urlencoded::parse(query.as_bytes()).find(|(n, _)| n == name).map(|(_, v)| v.into_owned())
@@ -118,7 +118,7 @@ impl Asking {
     }
 }
 
-/// The same list as a file, by the API.
+/// Link to the list as CSV.
 fn file_link(key: &str, query: &Query) -> String {
     let mut out = form_urlencoded::Serializer::new(String::new());
     out.append_pair("from", &query.range.from.to_string()).append_pair("to", &query.range.to.to_string());
@@ -146,34 +146,35 @@ pub(super) async fn show(
     let query = query.unwrap_or_default();
     let now = now_in(&site.time_zone);
     let view = View::parse(&query, now.date());
-    let asking = Asking::parse(&query, by);
-    let asked = Asked::new(db, &site, &view, &now);
-    let searched = Filter::new(by, Verb::Has, &asking.search).filter(|_| !asking.search.is_empty());
+    let state = ListState::parse(&query, by);
+    let asked = Subject::new(db, &site, &view, &now);
+    let searched =
+        Filter::new(by, Verb::Has, &labels::search(by, &state.search)).filter(|_| !state.search.is_empty());
     let filters = match searched {
         Some(filter) => view.filters.clone().with(filter),
         None => view.filters.clone(),
     };
-    let mut metrics = vec![asking.sort];
-    metrics.extend(METRICS.into_iter().filter(|m| *m != asking.sort));
-    // One more than is shown tells whether there is another page.
-    let limit = (asking.page * PAGE_ROWS + 1).min(ROWS_MAX);
+    let mut metrics = vec![state.sort];
+    metrics.extend(METRICS.into_iter().filter(|m| *m != state.sort));
+    // One extra row tells whether there is another page.
+    let limit = (state.page * PAGE_ROWS + 1).min(ROWS_MAX);
     let question = Query { by: Some(by), filters, metrics, limit, ..asked.query.clone() };
     let table = run(db, &question).await?;
     let path = format!("/s/{key}/list/{}", by.name());
-    let skipped = usize::try_from((asking.page - 1) * PAGE_ROWS).unwrap_or(usize::MAX);
+    let skipped = usize::try_from((state.page - 1) * PAGE_ROWS).unwrap_or(usize::MAX);
     let shown = usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);
     let more = table.rows.len() > skipped.saturating_add(shown);
     let figure = |row: &crate::report::TableRow, metric: Metric| {
         let at = table.metrics.iter().position(|m| *m == metric);
         exact(metric, at.and_then(|i| row.figures.get(i).copied().flatten()))
     };
-    let rows: Vec<Row> = table
+    let rows: Vec<ListRow> = table
         .rows
         .iter()
         .skip(skipped)
         .take(shown)
-        .map(|row| Row {
-            label: places::label(by, &row.value),
+        .map(|row| ListRow {
+            label: labels::label(by, &row.value),
             link: Filter::new(by, Verb::Is, &row.value)
                 .filter(|_| row.value != archive::REST)
                 .map_or_else(|| view.clone(), |f| view.with_filter(f))
@@ -185,7 +186,7 @@ pub(super) async fn show(
         header: header::build(&asked),
         title: by.plural(),
         column: by.label(),
-        columns: columns(&asking, &path, &view),
+        columns: columns(&state, &path, &view),
         range: if rows.is_empty() {
             String::new()
         } else {
@@ -195,10 +196,10 @@ pub(super) async fn show(
         hidden: form_urlencoded::parse(view.query().as_bytes()).into_owned().collect(),
         back: view.link(&key),
         file: file_link(&key, &question),
-        earlier: (asking.page > 1).then(|| asking.link(&path, &view, asking.sort, asking.page - 1)),
+        earlier: (state.page > 1).then(|| state.link(&path, &view, state.sort, state.page - 1)),
         origin: table.origin.sentence(),
-        later: more.then(|| asking.link(&path, &view, asking.sort, asking.page + 1)),
-        search: asking.search,
+        later: more.then(|| state.link(&path, &view, state.sort, state.page + 1)),
+        search: state.search,
         shell: Shell {
             title: format!("{} of {}", by.plural(), site.name),
             theme,
@@ -208,12 +209,12 @@ pub(super) async fn show(
     }))
 }
 
-fn columns(asking: &Asking, path: &str, view: &View) -> Vec<Column> {
+fn columns(state: &ListState, path: &str, view: &View) -> Vec<Column> {
     let column = |metric: Metric| Column {
         label: metric.label(),
         help: metric.help(),
-        link: if sortable(metric) { asking.link(path, view, metric, 1) } else { String::new() },
-        current: metric == asking.sort,
+        link: if sortable(metric) { state.link(path, view, metric, 1) } else { String::new() },
+        current: metric == state.sort,
     };
     METRICS.map(column).into()
 }
@@ -231,17 +232,17 @@ mod tests {
             ("page=3&sort=pageviews", 3, Metric::Pageviews),
             ("page=999999", ROWS_MAX / PAGE_ROWS, Metric::Visitors),
         ] {
-            let asking = Asking::parse(query, Dimension::Page);
-            assert_eq!((asking.page, asking.sort), (page, sort), "{query}");
+            let state = ListState::parse(query, Dimension::Page);
+            assert_eq!((state.page, state.sort), (page, sort), "{query}");
         }
-        assert_eq!(Asking::parse("", Dimension::Event).sort, Metric::Events);
+        assert_eq!(ListState::parse("", Dimension::Event).sort, Metric::Events);
     }
 
     #[test]
     fn link_keeps_the_state_of_the_overview() {
         let view = View::parse("p=7d&f=country:is:FR", date(2026, 3, 31));
-        let asking = Asking::parse("q=blog", Dimension::Page);
-        let link = asking.link("/s/a/list/page", &view, Metric::Visits, 2);
+        let state = ListState::parse("q=blog", Dimension::Page);
+        let link = state.link("/s/a/list/page", &view, Metric::Visits, 2);
         assert_eq!(link, "/s/a/list/page?p=7d&f=country:is:FR&sort=visits&q=blog&page=2");
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     auth::SignedIn,
     page::{PageError, Shell, Theme, html},
     range::{Period, Range, now_in, same_time_on},
-    report::{self, Counts, Metric, Query, Scope, consent, counts, first_hit, present, series},
+    report::{self, Counts, Metric, Query, Scope, consent, counts, first_hit, live_visitors, series},
     view::View,
 };
 
@@ -49,15 +49,15 @@ struct OverviewPage {
     /// Whether anything was ever counted.
     empty: bool,
     /// Measured visitors in the last minutes.
-    present: u64,
+    live_visitors: u64,
     may_edit: bool,
     attribution: Option<String>,
     /// Which days come from where, unless all come from raw events.
     origin: Option<String>,
 }
 
-/// What every part of the page works with.
-pub(super) struct Asked<'a> {
+/// What the page is about: the inputs of all its parts.
+pub(super) struct Subject<'a> {
     db: &'a Db,
     key: &'a str,
     view: &'a View,
@@ -68,7 +68,7 @@ pub(super) struct Asked<'a> {
     before: Option<Query>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> Subject<'a> {
     pub(super) fn new(db: &'a Db, site: &'a Site, view: &'a View, now: &'a Zoned) -> Self {
         let scope = Scope { site: site.id, time_zone: site.time_zone.clone() };
         let today = now.date();
@@ -81,18 +81,18 @@ impl<'a> Asked<'a> {
         Self { db, key: &site.key, view, now, query, before }
     }
 
-    /// Whether the chosen period is still going on.
+    /// Whether the period has not ended yet.
     fn incomplete(&self) -> bool {
         self.query.range.to >= self.now.date()
     }
 }
 
-/// The end of the previous period: as early in its last day as it is now, when the present one is going on.
+/// Cuts the previous period at the present time of day while the current period has not ended.
 fn cut(range: Range, previous: Range, now: &Zoned) -> Option<i64> {
     if range.to == now.date() { same_time_on(previous.to, now) } else { None }
 }
 
-async fn totals(asked: &Asked<'_>) -> Result<(Counts, Option<Counts>), PageError> {
+async fn totals(asked: &Subject<'_>) -> Result<(Counts, Option<Counts>), PageError> {
     let one = async |query: &Query| -> Result<Counts, PageError> {
         let rows = counts(asked.db, query).await?;
         Ok(rows.into_iter().next().map(|(_, c)| c).unwrap_or_default())
@@ -117,15 +117,15 @@ pub(super) async fn show(
     let (site, all) = signed_in.site(db, &key, Role::Viewer).await?;
     let now = now_in(&site.time_zone);
     let view = View::parse(query.as_deref().unwrap_or(""), now.date());
-    let asked = Asked::new(db, &site, &view, &now);
-    let present = async { Ok(present::run(db, site.id).await?) };
+    let asked = Subject::new(db, &site, &view, &now);
+    let live = async { Ok(live_visitors::run(db, site.id).await?) };
     let origin = async { Ok(report::origin(db, &asked.query).await?) };
-    let (totals, graph, strip, panels, present, origin) = tokio::try_join!(
+    let (totals, graph, strip, panels, live, origin) = tokio::try_join!(
         totals(&asked),
         graph::build(&asked),
         strip::build(&asked, &site),
         panel::build(&asked),
-        present,
+        live,
         origin,
     )?;
     let empty = totals.0.pageviews == 0 && first_hit::run(db, site.id).await?.is_none();
@@ -136,7 +136,7 @@ pub(super) async fn show(
         strip,
         panels: panels.into_iter().map(|p| p.with_total(totals.0)).collect(),
         empty,
-        present,
+        live_visitors: live,
         may_edit: signed_in.role(site.id) >= Some(Role::Editor),
         origin: origin.sentence(),
         attribution: app.settings.geo_attribution.clone(),
@@ -151,18 +151,18 @@ pub(super) async fn show(
 }
 
 /// The consent counts of the chosen period.
-async fn consent_counts(asked: &Asked<'_>) -> Result<consent::Consent, PageError> {
+async fn consent_counts(asked: &Subject<'_>) -> Result<consent::Consent, PageError> {
     Ok(consent::run(asked.db, &asked.query).await?)
 }
 
 /// The points of the chosen period and of the one before.
-async fn points(asked: &Asked<'_>) -> Result<(Vec<series::Point>, Vec<series::Point>), PageError> {
+async fn points(asked: &Subject<'_>) -> Result<(Vec<series::Point>, Vec<series::Point>), PageError> {
     let interval = asked.query.range.interval();
     let metrics = vec![asked.view.metric];
     let now = Query { metrics: metrics.clone(), ..asked.query.clone() };
     let before = async {
         match &asked.before {
-            // The whole earlier period is drawn, also beyond the present hour.
+            // The previous period is drawn in full, beyond the present hour.
             Some(query) => {
                 series::run(asked.db, &Query { until_ms: None, metrics, ..query.clone() }, interval).await
             }

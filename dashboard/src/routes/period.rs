@@ -1,38 +1,64 @@
-//! The choice of a period, on pages that show nothing else of the overview's state.
+//! The period menu, and the head of pages that have no other state.
 
 use jiff::civil::Date;
 use url::form_urlencoded;
 
-use super::overview::header::{Choice, periods};
-use crate::range::{Period, Range};
+use crate::range::{Period, Range, RangeError};
+
+/// A link that may be the current choice.
+pub(super) struct Choice {
+    pub(super) label: String,
+    pub(super) link: String,
+    pub(super) current: bool,
+    /// Key that chooses it.
+    pub(super) shortcut: &'static str,
+}
 
 /// The head of such a page.
 pub(super) struct Head {
     /// The chosen period.
     pub(super) period: String,
     pub(super) periods: Vec<Choice>,
-    /// First and last day, for the form.
+    /// First and last day, for the date form.
     pub(super) from: String,
     pub(super) to: String,
     pub(super) today: String,
     /// The days, for people.
     pub(super) days: String,
-    /// What the address says about the period, for other forms.
+    /// The period's query parameters, for other forms.
     pub(super) chosen: Vec<(&'static str, String)>,
-    /// More fields of the form of days.
+    /// Hidden fields of the date form.
     pub(super) hidden: Vec<(String, String)>,
+    /// Explains why other days are shown than requested.
+    pub(super) refused: Option<String>,
     /// The overview of the same period.
     pub(super) back: String,
     /// The days themselves.
     pub(super) range: Range,
 }
 
-/// The first value of a name in the part of an address after `?`.
+const SHORTCUTS: [&str; 6] = ["T", "E", "W", "M", "Q", "Y"];
+
+/// The periods to choose from; `link` says where each leads.
+pub(super) fn periods(current: Period, link: impl Fn(Period) -> String) -> Vec<Choice> {
+    Period::NAMED
+        .into_iter()
+        .zip(SHORTCUTS)
+        .map(|(period, shortcut)| Choice {
+            label: period.label(),
+            link: link(period),
+            current: period == current,
+            shortcut,
+        })
+        .collect()
+}
+
+/// The first value of a query parameter.
 pub(super) fn first(query: &str, name: &str) -> Option<String> {
     form_urlencoded::parse(query.as_bytes()).find(|(n, _)| n == name).map(|(_, v)| v.into_owned())
 }
 
-/// The period that an address chooses.
+/// The period that a query string selects.
 pub(super) fn parse(query: &str, today: Date) -> Period {
     let [p, from, to] = ["p", "from", "to"].map(|name| first(query, name));
     Period::parse(p.as_deref(), from.as_deref(), to.as_deref(), today)
@@ -46,8 +72,16 @@ pub(super) fn link(key: &str, page: &str, period: Period) -> String {
     format!("/s/{key}{slash}{page}{mark}{query}")
 }
 
-/// The head of a page of a site.
-pub(super) fn head(key: &str, page: &str, period: Period, today: Date) -> Head {
+/// Explains why other days are shown than requested.
+pub(super) fn refused(error: &RangeError) -> String {
+    format!("Showing the last 30 days: {error}.")
+}
+
+/// The head of a page of a site, about the period that the address chooses.
+pub(super) fn head(key: &str, page: &str, query: &str, today: Date) -> Head {
+    let period = parse(query, today);
+    let [p, from, to] = ["p", "from", "to"].map(|name| first(query, name));
+    let refusal = Period::refusal(p.as_deref(), from.as_deref(), to.as_deref(), today);
     let range = period.range(today);
     Head {
         period: period.label(),
@@ -58,6 +92,7 @@ pub(super) fn head(key: &str, page: &str, period: Period, today: Date) -> Head {
         days: range.label(),
         chosen: period.pairs(),
         hidden: Vec::new(),
+        refused: refusal.as_ref().map(refused),
         back: link(key, "", period),
         range,
     }
@@ -67,6 +102,17 @@ pub(super) fn head(key: &str, page: &str, period: Period, today: Date) -> Head {
 mod tests {
     use super::*;
     use jiff::civil::date;
+
+    #[test]
+    fn reversed_days_are_said_and_not_only_replaced() {
+        let today = date(2026, 3, 31);
+        let head = head("a", "quality", "p=custom&from=2026-03-09&to=2026-03-01", today);
+        assert_eq!(head.range, Period::Month.range(today));
+        assert_eq!(
+            head.refused.as_deref(),
+            Some("Showing the last 30 days: the first day is after the last one.")
+        );
+    }
 
     #[test]
     fn link_is_read_as_the_period_it_was_made_for() {

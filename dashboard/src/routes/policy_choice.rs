@@ -1,4 +1,4 @@
-//! The one question about consent, and what its answers mean, in plain words.
+//! The question about consent, and its answers in plain words.
 
 use sotto_schema::policy::Preset;
 

@@ -25,12 +25,12 @@ use crate::{
     range::now_in,
     report::{
         Scope,
-        endings::{self, Ending, Fate, Outcomes, Tally},
         health::{self, Warning},
+        outcomes::{self, KnownOutcome, OutcomeCount, OutcomeKind, Outcomes},
     },
 };
 
-/// How a warning reads.
+/// A warning in words.
 pub(crate) struct Words {
     pub(crate) title: &'static str,
     /// What was seen.
@@ -41,8 +41,8 @@ pub(crate) struct Words {
     settings: bool,
 }
 
-/// An ending that occurred.
-struct Row {
+/// An outcome that occurred.
+struct OutcomeRow {
     label: &'static str,
     meaning: &'static str,
     class: &'static str,
@@ -61,9 +61,9 @@ struct QualityPage {
     warnings: Vec<Words>,
     may_edit: bool,
     hits: String,
-    rows: Vec<Row>,
-    /// Endings that did not occur.
-    others: Vec<Ending>,
+    rows: Vec<OutcomeRow>,
+    /// Outcomes that did not occur.
+    others: Vec<KnownOutcome>,
     columns: Columns,
     /// When the last hit was kept.
     last: Option<String>,
@@ -73,12 +73,12 @@ struct QualityPage {
     unknown: Option<String>,
 }
 
-const fn class(fate: Fate) -> &'static str {
-    match fate {
-        Fate::Stored => "full",
-        Fate::Minimised => "anonymous",
-        Fate::Bot => "undecided",
-        Fate::Dropped => "refused",
+const fn class(kind: OutcomeKind) -> &'static str {
+    match kind {
+        OutcomeKind::Stored => "full",
+        OutcomeKind::Minimised => "anonymous",
+        OutcomeKind::Bot => "undecided",
+        OutcomeKind::Dropped => "refused",
     }
 }
 
@@ -88,8 +88,8 @@ pub(crate) fn words(warning: Warning, time_zone: &str) -> Words {
         Warning::Proxy { hits } => Words {
             title: "A proxy is not trusted",
             seen: format!(
-                "All {} hits of the last 24 hours came from a private address, none from the internet. Sotto sees your \
-                 proxy instead of your visitors, so that it can tell neither their countries nor the visitors apart.",
+                "All {} hits of the last 24 hours came from a private address. Sotto sees your proxy instead of your \
+                 visitors, so it knows neither their countries nor how many they are.",
                 grouped(hits)
             ),
             remedy: "Name the proxy's address or network in server.trusted_proxies of the configuration, let the proxy send \
@@ -97,13 +97,13 @@ pub(crate) fn words(warning: Warning, time_zone: &str) -> Words {
             settings: false,
         },
         Warning::Silence { since } => Words {
-            title: "Nothing arrives any more",
+            title: "No hits in the last 24 hours",
             seen: format!(
                 "There were hits before, but none in the last 24 hours. The last hour with hits began on {}.",
                 clock(since, time_zone)
             ),
-            remedy: "Open a page of the site and look whether the snippet is still in it, whether a \
-                     Content-Security-Policy stops it, and whether this server can be reached from the internet.",
+            remedy: "Check that the snippet is still on the page, that no Content-Security-Policy blocks it, and that \
+                     this server can be reached from the internet.",
             settings: false,
         },
         Warning::Foreign { hits, of } => Words {
@@ -122,32 +122,32 @@ pub(crate) fn words(warning: Warning, time_zone: &str) -> Words {
 }
 
 #[allow(clippy::cast_precision_loss)] // Bars are drawn.
-fn row(tally: &Tally, whole: u64) -> Row {
-    Row {
-        label: tally.ending.label,
-        meaning: tally.ending.meaning,
-        class: class(tally.ending.fate),
-        hits: grouped(tally.hits),
-        share: share(tally.hits, whole),
-        bar: format!("{:.2}", 100.0 * tally.hits as f64 / whole.max(1) as f64),
+fn row(count: &OutcomeCount, whole: u64) -> OutcomeRow {
+    OutcomeRow {
+        label: count.outcome.label,
+        meaning: count.outcome.meaning,
+        class: class(count.outcome.kind),
+        hits: grouped(count.hits),
+        share: share(count.hits, whole),
+        bar: format!("{:.2}", 100.0 * count.hits as f64 / whole.max(1) as f64),
     }
 }
 
-/// The endings that occurred, the kept ones first, then the most frequent; and those that did not.
-fn rows(outcomes: &Outcomes) -> (Vec<Row>, Vec<Ending>) {
+/// The outcomes that occurred, the kept ones first, then the most frequent; and those that did not.
+fn rows(outcomes: &Outcomes) -> (Vec<OutcomeRow>, Vec<KnownOutcome>) {
     let whole = outcomes.hits();
-    let (mut seen, others): (Vec<_>, Vec<_>) = outcomes.tallies.iter().partition(|t| t.hits > 0);
-    let kept = |t: &Tally| matches!(t.ending.fate, Fate::Stored | Fate::Minimised);
+    let (mut seen, others): (Vec<_>, Vec<_>) = outcomes.counts.iter().partition(|t| t.hits > 0);
+    let kept = |t: &OutcomeCount| matches!(t.outcome.kind, OutcomeKind::Stored | OutcomeKind::Minimised);
     seen.sort_by_key(|t| (!kept(t), std::cmp::Reverse(t.hits)));
     (
         seen.into_iter().map(|t| row(&t, whole)).collect(),
         // A site's own hits always name it.
-        others.into_iter().map(|t| t.ending).filter(|e| e.reason != "unknown_site").collect(),
+        others.into_iter().map(|t| t.outcome).filter(|e| e.reason != "unknown_site").collect(),
     )
 }
 
 fn by_time(outcomes: &Outcomes, header: &Head, now: &Zoned) -> Columns {
-    let parts = Fate::ALL.map(|fate| Part { class: class(fate), label: fate.label() });
+    let parts = OutcomeKind::ALL.map(|kind| Part { class: class(kind), label: kind.label() });
     let points: Vec<_> = outcomes.points.iter().map(|p| (p.at.as_str(), p.hits.to_vec())).collect();
     let clock = now.strftime("%Y-%m-%d %H:00").to_string();
     columns::draw("Hits", &parts, header.range, &clock, &points)
@@ -168,16 +168,15 @@ pub(super) async fn show(
     let (site, all) = signed_in.site(db, &key, Role::Viewer).await?;
     let now = now_in(&site.time_zone);
     let today = now.date();
-    let chosen = period::parse(query.as_deref().unwrap_or(""), today);
-    let header = period::head(&key, "quality", chosen, today);
+    let header = period::head(&key, "quality", query.as_deref().unwrap_or(""), today);
     let scope = Scope { site: site.id, time_zone: site.time_zone.clone() };
     let owner = signed_in.role(SiteId::NONE) == Some(Role::Owner);
     let unknown = async {
         let nowhere = Scope { site: SiteId::NONE, time_zone: site.time_zone.clone() };
-        if owner { endings::run(db, &nowhere, header.range).await.map(|o| Some(o.hits())) } else { Ok(None) }
+        if owner { outcomes::run(db, &nowhere, header.range).await.map(|o| Some(o.hits())) } else { Ok(None) }
     };
     let (outcomes, health, unknown) =
-        tokio::try_join!(endings::run(db, &scope, header.range), health::run(db, site.id), unknown)?;
+        tokio::try_join!(outcomes::run(db, &scope, header.range), health::run(db, site.id), unknown)?;
     let (rows, others) = rows(&outcomes);
     Ok(html(&QualityPage {
         warnings: health.warnings().into_iter().map(|w| words(w, &site.time_zone)).collect(),
@@ -203,17 +202,19 @@ pub(super) async fn show(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::endings::ENDINGS;
+    use crate::report::outcomes::OUTCOMES;
 
     #[test]
     fn kept_hits_come_first_and_every_other_ending_is_explained() {
-        let tallies =
-            ENDINGS.iter().enumerate().map(|(i, e)| Tally { ending: *e, hits: [1, 2, 40, 0, 50][i % 5] });
-        let outcomes = Outcomes { tallies: tallies.collect(), points: Vec::new() };
+        let counts = OUTCOMES
+            .iter()
+            .enumerate()
+            .map(|(i, e)| OutcomeCount { outcome: *e, hits: [1, 2, 40, 0, 50][i % 5] });
+        let outcomes = Outcomes { counts: counts.collect(), points: Vec::new() };
         let (rows, others) = rows(&outcomes);
         let labels: Vec<_> = rows.iter().take(3).map(|r| r.label).collect();
         assert_eq!(labels, ["Stored anonymously", "Stored", "Automated browser"]);
-        assert_eq!(rows.len() + others.len(), ENDINGS.len());
+        assert_eq!(rows.len() + others.len(), OUTCOMES.len());
         assert!(rows.iter().all(|r| r.bar.parse::<f64>().unwrap() <= 100.0));
     }
 

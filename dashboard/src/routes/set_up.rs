@@ -1,4 +1,4 @@
-//! The one-time link that makes the owner and the first site.
+//! The one-time link that creates the owner and the first site.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub(super) struct SetUpForm {
 
 /// Whether the link is the printed one and nobody owns the installation yet.
 async fn check(app: &App, token: &str) -> Result<(), PageError> {
-    // Hashes are compared, so that the time it takes says nothing about the token.
+    // Comparing hashes keeps the timing independent of the token.
     let valid = app.settings.setup_token.is_some_and(|hash| blake3::Hash::from(hash) == secret_hash(token));
     if !valid || account::owner_exists(&app.settings.databases.writer).await? {
         return Err(PageError::NotFound);
@@ -101,7 +101,7 @@ pub(super) async fn submit(
         Err(error @ (AccountError::Email | AccountError::Password)) => {
             return refused(typed, error.to_string());
         }
-        // A set-up that was interrupted after its first step goes on with the password typed now.
+        // Resumes a set-up that was interrupted after its first step, with the password typed now.
         Err(AccountError::EmailTaken) => {
             account::set_password(db, &app.hasher, &typed.email, &typed.password).await?;
             account::user(db, &typed.email).await?.ok_or(PageError::Broken)?
@@ -111,7 +111,7 @@ pub(super) async fn submit(
     sites::store(&app, user.id, &site).await?;
     account::grant(db, user.id, SiteId::NONE, Role::Owner).await?;
     audit::append(db, user.id, Action::SetUp, site.id, "").await?;
-    // Somebody who had an account with a second step before is asked for it.
+    // An existing account keeps its second step.
     if account::two_step::is_on(db, &user.email).await? {
         return Ok(Redirect::to("/sign-in").into_response());
     }

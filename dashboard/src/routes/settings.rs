@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     Form,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
@@ -26,6 +26,7 @@ use super::{
 use crate::{
     App,
     auth::SignedIn,
+    figures::counted,
     page::{PageError, Shell, Theme, html_with},
 };
 
@@ -42,6 +43,14 @@ struct SettingsPage {
     days_min: u16,
     days_max: u16,
     error: String,
+    /// Whether what is shown was just saved.
+    saved: bool,
+}
+
+/// Query parameters of the page.
+#[derive(Deserialize)]
+pub(super) struct Notice {
+    saved: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -65,7 +74,7 @@ impl SettingsForm {
         }
     }
 
-    /// The site with what was typed. A policy that was changed by hand stays while the answer does.
+    /// Applies the form to the site. A policy refined by hand stays unless another answer is chosen.
     fn apply(&self, site: &Site) -> Result<Site, SiteError> {
         let hostnames = self
             .hostnames
@@ -89,13 +98,22 @@ impl SettingsForm {
     }
 }
 
+/// The result of submitting the form.
+#[derive(PartialEq, Eq)]
+enum Saving {
+    /// Nothing was submitted.
+    NotTried,
+    Done,
+    Refused(String),
+}
+
 fn page(
     status: StatusCode,
     theme: Theme,
     signed_in: &SignedIn,
     (site, all): (&Site, &[Site]),
     form: SettingsForm,
-    error: String,
+    outcome: Saving,
 ) -> Response {
     let preset = Preset::from_name(&form.preset).unwrap_or(site.preset);
     let page = SettingsPage {
@@ -106,7 +124,8 @@ fn page(
         days_min: RETENTION_DAYS_MIN,
         days_max: RETENTION_DAYS_MAX,
         form,
-        error,
+        saved: outcome == Saving::Done,
+        error: if let Saving::Refused(error) = outcome { error } else { String::new() },
         shell: Shell {
             title: format!("Settings of {}", site.name),
             theme,
@@ -122,10 +141,12 @@ pub(super) async fn show(
     theme: Theme,
     signed_in: SignedIn,
     Path(key): Path<String>,
+    Query(notice): Query<Notice>,
 ) -> Result<Response, PageError> {
+    let outcome = if notice.saved.is_some() { Saving::Done } else { Saving::NotTried };
     let (site, all) = signed_in.site(&app.settings.databases.reader, &key, Role::Editor).await?;
     let form = SettingsForm::of(&site);
-    Ok(page(StatusCode::OK, theme, &signed_in, (&site, &all), form, String::new()))
+    Ok(page(StatusCode::OK, theme, &signed_in, (&site, &all), form, outcome))
 }
 
 pub(super) async fn submit(
@@ -141,7 +162,14 @@ pub(super) async fn submit(
         Ok(changed) => changed,
         Err(error) => {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return Ok(page(status, theme, &signed_in, (&site, &all), form, error.to_string()));
+            return Ok(page(
+                status,
+                theme,
+                &signed_in,
+                (&site, &all),
+                form,
+                Saving::Refused(error.to_string()),
+            ));
         }
     };
     if changed != site {
@@ -150,7 +178,7 @@ pub(super) async fn submit(
             .await?;
         (app.settings.sites_changed)();
     }
-    Ok(Redirect::to(&format!("/s/{key}")).into_response())
+    Ok(Redirect::to(&format!("/s/{key}/settings?saved=yes")).into_response())
 }
 
 /// What changed, for the audit log.
@@ -165,7 +193,11 @@ fn difference(before: &Site, after: &Site) -> String {
         ),
         (
             before.retention_days != after.retention_days,
-            format!("raw retention {} days (was {})", after.retention_days, before.retention_days),
+            format!(
+                "raw retention {} (was {})",
+                counted(after.retention_days.into(), "day"),
+                before.retention_days
+            ),
         ),
     ];
     parts.into_iter().filter(|(changed, _)| *changed).map(|(_, text)| text).collect::<Vec<_>>().join("; ")

@@ -1,12 +1,12 @@
 //! Sign-in, in one step or two, and sign-out.
 
-use std::{sync::Arc, time::Instant};
+use std::{sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
     Form,
     extract::{Query, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
@@ -20,7 +20,11 @@ use sotto_store::{
 };
 
 use crate::{
-    App, auth,
+    App,
+    auth::{
+        self,
+        throttle::{FromBlock, Refused, retry_after},
+    },
     page::{PageError, Shell, Theme, html_with},
 };
 
@@ -44,7 +48,7 @@ struct CodePage {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Asked {
+pub(super) struct WayBack {
     next: Option<String>,
 }
 
@@ -63,14 +67,27 @@ pub(super) struct SecondStep {
     next: Option<String>,
 }
 
-/// Said to whoever tried too often.
-pub(super) const TOO_MANY: &str = "Too many attempts. Wait a quarter of an hour, then try again.";
 const RECOVERY_USED: &str = "with a recovery code";
 
-/// Only a path of ours: never another site's address.
-fn own_path(next: Option<&str>) -> String {
-    let ours = |n: &&str| n.starts_with('/') && !n.starts_with("//") && !n.contains(['\\', '\r', '\n']);
-    next.filter(ours).unwrap_or("/").to_owned()
+/// First path segments of pages that sign-in may return to.
+const DESTINATIONS: [&str; 3] = ["s", "sites", "account"];
+
+/// Where to go after signing in: a page of the dashboard, or the start page. What a browser could read as another host
+/// is rejected, not repaired: path segments are plain words, and the query has characters of RFC 3986 only.
+fn destination(next: Option<&str>) -> String {
+    next.filter(|next| is_destination(next)).unwrap_or("/").to_owned()
+}
+
+fn is_destination(next: &str) -> bool {
+    let (path, query) = next.split_once('?').unwrap_or((next, ""));
+    let is_word = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    let is_query = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&b);
+    let Some(path) = path.strip_prefix('/') else { return false };
+    path.split('/').all(is_word)
+        && path.split('/').next().is_some_and(|first| DESTINATIONS.contains(&first))
+        && query.bytes().all(is_query)
 }
 
 fn page(status: StatusCode, theme: Theme, email: String, next: String, error: &str) -> Response {
@@ -80,37 +97,50 @@ fn page(status: StatusCode, theme: Theme, email: String, next: String, error: &s
 
 fn code_page(status: StatusCode, theme: Theme, step: SecondStep, error: &str) -> Response {
     let SecondStep { email, ticket, code: _, next } = step;
-    let (shell, next) = (Shell::bare("Second step", theme), own_path(next.as_deref()));
+    let (shell, next) = (Shell::bare("Second step", theme), destination(next.as_deref()));
     html_with(status, &CodePage { shell, email, ticket, next, error: error.to_owned() })
 }
 
-pub(super) async fn show(theme: Theme, Query(asked): Query<Asked>) -> Response {
-    page(StatusCode::OK, theme, String::new(), own_path(asked.next.as_deref()), "")
+pub(super) async fn show(theme: Theme, Query(back): Query<WayBack>) -> Response {
+    page(StatusCode::OK, theme, String::new(), destination(back.next.as_deref()), "")
+}
+
+/// The form again, and when to send it.
+fn refused(refused: Refused, theme: Theme, email: String, next: String) -> Response {
+    let (status, wait, text) = refused.answer();
+    let mut response = page(status, theme, email, next, &text);
+    wait_before_retry(&mut response, wait);
+    response
+}
+
+/// Adds the header `Retry-After`.
+pub(super) fn wait_before_retry(response: &mut Response, wait: Duration) {
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after(wait)));
 }
 
 pub(super) async fn submit(
     State(app): State<Arc<App>>,
     theme: Theme,
+    from: FromBlock,
     Form(typed): Form<Credentials>,
 ) -> Result<Response, PageError> {
-    let next = own_path(typed.next.as_deref());
-    let allowed = locked(&app).allows(&typed.email, Instant::now());
-    if !allowed {
-        return Ok(page(StatusCode::TOO_MANY_REQUESTS, theme, typed.email, next, TOO_MANY));
-    }
+    let next = destination(typed.next.as_deref());
+    let _place = match app.attempts.begin(&typed.email, from) {
+        Ok(place) => place,
+        Err(too_many) => return Ok(refused(too_many, theme, typed.email, next)),
+    };
     let db = &app.settings.databases.writer;
     match account::authenticate(db, &app.hasher, &typed.email, &typed.password).await? {
         None => {
-            locked(&app).failed(&typed.email, Instant::now());
-            let text = "E-mail address and password do not belong together.";
+            let text = "E-mail address or password is wrong.";
             Ok(page(StatusCode::UNAUTHORIZED, theme, typed.email, next, text))
         }
         Some(Proof::First(pending)) => first_step(&app, theme, &pending, next),
-        Some(Proof::Whole(user)) => succeed(&app, &user, "", &next).await,
+        Some(Proof::Whole(user)) => succeed(&app, &user, from, "", &next).await,
     }
 }
 
-/// Asks for the code. Failures are not forgotten yet, so that codes are guessed no more often than passwords.
+/// Asks for the code. The attempts still count, so that codes can be guessed no more often than passwords.
 fn first_step(app: &App, theme: Theme, pending: &Pending, next: String) -> Result<Response, PageError> {
     let email = pending.user.email.clone();
     match two_step::ticket(app.settings.account_key.as_ref(), pending) {
@@ -125,28 +155,35 @@ fn first_step(app: &App, theme: Theme, pending: &Pending, next: String) -> Resul
 pub(super) async fn submit_code(
     State(app): State<Arc<App>>,
     theme: Theme,
+    from: FromBlock,
     Form(typed): Form<SecondStep>,
 ) -> Result<Response, PageError> {
-    let next = own_path(typed.next.as_deref());
-    let allowed = locked(&app).allows(&typed.email, Instant::now());
-    if !allowed {
-        return Ok(page(StatusCode::TOO_MANY_REQUESTS, theme, typed.email, next, TOO_MANY));
-    }
+    let next = destination(typed.next.as_deref());
+    let _place = match app.attempts.begin(&typed.email, from) {
+        Ok(place) => place,
+        Err(too_many) => return Ok(refused(too_many, theme, typed.email, next)),
+    };
     let (db, key) = (&app.settings.databases.writer, app.settings.account_key.as_ref());
-    match two_step::confirm(db, key, &typed.email, &typed.ticket, &typed.code).await {
+    let confirmed = two_step::confirm(db, key, &typed.email, &typed.ticket, &typed.code).await;
+    // Only a right password gets this far. Beyond the limit a right code is refused, too, so that guessing learns nothing.
+    if matches!(confirmed, Ok(_) | Err(TwoStepError::Code | TwoStepError::Used))
+        && let Err(too_many) = app.attempts.code(&typed.email)
+    {
+        return Ok(refused(too_many, theme, typed.email, next));
+    }
+    match confirmed {
         Ok(confirmed) => {
             let how = if confirmed.recovery { RECOVERY_USED } else { "" };
-            succeed(&app, &confirmed.user, how, &next).await
+            succeed(&app, &confirmed.user, from, how, &next).await
         }
         Err(error @ (TwoStepError::Code | TwoStepError::Used)) => {
-            locked(&app).failed(&typed.email, Instant::now());
             Ok(code_page(StatusCode::UNAUTHORIZED, theme, typed, &error.to_string()))
         }
         Err(error) => refuse(error, theme, typed.email, next),
     }
 }
 
-/// Why there is no second step, on the page of the first.
+/// Shows why there is no second step.
 fn refuse(error: TwoStepError, theme: Theme, email: String, next: String) -> Result<Response, PageError> {
     let text = error.to_string();
     let status = match error {
@@ -162,14 +199,20 @@ fn refuse(error: TwoStepError, theme: Theme, email: String, next: String) -> Res
     Ok(page(status, theme, email, next, &text))
 }
 
-/// Nothing more is asked for.
-async fn succeed(app: &App, user: &User, how: &str, next: &str) -> Result<Response, PageError> {
-    locked(app).succeeded(&user.email);
+/// Completes the sign-in.
+async fn succeed(
+    app: &App,
+    user: &User,
+    from: FromBlock,
+    how: &str,
+    next: &str,
+) -> Result<Response, PageError> {
+    app.attempts.succeeded(&user.email, from);
     audit::append(&app.settings.databases.writer, user.id, Action::SignIn, SiteId::NONE, how).await?;
     begin(app, user.id, next).await
 }
 
-/// Signs somebody in who has proved all that is asked for, and sends them on.
+/// Starts a session and redirects.
 pub(super) async fn begin(app: &App, user: UserId, next: &str) -> Result<Response, PageError> {
     let secret = account::begin(&app.settings.databases.writer, user).await?;
     let mut response = Redirect::to(next).into_response();
@@ -186,26 +229,60 @@ pub(super) async fn sign_out(State(app): State<Arc<App>>, headers: HeaderMap) ->
     Ok(response)
 }
 
-pub(super) fn locked(app: &App) -> std::sync::MutexGuard<'_, auth::throttle::Throttle> {
-    // Counting attempts cannot leave half a change behind.
-    app.throttle.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn way_back_never_leads_to_another_site() {
-        for (next, expected) in [
-            (Some("/s/abc?p=7d"), "/s/abc?p=7d"),
-            (Some("//evil.test/"), "/"),
-            (Some("https://evil.test/"), "/"),
-            (Some("/\\evil.test"), "/"),
-            (Some("/a\r\nSet-Cookie: x"), "/"),
-            (None, "/"),
+    fn way_back_leads_to_known_pages_and_never_to_another_site() {
+        for kept in [
+            "/sites",
+            "/sites/new",
+            "/s/abc",
+            "/s/abc?p=7d&f=page%3Ais%3A%2Fa%20b&cmp=1",
+            "/s/abc/list/utm_source?p=custom&from=2026-03-01&to=2026-03-02",
+            "/account/two-step",
         ] {
-            assert_eq!(own_path(next), expected, "{next:?}");
+            assert_eq!(destination(Some(kept)), kept);
         }
+        for attack in [
+            "",
+            "//evil.test/",
+            "///evil.test",
+            "/\t/evil.test",
+            "/\n/evil.test",
+            "/\r\n/evil.test",
+            "/ /evil.test",
+            "/\u{a0}/evil.test",
+            "/\\evil.test",
+            "/\\\\evil.test",
+            "\\\\evil.test",
+            "/%09/evil.test",
+            "/%2f/evil.test",
+            "/%2F%2Fevil.test",
+            "/%5cevil.test",
+            "/.//evil.test",
+            "/s/..//evil.test",
+            "/s//evil.test",
+            "/s/%2e%2e//evil.test",
+            "/s/@evil.test",
+            "/s/abc/",
+            "s/abc",
+            " /s/abc",
+            "https://evil.test/",
+            "https:evil.test",
+            "javascript:alert(1)",
+            "/s/abc?a\r\nSet-Cookie: x",
+            "/s/abc?a=\t",
+            "/s/abc?a=\\",
+            "/s/abc#//evil.test",
+            "/\u{ff0f}evil.test",
+            "/evil",
+            "/sign-out",
+            "/sign-in?next=//evil.test",
+        ] {
+            assert_eq!(destination(Some(attack)), "/", "{attack:?}");
+        }
+        assert_eq!(destination(None), "/");
     }
 }

@@ -92,7 +92,7 @@ pub(super) struct Switch {
     site: String,
 }
 
-/// The switcher's form without JavaScript.
+/// The site switcher without JavaScript.
 pub(super) async fn switch(Query(to): Query<Switch>) -> Result<Response, PageError> {
     let known = to.site.len() <= 32 && to.site.bytes().all(|b| b.is_ascii_alphanumeric());
     if known {
@@ -102,7 +102,7 @@ pub(super) async fn switch(Query(to): Query<Switch>) -> Result<Response, PageErr
     }
 }
 
-/// What is asked about a site.
+/// The form for a new site.
 #[derive(Deserialize, Default)]
 pub(super) struct SiteForm {
     pub(super) name: String,
@@ -129,7 +129,7 @@ impl SiteForm {
     }
 }
 
-/// The host of what people paste: an address, with or without its scheme and path.
+/// The host part of a pasted URL, with or without scheme and path.
 pub(super) fn plain_host(typed: &str) -> &str {
     let typed = typed.trim();
     let rest = typed.strip_prefix("https://").or_else(|| typed.strip_prefix("http://")).unwrap_or(typed);

@@ -1,8 +1,8 @@
 //! Two-step sign-in for one's own account: switching it on and off.
 //!
-//! The secret travels in the form that confirms it, sealed; nothing is stored before a code proves that an app has it.
+//! The form carries the new secret, encrypted; it is stored once a code proves that an app has it.
 
-use std::{sync::Arc, time::Instant};
+use std::{sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
@@ -22,10 +22,10 @@ use sotto_store::{
     audit::{self, Action},
 };
 
-use super::sign_in::{TOO_MANY, locked};
+use super::sign_in::wait_before_retry;
 use crate::{
     App,
-    auth::{self, SignedIn},
+    auth::{self, SignedIn, throttle::FromBlock},
     page::{PageError, Shell, Theme, html_with},
 };
 
@@ -105,7 +105,7 @@ fn page(status: StatusCode, theme: Theme, signed_in: &SignedIn, error: String, s
     html_with(status, &TwoStepPage { shell, error, state })
 }
 
-/// What the page shows by itself: with a new secret where it is off.
+/// The page's state on opening: with a new secret if it is off.
 async fn present(app: &App, signed_in: &SignedIn) -> Result<Shown, PageError> {
     if two_step::is_on(&app.settings.databases.writer, &signed_in.user.email).await? {
         return Ok(Shown::On);
@@ -129,21 +129,44 @@ pub(super) async fn show(
     Ok(page(StatusCode::OK, theme, &signed_in, String::new(), state))
 }
 
-/// Whether the password of who is signed in was typed; if not, what to say. Throttled as signing in is.
+/// Why a password was rejected.
+struct RefusedPassword {
+    status: StatusCode,
+    text: String,
+    retry_after: Option<Duration>,
+}
+
+impl RefusedPassword {
+    fn page(self, theme: Theme, signed_in: &SignedIn, state: Shown) -> Response {
+        let mut response = page(self.status, theme, signed_in, self.text, state);
+        if let Some(wait) = self.retry_after {
+            wait_before_retry(&mut response, wait);
+        }
+        response
+    }
+}
+
+/// Checks the password of the signed-in user; throttled like sign-in.
 async fn refused_password(
     app: &App,
     signed_in: &SignedIn,
+    from: FromBlock,
     password: &str,
-) -> Result<Option<(StatusCode, &'static str)>, PageError> {
+) -> Result<Option<RefusedPassword>, PageError> {
     let email = &signed_in.user.email;
-    if !locked(app).allows(email, Instant::now()) {
-        return Ok(Some((StatusCode::TOO_MANY_REQUESTS, TOO_MANY)));
-    }
+    let _place = match app.attempts.begin(email, from) {
+        Ok(place) => place,
+        Err(refused) => {
+            let (status, wait, text) = refused.answer();
+            return Ok(Some(RefusedPassword { status, text, retry_after: Some(wait) }));
+        }
+    };
     let db = &app.settings.databases.writer;
     if account::authenticate(db, &app.hasher, email, password).await?.is_none() {
-        locked(app).failed(email, Instant::now());
-        return Ok(Some((StatusCode::UNPROCESSABLE_ENTITY, WRONG_PASSWORD)));
+        let (status, text) = (StatusCode::UNPROCESSABLE_ENTITY, WRONG_PASSWORD.to_owned());
+        return Ok(Some(RefusedPassword { status, text, retry_after: None }));
     }
+    app.attempts.password_proved(email, from);
     Ok(None)
 }
 
@@ -151,18 +174,19 @@ pub(super) async fn switch_on(
     State(app): State<Arc<App>>,
     theme: Theme,
     signed_in: SignedIn,
+    from: FromBlock,
     Form(typed): Form<OnForm>,
 ) -> Result<Response, PageError> {
     let (db, key) = (&app.settings.databases.writer, app.settings.account_key.as_ref());
     let user = &signed_in.user;
-    if let Some((status, error)) = refused_password(&app, &signed_in, &typed.password).await? {
+    if let Some(refused) = refused_password(&app, &signed_in, from, &typed.password).await? {
         let state = same_secret(&app, &signed_in, &typed.sealed).await?;
-        return Ok(page(status, theme, &signed_in, error.to_owned(), state));
+        return Ok(refused.page(theme, &signed_in, state));
     }
     match two_step::switch_on(db, key, user, &typed.sealed, &typed.code).await {
         Ok(codes) => {
             audit::append(db, user.id, Action::TwoStepOn, SiteId::NONE, "").await?;
-            // All sign-ins ended, also those of whoever may have had only the password; this browser gets a new one.
+            // Switching on ended every session, including one of somebody who only had the password; this browser gets a new one.
             let secret = account::begin(db, user.id).await?;
             let mut response = page(StatusCode::OK, theme, &signed_in, String::new(), Shown::Codes(codes));
             response.headers_mut().insert(header::SET_COOKIE, auth::set_cookie(&app, Some(&secret)));
@@ -176,7 +200,7 @@ pub(super) async fn switch_on(
     }
 }
 
-/// The page again, with the secret that the app has already.
+/// The page's state with the same secret again, which the app already has.
 async fn same_secret(app: &App, signed_in: &SignedIn, sealed: &str) -> Result<Shown, PageError> {
     if two_step::is_on(&app.settings.databases.writer, &signed_in.user.email).await? {
         return Ok(Shown::On);
@@ -191,11 +215,12 @@ pub(super) async fn switch_off(
     State(app): State<Arc<App>>,
     theme: Theme,
     signed_in: SignedIn,
+    from: FromBlock,
     Form(typed): Form<OffForm>,
 ) -> Result<Response, PageError> {
-    if let Some((status, error)) = refused_password(&app, &signed_in, &typed.password).await? {
+    if let Some(refused) = refused_password(&app, &signed_in, from, &typed.password).await? {
         let state = present(&app, &signed_in).await?;
-        return Ok(page(status, theme, &signed_in, error.to_owned(), state));
+        return Ok(refused.page(theme, &signed_in, state));
     }
     let db = &app.settings.databases.writer;
     if two_step::switch_off(db, &signed_in.user.email).await?.is_some() {

@@ -1,6 +1,6 @@
-//! Visitors who came again: of those only who agreed to be known again.
+//! The returning-visitors part of the consent page.
 
-use super::{Row, Share, shares};
+use super::{BreakdownRow, Share, shares};
 use crate::{
     figures::{grouped, share},
     report::returning::Returning as Counts,
@@ -16,13 +16,13 @@ pub(super) struct Returning {
     pub(super) new: String,
     pub(super) per_visitor: String,
     pub(super) parts: Vec<Share>,
-    pub(super) by_days: Vec<Row>,
+    pub(super) by_days: Vec<BreakdownRow>,
     /// How many days back a visitor can have been seen.
     pub(super) retention_days: u16,
 }
 
 pub(super) fn returning(counts: &Counts, retention_days: u16) -> Returning {
-    let row = |days: &str, visitors: u64| Row {
+    let row = |days: &str, visitors: u64| BreakdownRow {
         label: match days {
             "1" => "1 day".to_owned(),
             "6+" => "6 days and more".to_owned(),
@@ -77,7 +77,7 @@ mod tests {
             [&shown.count, &shown.returned, &shown.new, &shown.per_visitor],
             ["4", "50%", "50%", "2.50"]
         );
-        let row = |r: &Row| format!("{} {}", r.label, r.figures.join(" "));
+        let row = |r: &BreakdownRow| format!("{} {}", r.label, r.figures.join(" "));
         let rows: Vec<_> = shown.by_days.iter().map(row).collect();
         assert_eq!(rows, ["1 day 2 50%", "2 days 1 25%", "3–5 days 1 25%", "6 days and more 0 0%"]);
         assert_eq!(shown.parts.iter().map(|p| p.count.as_str()).collect::<Vec<_>>(), ["1", "1", "2"]);

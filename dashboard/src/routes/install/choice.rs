@@ -1,4 +1,4 @@
-//! What was chosen for the tag: in the page's address, so that it works without script and can be sent to somebody.
+//! The options of the tag, kept in the page's URL, so that it works without JavaScript and can be shared.
 
 use super::map::{Entry, Map};
 use crate::ScriptModule;
@@ -67,7 +67,7 @@ pub(super) struct Tick {
     pub(super) checked: bool,
 }
 
-/// Somebody who may ask visitors for their consent.
+/// A consent manager to choose.
 pub(super) struct Asker {
     pub(super) name: String,
     pub(super) title: String,
@@ -75,8 +75,8 @@ pub(super) struct Asker {
 }
 
 impl Choice {
-    /// Reads `m=auto&m=clicks&consent=klaro&map=stats:4`. What does not exist is as if it were not there. A first visit, with
-    /// nothing chosen, gets what costs nothing in consent.
+    /// Parses `m=auto&m=clicks&consent=klaro&map=stats:4`. Ignores what does not exist. A first visit, with
+    /// nothing chosen, gets the modules that need no consent.
     pub(super) fn parse(query: &str, available: &[ScriptModule]) -> Self {
         let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
         let exists = |name: &str| available.iter().any(|m| m.name == name);

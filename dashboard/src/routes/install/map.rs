@@ -1,4 +1,4 @@
-//! What the owner says the categories of a consent manager stand for: in the page's address, as in
+//! The owner's mapping of a consent manager's categories: in the page's URL, as in
 //! `map=C0009:4`, and as `data-map` on the tag. Ids come from visitors' browsers.
 
 /// How many ids are mapped on one tag.
@@ -50,7 +50,7 @@ pub(in crate::routes) fn meanings(id: &str, chosen: Option<&str>) -> Vec<Meaning
 }
 
 impl Map {
-    /// Reads values like `C0009:4`: the last colon ends the id. What is none, too long or too much is left out.
+    /// Parses values like `C0009:4`; the last colon ends the id. Ignores what is invalid, too long, or too much.
     pub(super) fn read<'a>(values: impl Iterator<Item = &'a str>) -> Self {
         let mut map = Self::default();
         for value in values {

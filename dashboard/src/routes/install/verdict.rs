@@ -1,6 +1,6 @@
-//! What became of a site's hits in the last hours, and what to do about it, in plain words.
+//! Explains the outcomes of a site's most recent hits in plain words, and what to do about them.
 
-use crate::report::outcomes::Count;
+use crate::report::recent_outcomes::RecentOutcome;
 
 /// One line of "what the server saw".
 pub(super) struct Verdict {
@@ -10,7 +10,7 @@ pub(super) struct Verdict {
     pub(super) hint: &'static str,
 }
 
-pub(super) fn verdicts(counts: &[Count]) -> Vec<Verdict> {
+pub(super) fn verdicts(counts: &[RecentOutcome]) -> Vec<Verdict> {
     counts
         .iter()
         .map(|count| {
@@ -57,8 +57,11 @@ mod tests {
 
     #[test]
     fn what_can_be_repaired_says_how() {
-        let count =
-            |outcome: &str, reason: &str| Count { outcome: outcome.into(), reason: reason.into(), hits: 2 };
+        let count = |outcome: &str, reason: &str| RecentOutcome {
+            outcome: outcome.into(),
+            reason: reason.into(),
+            hits: 2,
+        };
         let found = verdicts(&[count("dropped", "foreign_hostname"), count("stored", "")]);
         assert!(found[0].hint.contains("settings") && found[0].hits == 2);
         assert_eq!((found[1].what, found[1].hint), ("counted", ""));

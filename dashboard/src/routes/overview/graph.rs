@@ -1,8 +1,8 @@
-//! The graph and the table that says the same.
+//! The graph, and the same data as a table.
 
 use jiff::civil::{Date, DateTime};
 
-use super::{Asked, before_label, points};
+use super::{Subject, before_label, points};
 use crate::{
     chart::{self, Line, Plot, Tick},
     figures::{exact, figure},
@@ -19,15 +19,15 @@ pub(super) struct Graph {
     pub(super) unit: &'static str,
     pub(super) plot: Plot,
     pub(super) x: Vec<Tick>,
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<GraphRow>,
     pub(super) before: Option<String>,
     pub(super) incomplete: bool,
-    /// The first sentence for those who do not see it.
+    /// A summary for screen readers.
     pub(super) summary: String,
 }
 
-/// A point, as the table says it. `x` and `y` are where it is drawn, in per cent.
-pub(super) struct Row {
+/// A row of the graph's table. `x` and `y` are the point's position, in per cent.
+pub(super) struct GraphRow {
     pub(super) label: String,
     pub(super) value: String,
     pub(super) before: String,
@@ -36,12 +36,12 @@ pub(super) struct Row {
     pub(super) incomplete: bool,
 }
 
-pub(super) async fn build(asked: &Asked<'_>) -> Result<Graph, PageError> {
+pub(super) async fn build(asked: &Subject<'_>) -> Result<Graph, PageError> {
     let (now, before) = points(asked).await?;
     Ok(draw(asked, &now, &before))
 }
 
-fn draw(asked: &Asked<'_>, now: &[Point], before: &[Point]) -> Graph {
+fn draw(asked: &Subject<'_>, now: &[Point], before: &[Point]) -> Graph {
     let (metric, interval) = (asked.view.metric, asked.query.range.interval());
     let reached = reached(asked, now, interval);
     let values: Vec<_> = now.iter().take(reached).map(|p| metric.of(&p.counts)).collect();
@@ -56,7 +56,7 @@ fn draw(asked: &Asked<'_>, now: &[Point], before: &[Point]) -> Graph {
         .take(reached)
         .map(|(i, point)| {
             let value = metric.of(&point.counts);
-            Row {
+            GraphRow {
                 label: long_label(&point.at, interval),
                 value: exact(metric, value),
                 before: earlier.get(i).map_or_else(String::new, |v| exact(metric, *v)),
@@ -90,8 +90,8 @@ pub(in crate::routes) const fn unit(interval: Interval) -> &'static str {
     }
 }
 
-/// How many points are not in the future.
-fn reached(asked: &Asked<'_>, points: &[Point], interval: Interval) -> usize {
+/// How many buckets have begun.
+fn reached(asked: &Subject<'_>, points: &[Point], interval: Interval) -> usize {
     let now = asked.now.datetime();
     let present = match interval {
         Interval::Hour => now.strftime("%Y-%m-%d %H:00").to_string(),

@@ -1,23 +1,14 @@
 //! Above the graph: period, comparison, filters, and the key figures.
 
-use super::{Asked, KEY_METRICS, before_label};
+use super::{KEY_METRICS, Subject, before_label};
 use crate::{
     figures::{Change, exact, figure},
     filter::Verb,
-    places,
+    labels,
     range::Period,
     report::{Counts, Metric},
-    routes::period,
+    routes::period::{self, Choice, periods},
 };
-
-/// A link that may be the current choice.
-pub(in crate::routes) struct Choice {
-    pub(in crate::routes) label: String,
-    pub(in crate::routes) link: String,
-    pub(in crate::routes) current: bool,
-    /// Key that chooses it.
-    pub(in crate::routes) shortcut: &'static str,
-}
 
 /// A filter in force.
 pub(in crate::routes) struct Chip {
@@ -30,12 +21,14 @@ pub(in crate::routes) struct Chip {
 pub(in crate::routes) struct Header {
     pub(in crate::routes) period: String,
     pub(in crate::routes) periods: Vec<Choice>,
-    /// First and last day, for the form.
+    /// First and last day, for the date form.
     pub(in crate::routes) from: String,
     pub(in crate::routes) to: String,
     pub(in crate::routes) today: String,
     /// Days and clock, for people.
     pub(in crate::routes) days: String,
+    /// Explains why other days are shown than requested.
+    pub(in crate::routes) refused: Option<String>,
     pub(in crate::routes) compared: Option<String>,
     pub(in crate::routes) compare_link: String,
     pub(in crate::routes) today_link: String,
@@ -44,7 +37,7 @@ pub(in crate::routes) struct Header {
     pub(in crate::routes) quality_link: String,
     pub(in crate::routes) chips: Vec<Chip>,
     pub(in crate::routes) clear: String,
-    /// The rest of the address, for the form of days.
+    /// Hidden fields of the date form.
     pub(in crate::routes) hidden: Vec<(String, String)>,
 }
 
@@ -61,23 +54,7 @@ pub(in crate::routes) struct Key {
     pub(in crate::routes) current: bool,
 }
 
-const SHORTCUTS: [&str; 6] = ["T", "E", "W", "M", "Q", "Y"];
-
-/// The periods to choose from; `link` says where each leads.
-pub(in crate::routes) fn periods(current: Period, link: impl Fn(Period) -> String) -> Vec<Choice> {
-    Period::NAMED
-        .into_iter()
-        .zip(SHORTCUTS)
-        .map(|(period, shortcut)| Choice {
-            label: period.label(),
-            link: link(period),
-            current: period == current,
-            shortcut,
-        })
-        .collect()
-}
-
-pub(in crate::routes) fn build(asked: &Asked<'_>) -> Header {
+pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
     let (view, key) = (asked.view, asked.key);
     let range = asked.query.range;
     let chips = view
@@ -88,7 +65,7 @@ pub(in crate::routes) fn build(asked: &Asked<'_>) -> Header {
             verb: filter.verb.label(),
             value: match filter.verb {
                 Verb::Has => filter.value.clone(),
-                Verb::Is | Verb::Not => places::label(filter.field, &filter.value),
+                Verb::Is | Verb::Not => labels::label(filter.field, &filter.value),
             },
             remove: view.without_filter(filter).link(key),
         })
@@ -101,6 +78,7 @@ pub(in crate::routes) fn build(asked: &Asked<'_>) -> Header {
         to: range.to.to_string(),
         today: asked.now.date().to_string(),
         days: range.label(),
+        refused: view.refused.as_ref().map(period::refused),
         compared: asked.before.as_ref().map(|q| before_label(view.period, q.range)),
         compare_link: view.with_compare(!view.compare).link(key),
         today_link: view.with_period(Period::Today).link(key),
@@ -112,7 +90,7 @@ pub(in crate::routes) fn build(asked: &Asked<'_>) -> Header {
     }
 }
 
-pub(in crate::routes) fn keys(asked: &Asked<'_>, (now, before): (Counts, Option<Counts>)) -> Vec<Key> {
+pub(in crate::routes) fn keys(asked: &Subject<'_>, (now, before): (Counts, Option<Counts>)) -> Vec<Key> {
     let key = |metric: Metric| {
         let value = metric.of(&now);
         Key {

@@ -1,11 +1,11 @@
 //! The panels: what was viewed, where visitors came from, where they are, what they use.
 
-use super::Asked;
+use super::Subject;
 use crate::{
     figures::{compact, grouped, share},
     filter::{Filter, Verb},
+    labels,
     page::PageError,
-    places,
     report::{Counts, Dimension, Metric, Query, archive, counts},
     view::Panel,
 };
@@ -19,7 +19,7 @@ pub(super) struct Tab {
     pub(super) current: bool,
 }
 
-pub(super) struct Row {
+pub(super) struct PanelRow {
     pub(super) label: String,
     /// A short code before the label.
     pub(super) code: String,
@@ -39,7 +39,7 @@ pub(super) struct PanelView {
     pub(super) column: &'static str,
     /// What the first figure is.
     pub(super) main_label: &'static str,
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<PanelRow>,
     pub(super) empty: &'static str,
     /// The list of all values.
     pub(super) more: String,
@@ -48,18 +48,18 @@ pub(super) struct PanelView {
     by: Dimension,
 }
 
-pub(super) async fn build(asked: &Asked<'_>) -> Result<Vec<PanelView>, PageError> {
+pub(super) async fn build(asked: &Subject<'_>) -> Result<Vec<PanelView>, PageError> {
     let [pages, sources, places, devices] = Panel::ALL.map(|panel| one(asked, panel));
     let (pages, sources, places, devices) = tokio::try_join!(pages, sources, places, devices)?;
     Ok(vec![pages, sources, places, devices])
 }
 
-/// Events have no visitors worth comparing; all else is sorted by them.
+/// Events are sorted by their number, everything else by visitors.
 fn main_metric(by: Dimension) -> Metric {
     if by == Dimension::Event { Metric::Events } else { Metric::Visitors }
 }
 
-async fn one(asked: &Asked<'_>, panel: Panel) -> Result<PanelView, PageError> {
+async fn one(asked: &Subject<'_>, panel: Panel) -> Result<PanelView, PageError> {
     let by = asked.view.tab(panel);
     let metric = main_metric(by);
     let query = Query { by: Some(by), limit: PANEL_ROWS, metrics: vec![metric], ..asked.query.clone() };
@@ -91,11 +91,11 @@ async fn one(asked: &Asked<'_>, panel: Panel) -> Result<PanelView, PageError> {
     })
 }
 
-fn row(asked: &Asked<'_>, by: Dimension, value: &str, main: u64, views: u64) -> Row {
+fn row(asked: &Subject<'_>, by: Dimension, value: &str, main: u64, views: u64) -> PanelRow {
     let filter = Filter::new(by, Verb::Is, value).filter(|_| value != archive::REST);
     let view = filter.map_or_else(|| asked.view.clone(), |f| asked.view.with_filter(f));
-    Row {
-        label: places::label(by, value),
+    PanelRow {
+        label: labels::label(by, value),
         code: if by == Dimension::Country { value.to_owned() } else { String::new() },
         link: view.link(asked.key),
         main: compact(main),
@@ -107,13 +107,13 @@ fn row(asked: &Asked<'_>, by: Dimension, value: &str, main: u64, views: u64) -> 
 }
 
 /// The link to the list of all values of `by`.
-fn list_link(asked: &Asked<'_>, by: Dimension) -> String {
+fn list_link(asked: &Subject<'_>, by: Dimension) -> String {
     let query = asked.view.query();
     let mark = if query.is_empty() { "" } else { "?" };
     format!("/s/{}/list/{}{mark}{query}", asked.key, by.name())
 }
 
-/// What to do where a panel has no rows.
+/// The text of an empty panel.
 const fn empty(by: Dimension) -> &'static str {
     match by {
         Dimension::Event => "No events yet. Send one with sotto('Sign up'), and it appears here.",

@@ -2,7 +2,7 @@
 
 use sotto_schema::{policy::Preset, site::Site};
 
-use super::{Asked, consent_counts};
+use super::{Subject, consent_counts};
 use crate::{
     figures::{grouped, share},
     page::PageError,
@@ -65,7 +65,7 @@ const fn sentence(preset: Preset) -> &'static str {
     }
 }
 
-pub(super) async fn build(asked: &Asked<'_>, site: &Site) -> Result<Strip, PageError> {
+pub(super) async fn build(asked: &Subject<'_>, site: &Site) -> Result<Strip, PageError> {
     let c = consent_counts(asked).await?;
     let total = c.pageviews();
     let counted = [

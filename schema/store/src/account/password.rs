@@ -14,8 +14,8 @@ use super::AccountError;
 pub const PASSWORD_CHARS_MIN: usize = 10;
 /// The longest password, in bytes: hashing takes as long for each, but what is read must end somewhere.
 pub const PASSWORD_BYTES_MAX: usize = 200;
-/// How many passwords are hashed at once: each takes a core and 19 MiB.
-const CONCURRENT: usize = 2;
+/// How many passwords are hashed at once, at most: each takes a core and 19 MiB.
+const CONCURRENT_MAX: usize = 2;
 /// Memory of one hash in KiB.
 const MEMORY_KIB: u32 = 19 * 1024;
 /// Passes over that memory.
@@ -45,7 +45,7 @@ impl Hasher {
     /// When the operating system has no randomness.
     pub fn new() -> Result<Self, AccountError> {
         let (secret, _) = super::random_secret()?;
-        Ok(Self { permits: Arc::new(Semaphore::new(CONCURRENT)), nobody: hash(&secret)?.into() })
+        Ok(Self { permits: Arc::new(Semaphore::new(concurrent())), nobody: hash(&secret)?.into() })
     }
 
     /// The text under which a password is stored.
@@ -79,6 +79,11 @@ impl Hasher {
         let _permit = self.permits.acquire().await.map_err(|_| AccountError::Hashing)?;
         tokio::task::spawn_blocking(work).await.map_err(|_| AccountError::Hashing)
     }
+}
+
+/// Half of the cores, so that hits keep the others.
+fn concurrent() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).clamp(1, CONCURRENT_MAX))
 }
 
 fn argon2() -> Result<Argon2<'static>, AccountError> {

@@ -1,4 +1,4 @@
-//! How many visitors are there right now.
+//! The number of visitors right now.
 
 use sotto_schema::id::SiteId;
 use sotto_store::db::Db;
@@ -10,5 +10,5 @@ use super::ReportError;
 /// # Errors
 /// When ClickHouse cannot be asked.
 pub async fn run(db: &Db, site: SiteId) -> Result<u64, ReportError> {
-    Ok(db.of_site(site).query(include_str!("present.sql")).param("site", site).fetch_one().await?)
+    Ok(db.of_site(site).query(include_str!("live_visitors.sql")).param("site", site).fetch_one().await?)
 }

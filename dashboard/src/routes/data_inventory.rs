@@ -1,4 +1,4 @@
-//! What is stored, why and for how long: the data map under a site's policy, for the people of the site.
+//! The data inventory: what is stored, why, and for how long, under the site's policy.
 
 use std::sync::Arc;
 
@@ -24,13 +24,14 @@ use super::{install::clock, sites};
 use crate::{
     App,
     auth::SignedIn,
+    figures::counted,
     page::{PageError, Shell, Theme, html},
 };
 
 /// How many lines of the log and of the ledger are shown.
 const LINES: u64 = 20;
 
-struct Kept {
+struct RetainedClass {
     name: String,
     purpose: &'static str,
     kept: String,
@@ -49,12 +50,12 @@ struct Line {
 }
 
 #[derive(Template)]
-#[template(path = "stored.html")]
-struct StoredPage {
+#[template(path = "data_inventory.html")]
+struct DataInventoryPage {
     shell: Shell,
     key: String,
     groups: Vec<Group>,
-    classes: Vec<Kept>,
+    classes: Vec<RetainedClass>,
     verdicts: Vec<Verdict>,
     /// What was removed when.
     removed: Vec<Line>,
@@ -67,12 +68,12 @@ struct StoredPage {
     claims: Vec<(&'static str, &'static str)>,
 }
 
-fn classes(site: &Site) -> Vec<Kept> {
-    let kept = |class: &'static datamap::Class| Kept {
+fn classes(site: &Site) -> Vec<RetainedClass> {
+    let kept = |class: &'static datamap::Class| RetainedClass {
         name: class.name.replace('_', " "),
         purpose: &class.purpose,
         kept: match class.keep {
-            Lifetime::Site => format!("{} days", site.retention_days),
+            Lifetime::Site => counted(site.retention_days.into(), "day"),
             Lifetime::Days
             | Lifetime::Removed
             | Lifetime::Shipped
@@ -88,7 +89,7 @@ fn classes(site: &Site) -> Vec<Kept> {
 
 fn salt(line: &ledger::Line, time_zone: &str) -> Line {
     let event = if line.event == ledger::BORN { "made" } else { "destroyed" };
-    // Each of several collectors has a copy.
+    // Several collectors each hold a copy.
     let at = if line.collector.is_empty() { String::new() } else { format!(" at {}", line.collector) };
     Line {
         time: clock(line.time, time_zone),
@@ -105,7 +106,7 @@ pub(super) async fn show(
     let reader = &app.settings.databases.reader;
     let (site, all) = signed_in.site(reader, &key, Role::Viewer).await?;
     let log = audit::newest_of(reader, Action::Retention, LINES * 10).await?;
-    // Lines of other sites are nobody's business here.
+    // Other sites' entries must not be shown here.
     let removed = log.into_iter().filter(|e| e.site == site.id || e.site.is_none()).take(LINES as usize);
     let removed = removed.map(|e| Line { time: clock(e.time, &site.time_zone), what: e.detail }).collect();
     let salts = ledger::of_site(reader, site.id, LINES).await?;
@@ -115,7 +116,7 @@ pub(super) async fn show(
         verdict: c.verdict.words(),
         reason: c.reason,
     };
-    Ok(html(&StoredPage {
+    Ok(html(&DataInventoryPage {
         groups: privacy::groups(&site, Language::En),
         classes: classes(&site),
         verdicts: assessment::assess(&site).into_iter().map(verdict).collect(),

@@ -1,4 +1,4 @@
-//! Categories of consent managers that no mapping knew, for the owner to map.
+//! Consent categories that no mapping covers, for the owner to map.
 
 use clickhouse::Row;
 use serde::Deserialize;
@@ -7,19 +7,19 @@ use sotto_store::db::Db;
 use super::{ReportError, Scope};
 use crate::range::Range;
 
-/// How many categories are listed. Their ids come from outside, so that there could be any number.
+/// How many categories are listed; their ids come from outside, so there could be any number.
 pub const CATEGORIES_MAX: u64 = 50;
 
-/// A category that no mapping knew.
+/// A category that no mapping covers.
 #[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
 pub struct Unmapped {
-    /// The consent manager; empty where it is not known.
+    /// The consent manager; empty if unknown.
     pub source: String,
-    /// Its id of the category, at most 64 characters; what looked like personal data is masked.
+    /// Its category id, at most 64 characters; anything that looks like personal data is masked.
     pub category: String,
     /// On how many pages it was reported.
     pub times: u64,
-    /// The last day of the period on which it was, `YYYY-MM-DD` on the site's calendar.
+    /// The last day of the period on which it was reported (`YYYY-MM-DD`, site's calendar).
     pub last_day: String,
 }
 
@@ -30,7 +30,7 @@ pub struct Unmapped {
 pub async fn run(db: &Db, scope: &Scope, range: Range) -> Result<Vec<Unmapped>, ReportError> {
     let found = db
         .of_site(scope.site)
-        .query(include_str!("unmapped.sql"))
+        .query(include_str!("unmapped_consent.sql"))
         .param("site", scope.site)
         .param("from", range.from.to_string())
         .param("to", range.to.to_string())

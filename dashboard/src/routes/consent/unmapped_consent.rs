@@ -4,7 +4,7 @@ use jiff::civil::Date;
 
 use crate::{
     figures::grouped,
-    report::unmapped::Unmapped,
+    report::unmapped_consent::Unmapped,
     routes::install::{self, Meaning},
 };
 

@@ -1,0 +1,27 @@
+//! Names of device and screen classes.
+
+/// The name of a device class.
+pub(crate) fn device(class: &str) -> Option<&'static str> {
+    Some(match class {
+        "desktop" => "Desktop",
+        "mobile" => "Phone",
+        "tablet" => "Tablet",
+        "tv" => "Television",
+        "console" => "Game console",
+        "wearable" => "Wearable",
+        "car" => "Car",
+        _ => return None,
+    })
+}
+
+/// The widths of a screen class.
+pub(crate) fn screen(class: &str) -> Option<&'static str> {
+    Some(match class {
+        "xs" => "Under 576 px",
+        "sm" => "576 – 767 px",
+        "md" => "768 – 991 px",
+        "lg" => "992 – 1439 px",
+        "xl" => "1440 px and more",
+        _ => return None,
+    })
+}
