@@ -165,13 +165,17 @@ fn no_two_modules_of_the_dashboard_import_each_other() {
     let named: usize = imports.values().map(BTreeSet::len).sum();
     assert!(named > 100, "only {named} imports were found: the reader is broken");
     assert!(imports["routes/consent"].contains("report/receipts"), "{:?}", imports["routes/consent"]);
-    let circles: Vec<String> = imports
+    assert_none("modules that import each other", &circles(&imports));
+}
+
+/// Pairs of modules that import each other.
+fn circles(imports: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    imports
         .iter()
         .flat_map(|(a, named)| named.iter().map(move |b| (a, b)))
         .filter(|(a, b)| a < b && imports.get(*b).is_some_and(|back| back.contains(*a)))
         .map(|(a, b)| format!("{a} and {b}"))
-        .collect();
-    assert_none("modules that import each other", &circles);
+        .collect()
 }
 
 #[test]
@@ -213,60 +217,26 @@ fn rooms_of_the_collector_import_only_what_is_below_them() {
     let mut known: Vec<&str> = ROOMS.iter().map(|(room, _)| *room).collect();
     known.sort_unstable();
     assert_eq!(found, known, "every room is in the table");
+    let imports = imports("collector/src");
     for (place, (room, allowed)) in ROOMS.iter().enumerate() {
         let above = &ROOMS[..=place];
         assert!(!above.iter().any(|(above, _)| allowed.contains(above)), "{room} may import upwards");
-        for (name, text) in sources("collector/src") {
-            let own = name == format!("collector/src/{room}.rs")
-                || name.starts_with(&format!("collector/src/{room}/"));
-            if !own || name.ends_with("tests.rs") {
-                continue;
-            }
-            for import in rooms_named_in(&text) {
-                let fits = import == *room || allowed.contains(&import.as_str());
-                assert!(fits, "{name} imports {import}, which {room} may not");
+        for (module, named) in imports.iter().filter(|(module, _)| room_of(module) == *room) {
+            for import in named.iter().map(|named| room_of(named)) {
+                let fits = import == *room || allowed.contains(&import);
+                assert!(fits, "{module} imports {import}, which {room} may not");
             }
         }
     }
 }
 
-/// The rooms of its own crate that a file names after `crate::`, in `use` trees too. Comments do not count.
-fn rooms_named_in(text: &str) -> Vec<String> {
-    let code: String =
-        text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
-    let mut found = Vec::new();
-    for (_, rest) in code.match_indices("crate::").map(|(at, _)| code[at..].split_at("crate::".len())) {
-        let word =
-            |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
-        match rest.strip_prefix('{') {
-            None => found.push(word(rest)),
-            Some(tree) => {
-                // The first word of each branch of the outermost braces.
-                let (mut depth, mut begins) = (0, true);
-                for (at, c) in tree.char_indices() {
-                    match c {
-                        '{' => depth += 1,
-                        '}' if depth == 0 => break,
-                        '}' => depth -= 1,
-                        ',' if depth == 0 => begins = true,
-                        c if begins && c.is_alphabetic() => {
-                            found.push(word(&tree[at..]));
-                            begins = false;
-                        }
-                        _ => {}
-                    }
-                }
-            }
-        }
-    }
-    found
+fn room_of(module: &str) -> &str {
+    module.split('/').next().unwrap_or_default()
 }
 
 #[test]
-fn imports_are_found_in_every_form() {
-    let text =
-        "use crate::a::B;\nuse crate::{b::{C, d::E}, f, // g\n g::{self, H}};\nfn x() { crate::i::j(); }";
-    assert_eq!(rooms_named_in(text), ["a", "b", "f", "g", "i"]);
+fn no_two_modules_of_the_collector_import_each_other() {
+    assert_none("modules that import each other", &circles(&imports("collector/src")));
 }
 
 #[test]
