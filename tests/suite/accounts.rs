@@ -27,7 +27,7 @@ fn credentials(email: &str, password: &str) -> String {
 }
 
 /// Signs in from another address, as a trusted proxy reports it.
-fn sign_in_from(sotto: &Sotto, address: &str, email: &str, password: &str) -> Answer {
+pub fn sign_in_from(sotto: &Sotto, address: &str, email: &str, password: &str) -> Answer {
     let headers = [
         ("content-type", "application/x-www-form-urlencoded"),
         ("sec-fetch-site", "same-origin"),

@@ -173,6 +173,11 @@ fn collector_and_dashboard_work_on_different_machines() {
     collector.wait_for_pageviews(&site, 1);
     let cookie = accounts::cookie(&accounts::sign_in(&dashboard, "owner@example.org", accounts::PASSWORD));
     assert_eq!(accounts::status(&dashboard, &format!("/s/{site}"), &cookie), 200);
+    let guess =
+        |address| accounts::sign_in_from(&dashboard, address, "owner@example.org", "wrong password").status;
+    let guesses: Vec<u16> = (0..11).map(|_| guess("203.0.113.9")).collect();
+    assert_eq!((guesses[0], guesses[10]), (401, 429), "addresses are told apart: {guesses:?}");
+    assert_eq!(guess("198.51.100.4"), 401);
     let status = |url: &str, path: &str| request("GET", &format!("{url}{path}"), &[], b"").status;
     assert_eq!(status(&collector.url, "/sign-in"), 404, "the collector has no dashboard");
     assert_eq!(status(&collector.url, "/s.js"), 200);
