@@ -114,7 +114,7 @@ pub struct Settings {
 
 /// What is shared with the others.
 #[derive(Clone)]
-pub struct Here {
+pub struct LocalState {
     /// Salts of the day.
     pub salts: Arc<Salts>,
     /// Visits of the last half hour.
@@ -136,7 +136,7 @@ type Turns = HashMap<(SiteId, Day), Arc<tokio::sync::Mutex<()>>>;
 /// The other collectors.
 pub struct Peers {
     settings: Settings,
-    here: Here,
+    local: LocalState,
     links: Vec<Link>,
     /// How many of the links are connected.
     connected: watch::Sender<usize>,
@@ -199,7 +199,7 @@ pub fn read_key(path: &Path) -> io::Result<Zeroizing<[u8; KEY_BYTES]>> {
 
 impl Peers {
     /// The others, not yet spoken to.
-    pub fn new(settings: Settings, here: Here) -> Arc<Self> {
+    pub fn new(settings: Settings, local: LocalState) -> Arc<Self> {
         let links = settings
             .others
             .iter()
@@ -219,7 +219,7 @@ impl Peers {
             .collect();
         Arc::new(Self {
             settings,
-            here,
+            local,
             links,
             connected: watch::Sender::new(0),
             turns: Mutex::default(),
@@ -292,20 +292,20 @@ impl Peers {
         let record = Bytes::from(record);
         for link in self.links.iter().filter(|l| l.connected.load(Ordering::Acquire)) {
             if link.outbox.try_send(Note::Told(record.clone())).is_err() {
-                self.here.metrics.peer_notes_lost.fetch_add(1, Ordering::Relaxed);
+                self.local.metrics.peer_notes_lost.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
     /// Sees to it that the salt of (site, day) is there and that of all collectors, if they can be reached in time.
     pub async fn agree(&self, site: SiteId, day: Day) {
-        if self.here.salts.get(site, day).is_some() {
+        if self.local.salts.get(site, day).is_some() {
             return;
         }
         let turn = self.turns().entry((site, day)).or_default().clone();
         let asked = async {
             let _held = turn.lock().await;
-            if self.here.salts.get(site, day).is_none() {
+            if self.local.salts.get(site, day).is_none() {
                 self.ask(site, day).await;
             }
         };
@@ -317,7 +317,7 @@ impl Peers {
 
     /// A salt was made without having been agreed, because a hit could not wait longer.
     pub fn made_alone(&self, site: SiteId, day: Day) {
-        self.here.metrics.salts_alone.fetch_add(1, Ordering::Relaxed);
+        self.local.metrics.salts_alone.fetch_add(1, Ordering::Relaxed);
         self.push(site, day);
     }
 
@@ -327,17 +327,17 @@ impl Peers {
         before.retain(|link| rank(site, day, &link.name) < own);
         before.sort_by_key(|link| rank(site, day, &link.name));
         for link in before {
-            if self.want(link, site, day, true).await && self.here.salts.get(site, day).is_some() {
+            if self.want(link, site, day, true).await && self.local.salts.get(site, day).is_some() {
                 return;
             }
         }
         // Nobody before us can be reached. Somebody may have got the salt from one who could be.
         let asked = self.reachable().map(|link| self.want(link, site, day, false));
         futures_util::future::join_all(asked).await;
-        if self.here.salts.get(site, day).is_some() {
+        if self.local.salts.get(site, day).is_some() {
             return;
         }
-        match self.here.salts.today(site, day) {
+        match self.local.salts.today(site, day) {
             Ok(_) if self.are_apart() => self.made_alone(site, day),
             Ok(_) => self.push(site, day),
             Err(error) => tracing::error!(%error, "no salt can be made"),
@@ -386,8 +386,8 @@ impl Peers {
 
     /// Whether a salt may be taken over: its day is today, tomorrow, or over for less than the grace.
     fn is_current(&self, site: SiteId, day: Day) -> bool {
-        let now_ms = self.here.clock.now_ms();
-        self.here.rules.by_id(site).is_some_and(|rules| {
+        let now_ms = self.local.clock.now_ms();
+        self.local.rules.by_id(site).is_some_and(|rules| {
             day.0 <= rules.day(now_ms).0.saturating_add(1) && now_ms < rules.day_end_ms(day) + GRACE_MS
         })
     }
@@ -399,9 +399,9 @@ impl Peers {
                 if !self.is_current(site, day) {
                     return;
                 }
-                match self.here.salts.take_over(site, day, salt) {
+                match self.local.salts.take_over(site, day, salt) {
                     Ok(Taken::Replaced) => {
-                        self.here.metrics.salts_replaced.fetch_add(1, Ordering::Relaxed);
+                        self.local.metrics.salts_replaced.fetch_add(1, Ordering::Relaxed);
                         tracing::warn!("a salt was given up for the one of another collector");
                     }
                     Ok(Taken::New | Taken::Same | Taken::Kept) => {}
@@ -419,10 +419,10 @@ impl Peers {
                 }
             }
             Record::Visit(Visit { site, visitor, session, time_ms }) => {
-                self.here.sessions.remember(site, visitor, session, time_ms);
+                self.local.sessions.remember(site, visitor, session, time_ms);
             }
             Record::View(site, view, hostname, path) => {
-                self.here.views.remember(site, view, &hostname.into(), &path.into());
+                self.local.views.remember(site, view, &hostname.into(), &path.into());
             }
             Record::Objection(site, day, visitor) => self.hear_objection(site, day, visitor),
             Record::Ping => {
@@ -434,7 +434,7 @@ impl Peers {
     }
 
     fn hear_objection(&self, site: SiteId, day: Day, visitor: VisitorKey) {
-        let objections = &self.here.objections;
+        let objections = &self.local.objections;
         if !self.is_current(site, day) || objections.contains(site, day, visitor) {
             return;
         }
@@ -450,7 +450,7 @@ impl Peers {
         if make && self.is_current(site, day) {
             self.agree(site, day).await;
         }
-        let has = self.here.salts.get(site, day).is_some();
+        let has = self.local.salts.get(site, day).is_some();
         if has && replies.send(Note::Salt(site, day)).await.is_err() {
             return;
         }

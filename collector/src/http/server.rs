@@ -12,6 +12,7 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    config,
     http::stack::{Answer, Response},
     visitor::client_ip::Peer,
 };
@@ -30,6 +31,16 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// How long open connections may go on after a stop.
     pub drain_timeout: Duration,
+}
+
+impl From<&config::Server> for Limits {
+    fn from(config: &config::Server) -> Self {
+        Self {
+            connections_max: config.connections_max,
+            header_timeout: config.header_timeout.unsigned_abs(),
+            drain_timeout: config.drain_timeout.unsigned_abs(),
+        }
+    }
 }
 
 /// A listening socket that shares its port with other workers.

@@ -161,17 +161,17 @@ impl Peers {
         link.connected.store(true, Ordering::Release);
         self.connected.send_modify(|n| *n += 1);
         tracing::info!(peer = link.name, "another collector is there");
-        for (site, day) in self.here.salts.keys() {
+        for (site, day) in self.local.salts.keys() {
             self.write(&Note::Salt(site, day), &mut frame);
             self.flush_if_full(&mut sender, &mut frame).await?;
         }
-        for live in self.here.sessions.live(self.here.clock.now_ms()) {
+        for live in self.local.sessions.live(self.local.clock.now_ms()) {
             for (site, visitor, session, time_ms) in live {
                 message::write_visit(&Visit { site, visitor, session, time_ms }, &mut frame);
                 self.flush_if_full(&mut sender, &mut frame).await?;
             }
         }
-        for (site, day, visitor) in self.here.objections.all() {
+        for (site, day, visitor) in self.local.objections.all() {
             message::write_objection(site, day, visitor, &mut frame);
             self.flush_if_full(&mut sender, &mut frame).await?;
         }
@@ -209,7 +209,7 @@ impl Peers {
             Note::Told(record) => frame.extend_from_slice(record),
             Note::Salt(site, day) => {
                 // It may have died since.
-                if let Some(salt) = self.here.salts.get(*site, *day) {
+                if let Some(salt) = self.local.salts.get(*site, *day) {
                     message::write_salt(*site, *day, &salt, frame);
                 }
             }

@@ -11,37 +11,19 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use http::{HeaderValue, StatusCode, header};
 use hyper::{Request, body::Incoming};
 use serde::Serialize;
-use sotto_geoip::GeoIp;
-use sotto_schema::clock::Clock;
 use sotto_store::db::Db;
 
 use crate::{
     http::stack::{self, HttpService, Response},
-    metrics::{self, Gauge, Metrics},
+    metrics::{self, Gauge},
     peers::Peers,
-    sites::rules::RuleBook,
-    spool::sharded::Spools,
-    visitor::{salts::Salts, sessions::Sessions},
+    state::State,
 };
 
-/// What is asked when somebody asks how Sotto is.
+/// Answers when somebody asks how Sotto is.
 pub struct Admin {
-    /// Where events are stored.
-    pub db: Db,
-    /// Where hits become durable.
-    pub spools: Spools,
-    /// Counters.
-    pub metrics: Arc<Metrics>,
-    /// Rules of all sites.
-    pub rules: Arc<RuleBook>,
-    /// Salts of the day.
-    pub salts: Arc<Salts>,
-    /// Visits of the last half hour.
-    pub sessions: Arc<Sessions>,
-    /// Places and networks.
-    pub geo: Arc<GeoIp>,
-    /// Tells the time.
-    pub clock: Clock,
+    /// What is asked about.
+    pub state: Arc<State>,
     /// The other collectors, if there are any.
     pub peers: Option<Arc<Peers>>,
 }
@@ -97,7 +79,7 @@ impl Admin {
             "/healthz" => stack::text(StatusCode::OK, "ok\n"),
             "/readyz" => self.readiness().await,
             "/metrics" => {
-                let text = metrics::render(&self.metrics, self.gauges());
+                let text = metrics::render(&self.state.metrics, self.gauges());
                 let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
                 let open = accepted.is_some_and(|types| types.contains("application/openmetrics-text"));
                 if open {
@@ -111,11 +93,11 @@ impl Admin {
     }
 
     async fn readiness(&self) -> Response {
-        let failing = self.spools.is_failing();
+        let failing = self.state.spools.is_failing();
         if failing {
-            self.spools.probe();
+            self.state.spools.probe();
         }
-        let aside = self.spools.set_aside();
+        let aside = self.state.spools.set_aside();
         let readiness = Readiness {
             ready: !failing,
             spool: if failing { "full or cannot be written" } else { "ok" },
@@ -126,11 +108,11 @@ impl Admin {
                     aside.records
                 ),
             },
-            clickhouse: match tokio::time::timeout(PING_TIMEOUT, self.db.ping()).await {
+            clickhouse: match tokio::time::timeout(PING_TIMEOUT, self.state.databases.writer.ping()).await {
                 Ok(Ok(())) => "ok",
                 Ok(Err(_)) | Err(_) => "away; hits wait in the spool",
             },
-            deduplication: match self.metrics.deduplication_flaws.load().as_deref() {
+            deduplication: match self.state.metrics.deduplication_flaws.load().as_deref() {
                 None => "not checked yet".into(),
                 Some(flaws) if flaws.is_empty() => "ok".into(),
                 Some(flaws) => flaws.join("; "),
@@ -139,7 +121,11 @@ impl Admin {
                 true => "apart; visitors may count twice",
                 false => "ok",
             }),
-            geoip: if self.geo.load().status().is_empty() { "missing; hits have no place" } else { "ok" },
+            geoip: if self.state.geo.load().status().is_empty() {
+                "missing; hits have no place"
+            } else {
+                "ok"
+            },
         };
         let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let text = serde_json::to_string(&readiness).unwrap_or_default();
@@ -148,30 +134,30 @@ impl Admin {
 
     fn gauges(&self) -> Vec<Gauge> {
         let gauge = |name, help, value: f64| Gauge { name, help, value };
-        let aside = self.spools.set_aside();
-        let deduplicates = self.metrics.deduplication_flaws.load().as_deref().is_none_or(Vec::is_empty);
+        let aside = self.state.spools.set_aside();
+        let deduplicates = self.state.metrics.deduplication_flaws.load().as_deref().is_none_or(Vec::is_empty);
         let (others, connected) = self.peers.as_ref().map_or((0, 0), |peers| peers.count());
         vec![
-            gauge("sotto_spool_bytes", "Bytes of all segments.", self.spools.disk_bytes() as f64),
+            gauge("sotto_spool_bytes", "Bytes of all segments.", self.state.spools.disk_bytes() as f64),
             gauge(
                 "sotto_spool_bytes_max",
                 "Bytes at which hits are answered 503.",
-                self.spools.bytes_max() as f64,
+                self.state.spools.bytes_max() as f64,
             ),
             gauge(
                 "sotto_spool_waiting_hits",
                 "Hits that are on disk and not in ClickHouse.",
-                self.spools.waiting() as f64,
+                self.state.spools.waiting() as f64,
             ),
             gauge(
                 "sotto_spool_oldest_hit_seconds",
                 "How long the oldest of them has waited.",
-                self.spools.oldest().unwrap_or_default().as_secs_f64(),
+                self.state.spools.oldest().unwrap_or_default().as_secs_f64(),
             ),
             gauge(
                 "sotto_spool_failing",
                 "1 while hits cannot be made durable.",
-                f64::from(u8::from(self.spools.is_failing())),
+                f64::from(u8::from(self.state.spools.is_failing())),
             ),
             gauge(
                 "sotto_set_aside_batches",
@@ -184,17 +170,17 @@ impl Admin {
                 "0 when ClickHouse may count a repeated batch twice.",
                 f64::from(u8::from(deduplicates)),
             ),
-            gauge("sotto_sites", "Sites that are set up.", self.rules.count() as f64),
-            gauge("sotto_salts", "Salts that are alive.", self.salts.count() as f64),
+            gauge("sotto_sites", "Sites that are set up.", self.state.rules.count() as f64),
+            gauge("sotto_salts", "Salts that are alive.", self.state.salts.count() as f64),
             gauge(
                 "sotto_salt_age_seconds",
                 "How long ago the day of the oldest living salt began.",
                 self.salt_age_ms() as f64 / 1000.0,
             ),
-            gauge("sotto_sessions", "Visitors of the last half hour.", self.sessions.count() as f64),
+            gauge("sotto_sessions", "Visitors of the last half hour.", self.state.sessions.count() as f64),
             gauge("sotto_peers", "Other collectors of this installation.", others as f64),
             gauge("sotto_peers_connected", "Other collectors that are connected.", connected as f64),
-            gauge("sotto_geoip_files", "GeoIP files in use.", self.geo.load().status().len() as f64),
+            gauge("sotto_geoip_files", "GeoIP files in use.", self.state.geo.load().status().len() as f64),
             gauge(
                 "sotto_geoip_age_seconds",
                 "How long ago the oldest GeoIP file in use was made.",
@@ -204,13 +190,20 @@ impl Admin {
     }
 
     fn salt_age_ms(&self) -> i64 {
-        let begins = |(site, day)| Some(self.rules.by_id(site)?.day_end_ms(day) - DAY_MS);
-        self.salts.days().into_iter().filter_map(begins).min().map_or(0, |first| self.clock.now_ms() - first)
+        let begins = |(site, day)| Some(self.state.rules.by_id(site)?.day_end_ms(day) - DAY_MS);
+        self.state
+            .salts
+            .days()
+            .into_iter()
+            .filter_map(begins)
+            .min()
+            .map_or(0, |first| self.state.clock.now_ms() - first)
     }
 
     fn geoip_age_s(&self) -> i64 {
-        let made = self.geo.load().status().iter().map(|file| file.build_epoch).min();
-        made.and_then(|made| i64::try_from(made).ok()).map_or(0, |made| self.clock.now_ms() / 1000 - made)
+        let made = self.state.geo.load().status().iter().map(|file| file.build_epoch).min();
+        made.and_then(|made| i64::try_from(made).ok())
+            .map_or(0, |made| self.state.clock.now_ms() / 1000 - made)
     }
 }
 

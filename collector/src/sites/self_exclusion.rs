@@ -12,6 +12,7 @@ use sotto_schema::site::Site;
 pub const TOKEN_CHARS: usize = 32;
 
 /// Signs and checks the links of an installation.
+#[derive(Clone)]
 pub struct Excluder {
     key: [u8; 32],
 }
