@@ -70,12 +70,13 @@ use sotto_schema::{
     id::{SiteId, VisitorKey},
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use crate::{
     metrics::Metrics,
     sites::rules::RuleBook,
+    supervise::{Part, Supervisor},
     visitor::{
         objections::Objections,
         page_view_cache::PageViewCache,
@@ -151,8 +152,8 @@ struct Link {
     name: String,
     address: String,
     outbox: mpsc::Sender<Note>,
-    /// The outbox's other end, until the link is started.
-    unstarted: Mutex<Option<mpsc::Receiver<Note>>>,
+    /// The outbox's other end. Held by the task that calls.
+    unsent: tokio::sync::Mutex<mpsc::Receiver<Note>>,
     connected: AtomicBool,
     /// Who waits for which answer.
     wanted: Mutex<HashMap<u64, oneshot::Sender<bool>>>,
@@ -205,12 +206,12 @@ impl Peers {
             .iter()
             .take(OTHERS_MAX)
             .map(|(name, address)| {
-                let (outbox, receiver) = mpsc::channel(OUTBOX_MAX);
+                let (outbox, unsent) = mpsc::channel(OUTBOX_MAX);
                 Link {
                     name: name.clone(),
                     address: address.clone(),
                     outbox,
-                    unstarted: Mutex::new(Some(receiver)),
+                    unsent: tokio::sync::Mutex::new(unsent),
                     connected: AtomicBool::new(false),
                     wanted: Mutex::default(),
                     reset: tokio::sync::Notify::new(),
@@ -228,25 +229,16 @@ impl Peers {
         })
     }
 
-    /// Begins to call the others and to answer their calls on `listener`, until `stop`.
-    ///
-    /// # Errors
-    /// When the listener cannot be used.
-    pub fn start(
-        self: &Arc<Self>,
-        listener: std::net::TcpListener,
-        stop: &CancellationToken,
-    ) -> io::Result<()> {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        self.tasks.spawn(self.clone().answer_calls(listener, stop.clone()));
-        for (index, link) in self.links.iter().enumerate() {
-            let unstarted = link.unstarted.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(outbox) = unstarted {
-                self.tasks.spawn(self.clone().keep_calling(index, outbox, stop.clone()));
-            }
+    /// Begins to call the others and to answer their calls on `listener`, until the supervisor stops.
+    pub fn start(self: &Arc<Self>, listener: std::net::TcpListener, supervisor: &Supervisor) {
+        let (peers, stop) = (self.clone(), supervisor.stopping().clone());
+        supervisor
+            .keep(Part::PeerListener, move || peers.clone().answer_calls(listener.try_clone(), stop.clone()));
+        for index in 0..self.links.len() {
+            let (peers, stop) = (self.clone(), supervisor.stopping().clone());
+            supervisor.keep(Part::PeerLink, move || peers.clone().keep_calling(index, stop.clone()));
         }
         self.tasks.close();
-        Ok(())
     }
 
     /// Waits until all others are connected, at most for `patience`; whether they are.
@@ -256,7 +248,7 @@ impl Peers {
         tokio::time::timeout(patience, all).await.is_ok()
     }
 
-    /// Waits until all connections have ended, after `stop`.
+    /// Waits until all answers to the others have ended, after a stop.
     pub async fn ended(&self) {
         self.tasks.wait().await;
     }

@@ -15,6 +15,7 @@ use sotto_store::{backup, db::Databases};
 use tokio::sync::Notify;
 
 use crate::{
+    background::storing::Unacknowledged,
     config::{Config, Paths},
     http::script::{MissingScript, Scripts},
     ingest::{Collector, unmapped_consent::Unmapped},
@@ -27,6 +28,7 @@ use crate::{
         self, Reader,
         sharded::{self, Spools},
     },
+    supervise::Board,
     visitor::{
         objections::Objections,
         page_view_cache::PageViewCache,
@@ -63,8 +65,12 @@ pub struct State {
     pub geo: Arc<GeoIp>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Which parts of the program run.
+    pub board: Arc<Board>,
     /// Categories of consent managers that nobody has mapped.
     pub unmapped: Arc<Unmapped>,
+    /// What was sent to ClickHouse and not acknowledged.
+    pub unacknowledged: Unacknowledged,
     /// The script and its modules.
     pub scripts: Arc<Scripts>,
     /// Checks links that exclude own visits.
@@ -130,7 +136,9 @@ impl State {
             views: Arc::default(),
             geo: Arc::new(open_geoip(&config, paths)),
             metrics: Arc::default(),
+            board: Arc::default(),
             unmapped: Arc::default(),
+            unacknowledged: Unacknowledged::default(),
             scripts: Arc::new(Scripts::embedded()?),
             excluder: open_excluder(&config)?,
             config,

@@ -1,6 +1,6 @@
 //! `sotto serve` and `collect`: puts the parts together, runs them, and takes them down in order.
 
-use std::{io::Write as _, os::unix::fs::OpenOptionsExt, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{io::Write as _, os::unix::fs::OpenOptionsExt, sync::Arc, time::Duration};
 
 use sotto_collector::{
     background::{self, rules, upkeep},
@@ -12,13 +12,14 @@ use sotto_collector::{
     peers::{self, Peers},
     rights::Rights,
     routes::{Routes, admin::Admin},
+    ship::Shipper,
     spool,
     state::{Lifetime, State},
+    supervise::{Backoff, Part, Supervisor, board::PartEnded},
     visitor::recovery,
 };
 use sotto_schema::clock::Clock;
-use sotto_store::engine::Embedded;
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinHandle;
 
 use crate::cli::{self, Failure, account_key};
 
@@ -29,36 +30,44 @@ mod set_up;
 mod signals;
 
 use dashboard::{DashboardParts, MakeDashboard};
+use database::Database;
 use listeners::{Listeners, taken};
 use signals::StopSignals;
 
 /// How long shipping may go on after a stop; what is left waits on disk for the next start.
 const SHIP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long what is left may take to end; most of it has ended while the spool was shipped.
+const REST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Everything that runs, for taking it down in order.
 struct Running {
     state: Arc<State>,
-    stop_workers: CancellationToken,
-    stop_rest: CancellationToken,
-    workers: Vec<JoinHandle<std::io::Result<()>>>,
-    admin: tokio::task::JoinHandle<()>,
-    jobs: tokio::task::JoinHandle<()>,
-    shippers: Vec<tokio::task::JoinHandle<spool::Reader>>,
+    database: Database,
+    /// Threads of the public listener.
+    workers: Supervisor,
+    jobs: Supervisor,
+    /// What ends after the workers.
+    rest: Supervisor,
+    shippers: Vec<JoinHandle<Option<spool::Reader>>>,
     peers: Option<Arc<Peers>>,
 }
 
-/// Serves until told to stop.
+/// Serves until told to stop, or until a part that cannot be started again has ended.
 pub async fn run(config: Config, paths: Paths, dashboard: Option<MakeDashboard<'_>>) -> Result<(), Failure> {
     protect_memory()?;
     let _lock = cli::lock(&config)?;
     let (config, listeners) = Listeners::bind(config)?;
-    let (databases, engine) = database::start(&config, &paths).await?;
+    let database = database::start(&config, &paths).await?;
     let stop = StopSignals::listen()?;
-    let (state, readers) = State::open(config, &paths, databases, Clock::System, Lifetime::Day)?;
-    let running = start(state, readers, listeners, dashboard).await?;
-    stop.come().await;
-    running.stop(engine).await;
-    Ok(())
+    let (state, readers) = State::open(config, &paths, database.databases(), Clock::System, Lifetime::Day)?;
+    let board = state.board.clone();
+    let running = start(state, readers, database, listeners, dashboard).await?;
+    let ended = tokio::select! {
+        () = stop.come() => Ok(()),
+        part = board.failed() => Err(PartEnded(part).into()),
+    };
+    running.stop().await;
+    ended
 }
 
 /// Keeps this process's memory, in which salts and addresses are, from core dumps and from other processes of the same
@@ -75,35 +84,30 @@ fn protect_memory() -> Result<(), Failure> {
 async fn start(
     state: Arc<State>,
     readers: Vec<spool::Reader>,
+    database: Database,
     listeners: Listeners,
     dashboard: Option<MakeDashboard<'_>>,
 ) -> Result<Running, Failure> {
     recovery::recover(&state, &readers).await;
     rules::read(&state).await;
     upkeep::retire_salts(&state, state.clock.now_ms());
-    let (stop_workers, stop_rest) = (CancellationToken::new(), CancellationToken::new());
-    let peers = meet_peers(&state, &stop_rest).await?;
+    let [workers, jobs, rest] = [(); 3].map(|()| Supervisor::new(state.board.clone(), Backoff::default()));
+    database.watch(&state.board, &rest);
+    let peers = meet_peers(&state, &rest).await?;
     let setup_token = match dashboard {
         Some(_) => set_up::token(&state.config, &state.databases).await?,
         None => None,
     };
     let fallback = fallback(&state, dashboard, setup_token.clone());
     let service = public_service(&state, peers.clone(), fallback)?;
-    let limits: server::Limits = (&state.config.server).into();
-    let workers = start_workers(&state.config, listeners.public, &service, &stop_workers)?;
-    let admin = server::serve(
-        tokio::net::TcpListener::from_std(listeners.admin)?,
-        Admin { state: state.clone(), peers: peers.clone() }.service(),
-        limits,
-        stop_rest.clone(),
-    );
-    let shippers = state.shippers(readers).into_iter();
-    let shippers = shippers.map(|shipper| tokio::spawn(shipper.run(stop_rest.clone()))).collect();
-    let admin = tokio::spawn(admin);
-    let jobs = tokio::spawn(background::run(state.clone(), stop_rest.clone()));
+    start_workers(&state.config, listeners.public, &service, &workers)?;
+    let admin = Admin { state: state.clone(), peers: peers.clone() }.service();
+    listeners::keep_serving(Part::Admin, listeners.admin, admin, &state.config, &rest);
+    let shippers = start_shippers(&state, readers, &rest);
+    background::start(&state, &jobs);
     let part = if dashboard.is_some() { "dashboard" } else { "collector" };
     set_up::announce(&state.config, part, setup_token.as_deref());
-    Ok(Running { state, stop_workers, stop_rest, workers, admin, jobs, shippers, peers })
+    Ok(Running { state, database, workers, jobs, rest, shippers, peers })
 }
 
 /// What answers requests that are not the collector's.
@@ -135,7 +139,7 @@ fn public_service(
 }
 
 /// Begins to talk to the other collectors, if there are any, and waits a moment until they are there.
-async fn meet_peers(state: &State, stop: &CancellationToken) -> Result<Option<Arc<Peers>>, Failure> {
+async fn meet_peers(state: &State, supervisor: &Supervisor) -> Result<Option<Arc<Peers>>, Failure> {
     let config = &state.config.peers;
     let (Some(listen), Some(key_file)) = (config.listen, &config.key_file) else { return Ok(None) };
     if config.others.is_empty() {
@@ -148,7 +152,7 @@ async fn meet_peers(state: &State, stop: &CancellationToken) -> Result<Option<Ar
     };
     let listener = server::listen_alone(listen).map_err(|e| taken("peers.listen", listen, &e))?;
     let peers = Peers::new(settings, state.local());
-    peers.start(listener, stop)?;
+    peers.start(listener, supervisor);
     if !peers.meet(peers::MEET_PATIENCE).await {
         tracing::warn!("not all other collectors are there; until they are, visitors may count twice");
     }
@@ -160,52 +164,56 @@ fn start_workers(
     config: &Config,
     listener: std::net::TcpListener,
     service: &impl Answer,
-    stop: &CancellationToken,
-) -> Result<Vec<JoinHandle<std::io::Result<()>>>, Failure> {
-    // The reservation kept others from the port while everything was put together; the workers share it.
-    drop(listener);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut workers = Vec::new();
-    for n in 0..config.server.workers.unwrap_or(cores) {
-        let listener = server::listen(config.listen).map_err(|e| taken("listen", config.listen, &e))?;
-        let (service, limits, stop) = (service.clone(), (&config.server).into(), stop.clone());
-        let worker = std::thread::Builder::new()
-            .name(format!("worker-{n}"))
-            .spawn(move || server::run_worker(listener, service, limits, stop))?;
-        workers.push(worker);
+    supervisor: &Supervisor,
+) -> Result<(), Failure> {
+    let count = config.server.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
+    let listeners = server::share(listener, count.unwrap_or(1));
+    let listeners = listeners.map_err(|e| taken("listen", config.listen, &e))?;
+    for (n, listener) in listeners.into_iter().enumerate() {
+        let (service, limits) = (service.clone(), (&config.server).into());
+        let stop = supervisor.stopping().clone();
+        supervisor.thread(Part::Worker, format!("worker-{n}"), move || {
+            server::run_worker(listener.try_clone()?, service.clone(), limits, stop.clone())
+        })?;
     }
-    Ok(workers)
+    Ok(())
+}
+
+/// Ships from all spools, and notices when one cannot be written any more.
+fn start_shippers(
+    state: &State,
+    readers: Vec<spool::Reader>,
+    supervisor: &Supervisor,
+) -> Vec<JoinHandle<Option<spool::Reader>>> {
+    let stop = supervisor.stopping();
+    let (spools, stopped) = (state.spools.clone(), stop.clone());
+    drop(supervisor.need(Part::Spool, async move {
+        tokio::select! {
+            () = spools.ended() => {}
+            () = stopped.cancelled() => {}
+        }
+    }));
+    let ship = |shipper: Shipper| supervisor.need(Part::Shipper, shipper.run(stop.clone()));
+    state.shippers(readers).into_iter().map(ship).collect()
 }
 
 impl Running {
     /// Takes everything down: no new hits, then the spool is shipped, then the rest.
-    async fn stop(self, engine: Option<Embedded>) {
+    async fn stop(self) {
         tracing::info!("stopping");
-        self.stop_workers.cancel();
-        let joined = tokio::task::spawn_blocking(move || {
-            self.workers.into_iter().map(JoinHandle::join).filter(|r| !matches!(r, Ok(Ok(())))).count()
-        });
-        match joined.await {
-            Ok(0) => {}
-            failed => tracing::error!(?failed, "workers ended with an error"),
-        }
-        self.stop_rest.cancel();
+        self.workers.stop();
+        self.workers.ended().await;
+        self.jobs.stop();
+        self.rest.stop();
         let until = tokio::time::Instant::now() + SHIP_TIMEOUT;
-        let mut parts = Vec::new();
         for mut shipper in self.shippers {
-            let shipped = tokio::time::timeout_at(until, &mut shipper).await;
-            if shipped.is_err() {
+            if tokio::time::timeout_at(until, &mut shipper).await.is_err() {
                 // The batch under way is sealed: the next start ships it under the same token.
                 shipper.abort();
             }
-            parts.push(("shipper", shipped.map_or(Ok(()), |ended| ended.map(drop))));
         }
-        parts.push(("jobs", self.jobs.await));
-        parts.push(("admin", self.admin.await));
-        for (part, ended) in parts {
-            if let Err(error) = ended {
-                tracing::error!(%error, part, "ended with an error");
-            }
+        if !self.jobs.ended_within(background::LAST_STORE_TIMEOUT).await {
+            tracing::warn!("ClickHouse does not answer; the last counts are not stored");
         }
         if let Some(peers) = self.peers {
             peers.ended().await;
@@ -217,8 +225,9 @@ impl Running {
         if waiting > 0 {
             tracing::info!(waiting, "hits wait in the spool for the next start");
         }
-        if let Some(engine) = engine {
-            engine.stop().await;
+        self.database.stop().await;
+        if !self.rest.ended_within(REST_TIMEOUT).await {
+            tracing::warn!("a task did not end in time and is cut");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The job that removes what is due.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sotto_schema::id::{SiteId, UserId};
 use sotto_store::{
@@ -17,10 +17,10 @@ const AGEING_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// The pause after a failure.
 const AGEING_RETRY: Duration = Duration::from_secs(5 * 60);
 
-pub(super) async fn keep_ageing(state: &State, stop: &CancellationToken) {
+pub(super) async fn keep_ageing(state: Arc<State>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        let pause = if age(state).await { AGEING_INTERVAL } else { AGEING_RETRY };
-        wait(stop, pause).await;
+        let pause = if age(&state).await { AGEING_INTERVAL } else { AGEING_RETRY };
+        wait(&stop, pause).await;
     }
 }
 

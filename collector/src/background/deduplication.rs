@@ -12,13 +12,13 @@ use crate::{metrics::Metrics, state::State};
 const CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Asks as soon as ClickHouse is there, and then now and then.
-pub(super) async fn keep_checking(state: &State, stop: &CancellationToken) {
+pub(super) async fn keep_checking(state: Arc<State>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         tokio::select! {
             () = stop.cancelled() => return,
             found = deduplication::flaws(&state.databases.writer) => note_flaws(&state.metrics, found),
         }
-        wait(stop, CHECK_INTERVAL).await;
+        wait(&stop, CHECK_INTERVAL).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! The job that reads the rules of sites, and the tokens in force.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sotto_store::{account, sites};
 use tokio_util::sync::CancellationToken;
@@ -13,13 +13,13 @@ const RULES_INTERVAL: Duration = Duration::from_secs(10);
 /// The shortest pause between two readings of the rules.
 const RULES_PAUSE: Duration = Duration::from_millis(250);
 
-pub(super) async fn keep_reading(state: &State, stop: &CancellationToken) {
+pub(super) async fn keep_reading(state: Arc<State>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        read(state).await;
+        read(&state).await;
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(RULES_INTERVAL) => {}
-            () = state.rules_changed.notified() => wait(stop, RULES_PAUSE).await,
+            () = state.rules_changed.notified() => wait(&stop, RULES_PAUSE).await,
         }
     }
 }

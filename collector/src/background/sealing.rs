@@ -1,6 +1,6 @@
 //! The job that seals days and months that are over.
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 use jiff::civil;
 use sotto_schema::day::Day;
@@ -17,14 +17,14 @@ use crate::{
 /// How long a hit may be on its way into ClickHouse before its day is sealed without it, in milliseconds.
 const ARRIVAL_MS: i64 = 15 * 60 * 1000;
 
-pub(super) async fn keep_sealing(state: &State, stop: &CancellationToken) {
+pub(super) async fn keep_sealing(state: Arc<State>, stop: CancellationToken) {
     loop {
-        wait(stop, state.config.archive.interval.unsigned_abs()).await;
+        wait(&stop, state.config.archive.interval.unsigned_abs()).await;
         // A seal that is cut is begun anew by the next run.
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            () = seal_days(state) => {}
+            () = seal_days(&state) => {}
         }
     }
 }

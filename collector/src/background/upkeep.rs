@@ -1,7 +1,10 @@
 //! The job that looks after what is in memory and in files: salts and objections die with their day, visits that ended
 //! are forgotten, shipped hits leave the spool's files, newer GeoIP files are taken.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sotto_schema::{day::Day, id::SiteId};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +17,7 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(15);
 /// How often hits that are in ClickHouse are removed from the spool's files: they must not outlive what is erased there.
 const FORGET_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
-pub(super) async fn keep_up(state: &State, stop: &CancellationToken) {
+pub(super) async fn keep_up(state: Arc<State>, stop: CancellationToken) {
     let mut forgot = Instant::now();
     while !stop.is_cancelled() {
         let now_ms = state.clock.now_ms();
@@ -24,13 +27,13 @@ pub(super) async fn keep_up(state: &State, stop: &CancellationToken) {
                 tracing::warn!(%error, "shipped hits cannot be removed from the spool, trying again");
             }
         }
-        retire_salts(state, now_ms);
+        retire_salts(&state, now_ms);
         state.sessions.sweep(now_ms);
         let geo = state.geo.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || geo.reload_if_changed()).await {
             tracing::error!(%error, "GeoIP files cannot be looked after");
         }
-        wait(stop, UPKEEP_INTERVAL).await;
+        wait(&stop, UPKEEP_INTERVAL).await;
     }
 }
 

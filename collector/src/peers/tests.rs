@@ -7,7 +7,7 @@ use sotto_schema::{
 };
 
 use super::*;
-use crate::visitor::salts::Salt;
+use crate::{supervise::Backoff, visitor::salts::Salt};
 
 /// Noon, UTC.
 const NOON_MS: i64 = 20_000 * DAY_MS + DAY_MS / 2;
@@ -17,14 +17,15 @@ const TODAY: Day = Day(20_000);
 struct Collector {
     peers: Arc<Peers>,
     local: LocalState,
-    stop: CancellationToken,
+    supervisor: Supervisor,
     site: SiteId,
     _dir: tempfile::TempDir,
 }
 
 impl Collector {
     async fn stop(&self) {
-        self.stop.cancel();
+        self.supervisor.stop();
+        self.supervisor.ended().await;
         self.peers.ended().await;
     }
 
@@ -57,12 +58,13 @@ fn collector(site: &Site, index: usize, addresses: &[String]) -> Collector {
         key: Zeroizing::new([7; KEY_BYTES]),
     };
     let peers = Peers::new(settings, local.clone());
-    Collector { peers, local, stop: CancellationToken::new(), site: site.id, _dir: dir }
+    let supervisor = Supervisor::new(Arc::default(), Backoff::default());
+    Collector { peers, local, supervisor, site: site.id, _dir: dir }
 }
 
 fn start(collector: &Collector, listener: std::net::TcpListener) {
     listener.set_nonblocking(true).unwrap();
-    collector.peers.start(listener, &collector.stop).unwrap();
+    collector.peers.start(listener, &collector.supervisor);
 }
 
 /// `count` collectors that know the same site, not started.

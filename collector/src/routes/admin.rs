@@ -18,6 +18,7 @@ use crate::{
     metrics::{self, Gauge},
     peers::Peers,
     state::State,
+    supervise::{Board, Part},
 };
 
 /// Answers when somebody asks how Sotto is.
@@ -44,24 +45,41 @@ struct Readiness {
     clickhouse: &'static str,
     deduplication: String,
     geoip: &'static str,
+    tasks: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     peers: Option<&'static str>,
 }
 
 /// The same for a dashboard without a collector: `/healthz`, and `/readyz`, which is 200 while ClickHouse answers.
-pub fn dashboard_health(db: Db) -> HttpService {
+pub fn dashboard_health(db: Db, board: Arc<Board>) -> HttpService {
     stack::boxed(tower::service_fn(move |request: Request<Incoming>| {
-        let db = db.clone();
+        let (db, board) = (db.clone(), board.clone());
         async move {
             let answer = match request.uri().path() {
                 "/healthz" => stack::text(StatusCode::OK, "ok\n"),
-                "/readyz" if db.ping().await.is_ok() => stack::text(StatusCode::OK, "ok\n"),
-                "/readyz" => stack::text(StatusCode::SERVICE_UNAVAILABLE, "ClickHouse is away\n"),
+                "/readyz" if !answers(&db).await => {
+                    stack::text(StatusCode::SERVICE_UNAVAILABLE, "ClickHouse is away\n")
+                }
+                "/readyz" => match board.down_count() {
+                    0 => stack::text(StatusCode::OK, "ok\n"),
+                    _ => stack::text(StatusCode::OK, format!("tasks: {}\n", tasks(&board))),
+                },
                 _ => stack::empty(StatusCode::NOT_FOUND),
             };
             Ok::<_, Infallible>(answer)
         }
     }))
+}
+
+/// Whether ClickHouse answers in time.
+async fn answers(db: &Db) -> bool {
+    matches!(tokio::time::timeout(PING_TIMEOUT, db.ping()).await, Ok(Ok(())))
+}
+
+/// Which tasks are down, in words.
+fn tasks(board: &Board) -> String {
+    let down: Vec<&str> = board.down().map(Part::name).collect();
+    if down.is_empty() { "ok".into() } else { format!("{} down; see the log", down.join(", ")) }
 }
 
 impl Admin {
@@ -79,7 +97,7 @@ impl Admin {
             "/healthz" => stack::text(StatusCode::OK, "ok\n"),
             "/readyz" => self.readiness().await,
             "/metrics" => {
-                let text = metrics::render(&self.state.metrics, self.gauges());
+                let text = metrics::render(&self.state.metrics, &self.state.board, self.gauges());
                 let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
                 let open = accepted.is_some_and(|types| types.contains("application/openmetrics-text"));
                 if open {
@@ -99,7 +117,7 @@ impl Admin {
         }
         let aside = self.state.spools.set_aside();
         let readiness = Readiness {
-            ready: !failing,
+            ready: !failing && !self.state.board.down().any(Part::keeps_hits),
             spool: if failing { "full or cannot be written" } else { "ok" },
             set_aside: match aside.batches {
                 0 => "nothing".into(),
@@ -108,9 +126,9 @@ impl Admin {
                     aside.records
                 ),
             },
-            clickhouse: match tokio::time::timeout(PING_TIMEOUT, self.state.databases.writer.ping()).await {
-                Ok(Ok(())) => "ok",
-                Ok(Err(_)) | Err(_) => "away; hits wait in the spool",
+            clickhouse: match answers(&self.state.databases.writer).await {
+                true => "ok",
+                false => "away; hits wait in the spool",
             },
             deduplication: match self.state.metrics.deduplication_flaws.load().as_deref() {
                 None => "not checked yet".into(),
@@ -126,6 +144,7 @@ impl Admin {
             } else {
                 "ok"
             },
+            tasks: tasks(&self.state.board),
         };
         let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let text = serde_json::to_string(&readiness).unwrap_or_default();
@@ -170,6 +189,11 @@ impl Admin {
                 "0 when ClickHouse may count a repeated batch twice.",
                 f64::from(u8::from(deduplicates)),
             ),
+            gauge(
+                "sotto_tasks_down",
+                "Tasks and threads that ended and do not run again yet.",
+                self.state.board.down_count() as f64,
+            ),
             gauge("sotto_sites", "Sites that are set up.", self.state.rules.count() as f64),
             gauge("sotto_salts", "Salts that are alive.", self.state.salts.count() as f64),
             gauge(
@@ -210,4 +234,48 @@ impl Admin {
 fn of_type(mut response: Response, content_type: &'static str) -> Response {
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use sotto_store::db::Access;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::{config, http::server};
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn dashboard_is_not_ready_while_clickhouse_hangs() {
+        // Takes connections and never answers.
+        let hanging = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let db = Db::new(Access {
+            url: format!("http://{}", hanging.local_addr().unwrap()),
+            database: "sotto".into(),
+            user: "default".into(),
+            password: String::new(),
+        });
+        let listener = server::listen_alone(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        tokio::spawn(server::serve(
+            tokio::net::TcpListener::from_std(listener).unwrap(),
+            dashboard_health(db, Arc::default()),
+            (&config::Server::default()).into(),
+            stop.clone(),
+        ));
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut stream = std::net::TcpStream::connect(address)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).map(|_| answer)
+        });
+        let answer = answer.await.unwrap().expect("an answer within the patience");
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.ends_with("ClickHouse is away\n"), "{answer}");
+        stop.cancel();
+    }
 }

@@ -7,18 +7,22 @@ use sotto_collector::{
     config::{Config, Paths},
     http::{
         script::Scripts,
-        server,
         stack::{self, Body, HttpService},
     },
     routes::admin,
     state,
+    supervise::{Backoff, Board, Part, Supervisor},
 };
 use sotto_store::{account::AccountKey, db::Databases};
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{listeners::Listeners, set_up, signals::StopSignals};
+use super::{
+    database::watch_cluster,
+    listeners::{self, Listeners},
+    set_up,
+    signals::StopSignals,
+};
 use crate::cli::{self, Failure, account_key};
 
 /// What the dashboard needs from the rest.
@@ -65,7 +69,9 @@ pub async fn run(config: Config, paths: Paths, dashboard: MakeDashboard<'_>) -> 
     if !cluster.prepare().await?.away.is_empty() {
         tracing::warn!("a ClickHouse server is away; reports of the sites it holds fail until it is back");
     }
-    tokio::spawn(async move { cluster.watch().await });
+    let board = Arc::new(Board::default());
+    let supervisor = Supervisor::new(board.clone(), Backoff::default());
+    watch_cluster(&cluster, &supervisor);
     let setup_token = set_up::token(&config, &databases).await?;
     let parts = DashboardParts {
         databases: databases.clone(),
@@ -78,24 +84,13 @@ pub async fn run(config: Config, paths: Paths, dashboard: MakeDashboard<'_>) -> 
         geo_attribution: state::geo_attribution(&state::open_geoip(&config, &paths)),
     };
     let service = stack::around(dashboard(parts), (&config.server).into(), Arc::default());
-    let stop = CancellationToken::new();
-    let serving = tokio::spawn(server::serve(
-        tokio::net::TcpListener::from_std(listeners.public)?,
-        service,
-        (&config.server).into(),
-        stop.clone(),
-    ));
-    let health = tokio::spawn(server::serve(
-        tokio::net::TcpListener::from_std(listeners.admin)?,
-        admin::dashboard_health(databases.writer),
-        (&config.server).into(),
-        stop.clone(),
-    ));
+    listeners::keep_serving(Part::Dashboard, listeners.public, service, &config, &supervisor);
+    let health = admin::dashboard_health(databases.writer, board);
+    listeners::keep_serving(Part::Admin, listeners.admin, health, &config, &supervisor);
     let signals = StopSignals::listen()?;
     set_up::announce(&config, "dashboard", setup_token.as_deref());
     signals.come().await;
-    stop.cancel();
-    serving.await?;
-    health.await?;
+    supervisor.stop();
+    supervisor.ended().await;
     Ok(())
 }

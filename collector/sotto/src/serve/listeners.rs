@@ -2,7 +2,11 @@
 
 use std::net::TcpListener;
 
-use sotto_collector::{config::Config, http::server};
+use sotto_collector::{
+    config::Config,
+    http::{server, stack::Answer},
+    supervise::{Part, Supervisor},
+};
 
 use crate::cli::Failure;
 
@@ -30,4 +34,24 @@ pub fn taken(key: &str, address: impl std::fmt::Display, error: &std::io::Error)
     Failure::usage(format!(
         "{key} = {address}: {error}; stop what listens there, or choose another in sotto.toml"
     ))
+}
+
+/// Answers on a listener until the supervisor stops. Whatever happens to the task, the socket stays.
+pub fn keep_serving(
+    part: Part,
+    listener: TcpListener,
+    service: impl Answer,
+    config: &Config,
+    supervisor: &Supervisor,
+) {
+    let (limits, stop) = ((&config.server).into(), supervisor.stopping().clone());
+    supervisor.keep(part, move || {
+        let (listener, service, stop) = (listener.try_clone(), service.clone(), stop.clone());
+        async move {
+            match listener.and_then(tokio::net::TcpListener::from_std) {
+                Ok(listener) => server::serve(listener, service, limits, stop).await,
+                Err(error) => tracing::error!(%error, task = part.name(), "cannot be listened on"),
+            }
+        }
+    });
 }
