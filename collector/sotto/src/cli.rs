@@ -26,6 +26,7 @@ pub mod data;
 pub mod doctor;
 pub mod geoip;
 pub mod output;
+mod password;
 pub mod privacy;
 pub mod retention;
 pub mod salts;
