@@ -183,17 +183,10 @@ pub fn read_key(path: &Path) -> io::Result<Zeroizing<[u8; KEY_BYTES]>> {
         return Err(refuse("others may read it; chmod 600"));
     }
     let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|e| refuse(&e.to_string()))?);
-    let digits = text.trim().as_bytes();
+    let digits = text.trim();
     let mut key = Zeroizing::new([0; KEY_BYTES]);
-    if digits.len() != 2 * KEY_BYTES {
+    if digits.len() != 2 * KEY_BYTES || const_hex::decode_to_slice(digits, &mut *key).is_err() {
         return Err(refuse("it must hold 64 hexadecimal digits, as of `openssl rand -hex 32`"));
-    }
-    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
-        let digit = |n: usize| char::from(pair[n]).to_digit(16).and_then(|d| u8::try_from(d).ok());
-        let (Some(high), Some(low)) = (digit(0), digit(1)) else {
-            return Err(refuse("it must hold 64 hexadecimal digits, as of `openssl rand -hex 32`"));
-        };
-        *byte = high << 4 | low;
     }
     Ok(key)
 }

@@ -480,7 +480,7 @@ impl Erasure {
 fn receipt_number() -> Result<String, getrandom::Error> {
     let mut bytes = [0u8; 8];
     getrandom::fill(&mut bytes)?;
-    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+    Ok(const_hex::encode(bytes))
 }
 
 fn asked(headers: &HeaderMap, body: &Bytes) -> Option<Asked> {

@@ -26,7 +26,7 @@ use sotto_schema::{clock::Clock, id::SiteId, outcome::Outcome, policy::Preset, s
 use sotto_store::{
     account::{self, Role},
     db::{Databases, Db},
-    sites,
+    private_file, sites,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -106,10 +106,10 @@ async fn owner(config: &Config, db: &Db) -> Result<String, Failure> {
     }
     let mut bytes = [0u8; 8];
     getrandom::fill(&mut bytes).map_err(|e| Failure::usage(e.to_string()))?;
-    let password: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    let password = const_hex::encode(bytes);
     let user = account::add_user(db, &account::Hasher::new()?, EMAIL, "Demo owner", &password).await?;
     account::grant(db, user.id, SiteId::NONE, Role::Owner).await?;
-    serve::write_private(&path, &password)?;
+    private_file::write(&path, password.as_bytes())?;
     Ok(password)
 }
 

@@ -1,6 +1,6 @@
 //! `sotto serve` and `collect`: puts the parts together, runs them, and takes them down in order.
 
-use std::{io::Write as _, os::unix::fs::OpenOptionsExt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use sotto_collector::{
     background::{self, rules, upkeep},
@@ -230,11 +230,4 @@ impl Running {
             tracing::warn!("a task did not end in time and is cut");
         }
     }
-}
-
-/// Writes a file that only its owner can read.
-pub fn write_private(path: &std::path::Path, text: &str) -> std::io::Result<()> {
-    let mut file =
-        std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())
 }

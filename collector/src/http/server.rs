@@ -50,7 +50,10 @@ impl From<&config::Server> for Limits {
 }
 
 /// A listening socket that shares its port with other workers.
-fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;

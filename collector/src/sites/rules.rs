@@ -12,6 +12,7 @@ use sotto_schema::{
     id::SiteId,
     site::{Site, normalise_hostname},
 };
+use sotto_store::private_file;
 
 /// The rules of one site.
 #[derive(Debug)]
@@ -123,9 +124,7 @@ impl RuleBook {
         let bytes = serde_json::to_vec(&sites)?;
         self.set(sites);
         let Some(copy) = &self.copy else { return Ok(()) };
-        let new = copy.with_extension("new");
-        fs::write(&new, bytes)?;
-        fs::rename(new, copy)
+        private_file::write(copy, &bytes)
     }
 
     fn set(&self, sites: Vec<Site>) {

@@ -35,7 +35,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::db::{Access, Databases, Db};
+use crate::{
+    db::{Access, Databases, Db},
+    private_file,
+};
 
 pub mod child;
 mod files;
@@ -268,8 +271,8 @@ impl Passwords {
             path: settings.dir.clone(),
             source: io::Error::other(e.to_string()),
         })?;
-        let hex = |half: &[u8]| half.iter().map(|b| format!("{b:02x}")).collect();
-        Ok(Self { collector: hex(&bytes[..16]), dashboard: hex(&bytes[16..]) })
+        let [collector, dashboard] = [&bytes[..16], &bytes[16..]].map(const_hex::encode);
+        Ok(Self { collector, dashboard })
     }
 
     fn access(port: u16, user: &str, password: &str) -> Access {
@@ -383,7 +386,7 @@ impl Server {
         let path = settings.dir.join("endpoint.json");
         let endpoint = Endpoint { writer: passwords.writer(self.port), reader: passwords.reader(self.port) };
         let text = serde_json::to_string(&endpoint).map_err(io::Error::other);
-        text.and_then(|text| files::write_private(&path, &text))
+        text.and_then(|text| private_file::write(&path, text.as_bytes()))
             .map_err(|source| EngineError::Prepare { path, source })
     }
 

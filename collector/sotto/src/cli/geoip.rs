@@ -140,7 +140,7 @@ fn maxmind_archive(args: &UpdateArgs, account: &str) -> Result<Vec<u8>, Failure>
         .next()
         .unwrap_or_default()
         .to_owned();
-    let found: String = Sha256::digest(&archive).iter().map(|b| format!("{b:02x}")).collect();
+    let found = const_hex::encode(Sha256::digest(&archive));
     if found != expected {
         return Err(Failure::usage(format!(
             "the archive is not what it should be (sha256 {found}, expected {expected}); nothing was changed"

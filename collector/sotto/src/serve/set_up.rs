@@ -6,9 +6,8 @@ use std::{
 };
 
 use sotto_collector::config::Config;
-use sotto_store::{account, db::Databases};
+use sotto_store::{account, db::Databases, private_file};
 
-use super::write_private;
 use crate::cli::Failure;
 
 /// File of the one-time set-up link's token.
@@ -37,8 +36,8 @@ pub async fn token(config: &Config, databases: &Databases) -> Result<Option<Stri
     }
     let mut bytes = [0u8; 16];
     getrandom::fill(&mut bytes).map_err(|e| Failure::usage(e.to_string()))?;
-    let token: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    write_private(&path, &token)?;
+    let token = const_hex::encode(bytes);
+    private_file::write(&path, token.as_bytes())?;
     Ok(Some(token))
 }
 
