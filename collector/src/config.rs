@@ -16,9 +16,11 @@ use sotto_store::backup::sealed;
 
 use crate::visitor::client_ip::TrustedProxies;
 
+mod paths;
 mod peers;
 mod shards;
 
+pub use paths::Paths;
 pub use peers::Peers;
 
 /// The whole configuration.

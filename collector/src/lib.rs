@@ -3,7 +3,8 @@
 //! The road, in order: [`http`] accepts and guards, [`routes`] picks the part that answers, [`ingest`] decodes and keeps,
 //! [`visitor`] finds the address and makes the key, [`pipeline`] decides and reduces, [`spool`] makes durable (and only
 //! then is the hit answered), [`ship`] brings it into ClickHouse. Beside it run [`background`], [`archive`] and
-//! [`peers`]; [`rights`] answers visitors.
+//! [`peers`]; [`rights`] answers visitors. All of them share one [`state`] and
+//! are watched by [`supervise`].
 
 pub mod archive;
 pub mod background;
@@ -18,4 +19,6 @@ pub mod routes;
 pub mod ship;
 pub mod sites;
 pub mod spool;
+pub mod state;
+pub mod supervise;
 pub mod visitor;

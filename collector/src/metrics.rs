@@ -18,6 +18,8 @@ use prometheus_client::{
 };
 use sotto_schema::{id::SiteId, outcome::Outcome};
 
+use crate::supervise::{Board, Part};
+
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
 /// Counters of one process.
@@ -213,9 +215,13 @@ pub fn for_prometheus(open_metrics: &str) -> String {
 }
 
 /// All metrics in the OpenMetrics text format (1.0.0).
-pub fn render(metrics: &Arc<Metrics>, gauges: Vec<Gauge>) -> String {
+pub fn render(metrics: &Arc<Metrics>, board: &Arc<Board>, gauges: Vec<Gauge>) -> String {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Snapshot { metrics: metrics.clone(), gauges }));
+    registry.register_collector(Box::new(Snapshot {
+        metrics: metrics.clone(),
+        board: board.clone(),
+        gauges,
+    }));
     let mut out = String::new();
     // Writing to a string cannot fail.
     let _written = text::encode(&mut out, &registry);
@@ -225,6 +231,7 @@ pub fn render(metrics: &Arc<Metrics>, gauges: Vec<Gauge>) -> String {
 #[derive(Debug)]
 struct Snapshot {
     metrics: Arc<Metrics>,
+    board: Arc<Board>,
     gauges: Vec<Gauge>,
 }
 
@@ -240,6 +247,12 @@ impl Collector for Snapshot {
         for outcome in Outcome::all() {
             let labels = [("outcome", outcome.name()), ("reason", outcome.reason())];
             ConstCounter::new(metrics.total(outcome)).encode(hits.encode_family(&labels)?)?;
+        }
+        let help = "Tasks and threads that ended without being told to.";
+        let mut ended = encoder.encode_descriptor("sotto_tasks_ended", help, None, MetricType::Counter)?;
+        for part in Part::ALL {
+            let labels = [("task", part.name())];
+            ConstCounter::new(self.board.ends(part)).encode(ended.encode_family(&labels)?)?;
         }
         for (name, help, value) in [
             (
@@ -318,12 +331,19 @@ mod tests {
     fn rendered_metrics_name_every_outcome() {
         let metrics = Arc::new(Metrics::default());
         metrics.ship_seconds.observe(0.3);
-        let text = render(&metrics, vec![Gauge { name: "sotto_x", help: "X.", value: 1.5 }]);
+        let board = Arc::new(Board::default());
+        drop(board.ended(Part::Sealing));
+        let text = render(&metrics, &board, vec![Gauge { name: "sotto_x", help: "X.", value: 1.5 }]);
         for outcome in Outcome::all() {
             let line = format!("outcome=\"{}\",reason=\"{}\"}} 0", outcome.name(), outcome.reason());
             assert!(text.contains(&line), "{line}");
         }
-        for line in ["sotto_x 1.5\n", "sotto_ship_seconds_bucket{le=\"0.5\"} 1\n", "sotto_panics_total 0\n"] {
+        for line in [
+            "sotto_x 1.5\n",
+            "sotto_ship_seconds_bucket{le=\"0.5\"} 1\n",
+            "sotto_panics_total 0\n",
+            "sotto_tasks_ended_total{task=\"sealing\"} 1\n",
+        ] {
             assert!(text.contains(line), "{line}: {text}");
         }
         assert!(text.ends_with("# EOF\n"), "OpenMetrics, 5.1");

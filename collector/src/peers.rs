@@ -70,12 +70,13 @@ use sotto_schema::{
     id::{SiteId, VisitorKey},
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use crate::{
     metrics::Metrics,
     sites::rules::RuleBook,
+    supervise::{Part, Supervisor},
     visitor::{
         objections::Objections,
         page_view_cache::PageViewCache,
@@ -114,7 +115,7 @@ pub struct Settings {
 
 /// What is shared with the others.
 #[derive(Clone)]
-pub struct Here {
+pub struct LocalState {
     /// Salts of the day.
     pub salts: Arc<Salts>,
     /// Visits of the last half hour.
@@ -136,7 +137,7 @@ type Turns = HashMap<(SiteId, Day), Arc<tokio::sync::Mutex<()>>>;
 /// The other collectors.
 pub struct Peers {
     settings: Settings,
-    here: Here,
+    local: LocalState,
     links: Vec<Link>,
     /// How many of the links are connected.
     connected: watch::Sender<usize>,
@@ -151,8 +152,8 @@ struct Link {
     name: String,
     address: String,
     outbox: mpsc::Sender<Note>,
-    /// The outbox's other end, until the link is started.
-    unstarted: Mutex<Option<mpsc::Receiver<Note>>>,
+    /// The outbox's other end. Held by the task that calls.
+    unsent: tokio::sync::Mutex<mpsc::Receiver<Note>>,
     connected: AtomicBool,
     /// Who waits for which answer.
     wanted: Mutex<HashMap<u64, oneshot::Sender<bool>>>,
@@ -182,35 +183,28 @@ pub fn read_key(path: &Path) -> io::Result<Zeroizing<[u8; KEY_BYTES]>> {
         return Err(refuse("others may read it; chmod 600"));
     }
     let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|e| refuse(&e.to_string()))?);
-    let digits = text.trim().as_bytes();
+    let digits = text.trim();
     let mut key = Zeroizing::new([0; KEY_BYTES]);
-    if digits.len() != 2 * KEY_BYTES {
+    if digits.len() != 2 * KEY_BYTES || const_hex::decode_to_slice(digits, &mut *key).is_err() {
         return Err(refuse("it must hold 64 hexadecimal digits, as of `openssl rand -hex 32`"));
-    }
-    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
-        let digit = |n: usize| char::from(pair[n]).to_digit(16).and_then(|d| u8::try_from(d).ok());
-        let (Some(high), Some(low)) = (digit(0), digit(1)) else {
-            return Err(refuse("it must hold 64 hexadecimal digits, as of `openssl rand -hex 32`"));
-        };
-        *byte = high << 4 | low;
     }
     Ok(key)
 }
 
 impl Peers {
     /// The others, not yet spoken to.
-    pub fn new(settings: Settings, here: Here) -> Arc<Self> {
+    pub fn new(settings: Settings, local: LocalState) -> Arc<Self> {
         let links = settings
             .others
             .iter()
             .take(OTHERS_MAX)
             .map(|(name, address)| {
-                let (outbox, receiver) = mpsc::channel(OUTBOX_MAX);
+                let (outbox, unsent) = mpsc::channel(OUTBOX_MAX);
                 Link {
                     name: name.clone(),
                     address: address.clone(),
                     outbox,
-                    unstarted: Mutex::new(Some(receiver)),
+                    unsent: tokio::sync::Mutex::new(unsent),
                     connected: AtomicBool::new(false),
                     wanted: Mutex::default(),
                     reset: tokio::sync::Notify::new(),
@@ -219,7 +213,7 @@ impl Peers {
             .collect();
         Arc::new(Self {
             settings,
-            here,
+            local,
             links,
             connected: watch::Sender::new(0),
             turns: Mutex::default(),
@@ -228,25 +222,16 @@ impl Peers {
         })
     }
 
-    /// Begins to call the others and to answer their calls on `listener`, until `stop`.
-    ///
-    /// # Errors
-    /// When the listener cannot be used.
-    pub fn start(
-        self: &Arc<Self>,
-        listener: std::net::TcpListener,
-        stop: &CancellationToken,
-    ) -> io::Result<()> {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        self.tasks.spawn(self.clone().answer_calls(listener, stop.clone()));
-        for (index, link) in self.links.iter().enumerate() {
-            let unstarted = link.unstarted.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(outbox) = unstarted {
-                self.tasks.spawn(self.clone().keep_calling(index, outbox, stop.clone()));
-            }
+    /// Begins to call the others and to answer their calls on `listener`, until the supervisor stops.
+    pub fn start(self: &Arc<Self>, listener: std::net::TcpListener, supervisor: &Supervisor) {
+        let (peers, stop) = (self.clone(), supervisor.stopping().clone());
+        supervisor
+            .keep(Part::PeerListener, move || peers.clone().answer_calls(listener.try_clone(), stop.clone()));
+        for index in 0..self.links.len() {
+            let (peers, stop) = (self.clone(), supervisor.stopping().clone());
+            supervisor.keep(Part::PeerLink, move || peers.clone().keep_calling(index, stop.clone()));
         }
         self.tasks.close();
-        Ok(())
     }
 
     /// Waits until all others are connected, at most for `patience`; whether they are.
@@ -256,7 +241,7 @@ impl Peers {
         tokio::time::timeout(patience, all).await.is_ok()
     }
 
-    /// Waits until all connections have ended, after `stop`.
+    /// Waits until all answers to the others have ended, after a stop.
     pub async fn ended(&self) {
         self.tasks.wait().await;
     }
@@ -292,20 +277,20 @@ impl Peers {
         let record = Bytes::from(record);
         for link in self.links.iter().filter(|l| l.connected.load(Ordering::Acquire)) {
             if link.outbox.try_send(Note::Told(record.clone())).is_err() {
-                self.here.metrics.peer_notes_lost.fetch_add(1, Ordering::Relaxed);
+                self.local.metrics.peer_notes_lost.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
     /// Sees to it that the salt of (site, day) is there and that of all collectors, if they can be reached in time.
     pub async fn agree(&self, site: SiteId, day: Day) {
-        if self.here.salts.get(site, day).is_some() {
+        if self.local.salts.get(site, day).is_some() {
             return;
         }
         let turn = self.turns().entry((site, day)).or_default().clone();
         let asked = async {
             let _held = turn.lock().await;
-            if self.here.salts.get(site, day).is_none() {
+            if self.local.salts.get(site, day).is_none() {
                 self.ask(site, day).await;
             }
         };
@@ -317,7 +302,7 @@ impl Peers {
 
     /// A salt was made without having been agreed, because a hit could not wait longer.
     pub fn made_alone(&self, site: SiteId, day: Day) {
-        self.here.metrics.salts_alone.fetch_add(1, Ordering::Relaxed);
+        self.local.metrics.salts_alone.fetch_add(1, Ordering::Relaxed);
         self.push(site, day);
     }
 
@@ -327,17 +312,17 @@ impl Peers {
         before.retain(|link| rank(site, day, &link.name) < own);
         before.sort_by_key(|link| rank(site, day, &link.name));
         for link in before {
-            if self.want(link, site, day, true).await && self.here.salts.get(site, day).is_some() {
+            if self.want(link, site, day, true).await && self.local.salts.get(site, day).is_some() {
                 return;
             }
         }
         // Nobody before us can be reached. Somebody may have got the salt from one who could be.
         let asked = self.reachable().map(|link| self.want(link, site, day, false));
         futures_util::future::join_all(asked).await;
-        if self.here.salts.get(site, day).is_some() {
+        if self.local.salts.get(site, day).is_some() {
             return;
         }
-        match self.here.salts.today(site, day) {
+        match self.local.salts.today(site, day) {
             Ok(_) if self.are_apart() => self.made_alone(site, day),
             Ok(_) => self.push(site, day),
             Err(error) => tracing::error!(%error, "no salt can be made"),
@@ -386,8 +371,8 @@ impl Peers {
 
     /// Whether a salt may be taken over: its day is today, tomorrow, or over for less than the grace.
     fn is_current(&self, site: SiteId, day: Day) -> bool {
-        let now_ms = self.here.clock.now_ms();
-        self.here.rules.by_id(site).is_some_and(|rules| {
+        let now_ms = self.local.clock.now_ms();
+        self.local.rules.by_id(site).is_some_and(|rules| {
             day.0 <= rules.day(now_ms).0.saturating_add(1) && now_ms < rules.day_end_ms(day) + GRACE_MS
         })
     }
@@ -399,9 +384,9 @@ impl Peers {
                 if !self.is_current(site, day) {
                     return;
                 }
-                match self.here.salts.take_over(site, day, salt) {
+                match self.local.salts.take_over(site, day, salt) {
                     Ok(Taken::Replaced) => {
-                        self.here.metrics.salts_replaced.fetch_add(1, Ordering::Relaxed);
+                        self.local.metrics.salts_replaced.fetch_add(1, Ordering::Relaxed);
                         tracing::warn!("a salt was given up for the one of another collector");
                     }
                     Ok(Taken::New | Taken::Same | Taken::Kept) => {}
@@ -419,10 +404,10 @@ impl Peers {
                 }
             }
             Record::Visit(Visit { site, visitor, session, time_ms }) => {
-                self.here.sessions.note(site, visitor, session, time_ms);
+                self.local.sessions.note(site, visitor, session, time_ms);
             }
             Record::View(site, view, hostname, path) => {
-                self.here.views.remember(site, view, &hostname.into(), &path.into());
+                self.local.views.remember(site, view, &hostname.into(), &path.into());
             }
             Record::Objection(site, day, visitor) => self.hear_objection(site, day, visitor),
             Record::Ping => {
@@ -434,7 +419,7 @@ impl Peers {
     }
 
     fn hear_objection(&self, site: SiteId, day: Day, visitor: VisitorKey) {
-        let objections = &self.here.objections;
+        let objections = &self.local.objections;
         if !self.is_current(site, day) || objections.contains(site, day, visitor) {
             return;
         }
@@ -450,7 +435,7 @@ impl Peers {
         if make && self.is_current(site, day) {
             self.agree(site, day).await;
         }
-        let has = self.here.salts.get(site, day).is_some();
+        let has = self.local.salts.get(site, day).is_some();
         if has && replies.send(Note::Salt(site, day)).await.is_err() {
             return;
         }

@@ -20,14 +20,7 @@
 //!
 //! **Proof**: tests in `rights/tests.rs`; `tests/suite/rights.rs`; `tests/browser/rights.test.js`.
 
-use std::{
-    num::NonZeroU32,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
@@ -35,6 +28,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::{Request, body::Incoming};
 use sotto_schema::{
     claims::Language,
+    day::Day,
     id::{ReturningId, UserId},
     throttle::{ClientBlock, Limit, Throttle},
 };
@@ -43,7 +37,7 @@ use sotto_store::{
     db::Db,
     rights::{self, DayKey, Held, RightsError, Shown},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     http::stack::{self, Response},
@@ -53,6 +47,7 @@ use crate::{
     visitor::{
         client_ip::{self, BlockKey, ClientIp, Peer},
         key::visitor_key,
+        salts::Salt,
     },
 };
 
@@ -80,6 +75,8 @@ const PAGE_ROWS: u64 = 100;
 const SPOOL_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a visitor waits for an erasure before the page says that it goes on.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the list below the answer to an objection may take; the answer does not depend on it.
+const LIST_PATIENCE: Duration = Duration::from_secs(5);
 /// When support of Global Privacy Control was last changed (W3C GPC, "GPC support representation").
 const GPC_JSON: &str = "{\"gpc\":true,\"lastUpdate\":\"2026-11-22\"}\n";
 
@@ -114,7 +111,8 @@ pub struct Rights {
     changes: Throttle<ClientBlock>,
     block_key: BlockKey,
     erasing: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
+    /// Places for erasures that run or wait.
+    places: Arc<Semaphore>,
 }
 
 /// Whether this part answers the path.
@@ -239,7 +237,7 @@ impl Rights {
             changes: Throttle::new(CHANGES),
             block_key: BlockKey::random()?,
             erasing: Arc::new(Semaphore::new(1)),
-            waiting: Arc::default(),
+            places: Arc::new(Semaphore::new(ERASURES_MAX)),
         })
     }
 
@@ -300,7 +298,7 @@ impl Rights {
         }
         match path {
             "/privacy/erase" => self.erase(context).await,
-            "/privacy/object" => self.object(context).await,
+            "/privacy/object" => self.object(context, &client, Headers::of(&parts.headers).user_agent).await,
             "/privacy/data" => self.data(&context).await,
             _ if context.background => context.page(StatusCode::OK, None, None, Vec::new()),
             _ => self.show(&context, StatusCode::OK, None).await,
@@ -364,27 +362,55 @@ impl Rights {
         }
     }
 
-    async fn object(&self, mut context: Context) -> Response {
+    async fn object(&self, mut context: Context, client: &ClientIp, user_agent: &str) -> Response {
         if !context.own_page {
             return context.refuse(StatusCode::FORBIDDEN, "foreign");
         }
-        let Some(key) = context.shown.keys.first() else {
-            return self.show(&context, StatusCode::OK, None).await;
+        let Some((day, salt)) = self.todays_salt(&context).await else {
+            return context.refuse(StatusCode::SERVICE_UNAVAILABLE, "objected_failed");
         };
-        let day = sotto_schema::day::Day(key.day);
-        match self.collector.objections.note(context.shown.site, day, key.visitor) {
-            Ok(true) => context.objected = true,
+        let site = context.shown.site;
+        let visitor = visitor_key(&salt, site, client, user_agent);
+        match self.collector.objections.note(site, day, visitor) {
+            Ok(true) => {}
             Ok(false) => return context.refuse(StatusCode::SERVICE_UNAVAILABLE, "objected_full"),
-            Err(error) => {
-                tracing::error!(%error, "an objection holds only until the next start");
-                context.objected = true;
-            }
+            Err(error) => tracing::error!(%error, "an objection holds only until the next start"),
         }
         if let Some(peers) = &self.collector.peers {
-            peers.tell_objection(context.shown.site, day, key.visitor);
+            peers.tell_objection(site, day, visitor);
         }
-        let message = context.message("objected", None, false);
-        self.show(&context, StatusCode::OK, Some(message)).await
+        context.objected = true;
+        context.shown.keys = vec![DayKey { day: day.0, visitor }];
+        // It is recorded, whatever the database says about the rest of the page.
+        let held =
+            tokio::time::timeout(LIST_PATIENCE, rights::held(&self.db, &context.shown, PAGE_ROWS)).await;
+        let message = Some(context.message("objected", None, false));
+        match held {
+            Ok(Ok(held)) => {
+                let salts = page::salts(&self.db, site).await;
+                context.page(StatusCode::OK, message, Some(&held), salts)
+            }
+            Ok(Err(_)) | Err(_) => context.page(StatusCode::OK, message, None, Vec::new()),
+        }
+    }
+
+    /// The site's day and its salt: that of all collectors, made if nobody has one yet. An objection cannot be kept
+    /// without it, and the day's first hit may come after. `None` when it cannot be made.
+    async fn todays_salt(&self, context: &Context) -> Option<(Day, Arc<Salt>)> {
+        let rules = context.rules.as_ref()?;
+        let (site, day) = (rules.site.id, rules.day(self.collector.clock.now_ms()));
+        if let Some(peers) = &self.collector.peers {
+            peers.agree(site, day).await;
+        }
+        if let Some(salt) = self.collector.salts.get(site, day) {
+            return Some((day, salt));
+        }
+        let made = self.collector.salts.today(site, day);
+        let made = made.inspect_err(|error| tracing::error!(%error, "no salt can be made for an objection"));
+        if let (Ok(_), Some(peers)) = (&made, &self.collector.peers) {
+            peers.made_alone(site, day);
+        }
+        made.ok().map(|salt| (day, salt))
     }
 
     async fn erase(&self, context: Context) -> Response {
@@ -395,16 +421,15 @@ impl Rights {
             What::Today if context.own_page && !shown.keys.is_empty() => shown.returning = ReturningId::NONE,
             What::Id | What::Today => return context.refuse(StatusCode::FORBIDDEN, "foreign"),
         }
-        if self.waiting.fetch_add(1, Ordering::AcqRel) >= ERASURES_MAX {
-            self.waiting.fetch_sub(1, Ordering::AcqRel);
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
             return context.refuse(StatusCode::SERVICE_UNAVAILABLE, "too_often");
-        }
+        };
         let Ok(receipt) = receipt_number() else { return stack::empty(StatusCode::INTERNAL_SERVER_ERROR) };
         let erasure = Erasure {
             collector: self.collector.clone(),
             db: self.db.clone(),
             erasing: self.erasing.clone(),
-            waiting: self.waiting.clone(),
+            _place: place,
             receipt: receipt.clone(),
             shown,
         };
@@ -427,19 +452,14 @@ struct Erasure {
     collector: Arc<Collector>,
     db: Db,
     erasing: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
+    /// Given back when this ends, also by a panic.
+    _place: OwnedSemaphorePermit,
     receipt: String,
     shown: Shown,
 }
 
 impl Erasure {
     async fn run(self) -> Result<u64, RightsError> {
-        let result = self.steps().await;
-        self.waiting.fetch_sub(1, Ordering::AcqRel);
-        result
-    }
-
-    async fn steps(&self) -> Result<u64, RightsError> {
         // Never closed.
         let _turn = self.erasing.acquire().await;
         let spool = self.collector.spools.of_site(self.shown.site);
@@ -464,7 +484,7 @@ impl Erasure {
 fn receipt_number() -> Result<String, getrandom::Error> {
     let mut bytes = [0u8; 8];
     getrandom::fill(&mut bytes)?;
-    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+    Ok(const_hex::encode(bytes))
 }
 
 fn asked(headers: &HeaderMap, body: &Bytes) -> Option<Asked> {

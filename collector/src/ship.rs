@@ -42,20 +42,15 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(15);
 /// Ships what the spool holds.
 #[derive(Debug)]
 pub struct Shipper {
-    /// Where batches come from.
-    pub reader: Reader,
-    /// Where they go.
-    pub db: Db,
-    /// How long hits may wait for others before they are shipped.
-    pub interval: Duration,
-    /// Most hits in a batch.
-    pub rows_max: u64,
-    /// Counts what was shipped.
-    pub metrics: Arc<Metrics>,
-    /// How often the batch under way was refused for what is in it; begins with 0.
-    pub refusals: u32,
-    /// Whether hits wait that should be in ClickHouse already; begins with `false`.
-    pub behind: bool,
+    reader: Reader,
+    db: Db,
+    interval: Duration,
+    rows_max: u64,
+    metrics: Arc<Metrics>,
+    /// How often the batch under way was refused for what is in it.
+    refusals: u32,
+    /// Whether hits wait that should be in ClickHouse already.
+    behind: bool,
 }
 
 /// Why a batch is not shipped; it is tried again.
@@ -96,6 +91,11 @@ pub enum Progress {
 }
 
 impl Shipper {
+    /// Ships from `reader` to `db` in batches of at most `rows_max` hits, for which hits wait about `interval`.
+    pub fn new(reader: Reader, db: Db, interval: Duration, rows_max: u64, metrics: Arc<Metrics>) -> Self {
+        Self { reader, db, interval, rows_max, metrics, refusals: 0, behind: false }
+    }
+
     /// Ships until `stop`, then once more what is left, so that a clean stop leaves an empty spool when ClickHouse is
     /// there. Gives the reader back.
     pub async fn run(mut self, stop: CancellationToken) -> Reader {

@@ -22,11 +22,13 @@ use serde_json::Value;
 mod browser;
 pub mod load;
 mod load_hits;
+mod lossy;
 mod proxy;
 mod road;
 mod site;
 
 pub use browser::{Chromium, PERSON};
+pub use lossy::Lossy;
 pub use proxy::Proxy;
 pub use road::Road;
 pub use site::Pages;

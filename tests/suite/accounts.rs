@@ -1,5 +1,15 @@
 //! Who may see and change what, and how long a sign-in lasts, over real sockets.
 
+use std::{
+    fs::File,
+    io::{Read, Write},
+    process::Stdio,
+};
+
+use rustix::{
+    fs::{Mode, OFlags},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+};
 use sotto_tests::{Answer, Sotto, request};
 
 pub const PASSWORD: &str = "a long enough password";
@@ -141,4 +151,38 @@ fn parallel_guesses_are_bounded_and_never_an_error() {
     assert!((1..=10).contains(&count(401)), "{} guesses were tried", count(401));
     assert!(answers.iter().filter(|a| a.status == 429).all(|a| a.header("retry-after").is_some()));
     assert_eq!(sign_in_from(&sotto, "198.51.100.4", "ann@example.org", PASSWORD).status, 303);
+}
+
+#[test]
+fn password_that_is_typed_is_not_shown() {
+    let sotto = Sotto::start();
+    let (terminal, keyboard) = terminal();
+    let mut adding = sotto.command();
+    adding.args(["user", "add", "ann@example.org", "--role", "owner"]);
+    let mut child = adding.stdin(keyboard).stdout(Stdio::piped()).spawn().unwrap();
+    // The end of the command that this process would hold open.
+    drop(adding);
+    let mut out = child.stdout.take().unwrap();
+    let mut asked = [0; 10];
+    out.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"Password: ");
+    let (mut typing, mut screen) = (terminal.try_clone().unwrap(), terminal);
+    typing.write_all([PASSWORD, "\n"].concat().as_bytes()).unwrap();
+    let mut shown = Vec::new();
+    // Ends with an error when the last of its other ends is closed.
+    let _hung_up = screen.read_to_end(&mut shown);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(String::from_utf8_lossy(&shown), "\r\n", "only the end of the line");
+    cookie(&sign_in(&sotto, "ann@example.org", PASSWORD));
+}
+
+/// A terminal: its screen with a keyboard before it, and what a program gets of it.
+fn terminal() -> (File, File) {
+    let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&screen).unwrap();
+    unlockpt(&screen).unwrap();
+    let name = ptsname(&screen, Vec::new()).unwrap();
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let program = rustix::fs::open(name, flags, Mode::empty()).unwrap();
+    (File::from(screen), File::from(program))
 }

@@ -436,14 +436,8 @@ fn batch_goes_to_another_replica_under_the_same_token() {
         bytes_max: 1 << 24,
         columns: COLUMNS.into(),
     };
-    let shipper = |reader, replicas: &[Access]| Shipper {
-        reader,
-        db: Db::replicated(replicas.to_vec(), &[]),
-        interval: Duration::ZERO,
-        rows_max: 100,
-        metrics: Arc::default(),
-        refusals: 0,
-        behind: false,
+    let shipper = |reader, replicas: &[Access]| {
+        Shipper::new(reader, Db::replicated(replicas.to_vec(), &[]), Duration::ZERO, 100, Arc::default())
     };
     nodes.runtime.block_on(async {
         migrate::migrate(&Db::new(replicas[0].clone())).await.unwrap();

@@ -8,13 +8,15 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use sotto_collector::config::Config;
+use sotto_collector::config::{Config, Paths};
 use sotto_store::{
     cluster::Cluster,
     db::{Access, Databases},
     engine::{self, Embedded, Memory},
     migrate,
 };
+
+use crate::environment::Environment;
 
 pub mod account_key;
 pub mod accounts;
@@ -24,6 +26,7 @@ pub mod data;
 pub mod doctor;
 pub mod geoip;
 pub mod output;
+mod password;
 pub mod privacy;
 pub mod retention;
 pub mod salts;
@@ -188,82 +191,18 @@ pub fn complain(failure: &Failure) {
     eprintln!("sotto: {failure}");
 }
 
-/// What the environment says.
-#[derive(Debug, Default)]
-pub struct Surrounding {
-    data: Option<String>,
-    listen: Option<String>,
-    clickhouse_url: Option<String>,
-    /// Log filter, like "info" or "sotto_collector=debug".
-    pub log: Option<String>,
-    cache: Option<PathBuf>,
-    runtime: Option<PathBuf>,
-}
-
-impl Surrounding {
-    /// Reads the environment.
-    #[allow(clippy::disallowed_methods)] // This is main's door to the environment.
-    pub fn read() -> Self {
-        let get = |name| std::env::var(name).ok().filter(|v: &String| !v.is_empty());
-        let cache = get("XDG_CACHE_HOME").map(PathBuf::from);
-        let home = get("HOME").map(|home| PathBuf::from(home).join(".cache"));
-        Self {
-            data: get("SOTTO_DATA"),
-            listen: get("SOTTO_LISTEN"),
-            clickhouse_url: get("SOTTO_CLICKHOUSE_URL"),
-            log: get("SOTTO_LOG"),
-            cache: get("SOTTO_CACHE").map(PathBuf::from).or(cache.or(home).map(|dir| dir.join("sotto"))),
-            runtime: get("XDG_RUNTIME_DIR").map(PathBuf::from),
-        }
-    }
-
-    /// Where things lie.
-    pub fn places(&self, config: &Config) -> Places {
-        let cached = |name: &str| self.cache.as_ref().map(|dir| dir.join(name));
-        let beside = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
-        let libraries = [
-            config.clickhouse.library.clone(),
-            beside.as_ref().map(|dir| dir.join("libchdb.so")),
-            cached(&format!("libchdb-{LIBCHDB_VERSION}")).map(|dir| dir.join("libchdb.so")),
-        ];
-        let geoip = [beside.map(|dir| dir.join("geoip")), Some(config.data.join("geoip")), cached("geoip")];
-        Places {
-            library: libraries
-                .iter()
-                .flatten()
-                .find(|path| path.exists())
-                .or_else(|| libraries.iter().flatten().last())
-                .cloned()
-                .unwrap_or_else(|| PathBuf::from("libchdb.so")),
-            geoip: geoip.into_iter().flatten().collect(),
-            ram: self.runtime.iter().cloned().chain(["/dev/shm".into(), "/run".into()]).collect(),
-        }
-    }
-}
-
-/// Where things lie that are not in the data directory.
-#[derive(Debug, Clone)]
-pub struct Places {
-    /// The embedded server's library.
-    pub library: PathBuf,
-    /// Directories that may hold GeoIP files.
-    pub geoip: Vec<PathBuf>,
-    /// Directories that may be RAM-backed.
-    pub ram: Vec<PathBuf>,
-}
-
 /// The configuration: file, then environment, then options.
-pub fn configuration(args: &Args, surrounding: &Surrounding) -> Result<Config, Failure> {
+pub fn configuration(args: &Args, environment: &Environment) -> Result<Config, Failure> {
     let default = Path::new("sotto.toml");
     let mut config = match &args.config {
         Some(path) => Config::load(path)?,
         None if default.exists() => Config::load(default)?,
         None => Config::default(),
     };
-    if let Some(data) = args.data.clone().or_else(|| surrounding.data.clone().map(PathBuf::from)) {
+    if let Some(data) = args.data.clone().or_else(|| environment.data.clone().map(PathBuf::from)) {
         config.data = data;
     }
-    let listen = [("--listen", &args.listen), ("SOTTO_LISTEN", &surrounding.listen)];
+    let listen = [("--listen", &args.listen), ("SOTTO_LISTEN", &environment.listen)];
     if let Some((origin, Some(listen))) = listen.into_iter().find(|(_, value)| value.is_some()) {
         config.listen = listen.parse().map_err(|_| {
             Failure::usage(format!("{origin} = {listen:?}, but it must be like 127.0.0.1:8787"))
@@ -280,7 +219,7 @@ pub fn configuration(args: &Args, surrounding: &Surrounding) -> Result<Config, F
             });
         }
     }
-    if let Some(url) = &surrounding.clickhouse_url {
+    if let Some(url) = &environment.clickhouse_url {
         config.clickhouse.url = Some(url.clone());
     }
     config.check("the environment or an option")?;
@@ -319,11 +258,11 @@ pub fn engine_directory(config: &Config) -> PathBuf {
 }
 
 /// How the embedded server is started.
-pub fn engine_settings(config: &Config, places: &Places) -> Result<engine::Settings, Failure> {
+pub fn engine_settings(config: &Config, paths: &Paths) -> Result<engine::Settings, Failure> {
     let server_bytes = config.clickhouse.memory.as_u64();
     Ok(engine::Settings {
         dir: engine_directory(config),
-        library: places.library.clone(),
+        library: paths.library.clone(),
         program: std::env::current_exe()?,
         memory: Memory { server_bytes, query_bytes: server_bytes / 2 },
     })
@@ -352,7 +291,7 @@ pub fn external(config: &Config) -> Option<Cluster> {
 /// one, started for as long as the command takes.
 pub async fn with_databases<T>(
     config: &Config,
-    places: &Places,
+    paths: &Paths,
     command: impl AsyncFnOnce(Databases) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     if let Some(cluster) = external(config) {
@@ -374,7 +313,7 @@ pub async fn with_databases<T>(
             return command(databases).await;
         }
     };
-    let engine = Embedded::start(engine_settings(config, places)?).await?;
+    let engine = Embedded::start(engine_settings(config, paths)?).await?;
     let databases = engine.databases();
     let result = match migrate::migrate(&databases.writer).await {
         Ok(_) => command(databases).await,
@@ -388,44 +327,44 @@ pub async fn with_databases<T>(
 pub async fn dispatch(
     command: Command,
     config: Config,
-    places: Places,
-    dashboard: crate::serve::MakeDashboard<'_>,
+    paths: Paths,
+    dashboard: crate::serve::dashboard::MakeDashboard<'_>,
 ) -> Result<(), Failure> {
     match command {
-        Command::Demo(args) => crate::demo::run(args, config, places, dashboard).await,
+        Command::Demo(args) => crate::demo::run(args, config, paths, dashboard).await,
         Command::Site(command) => {
-            with_databases(&config, &places, async |db| site::run(command, &db, &config).await).await
+            with_databases(&config, &paths, async |db| site::run(command, &db, &config).await).await
         }
         Command::User(command) => {
-            with_databases(&config, &places, async |db| accounts::user(command, &db).await).await
+            with_databases(&config, &paths, async |db| accounts::user(command, &db).await).await
         }
         Command::Token(command) => {
-            with_databases(&config, &places, async |db| accounts::token(command, &db).await).await
+            with_databases(&config, &paths, async |db| accounts::token(command, &db).await).await
         }
         Command::Goal(command) => {
-            with_databases(&config, &places, async |db| accounts::goal(command, &db).await).await
+            with_databases(&config, &paths, async |db| accounts::goal(command, &db).await).await
         }
         Command::Archive(command) => {
-            with_databases(&config, &places, async |db| archive::run(command, &db).await).await
+            with_databases(&config, &paths, async |db| archive::run(command, &db).await).await
         }
         Command::Salts(command) => {
-            with_databases(&config, &places, async |db| salts::run(command, &db).await).await
+            with_databases(&config, &paths, async |db| salts::run(command, &db).await).await
         }
         Command::Retention(command) => {
-            with_databases(&config, &places, async |db| retention::run(command, &db, &config).await).await
+            with_databases(&config, &paths, async |db| retention::run(command, &db, &config).await).await
         }
-        Command::Privacy(command) => privacy::run(command, &config, &places).await,
+        Command::Privacy(command) => privacy::run(command, &config, &paths).await,
         Command::Export(args) => {
-            with_databases(&config, &places, async |db| data::export(args, &db).await).await
+            with_databases(&config, &paths, async |db| data::export(args, &db).await).await
         }
         Command::Import(args) => {
-            with_databases(&config, &places, async |db| data::import(args, &db).await).await
+            with_databases(&config, &paths, async |db| data::import(args, &db).await).await
         }
-        Command::Backup(args) => backup::backup(args, &config, &places).await,
-        Command::Restore(args) => backup::restore(args, &config, &places).await,
-        Command::Spool(command) => spool::run(command, &config, &places).await,
-        Command::Geoip(command) => geoip::run(command, &places),
-        Command::Doctor(args) => doctor::run(args, &config, &places).await,
+        Command::Backup(args) => backup::backup(args, &config, &paths).await,
+        Command::Restore(args) => backup::restore(args, &config, &paths).await,
+        Command::Spool(command) => spool::run(command, &config, &paths).await,
+        Command::Geoip(command) => geoip::run(command, &paths),
+        Command::Doctor(args) => doctor::run(args, &config, &paths).await,
         Command::Serve | Command::Collect | Command::Dashboard | Command::Report(_) => {
             Err(Failure::usage("main runs these commands itself"))
         }

@@ -10,42 +10,31 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use http::HeaderMap;
-use jiff::{Span, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
 use sotto_collector::{
-    background::Jobs,
-    config::Config,
-    http::script::Scripts,
-    ingest::{
-        Collector,
-        road::{NotTaken, Submission},
-    },
-    metrics::Metrics,
-    pipeline::{device::Classifier, parse},
-    ship::Shipper,
-    sites::rules::RuleBook,
-    spool::{Reader, sharded::ShardRepeats},
-    visitor::{
-        client_ip::{Peer, TrustedProxies},
-        salts::Salts,
-        sessions::Sessions,
-    },
+    background::{storing, upkeep},
+    config::{Config, Paths, Ship},
+    ingest::road::{NotTaken, Submission},
+    pipeline::parse,
+    spool::sharded::ShardRepeats,
+    state::{Lifetime, State},
+    visitor::client_ip::Peer,
 };
 use sotto_schema::{clock::Clock, id::SiteId, outcome::Outcome, policy::Preset, site::Site};
 use sotto_store::{
     account::{self, Role},
     db::{Databases, Db},
-    sites,
+    private_file, sites,
 };
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{Failure, Places, with_databases},
-    serve,
+    cli::{Failure, with_databases},
+    serve::{self, dashboard::MakeDashboard},
 };
 
 mod traffic;
@@ -57,6 +46,8 @@ const EMAIL: &str = "owner@demo.example";
 const TIME_ZONE: &str = "Europe/Berlin";
 /// How many hits are made durable together.
 const GROUP: usize = 2_000;
+/// How long hits wait before they are shipped.
+const SHIP_INTERVAL: SignedDuration = SignedDuration::from_millis(100);
 
 /// `sotto demo`
 #[derive(Debug, clap::Args)]
@@ -79,19 +70,19 @@ pub struct DemoArgs {
 pub async fn run(
     args: DemoArgs,
     config: Config,
-    places: Places,
-    dashboard: serve::MakeDashboard<'_>,
+    paths: Paths,
+    dashboard: MakeDashboard<'_>,
 ) -> Result<(), Failure> {
     let fill_only = args.fill_only;
-    with_databases(&config, &places, async |databases| prepare(&args, &config, &places, &databases).await)
+    with_databases(&config, &paths, async |databases| prepare(&args, &config, &paths, &databases).await)
         .await?;
-    if fill_only { Ok(()) } else { serve::run(config, places, Some(dashboard)).await }
+    if fill_only { Ok(()) } else { serve::run(config, paths, Some(dashboard)).await }
 }
 
 async fn prepare(
     args: &DemoArgs,
     config: &Config,
-    places: &Places,
+    paths: &Paths,
     databases: &Databases,
 ) -> Result<(), Failure> {
     let db = &databases.writer;
@@ -100,7 +91,7 @@ async fn prepare(
     if known.is_none() {
         let mut site = Site::new("Demo: Lindenhof", &[HOSTNAME], TIME_ZONE, Preset::Cnil)?;
         site.retention_days = args.days + 30;
-        fill(args, config, places, db, &site).await?;
+        fill(args, config, paths, databases, &site).await?;
         // Last, so that a fill that was interrupted begins anew.
         sites::save(db, &site).await?;
     }
@@ -117,10 +108,10 @@ async fn owner(config: &Config, db: &Db) -> Result<String, Failure> {
     }
     let mut bytes = [0u8; 8];
     getrandom::fill(&mut bytes).map_err(|e| Failure::usage(e.to_string()))?;
-    let password: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    let password = const_hex::encode(bytes);
     let user = account::add_user(db, &account::Hasher::new()?, EMAIL, "Demo owner", &password).await?;
     account::grant(db, user.id, SiteId::NONE, Role::Owner).await?;
-    serve::write_private(&path, &password)?;
+    private_file::write(&path, password.as_bytes())?;
     Ok(password)
 }
 
@@ -128,56 +119,21 @@ async fn owner(config: &Config, db: &Db) -> Result<String, Failure> {
 async fn fill(
     args: &DemoArgs,
     config: &Config,
-    places: &Places,
-    db: &Db,
+    paths: &Paths,
+    databases: &Databases,
     site: &Site,
 ) -> Result<(), Failure> {
     let began = Instant::now();
-    let metrics = Arc::new(Metrics::default());
-    let (spools, readers) = serve::open_spools(config)?;
     let clock = Arc::new(AtomicI64::new(0));
-    let rules = Arc::new(RuleBook::open(config.data.join("demo-sites.json")));
-    rules.replace(vec![site.clone()])?;
-    let collector = Collector {
-        spools: spools.clone(),
-        rules: rules.clone(),
-        tokens: Arc::default(),
-        // Salts of days that are over: in memory only, and not in the ledger of real ones.
-        salts: Arc::new(Salts::open(None)?),
-        sessions: Arc::new(Sessions::new(100_000)),
-        views: Arc::default(),
-        geo: Arc::new(serve::open_geoip(config, places)),
-        classifier: Classifier::default(),
-        metrics: metrics.clone(),
-        unmapped: Arc::default(),
-        clock: Clock::Fixed(clock.clone()),
-        trusted_proxies: TrustedProxies::default(),
-        excluder: serve::open_excluder(config)?,
-        objections: Arc::default(),
-        scripts: Arc::new(Scripts::embedded()?),
-        unknown_site: Arc::default(),
-        peers: None,
-    };
+    let config = Config { ship: Ship { interval: SHIP_INTERVAL, ..config.ship.clone() }, ..config.clone() };
+    // Salts of days that are over: in memory only, and not in the ledger of real ones.
+    let (state, readers) =
+        State::open(config, paths, databases.clone(), Clock::Fixed(clock.clone()), Lifetime::Process)?;
+    state.rules.replace(vec![site.clone()])?;
     let stop = CancellationToken::new();
-    let shipping = start_shippers(config, readers, db, &metrics, &stop);
-    let jobs = Jobs {
-        db: db.clone(),
-        rules,
-        rules_changed: Arc::default(),
-        tokens: Arc::default(),
-        salts: collector.salts.clone(),
-        objections: Arc::default(),
-        sessions: collector.sessions.clone(),
-        geo: collector.geo.clone(),
-        metrics: metrics.clone(),
-        unmapped: Arc::default(),
-        clock: collector.clock.clone(),
-        collector: String::new(),
-        backups: config.data.join(sotto_store::backup::DIRECTORY),
-        spools: collector.spools.clone(),
-        seal_interval: config.archive.interval.unsigned_abs(),
-    };
-    let sent = send_days(args, &collector, &jobs, &clock, site).await?;
+    let shippers = state.shippers(readers).into_iter();
+    let shipping: Vec<_> = shippers.map(|shipper| tokio::spawn(shipper.run(stop.clone()))).collect();
+    let sent = send_days(args, &state, &clock, site).await?;
     stop.cancel();
     let mut left = 0;
     for shipping in shipping {
@@ -186,29 +142,11 @@ async fn fill(
     if left > 0 {
         return Err(Failure::usage(format!("{left} hits could not be shipped; run sotto demo again")));
     }
-    jobs.store_outcomes().await;
-    fs::remove_file(config.data.join("demo-sites.json"))?;
+    storing::store_outcomes(&state).await;
     let seconds = began.elapsed().as_secs_f64();
     let hits = sent.hits as f64;
     println!("{hits} hits of {} days in {seconds:.1} s ({:.0} hits/s)", args.days, hits / seconds);
-    print_size(&db.of_site(site.id), &sent).await
-}
-
-/// One shipper for each shard.
-fn start_shippers(
-    config: &Config,
-    readers: Vec<Reader>,
-    db: &Db,
-    metrics: &Arc<Metrics>,
-    stop: &CancellationToken,
-) -> Vec<JoinHandle<Reader>> {
-    let (interval, rows_max) = (Duration::from_millis(100), config.ship.batch_rows_max);
-    let start = |(reader, db)| {
-        let metrics = metrics.clone();
-        let shipper = Shipper { reader, db, interval, rows_max, metrics, refusals: 0, behind: false };
-        tokio::spawn(shipper.run(stop.clone()))
-    };
-    readers.into_iter().zip(db.shards()).map(start).collect()
+    print_size(&databases.writer.of_site(site.id), &sent).await
 }
 
 /// Says what an event takes on disk, for whoever plans.
@@ -240,16 +178,11 @@ struct Sent {
     spool_bytes: u64,
 }
 
-async fn send_days(
-    args: &DemoArgs,
-    collector: &Collector,
-    jobs: &Jobs,
-    clock: &AtomicI64,
-    site: &Site,
-) -> Result<Sent, Failure> {
+async fn send_days(args: &DemoArgs, state: &State, clock: &AtomicI64, site: &Site) -> Result<Sent, Failure> {
     let zone = TimeZone::get(TIME_ZONE)?;
     let now = Timestamp::now();
     let today = now.to_zoned(zone.clone()).date();
+    let collector = state.collector(None);
     let mut world = traffic::World::new(args.seed, &collector.geo.load());
     let (mut group, mut sent) = (collector.spools.appends(), Sent::default());
     for age in (0..=i64::from(args.days)).rev() {
@@ -261,10 +194,9 @@ async fn send_days(
         for hit in hits {
             clock.store(hit.time_ms, Ordering::Relaxed);
             let headers: &HeaderMap = &hit.headers;
-            let decoded = parse::hits(hit.body.as_bytes())?
-                .into_iter()
-                .map(|hit| hit.map(Submission::from).map_err(NotTaken::from))
-                .collect();
+            let parsed = parse::hits(hit.body.as_bytes())?;
+            let decoded =
+                parsed.into_iter().map(|hit| hit.map(Submission::from).map_err(NotTaken::from)).collect();
             let admitted = collector.admit(decoded, headers, Peer::LOOPBACK);
             group.extend(&admitted.appends);
             sent.hits += 1;
@@ -278,7 +210,7 @@ async fn send_days(
             }
         }
         let day_over = midnight + 24 * 60 * 60 * 1000;
-        jobs.retire_salts(day_over);
+        upkeep::retire_salts(state, day_over);
         collector.sessions.sweep(day_over);
         progress(i64::from(args.days) - age, i64::from(args.days), sent.hits);
     }

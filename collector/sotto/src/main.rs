@@ -12,12 +12,14 @@ use sotto_store::{db::Databases, engine};
 
 mod cli;
 mod demo;
+mod environment;
 mod serve;
 
 use cli::{
-    Args, Command, Failure, Surrounding,
+    Args, Command, Failure,
     output::{self, Listing},
 };
+use environment::Environment;
 use sotto_dashboard::report;
 
 /// A hit is some dozens of small allocations on one thread, freed on another: measured a third cheaper than the system's.
@@ -30,8 +32,8 @@ fn main() -> ExitCode {
         return serve_clickhouse(arguments);
     }
     let args = Args::parse();
-    let surrounding = Surrounding::read();
-    match run(args, surrounding) {
+    let environment = Environment::read();
+    match run(args, environment) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             cli::complain(&failure);
@@ -52,10 +54,10 @@ fn serve_clickhouse(mut arguments: std::env::ArgsOs) -> ExitCode {
     }
 }
 
-fn run(args: Args, surrounding: Surrounding) -> Result<(), Failure> {
-    let config = cli::configuration(&args, &surrounding)?;
-    let places = surrounding.places(&config);
-    cli::init_log(surrounding.log.as_deref(), args.json_log);
+fn run(args: Args, environment: Environment) -> Result<(), Failure> {
+    let config = cli::configuration(&args, &environment)?;
+    let paths = environment.paths(&config);
+    cli::init_log(environment.log.as_deref(), args.json_log);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("sotto")
@@ -65,22 +67,22 @@ fn run(args: Args, surrounding: Surrounding) -> Result<(), Failure> {
     #[allow(clippy::wildcard_enum_match_arm)] // All other commands are dispatched where they live.
     runtime.block_on(async {
         match args.command.unwrap_or(Command::Serve) {
-            Command::Serve => serve::run(config, places, Some(&dashboard)).await,
-            Command::Collect => serve::run(config, places, None).await,
-            Command::Dashboard => serve::run_dashboard(config, places, &dashboard).await,
+            Command::Serve => serve::run(config, paths, Some(&dashboard)).await,
+            Command::Collect => serve::run(config, paths, None).await,
+            Command::Dashboard => serve::dashboard::run(config, paths, &dashboard).await,
             Command::Report(report) => {
-                cli::with_databases(&config, &places, async |databases| {
+                cli::with_databases(&config, &paths, async |databases| {
                     report_command(&databases, report).await
                 })
                 .await
             }
-            other => cli::dispatch(other, config, places, &dashboard).await,
+            other => cli::dispatch(other, config, paths, &dashboard).await,
         }
     })
 }
 
 /// The dashboard as a service beside the collector's routes.
-fn dashboard(parts: serve::DashboardParts) -> sotto_collector::http::stack::HttpService {
+fn dashboard(parts: serve::dashboard::DashboardParts) -> sotto_collector::http::stack::HttpService {
     let router = sotto_dashboard::router(sotto_dashboard::Settings {
         databases: parts.databases,
         secure_cookies: parts.public_url.starts_with("https://"),
@@ -93,7 +95,7 @@ fn dashboard(parts: serve::DashboardParts) -> sotto_collector::http::stack::Http
         event_path: "/e".into(),
         geo_attribution: parts.geo_attribution,
     });
-    serve::from_router(router)
+    serve::dashboard::from_router(router)
 }
 
 /// The script's modules as the dashboard knows them.

@@ -1,6 +1,6 @@
 //! The job that removes what is due.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sotto_schema::id::{SiteId, UserId};
 use sotto_store::{
@@ -9,52 +9,48 @@ use sotto_store::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Jobs;
+use super::wait;
+use crate::state::State;
 
 /// How often what is due is looked for: a site's day ends at another hour than its neighbour's.
 const AGEING_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// The pause after a failure.
 const AGEING_RETRY: Duration = Duration::from_secs(5 * 60);
 
-impl Jobs {
-    pub(super) async fn keep_ageing(&self, stop: &CancellationToken) {
-        while !stop.is_cancelled() {
-            let pause = if self.age().await { AGEING_INTERVAL } else { AGEING_RETRY };
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
+pub(super) async fn keep_ageing(state: Arc<State>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let pause = if age(&state).await { AGEING_INTERVAL } else { AGEING_RETRY };
+        wait(&stop, pause).await;
     }
+}
 
-    /// Removes what is due; whether that went well.
-    async fn age(&self) -> bool {
-        let now_ms = self.clock.now_ms();
-        match retention::run(&self.db, now_ms, false).await {
-            Ok(removed) => removed.iter().for_each(|r| tracing::info!(site = %r.site, "{}", r.detail())),
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "what is due is not removed, trying again"
-                );
-                return false;
-            }
+/// Removes what is due; whether that went well.
+async fn age(state: &State) -> bool {
+    let (db, now_ms) = (&state.databases.writer, state.clock.now_ms());
+    match retention::run(db, now_ms, false).await {
+        Ok(removed) => removed.iter().for_each(|r| tracing::info!(site = %r.site, "{}", r.detail())),
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "what is due is not removed, trying again"
+            );
+            return false;
         }
-        let removed = match backup::expire(&self.backups, now_ms, false) {
-            Ok(removed) => removed,
-            Err(error) => {
-                tracing::warn!(%error, "backups that are due cannot be deleted, trying again");
-                return false;
-            }
-        };
-        for entry in removed {
-            tracing::info!("{}", entry.detail());
-            if let Err(error) =
-                audit::append(&self.db, UserId::NONE, Action::Retention, SiteId::NONE, &entry.detail()).await
-            {
-                tracing::warn!(%error, "a deleted backup is not in the audit log");
-            }
-        }
-        true
     }
+    let removed = match backup::expire(&state.backups(), now_ms, false) {
+        Ok(removed) => removed,
+        Err(error) => {
+            tracing::warn!(%error, "backups that are due cannot be deleted, trying again");
+            return false;
+        }
+    };
+    for entry in removed {
+        tracing::info!("{}", entry.detail());
+        if let Err(error) =
+            audit::append(db, UserId::NONE, Action::Retention, SiteId::NONE, &entry.detail()).await
+        {
+            tracing::warn!(%error, "a deleted backup is not in the audit log");
+        }
+    }
+    true
 }

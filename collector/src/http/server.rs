@@ -3,15 +3,22 @@
 //! **Promises.** A client that sends nothing, half a header or half a body is closed in time; open connections are
 //! bounded per worker (more wait in the kernel's queue); a stop drains what is under way within a bound.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::{Shutdown, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    config,
     http::stack::{Answer, Response},
     visitor::client_ip::Peer,
 };
@@ -30,6 +37,16 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// How long open connections may go on after a stop.
     pub drain_timeout: Duration,
+}
+
+impl From<&config::Server> for Limits {
+    fn from(config: &config::Server) -> Self {
+        Self {
+            connections_max: config.connections_max,
+            header_timeout: config.header_timeout.unsigned_abs(),
+            drain_timeout: config.drain_timeout.unsigned_abs(),
+        }
+    }
 }
 
 /// A listening socket that shares its port with other workers.
@@ -57,6 +74,18 @@ pub fn listen_alone(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// The listeners of `count` workers (at least one). The first is the one that reserved the port, with the connections
+/// that wait in it; it is shared only now, so that until then, and by another start, nobody could join.
+///
+/// # Errors
+/// When the port cannot be shared.
+pub fn share(reserved: std::net::TcpListener, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
+    let address = reserved.local_addr()?;
+    SockRef::from(&reserved).set_reuse_port(true)?;
+    let more = (1..count).map(|_| listen(address));
+    std::iter::once(Ok(reserved)).chain(more).collect()
 }
 
 /// Runs one worker on the calling thread until `stop`.
@@ -109,6 +138,10 @@ pub async fn serve<A: Answer>(listener: TcpListener, service: A, limits: Limits,
             drop(place);
         });
     }
+    // Whoever has another handle on the socket does not keep it open: those who come now are refused at once.
+    if let Err(error) = SockRef::from(&listener).shutdown(Shutdown::Read) {
+        tracing::debug!(%error, "a listener cannot be shut");
+    }
     drop(listener);
     connections.close();
     if tokio::time::timeout(limits.drain_timeout, connections.wait()).await.is_err() {
@@ -144,5 +177,59 @@ async fn connection<A: Answer>(
     if let Err(error) = ended {
         // Clients go away and send garbage all the time; hyper has answered where an answer is possible.
         tracing::trace!(%error, "a connection ended with an error");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+    use crate::http::stack;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn connection_that_waits_on_the_reserved_listener_is_answered_by_the_workers() {
+        let reserved = listen_alone(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = reserved.local_addr().unwrap();
+        let early = move |n: usize| {
+            let mut stream = std::net::TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            write!(stream, "GET /{n} HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n").unwrap();
+            stream
+        };
+        // As after the kernel has taken them while the rest was being put together.
+        let waiting: Vec<_> = (0..8).map(early).collect();
+        let service =
+            stack::boxed(tower::service_fn(async |_| Ok(stack::text(http::StatusCode::OK, "here\n"))));
+        let stop = CancellationToken::new();
+        let limits = (&config::Server::default()).into();
+        for listener in share(reserved, 3).unwrap() {
+            let listener = TcpListener::from_std(listener).unwrap();
+            tokio::spawn(serve(listener, service.clone(), limits, stop.clone()));
+        }
+        let answers = tokio::task::spawn_blocking(move || {
+            let read = |mut stream: std::net::TcpStream| {
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).map(|_| answer)
+            };
+            waiting.into_iter().chain((8..16).map(early)).map(read).collect::<Vec<_>>()
+        });
+        for (n, answer) in answers.await.unwrap().into_iter().enumerate() {
+            let answer = answer.unwrap_or_else(|error| panic!("connection {n}: {error}"));
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here\n"), "{n}: {answer}");
+        }
+        stop.cancel();
+    }
+
+    #[test]
+    fn port_that_workers_share_cannot_be_reserved_by_another_start() {
+        let reserved = listen_alone(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = reserved.local_addr().unwrap();
+        let listeners = share(reserved, 2).unwrap();
+        assert_eq!(listeners.len(), 2);
+        let error = listen_alone(address).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 }

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tower::{BoxError, ServiceExt, util::BoxCloneSyncService};
 use tower_http::cors::{Any, CorsLayer};
 
-use crate::metrics::Metrics;
+use crate::{config, metrics::Metrics};
 
 /// A body that is at hand, or one that another part of the program streams.
 #[derive(Debug)]
@@ -86,6 +86,12 @@ pub struct Limits {
     pub requests_max: usize,
     /// How long a request may take as a whole, a body that never arrives included.
     pub request_timeout: Duration,
+}
+
+impl From<&config::Server> for Limits {
+    fn from(config: &config::Server) -> Self {
+        Self { requests_max: config.requests_max, request_timeout: config.request_timeout.unsigned_abs() }
+    }
 }
 
 /// An answer without a body.

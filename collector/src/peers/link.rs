@@ -39,7 +39,15 @@ const NOTE_BYTES_MAX: usize = 2 * TEXT_BYTES_MAX + 256;
 
 impl Peers {
     /// Answers calls until `stop`.
-    pub(super) async fn answer_calls(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
+    pub(super) async fn answer_calls(
+        self: Arc<Self>,
+        listener: io::Result<std::net::TcpListener>,
+        stop: CancellationToken,
+    ) {
+        let listener = match listener.and_then(TcpListener::from_std) {
+            Ok(listener) => listener,
+            Err(error) => return tracing::error!(%error, "calls of other collectors cannot be answered"),
+        };
         let places = Arc::new(Semaphore::new(CALLS_MAX));
         loop {
             let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -86,36 +94,41 @@ impl Peers {
     }
 
     /// Calls one of the others, again and again, until `stop`.
-    pub(super) async fn keep_calling(
-        self: Arc<Self>,
-        index: usize,
-        mut outbox: mpsc::Receiver<Note>,
-        stop: CancellationToken,
-    ) {
+    pub(super) async fn keep_calling(self: Arc<Self>, index: usize, stop: CancellationToken) {
         let link = &self.links[index];
+        let mut outbox = link.unsent.lock().await;
+        // What an earlier run of this task may have left when it panicked.
+        self.hang_up(link, &mut outbox);
         let mut pause = PAUSE_MIN;
         loop {
             let called = tokio::select! {
                 () = stop.cancelled() => return,
                 called = self.talk(link, &mut outbox) => called,
             };
-            if link.connected.swap(false, Ordering::AcqRel) {
-                self.connected.send_modify(|n| *n -= 1);
+            if self.hang_up(link, &mut outbox) {
                 tracing::warn!(peer = link.name, "another collector is out of reach");
                 pause = PAUSE_MIN;
             }
             if let Err(error) = called {
                 tracing::debug!(%error, peer = link.name, "another collector cannot be talked to");
             }
-            // What was to be told to a collector that is gone is told anew when it is back.
-            while outbox.try_recv().is_ok() {}
-            link.wanted().clear();
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
             }
             pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    /// Notes that a link is not connected; whether it was. What was to be told is told anew when it is again.
+    fn hang_up(&self, link: &Link, outbox: &mut mpsc::Receiver<Note>) -> bool {
+        let was_connected = link.connected.swap(false, Ordering::AcqRel);
+        if was_connected {
+            self.connected.send_modify(|n| *n -= 1);
+        }
+        while outbox.try_recv().is_ok() {}
+        link.wanted().clear();
+        was_connected
     }
 
     async fn talk(self: &Arc<Self>, link: &Link, outbox: &mut mpsc::Receiver<Note>) -> io::Result<()> {
@@ -161,17 +174,17 @@ impl Peers {
         link.connected.store(true, Ordering::Release);
         self.connected.send_modify(|n| *n += 1);
         tracing::info!(peer = link.name, "another collector is there");
-        for (site, day) in self.here.salts.keys() {
+        for (site, day) in self.local.salts.keys() {
             self.write(&Note::Salt(site, day), &mut frame);
             self.flush_if_full(&mut sender, &mut frame).await?;
         }
-        for live in self.here.sessions.live(self.here.clock.now_ms()) {
+        for live in self.local.sessions.live(self.local.clock.now_ms()) {
             for (site, visitor, session, time_ms) in live {
                 message::write_visit(&Visit { site, visitor, session, time_ms }, &mut frame);
                 self.flush_if_full(&mut sender, &mut frame).await?;
             }
         }
-        for (site, day, visitor) in self.here.objections.all() {
+        for (site, day, visitor) in self.local.objections.all() {
             message::write_objection(site, day, visitor, &mut frame);
             self.flush_if_full(&mut sender, &mut frame).await?;
         }
@@ -209,7 +222,7 @@ impl Peers {
             Note::Told(record) => frame.extend_from_slice(record),
             Note::Salt(site, day) => {
                 // It may have died since.
-                if let Some(salt) = self.here.salts.get(*site, *day) {
+                if let Some(salt) = self.local.salts.get(*site, *day) {
                     message::write_salt(*site, *day, &salt, frame);
                 }
             }

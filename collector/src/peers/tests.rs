@@ -7,7 +7,7 @@ use sotto_schema::{
 };
 
 use super::*;
-use crate::visitor::salts::Salt;
+use crate::{supervise::Backoff, visitor::salts::Salt};
 
 /// Noon, UTC.
 const NOON_MS: i64 = 20_000 * DAY_MS + DAY_MS / 2;
@@ -16,20 +16,21 @@ const TODAY: Day = Day(20_000);
 
 struct Collector {
     peers: Arc<Peers>,
-    here: Here,
-    stop: CancellationToken,
+    local: LocalState,
+    supervisor: Supervisor,
     site: SiteId,
     _dir: tempfile::TempDir,
 }
 
 impl Collector {
     async fn stop(&self) {
-        self.stop.cancel();
+        self.supervisor.stop();
+        self.supervisor.ended().await;
         self.peers.ended().await;
     }
 
     fn commitment(&self, site: SiteId) -> Option<[u8; 32]> {
-        self.here.salts.get(site, TODAY).map(|salt| salt.commitment())
+        self.local.salts.get(site, TODAY).map(|salt| salt.commitment())
     }
 }
 
@@ -41,7 +42,7 @@ fn collector(site: &Site, index: usize, addresses: &[String]) -> Collector {
     let dir = tempfile::tempdir().unwrap();
     let rules = RuleBook::open(dir.path().join("sites.json"));
     rules.replace(vec![site.clone()]).unwrap();
-    let here = Here {
+    let local = LocalState {
         salts: Arc::new(Salts::open(None).unwrap()),
         sessions: Arc::new(Sessions::new(1_000)),
         views: Arc::default(),
@@ -56,13 +57,14 @@ fn collector(site: &Site, index: usize, addresses: &[String]) -> Collector {
         others: others.map(|(n, address)| (format!("c{n}"), address.clone())).collect(),
         key: Zeroizing::new([7; KEY_BYTES]),
     };
-    let peers = Peers::new(settings, here.clone());
-    Collector { peers, here, stop: CancellationToken::new(), site: site.id, _dir: dir }
+    let peers = Peers::new(settings, local.clone());
+    let supervisor = Supervisor::new(Arc::default(), Backoff::default());
+    Collector { peers, local, supervisor, site: site.id, _dir: dir }
 }
 
 fn start(collector: &Collector, listener: std::net::TcpListener) {
     listener.set_nonblocking(true).unwrap();
-    collector.peers.start(listener, &collector.stop).unwrap();
+    collector.peers.start(listener, &collector.supervisor);
 }
 
 /// `count` collectors that know the same site, not started.
@@ -102,9 +104,9 @@ async fn collectors_that_need_a_salt_at_once_have_the_same_one() {
     assert!(first.is_some());
     for collector in &collectors {
         assert_eq!(collector.commitment(site), first);
-        assert_eq!(collector.here.metrics.salts_alone.load(Ordering::Relaxed), 0);
-        assert_eq!(collector.here.metrics.salts_replaced.load(Ordering::Relaxed), 0);
-        let births = collector.here.salts.take_entries().iter().filter(|e| e.born).count();
+        assert_eq!(collector.local.metrics.salts_alone.load(Ordering::Relaxed), 0);
+        assert_eq!(collector.local.metrics.salts_replaced.load(Ordering::Relaxed), 0);
+        let births = collector.local.salts.take_entries().iter().filter(|e| e.born).count();
         assert_eq!(births, 1, "each collector's copy is born once");
     }
     for collector in &collectors {
@@ -121,20 +123,20 @@ async fn objection_holds_at_every_collector_also_at_one_that_starts_later() {
     }
     let site = collectors[0].site;
     wait_for("the first two to meet", || collectors[..2].iter().all(|c| c.peers.count().1 == 1)).await;
-    assert!(collectors[0].here.objections.note(site, TODAY, VisitorKey(42)).unwrap());
+    assert!(collectors[0].local.objections.note(site, TODAY, VisitorKey(42)).unwrap());
     collectors[0].peers.tell_objection(site, TODAY, VisitorKey(42));
-    wait_for("the objection", || collectors[1].here.objections.contains(site, TODAY, VisitorKey(42))).await;
+    wait_for("the objection", || collectors[1].local.objections.contains(site, TODAY, VisitorKey(42))).await;
     start(&collectors[2], late);
-    wait_for("all objections", || collectors[2].here.objections.contains(site, TODAY, VisitorKey(42))).await;
+    wait_for("all objections", || collectors[2].local.objections.contains(site, TODAY, VisitorKey(42))).await;
     // One of a day whose key is dead is nothing to keep.
-    assert!(collectors[0].here.objections.note(site, Day(TODAY.0 - 2), VisitorKey(43)).unwrap());
+    assert!(collectors[0].local.objections.note(site, Day(TODAY.0 - 2), VisitorKey(43)).unwrap());
     collectors[0].peers.tell_objection(site, Day(TODAY.0 - 2), VisitorKey(43));
     collectors[0].peers.tell_objection(site, TODAY, VisitorKey(44));
     wait_for("what was told after it", || {
-        collectors[1].here.objections.contains(site, TODAY, VisitorKey(44))
+        collectors[1].local.objections.contains(site, TODAY, VisitorKey(44))
     })
     .await;
-    assert!(!collectors[1].here.objections.contains(site, Day(TODAY.0 - 2), VisitorKey(43)));
+    assert!(!collectors[1].local.objections.contains(site, Day(TODAY.0 - 2), VisitorKey(43)));
     for collector in &collectors {
         collector.stop().await;
     }
@@ -147,13 +149,13 @@ async fn collector_that_starts_later_takes_over_salts_and_visits() {
     start(&collectors[0], listeners.pop().unwrap());
     let site = collectors[0].site;
     collectors[0].peers.agree(site, TODAY).await;
-    assert_eq!(collectors[0].here.metrics.salts_alone.load(Ordering::Relaxed), 1, "nobody could be asked");
-    let sessions = &collectors[0].here.sessions;
+    assert_eq!(collectors[0].local.metrics.salts_alone.load(Ordering::Relaxed), 1, "nobody could be asked");
+    let sessions = &collectors[0].local.sessions;
     let session = sessions.find(site, VisitorKey(42), None, NOON_MS - 1, true);
     sessions.note(site, VisitorKey(42), session, NOON_MS - 1);
     start(&collectors[1], late);
-    wait_for("the visit", || collectors[1].here.sessions.count() == 1).await;
-    assert_eq!(collectors[1].here.sessions.find(site, VisitorKey(42), None, NOON_MS + 1_000, true), session);
+    wait_for("the visit", || collectors[1].local.sessions.count() == 1).await;
+    assert_eq!(collectors[1].local.sessions.find(site, VisitorKey(42), None, NOON_MS + 1_000, true), session);
     assert!(collectors[0].commitment(site).is_some());
     assert_eq!(collectors[1].commitment(site), collectors[0].commitment(site));
     for collector in &collectors {
@@ -167,7 +169,7 @@ async fn collectors_that_were_apart_end_with_one_salt_and_destroy_the_other() {
     let site = collectors[0].site;
     for collector in &collectors {
         collector.peers.agree(site, TODAY).await;
-        assert_eq!(collector.here.metrics.salts_alone.load(Ordering::Relaxed), 1);
+        assert_eq!(collector.local.metrics.salts_alone.load(Ordering::Relaxed), 1);
     }
     let best = collectors.iter().map(|c| c.commitment(site)).min().flatten();
     for (collector, listener) in collectors.iter().zip(listeners) {
@@ -175,10 +177,10 @@ async fn collectors_that_were_apart_end_with_one_salt_and_destroy_the_other() {
     }
     wait_for("one salt", || collectors.iter().all(|c| c.commitment(site) == best)).await;
     let replaced: u64 =
-        collectors.iter().map(|c| c.here.metrics.salts_replaced.load(Ordering::Relaxed)).sum();
+        collectors.iter().map(|c| c.local.metrics.salts_replaced.load(Ordering::Relaxed)).sum();
     assert_eq!(replaced, 1);
     let died: usize =
-        collectors.iter().map(|c| c.here.salts.take_entries().iter().filter(|e| !e.born).count()).sum();
+        collectors.iter().map(|c| c.local.salts.take_entries().iter().filter(|e| !e.born).count()).sum();
     assert_eq!(died, 1, "the ledger is told of the one that was destroyed");
     for collector in &collectors {
         collector.stop().await;
@@ -197,7 +199,7 @@ async fn salt_of_a_day_that_is_over_is_not_taken_over() {
     let (replies, _answers) = mpsc::channel(1);
     let dead = Day(TODAY.0 - 1);
     peers.hear(Record::Salt(site, dead, Salt::from_bytes([1; 32])), None, &replies);
-    assert!(collectors[0].here.salts.get(site, dead).is_none());
+    assert!(collectors[0].local.salts.get(site, dead).is_none());
 }
 
 #[tokio::test]
@@ -215,10 +217,10 @@ async fn hit_is_told_to_the_others_with_its_visit_and_page() {
     };
     collectors[0].peers.tell(&event);
     for collector in &collectors[1..] {
-        wait_for("the page", || collector.here.views.page(event.site, ViewId(44)).is_some()).await;
-        assert_eq!(collector.here.views.page(event.site, ViewId(44)).unwrap().path, "/x");
+        wait_for("the page", || collector.local.views.page(event.site, ViewId(44)).is_some()).await;
+        assert_eq!(collector.local.views.page(event.site, ViewId(44)).unwrap().path, "/x");
         assert_eq!(
-            collector.here.sessions.find(event.site, VisitorKey(42), None, NOON_MS + 1, false),
+            collector.local.sessions.find(event.site, VisitorKey(42), None, NOON_MS + 1, false),
             SessionId(43)
         );
     }

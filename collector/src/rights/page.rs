@@ -157,7 +157,7 @@ pub(super) async fn salts(db: &Db, site: SiteId) -> Vec<SaltLife> {
     // Collectors that have it: it is dead when none does.
     let mut copies: HashMap<[u8; 32], usize> = HashMap::new();
     for line in lines.iter().rev() {
-        let proof: String = line.commitment.iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let proof = const_hex::encode(&line.commitment[..8]);
         let left = copies.entry(line.commitment).or_default();
         if line.event == ledger::BORN {
             *left += 1;

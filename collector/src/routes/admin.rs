@@ -11,37 +11,20 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use http::{HeaderValue, StatusCode, header};
 use hyper::{Request, body::Incoming};
 use serde::Serialize;
-use sotto_geoip::GeoIp;
-use sotto_schema::clock::Clock;
 use sotto_store::db::Db;
 
 use crate::{
     http::stack::{self, HttpService, Response},
-    metrics::{self, Gauge, Metrics},
+    metrics::{self, Gauge},
     peers::Peers,
-    sites::rules::RuleBook,
-    spool::sharded::Spools,
-    visitor::{salts::Salts, sessions::Sessions},
+    state::State,
+    supervise::{Board, Part},
 };
 
-/// What is asked when somebody asks how Sotto is.
+/// Answers when somebody asks how Sotto is.
 pub struct Admin {
-    /// Where events are stored.
-    pub db: Db,
-    /// Where hits become durable.
-    pub spools: Spools,
-    /// Counters.
-    pub metrics: Arc<Metrics>,
-    /// Rules of all sites.
-    pub rules: Arc<RuleBook>,
-    /// Salts of the day.
-    pub salts: Arc<Salts>,
-    /// Visits of the last half hour.
-    pub sessions: Arc<Sessions>,
-    /// Places and networks.
-    pub geo: Arc<GeoIp>,
-    /// Tells the time.
-    pub clock: Clock,
+    /// What is asked about.
+    pub state: Arc<State>,
     /// The other collectors, if there are any.
     pub peers: Option<Arc<Peers>>,
 }
@@ -62,24 +45,41 @@ struct Readiness {
     clickhouse: &'static str,
     deduplication: String,
     geoip: &'static str,
+    tasks: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     peers: Option<&'static str>,
 }
 
 /// The same for a dashboard without a collector: `/healthz`, and `/readyz`, which is 200 while ClickHouse answers.
-pub fn dashboard_health(db: Db) -> HttpService {
+pub fn dashboard_health(db: Db, board: Arc<Board>) -> HttpService {
     stack::boxed(tower::service_fn(move |request: Request<Incoming>| {
-        let db = db.clone();
+        let (db, board) = (db.clone(), board.clone());
         async move {
             let answer = match request.uri().path() {
                 "/healthz" => stack::text(StatusCode::OK, "ok\n"),
-                "/readyz" if db.ping().await.is_ok() => stack::text(StatusCode::OK, "ok\n"),
-                "/readyz" => stack::text(StatusCode::SERVICE_UNAVAILABLE, "ClickHouse is away\n"),
+                "/readyz" if !answers(&db).await => {
+                    stack::text(StatusCode::SERVICE_UNAVAILABLE, "ClickHouse is away\n")
+                }
+                "/readyz" => match board.down_count() {
+                    0 => stack::text(StatusCode::OK, "ok\n"),
+                    _ => stack::text(StatusCode::OK, format!("tasks: {}\n", tasks(&board))),
+                },
                 _ => stack::empty(StatusCode::NOT_FOUND),
             };
             Ok::<_, Infallible>(answer)
         }
     }))
+}
+
+/// Whether ClickHouse answers in time.
+async fn answers(db: &Db) -> bool {
+    matches!(tokio::time::timeout(PING_TIMEOUT, db.ping()).await, Ok(Ok(())))
+}
+
+/// Which tasks are down, in words.
+fn tasks(board: &Board) -> String {
+    let down: Vec<&str> = board.down().map(Part::name).collect();
+    if down.is_empty() { "ok".into() } else { format!("{} down; see the log", down.join(", ")) }
 }
 
 impl Admin {
@@ -97,7 +97,7 @@ impl Admin {
             "/healthz" => stack::text(StatusCode::OK, "ok\n"),
             "/readyz" => self.readiness().await,
             "/metrics" => {
-                let text = metrics::render(&self.metrics, self.gauges());
+                let text = metrics::render(&self.state.metrics, &self.state.board, self.gauges());
                 let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
                 let open = accepted.is_some_and(|types| types.contains("application/openmetrics-text"));
                 if open {
@@ -111,13 +111,13 @@ impl Admin {
     }
 
     async fn readiness(&self) -> Response {
-        let failing = self.spools.is_failing();
+        let failing = self.state.spools.is_failing();
         if failing {
-            self.spools.probe();
+            self.state.spools.probe();
         }
-        let aside = self.spools.set_aside();
+        let aside = self.state.spools.set_aside();
         let readiness = Readiness {
-            ready: !failing,
+            ready: !failing && !self.state.board.down().any(Part::keeps_hits),
             spool: if failing { "full or cannot be written" } else { "ok" },
             set_aside: match aside.batches {
                 0 => "nothing".into(),
@@ -126,11 +126,11 @@ impl Admin {
                     aside.records
                 ),
             },
-            clickhouse: match tokio::time::timeout(PING_TIMEOUT, self.db.ping()).await {
-                Ok(Ok(())) => "ok",
-                Ok(Err(_)) | Err(_) => "away; hits wait in the spool",
+            clickhouse: match answers(&self.state.databases.writer).await {
+                true => "ok",
+                false => "away; hits wait in the spool",
             },
-            deduplication: match self.metrics.deduplication_flaws.load().as_deref() {
+            deduplication: match self.state.metrics.deduplication_flaws.load().as_deref() {
                 None => "not checked yet".into(),
                 Some(flaws) if flaws.is_empty() => "ok".into(),
                 Some(flaws) => flaws.join("; "),
@@ -139,7 +139,12 @@ impl Admin {
                 true => "apart; visitors may count twice",
                 false => "ok",
             }),
-            geoip: if self.geo.load().status().is_empty() { "missing; hits have no place" } else { "ok" },
+            geoip: if self.state.geo.load().status().is_empty() {
+                "missing; hits have no place"
+            } else {
+                "ok"
+            },
+            tasks: tasks(&self.state.board),
         };
         let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let text = serde_json::to_string(&readiness).unwrap_or_default();
@@ -148,30 +153,30 @@ impl Admin {
 
     fn gauges(&self) -> Vec<Gauge> {
         let gauge = |name, help, value: f64| Gauge { name, help, value };
-        let aside = self.spools.set_aside();
-        let deduplicates = self.metrics.deduplication_flaws.load().as_deref().is_none_or(Vec::is_empty);
+        let aside = self.state.spools.set_aside();
+        let deduplicates = self.state.metrics.deduplication_flaws.load().as_deref().is_none_or(Vec::is_empty);
         let (others, connected) = self.peers.as_ref().map_or((0, 0), |peers| peers.count());
         vec![
-            gauge("sotto_spool_bytes", "Bytes of all segments.", self.spools.disk_bytes() as f64),
+            gauge("sotto_spool_bytes", "Bytes of all segments.", self.state.spools.disk_bytes() as f64),
             gauge(
                 "sotto_spool_bytes_max",
                 "Bytes at which hits are answered 503.",
-                self.spools.bytes_max() as f64,
+                self.state.spools.bytes_max() as f64,
             ),
             gauge(
                 "sotto_spool_waiting_hits",
                 "Hits that are on disk and not in ClickHouse.",
-                self.spools.waiting() as f64,
+                self.state.spools.waiting() as f64,
             ),
             gauge(
                 "sotto_spool_oldest_hit_seconds",
                 "How long the oldest of them has waited.",
-                self.spools.oldest().unwrap_or_default().as_secs_f64(),
+                self.state.spools.oldest().unwrap_or_default().as_secs_f64(),
             ),
             gauge(
                 "sotto_spool_failing",
                 "1 while hits cannot be made durable.",
-                f64::from(u8::from(self.spools.is_failing())),
+                f64::from(u8::from(self.state.spools.is_failing())),
             ),
             gauge(
                 "sotto_set_aside_batches",
@@ -184,17 +189,22 @@ impl Admin {
                 "0 when ClickHouse may count a repeated batch twice.",
                 f64::from(u8::from(deduplicates)),
             ),
-            gauge("sotto_sites", "Sites that are set up.", self.rules.count() as f64),
-            gauge("sotto_salts", "Salts that are alive.", self.salts.count() as f64),
+            gauge(
+                "sotto_tasks_down",
+                "Tasks and threads that ended and do not run again yet.",
+                self.state.board.down_count() as f64,
+            ),
+            gauge("sotto_sites", "Sites that are set up.", self.state.rules.count() as f64),
+            gauge("sotto_salts", "Salts that are alive.", self.state.salts.count() as f64),
             gauge(
                 "sotto_salt_age_seconds",
                 "How long ago the day of the oldest living salt began.",
                 self.salt_age_ms() as f64 / 1000.0,
             ),
-            gauge("sotto_sessions", "Visitors of the last half hour.", self.sessions.count() as f64),
+            gauge("sotto_sessions", "Visitors of the last half hour.", self.state.sessions.count() as f64),
             gauge("sotto_peers", "Other collectors of this installation.", others as f64),
             gauge("sotto_peers_connected", "Other collectors that are connected.", connected as f64),
-            gauge("sotto_geoip_files", "GeoIP files in use.", self.geo.load().status().len() as f64),
+            gauge("sotto_geoip_files", "GeoIP files in use.", self.state.geo.load().status().len() as f64),
             gauge(
                 "sotto_geoip_age_seconds",
                 "How long ago the oldest GeoIP file in use was made.",
@@ -204,17 +214,68 @@ impl Admin {
     }
 
     fn salt_age_ms(&self) -> i64 {
-        let begins = |(site, day)| Some(self.rules.by_id(site)?.day_end_ms(day) - DAY_MS);
-        self.salts.days().into_iter().filter_map(begins).min().map_or(0, |first| self.clock.now_ms() - first)
+        let begins = |(site, day)| Some(self.state.rules.by_id(site)?.day_end_ms(day) - DAY_MS);
+        self.state
+            .salts
+            .days()
+            .into_iter()
+            .filter_map(begins)
+            .min()
+            .map_or(0, |first| self.state.clock.now_ms() - first)
     }
 
     fn geoip_age_s(&self) -> i64 {
-        let made = self.geo.load().status().iter().map(|file| file.build_epoch).min();
-        made.and_then(|made| i64::try_from(made).ok()).map_or(0, |made| self.clock.now_ms() / 1000 - made)
+        let made = self.state.geo.load().status().iter().map(|file| file.build_epoch).min();
+        made.and_then(|made| i64::try_from(made).ok())
+            .map_or(0, |made| self.state.clock.now_ms() / 1000 - made)
     }
 }
 
 fn of_type(mut response: Response, content_type: &'static str) -> Response {
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use sotto_store::db::Access;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::{config, http::server};
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn dashboard_is_not_ready_while_clickhouse_hangs() {
+        // Takes connections and never answers.
+        let hanging = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let db = Db::new(Access {
+            url: format!("http://{}", hanging.local_addr().unwrap()),
+            database: "sotto".into(),
+            user: "default".into(),
+            password: String::new(),
+        });
+        let listener = server::listen_alone(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        tokio::spawn(server::serve(
+            tokio::net::TcpListener::from_std(listener).unwrap(),
+            dashboard_health(db, Arc::default()),
+            (&config::Server::default()).into(),
+            stop.clone(),
+        ));
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut stream = std::net::TcpStream::connect(address)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).map(|_| answer)
+        });
+        let answer = answer.await.unwrap().expect("an answer within the patience");
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.ends_with("ClickHouse is away\n"), "{answer}");
+        stop.cancel();
+    }
 }

@@ -3,11 +3,12 @@
 use std::fmt;
 
 use clickhouse::error::Error;
+use sotto_store::error_code::ErrorCode;
 
 /// ClickHouse refuses what is in a batch. Its words often tell a value, so only the code and its name are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
-    code: u32,
+    code: ErrorCode,
     name: &'static str,
 }
 
@@ -17,40 +18,11 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// The codes, from ClickHouse's `ErrorCodes.cpp`: values that cannot be read, are out of range or violate a constraint.
-/// Not among them: what is wrong with the server or the table (unknown or read-only tables and columns, memory, room,
-/// quotas, too many parts or queries), since the same batch is taken when that is right again.
-const CONTENT: [(u32, &str); 19] = [
-    (6, "CANNOT_PARSE_TEXT"),
-    (27, "CANNOT_PARSE_INPUT_ASSERTION_FAILED"),
-    (33, "CANNOT_READ_ALL_DATA"),
-    (38, "CANNOT_PARSE_DATE"),
-    (41, "CANNOT_PARSE_DATETIME"),
-    (53, "TYPE_MISMATCH"),
-    (69, "ARGUMENT_OUT_OF_BOUND"),
-    (70, "CANNOT_CONVERT_TYPE"),
-    (72, "CANNOT_PARSE_NUMBER"),
-    (117, "INCORRECT_DATA"),
-    (128, "TOO_LARGE_ARRAY_SIZE"),
-    (131, "TOO_LARGE_STRING_SIZE"),
-    (190, "SIZES_OF_ARRAYS_DONT_MATCH"),
-    (321, "VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE"),
-    (349, "CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN"),
-    (395, "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"),
-    (407, "DECIMAL_OVERFLOW"),
-    (469, "VIOLATED_CONSTRAINT"),
-    (691, "UNKNOWN_ELEMENT_OF_ENUM"),
-];
-
 impl Refusal {
     /// What `error` refuses of the batch, if it does.
     pub fn of(error: &Error) -> Option<Self> {
-        // The client hands on the exception's text, which begins with its code.
-        let Error::BadResponse(text) = error else { return None };
-        let digits = text.strip_prefix("Code: ")?;
-        let code: u32 =
-            digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())].parse().ok()?;
-        CONTENT.iter().find(|(known, _)| *known == code).map(|(code, name)| Self { code: *code, name })
+        let code = ErrorCode::of(error)?;
+        Some(Self { code, name: code.content_name()? })
     }
 }
 

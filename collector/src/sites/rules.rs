@@ -12,6 +12,7 @@ use sotto_schema::{
     id::SiteId,
     site::{Site, normalise_hostname},
 };
+use sotto_store::private_file;
 
 /// The rules of one site.
 #[derive(Debug)]
@@ -47,18 +48,19 @@ struct Book {
     by_host: HashMap<String, Arc<Rules>>,
 }
 
-/// The rules in force.
-#[derive(Debug)]
+/// The rules in force. The default has none and keeps no copy.
+#[derive(Debug, Default)]
 pub struct RuleBook {
     book: ArcSwap<Book>,
-    copy: PathBuf,
+    copy: Option<PathBuf>,
 }
 
 impl RuleBook {
     /// The rules as the copy at `copy` has them; none if there is no copy.
     pub fn open(copy: PathBuf) -> Self {
-        let book = Self { book: ArcSwap::default(), copy };
-        match fs::read(&book.copy).map(|bytes| serde_json::from_slice::<Vec<Site>>(&bytes)) {
+        let read = fs::read(&copy);
+        let book = Self { book: ArcSwap::default(), copy: Some(copy) };
+        match read.map(|bytes| serde_json::from_slice::<Vec<Site>>(&bytes)) {
             Ok(Ok(sites)) => book.set(sites),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the copy of the sites cannot be read and is made again")
@@ -121,9 +123,8 @@ impl RuleBook {
         }
         let bytes = serde_json::to_vec(&sites)?;
         self.set(sites);
-        let new = self.copy.with_extension("new");
-        fs::write(&new, bytes)?;
-        fs::rename(new, &self.copy)
+        let Some(copy) = &self.copy else { return Ok(()) };
+        private_file::write(copy, &bytes)
     }
 
     fn set(&self, sites: Vec<Site>) {

@@ -7,11 +7,13 @@
 use std::{fs, io, path::Path};
 
 use sotto_schema::site::Site;
+use sotto_store::private_file;
 
 /// Length of a token in characters.
 pub const TOKEN_CHARS: usize = 32;
 
 /// Signs and checks the links of an installation.
+#[derive(Clone)]
 pub struct Excluder {
     key: [u8; 32],
 }
@@ -32,7 +34,10 @@ impl Excluder {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 getrandom::fill(&mut key).map_err(|e| io::Error::other(e.to_string()))?;
-                write_private(path, &key)?;
+                if !private_file::create(path, &key)? {
+                    // Another start made one meanwhile.
+                    return Self::open(path);
+                }
             }
             Err(error) => return Err(error),
         }
@@ -57,13 +62,6 @@ impl Excluder {
         token.len() == TOKEN_CHARS
             && blake3::hash(token.as_bytes()) == blake3::hash(self.token(site).as_bytes())
     }
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 #[cfg(test)]

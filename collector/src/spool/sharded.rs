@@ -149,6 +149,11 @@ impl Spools {
         forgotten.into_iter().collect()
     }
 
+    /// Resolves when one of the writing threads has ended.
+    pub async fn ended(&self) {
+        futures_util::future::select_all(self.all().map(|spool| Box::pin(spool.ended()))).await;
+    }
+
     /// Bytes of all segments on disk.
     pub fn disk_bytes(&self) -> u64 {
         self.all().map(Spool::disk_bytes).sum()

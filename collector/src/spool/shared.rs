@@ -10,6 +10,7 @@ use std::{
 };
 
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 
@@ -82,6 +83,8 @@ pub(super) struct Shared {
     pub(super) failing: AtomicBool,
     /// The last append was refused because the spool or its queue is at its limit.
     pub(super) full: AtomicBool,
+    /// Cancelled when the writing thread has ended.
+    pub(super) ended: CancellationToken,
     /// Told whenever `durable` moved.
     pub(super) appended: Notify,
     /// When records came: the first sequence number of each moment.
@@ -103,6 +106,7 @@ impl Shared {
             queued_bytes: AtomicUsize::new(0),
             failing: AtomicBool::new(false),
             full: AtomicBool::new(false),
+            ended: CancellationToken::new(),
             appended: Notify::new(),
             marks: Mutex::new(waiting.into_iter().collect()),
         }

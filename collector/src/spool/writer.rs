@@ -131,6 +131,11 @@ impl Spool {
         answer.await.map_err(|_| io::ErrorKind::BrokenPipe)?
     }
 
+    /// Resolves when the writing thread has ended: it panicked, or nobody can append any more.
+    pub async fn ended(&self) {
+        self.shared.ended.cancelled().await;
+    }
+
     /// Bytes of all segments on disk.
     pub fn disk_bytes(&self) -> u64 {
         self.shared.disk_bytes.load(Ordering::Relaxed)
@@ -193,6 +198,8 @@ impl<D: Disk> Writer<D> {
 
     #[allow(clippy::disallowed_methods)] // Sleeping is what it is for: hits gather meanwhile, at most for the gap.
     pub(super) fn run(mut self, queue: &mpsc::Receiver<Message>) {
+        // Also when it panics.
+        let _ended = self.shared.ended.clone().drop_guard();
         let mut group = Vec::new();
         let mut begun = Instant::now();
         while let Ok(first) = queue.recv() {

@@ -19,6 +19,7 @@ use sotto_schema::{
     day::Day,
     id::{SiteId, VisitorKey},
 };
+use sotto_store::private_file;
 
 /// Most objections that are kept at a time, over all sites.
 pub const OBJECTIONS_MAX: usize = 100_000;
@@ -102,16 +103,8 @@ impl Objections {
         }
         self.set.store(Arc::new(set));
         let Some(file) = &self.file else { return Ok(()) };
-        let new = file.with_extension("new");
-        write_private(&new, &bytes)?;
-        fs::rename(new, file)
+        private_file::write(file, &bytes)
     }
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let mut file = fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(bytes)
 }
 
 fn decode(record: &[u8]) -> Option<Key> {

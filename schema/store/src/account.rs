@@ -270,7 +270,7 @@ async fn write(db: &Db, row: &UserRow) -> Result<(), Error> {
 pub fn random_secret() -> Result<(String, [u8; 32]), getrandom::Error> {
     let mut bytes = [0u8; 32];
     getrandom::fill(&mut bytes)?;
-    let secret: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    let secret = const_hex::encode(bytes);
     let hash = secret_hash(&secret);
     Ok((secret, hash))
 }
@@ -278,10 +278,6 @@ pub fn random_secret() -> Result<(String, [u8; 32]), getrandom::Error> {
 /// The hash under which a secret is stored.
 pub fn secret_hash(secret: &str) -> [u8; 32] {
     *blake3::hash(secret.as_bytes()).as_bytes()
-}
-
-fn hex(hash: &[u8; 32]) -> String {
-    blake3::Hash::from(*hash).to_hex().to_string()
 }
 
 #[cfg(test)]

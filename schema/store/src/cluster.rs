@@ -38,6 +38,7 @@ use serde::Deserialize;
 
 use crate::{
     db::{Access, Databases, Db},
+    error_code::ErrorCode,
     migrate::{
         self, MIGRATIONS, MigrateError,
         lock::{LEASE, Lock},
@@ -303,15 +304,10 @@ async fn tables(
 
 /// Whether a server has Keeper.
 async fn has_keeper(db: &Db) -> Result<bool, Error> {
+    let none = [ErrorCode::UNKNOWN_TABLE, ErrorCode::NO_ZOOKEEPER, ErrorCode::NO_ELEMENTS_IN_CONFIG];
     match db.query("SELECT count() FROM system.zookeeper WHERE path = '/'").fetch_one::<u64>().await {
         Ok(_) => Ok(true),
-        Err(Error::BadResponse(text))
-            if ["UNKNOWN_TABLE", "NO_ZOOKEEPER", "NO_ELEMENTS_IN_CONFIG"]
-                .iter()
-                .any(|e| text.contains(e)) =>
-        {
-            Ok(false)
-        }
+        Err(error) if ErrorCode::of(&error).is_some_and(|code| none.contains(&code)) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -29,9 +29,16 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tokio::{process::Child, sync::Notify, task::JoinHandle};
+use tokio::{
+    process::Child,
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
 
-use crate::db::{Access, Databases, Db};
+use crate::{
+    db::{Access, Databases, Db},
+    private_file,
+};
 
 pub mod child;
 mod files;
@@ -51,7 +58,9 @@ pub const BACKUPS: &str = "backups";
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a clean stop may take before the child is killed (merges and inserts are finished first).
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
-/// The longest pause before the server is started again.
+/// The pause before the server is started again.
+const RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
+/// The longest of these pauses.
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// How often a start is tried that ends at once: somebody took the port, or a server whose parent was killed has not
 /// let go of the data yet (about 2 s, with a query under way 7 s).
@@ -110,10 +119,20 @@ struct Endpoint {
     reader: Access,
 }
 
+/// Whether the embedded server runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It answers.
+    Up,
+    /// Its process ended; it is being started again.
+    Down,
+}
+
 /// The running embedded server.
 #[derive(Debug)]
 pub struct Embedded {
     databases: Databases,
+    health: watch::Receiver<Health>,
     stop: Arc<Notify>,
     supervisor: JoinHandle<()>,
 }
@@ -164,14 +183,19 @@ impl Embedded {
             reader: Db::new(passwords.reader(server.port)),
         };
         let stop = Arc::new(Notify::new());
-        let supervisor =
-            tokio::spawn(supervise(settings, passwords, server, databases.clone(), stop.clone()));
-        Ok(Self { databases, stop, supervisor })
+        let (told, health) = watch::channel(Health::Up);
+        let run = Run { settings, passwords, databases: databases.clone(), stop: stop.clone(), told };
+        Ok(Self { databases, health, stop, supervisor: tokio::spawn(run.supervise(server)) })
     }
 
     /// The connections; they follow the server when it has to move to another port.
     pub fn databases(&self) -> Databases {
         self.databases.clone()
+    }
+
+    /// Whether the server runs. Closed when nobody starts it again any more.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.health.clone()
     }
 
     /// Stops the server and waits until it has ended.
@@ -187,41 +211,49 @@ impl Embedded {
     }
 }
 
-/// Keeps the server running until told to stop.
-async fn supervise(
+/// What keeps the server running.
+struct Run {
     settings: Settings,
     passwords: Passwords,
-    mut server: Server,
     databases: Databases,
     stop: Arc<Notify>,
-) {
-    let mut pause = Duration::from_millis(100);
-    loop {
-        let started = Instant::now();
-        tokio::select! {
-            () = stop.notified() => return server.stop(&settings).await,
-            status = server.child.wait() => {
-                let status = status.map_or_else(|e| e.to_string(), |s| s.to_string());
-                tracing::error!(status, "the embedded ClickHouse ended and will be started again");
-            }
-        }
-        if started.elapsed() > RESTART_PAUSE_MAX {
-            pause = Duration::from_millis(100);
-        }
-        server = loop {
+    told: watch::Sender<Health>,
+}
+
+impl Run {
+    /// Starts the server again whenever it ends, until told to stop.
+    async fn supervise(self, mut server: Server) {
+        let Self { settings, passwords, databases, stop, told } = self;
+        let mut pause = RESTART_PAUSE_MIN;
+        loop {
+            let started = Instant::now();
             tokio::select! {
-                () = stop.notified() => return,
-                () = tokio::time::sleep(pause) => {}
+                () = stop.notified() => return server.stop(&settings).await,
+                status = server.child.wait() => {
+                    let status = status.map_or_else(|e| e.to_string(), |s| s.to_string());
+                    tracing::error!(status, "the embedded ClickHouse ended and will be started again");
+                    told.send_replace(Health::Down);
+                }
             }
-            pause = (pause * 2).min(RESTART_PAUSE_MAX);
-            match Server::restart(&settings, &passwords, server.port).await {
-                Ok(server) => break server,
-                Err(error) => tracing::error!(%error, "the embedded ClickHouse could not be started"),
+            if started.elapsed() > RESTART_PAUSE_MAX {
+                pause = RESTART_PAUSE_MIN;
             }
-        };
-        databases.writer.redirect(passwords.writer(server.port));
-        databases.reader.redirect(passwords.reader(server.port));
-        tracing::info!("the embedded ClickHouse answers again");
+            server = loop {
+                tokio::select! {
+                    () = stop.notified() => return,
+                    () = tokio::time::sleep(pause) => {}
+                }
+                pause = (pause * 2).min(RESTART_PAUSE_MAX);
+                match Server::restart(&settings, &passwords, server.port).await {
+                    Ok(server) => break server,
+                    Err(error) => tracing::error!(%error, "the embedded ClickHouse could not be started"),
+                }
+            };
+            databases.writer.redirect(passwords.writer(server.port));
+            databases.reader.redirect(passwords.reader(server.port));
+            told.send_replace(Health::Up);
+            tracing::info!("the embedded ClickHouse answers again");
+        }
     }
 }
 
@@ -239,8 +271,8 @@ impl Passwords {
             path: settings.dir.clone(),
             source: io::Error::other(e.to_string()),
         })?;
-        let hex = |half: &[u8]| half.iter().map(|b| format!("{b:02x}")).collect();
-        Ok(Self { collector: hex(&bytes[..16]), dashboard: hex(&bytes[16..]) })
+        let [collector, dashboard] = [&bytes[..16], &bytes[16..]].map(const_hex::encode);
+        Ok(Self { collector, dashboard })
     }
 
     fn access(port: u16, user: &str, password: &str) -> Access {
@@ -354,7 +386,7 @@ impl Server {
         let path = settings.dir.join("endpoint.json");
         let endpoint = Endpoint { writer: passwords.writer(self.port), reader: passwords.reader(self.port) };
         let text = serde_json::to_string(&endpoint).map_err(io::Error::other);
-        text.and_then(|text| files::write_private(&path, &text))
+        text.and_then(|text| private_file::write(&path, text.as_bytes()))
             .map_err(|source| EngineError::Prepare { path, source })
     }
 

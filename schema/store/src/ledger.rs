@@ -163,9 +163,16 @@ pub async fn of_site(db: &Db, site: SiteId, limit: u64) -> Result<Vec<Line>, cli
 /// Appends lines that follow each other.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked; nothing or everything was appended then.
+/// When ClickHouse cannot be asked, or its answer is lost; nothing or everything was appended then. Before the same lines
+/// are appended again, [`last`] tells whether they are there. Where the table remembers what it got, it also ignores
+/// them by itself.
 pub async fn append(db: &Db, lines: &[Line]) -> Result<(), clickhouse::error::Error> {
-    let mut insert = db.client().insert::<Line>("salt_ledger").await?;
+    let Some(last) = lines.last() else { return Ok(()) };
+    let token = blake3::Hash::from(last.hash).to_hex();
+    let insert = db.client().insert::<Line>("salt_ledger").await?;
+    let mut insert = insert
+        .with_setting("insert_deduplicate", "1")
+        .with_setting("insert_deduplication_token", token.as_str());
     for line in lines {
         insert.write(line).await?;
     }

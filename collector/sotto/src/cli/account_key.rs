@@ -2,10 +2,13 @@
 //!
 //! Without a usable file everything else works; whoever has two-step sign-in cannot sign in, and the log says why.
 
-use std::{fs, io::Write as _, path::Path};
+use std::{fs, path::Path};
 
 use sotto_collector::config::Config;
-use sotto_store::account::{ACCOUNT_KEY_BYTES, AccountKey};
+use sotto_store::{
+    account::{ACCOUNT_KEY_BYTES, AccountKey},
+    private_file,
+};
 
 /// Where it is in the data directory, unless `account_key` names another place.
 const FILE: &str = "account-key";
@@ -30,23 +33,11 @@ pub fn open(config: &Config) -> Option<AccountKey> {
 
 fn read_or_make(path: &Path, may_make: bool) -> std::io::Result<Option<AccountKey>> {
     if may_make && !path.try_exists()? {
-        make(path)?;
+        fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+        // Never over another, which a start at the same time may have made.
+        private_file::create(path, AccountKey::random_file().map_err(std::io::Error::other)?.as_slice())?;
     }
     Ok(AccountKey::of_file(&fs::read(path)?))
-}
-
-/// Makes the file whole or not at all, and never over another: a temporary file (mode 0600) gets its name at the end.
-fn make(path: &Path) -> std::io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(dir)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(AccountKey::random_file().map_err(std::io::Error::other)?.as_slice())?;
-    file.as_file().sync_all()?;
-    match file.persist_noclobber(path) {
-        Err(error) if error.error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error.error),
-        Ok(_) | Err(_) => {}
-    }
-    fs::File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]

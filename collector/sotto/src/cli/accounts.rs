@@ -1,7 +1,5 @@
 //! `sotto user`, `sotto token`, `sotto goal`
 
-use std::io::{BufRead, IsTerminal, Write as _};
-
 use clap::{Subcommand, ValueEnum};
 use sotto_schema::id::{GoalId, SiteId, TokenId, UserId};
 use sotto_store::{
@@ -14,6 +12,7 @@ use sotto_store::{
 use super::{
     Failure,
     output::{Listing, time},
+    password,
     site::find,
 };
 
@@ -149,18 +148,6 @@ async fn site_id(db: &Db, site: Option<&str>) -> Result<SiteId, Failure> {
     }
 }
 
-/// Reads a password from standard input; asks for it when somebody sits there.
-fn read_password() -> Result<String, Failure> {
-    let stdin = std::io::stdin();
-    if stdin.is_terminal() {
-        print!("Password (will be visible): ");
-        std::io::stdout().flush()?;
-    }
-    let mut line = String::new();
-    stdin.lock().read_line(&mut line)?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
-}
-
 /// Runs `sotto user`.
 pub async fn user(command: UserCommand, databases: &Databases) -> Result<(), Failure> {
     let db = &databases.writer;
@@ -168,7 +155,7 @@ pub async fn user(command: UserCommand, databases: &Databases) -> Result<(), Fai
         UserCommand::Add { email, name, role, site } => {
             let site = site_id(db, site.as_deref()).await?;
             let hasher = account::Hasher::new()?;
-            let user = account::add_user(db, &hasher, &email, &name, &read_password()?).await?;
+            let user = account::add_user(db, &hasher, &email, &name, &password::read()?).await?;
             let role = match role {
                 RoleName::Viewer => Role::Viewer,
                 RoleName::Editor => Role::Editor,
@@ -178,7 +165,7 @@ pub async fn user(command: UserCommand, databases: &Databases) -> Result<(), Fai
             println!("{} added as {}", user.email, role.name());
         }
         UserCommand::Password { email } => {
-            account::set_password(db, &account::Hasher::new()?, &email, &read_password()?).await?;
+            account::set_password(db, &account::Hasher::new()?, &email, &password::read()?).await?;
             println!("{email} has another password");
         }
         UserCommand::TotpReset { email } => {

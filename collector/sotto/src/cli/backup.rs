@@ -19,7 +19,7 @@ use sotto_store::{
     migrate,
 };
 
-use super::{Failure, Places, engine_directory, engine_settings, external, lock, with_databases};
+use super::{Failure, Paths, engine_directory, engine_settings, external, lock, with_databases};
 
 /// Where a restored database grows within the server's directory, until it is whole.
 const RESTORING: &str = "restoring";
@@ -85,7 +85,7 @@ fn recipients(config: &Config) -> Result<(Vec<age::x25519::Recipient>, String), 
 }
 
 /// Runs `sotto backup`; works beside a running sotto.
-pub async fn backup(args: BackupArgs, config: &Config, places: &Places) -> Result<(), Failure> {
+pub async fn backup(args: BackupArgs, config: &Config, paths: &Paths) -> Result<(), Failure> {
     only_embedded(config)?;
     let (recipients, whose) = recipients(config)?;
     let file = match args.file {
@@ -96,7 +96,7 @@ pub async fn backup(args: BackupArgs, config: &Config, places: &Places) -> Resul
             kept.join(backup::name(now_ms()))
         }
     };
-    let bytes = with_databases(config, places, async |databases| {
+    let bytes = with_databases(config, paths, async |databases| {
         let dir = fs::canonicalize(engine_directory(config))?.join(engine::BACKUPS);
         fs::create_dir_all(&dir)?;
         let made = Plain(dir.join("backup.tar"));
@@ -131,7 +131,7 @@ fn refuse_database(config: &Config) -> Result<(), Failure> {
 
 /// Runs `sotto restore`. The database is there when all of it was restored; before that, and after a failure, there is
 /// none.
-pub async fn restore(args: RestoreArgs, config: &Config, places: &Places) -> Result<(), Failure> {
+pub async fn restore(args: RestoreArgs, config: &Config, paths: &Paths) -> Result<(), Failure> {
     only_embedded(config)?;
     refuse_database(config)?;
     let identity = args.identity.unwrap_or_else(|| config.data.join(sealed::KEY_FILE));
@@ -144,7 +144,7 @@ pub async fn restore(args: RestoreArgs, config: &Config, places: &Places) -> Res
     if growing.exists() {
         fs::remove_dir_all(&growing)?; // of a restore that was interrupted
     }
-    let mut settings = engine_settings(config, places)?;
+    let mut settings = engine_settings(config, paths)?;
     settings.dir.clone_from(&growing);
     let mut restored = restore_into(&args.file, &identity, settings).await;
     if restored.is_ok() {

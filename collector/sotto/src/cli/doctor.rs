@@ -7,7 +7,6 @@ use std::{
 };
 
 use sotto_collector::{
-    background,
     config::Config,
     spool::{self, sharded},
     visitor::salts,
@@ -15,8 +14,7 @@ use sotto_collector::{
 use sotto_geoip::GeoIp;
 use sotto_store::{engine, sites};
 
-use super::{Failure, Places, engine_directory, external, output::Listing, with_databases};
-use crate::serve;
+use super::{Failure, Paths, engine_directory, external, output::Listing, with_databases};
 
 /// `sotto doctor`
 #[derive(Debug, clap::Args)]
@@ -37,15 +35,15 @@ struct Check {
 }
 
 /// Runs the checks; ends with an error if one fails.
-pub async fn run(args: DoctorArgs, config: &Config, places: &Places) -> Result<(), Failure> {
-    let mut checks = vec![library(config, places), data(config), ram(config, places), geo(config, places)];
+pub async fn run(args: DoctorArgs, config: &Config, paths: &Paths) -> Result<(), Failure> {
+    let mut checks = vec![library(config, paths), data(config), ram(config, paths), geo(config, paths)];
     checks.push(waiting(config));
     let running = engine::running(&engine_directory(config)).await.is_some();
     if !running {
         checks.push(port("public address", config.listen));
         checks.push(port("private address", config.admin_listen));
     }
-    checks.push(database(config, places).await);
+    checks.push(database(config, paths).await);
     let mut listing = Listing::new(&["check", "result", "found", "remedy"]);
     let failed = checks.iter().filter(|c| !c.ok).count();
     for check in checks {
@@ -57,12 +55,12 @@ pub async fn run(args: DoctorArgs, config: &Config, places: &Places) -> Result<(
     if failed > 0 { Err(Failure::usage(format!("{failed} checks failed"))) } else { Ok(()) }
 }
 
-fn library(config: &Config, places: &Places) -> Check {
+fn library(config: &Config, paths: &Paths) -> Check {
     let external = external(config).is_some();
     Check {
         what: "ClickHouse library",
-        ok: external || places.library.exists(),
-        found: if external { "not needed".into() } else { places.library.display().to_string() },
+        ok: external || paths.library.exists(),
+        found: if external { "not needed".into() } else { paths.library.display().to_string() },
         remedy: "run `make setup`, or set clickhouse.url",
     }
 }
@@ -78,8 +76,8 @@ fn data(config: &Config) -> Check {
     }
 }
 
-fn ram(config: &Config, places: &Places) -> Check {
-    let found = salts::ram_directory(&config.data, &places.ram);
+fn ram(config: &Config, paths: &Paths) -> Check {
+    let found = salts::ram_directory(&config.data, &paths.ram);
     Check {
         what: "RAM directory for salts",
         ok: found.is_some(),
@@ -88,8 +86,8 @@ fn ram(config: &Config, places: &Places) -> Check {
     }
 }
 
-fn geo(config: &Config, places: &Places) -> Check {
-    let dir = background::geoip_directory(config.geoip.dir.clone(), &places.geoip);
+fn geo(config: &Config, paths: &Paths) -> Check {
+    let dir = config.geoip_directory(paths);
     let (geo, errors) = GeoIp::open(dir.into_iter().collect());
     let files = geo.load().status().len();
     let mut found = format!("{files} files");
@@ -105,7 +103,7 @@ fn geo(config: &Config, places: &Places) -> Check {
 }
 
 fn waiting(config: &Config) -> Check {
-    let spools = (0..serve::shard_count(config)).map(|shard| sharded::directory(&config.data, shard));
+    let spools = (0..config.shard_count()).map(|shard| sharded::directory(&config.data, shard));
     let segments: Result<Vec<_>, _> = spools.map(|dir| spool::inspect(&dir)).collect();
     let segments = segments.map(|all| all.into_iter().flatten().collect::<Vec<_>>());
     let waiting = segments.as_ref().map_or(0, |all| all.iter().map(|s| s.waiting).sum::<u64>());
@@ -131,8 +129,8 @@ fn port(what: &'static str, address: impl ToSocketAddrs + Display) -> Check {
     }
 }
 
-async fn database(config: &Config, places: &Places) -> Check {
-    let asked = with_databases(config, places, async |db| Ok(sites::all(&db.reader).await?.len())).await;
+async fn database(config: &Config, paths: &Paths) -> Check {
+    let asked = with_databases(config, paths, async |db| Ok(sites::all(&db.reader).await?.len())).await;
     Check {
         what: "ClickHouse",
         ok: asked.is_ok(),

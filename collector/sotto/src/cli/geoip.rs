@@ -12,7 +12,7 @@ use clap::Subcommand;
 use sha2::{Digest, Sha256};
 use sotto_geoip::GeoDb;
 
-use super::{Failure, Places};
+use super::{Failure, Paths};
 
 /// What to do with GeoIP files.
 #[derive(Debug, Subcommand)]
@@ -57,10 +57,10 @@ pub struct UpdateArgs {
 const ARCHIVE_BYTES_MAX: u64 = 1 << 30;
 
 /// Runs the command.
-pub fn run(command: GeoipCommand, places: &Places) -> Result<(), Failure> {
+pub fn run(command: GeoipCommand, paths: &Paths) -> Result<(), Failure> {
     match command {
         GeoipCommand::BuildAsn { csv, out } => build_asn(&csv, &out),
-        GeoipCommand::Update(args) => update(&args, places),
+        GeoipCommand::Update(args) => update(&args, paths),
     }
 }
 
@@ -75,12 +75,12 @@ fn build_asn(csv: &[PathBuf], out: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn update(args: &UpdateArgs, places: &Places) -> Result<(), Failure> {
+fn update(args: &UpdateArgs, paths: &Paths) -> Result<(), Failure> {
     let dir = args
         .dir
         .clone()
-        .or_else(|| places.geoip.iter().find(|dir| dir.is_dir()).cloned())
-        .or_else(|| places.geoip.last().cloned())
+        .or_else(|| paths.geoip.iter().find(|dir| dir.is_dir()).cloned())
+        .or_else(|| paths.geoip.last().cloned())
         .ok_or_else(|| Failure::usage("say with --dir where to put the files"))?;
     fs::create_dir_all(&dir)?;
     let work = tempfile::tempdir_in(&dir)?;
@@ -140,7 +140,7 @@ fn maxmind_archive(args: &UpdateArgs, account: &str) -> Result<Vec<u8>, Failure>
         .next()
         .unwrap_or_default()
         .to_owned();
-    let found: String = Sha256::digest(&archive).iter().map(|b| format!("{b:02x}")).collect();
+    let found = const_hex::encode(Sha256::digest(&archive));
     if found != expected {
         return Err(Failure::usage(format!(
             "the archive is not what it should be (sha256 {found}, expected {expected}); nothing was changed"

@@ -16,8 +16,7 @@ use sotto_store::{
     rights::{self, Shown},
 };
 
-use super::{Failure, Places, data, lock, site::find, spool, with_databases};
-use crate::serve;
+use super::{Failure, Paths, data, lock, site::find, spool, with_databases};
 
 /// What to do about privacy.
 #[derive(Debug, Subcommand)]
@@ -85,7 +84,7 @@ impl Whose {
 const SPOOL_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the command.
-pub async fn run(command: PrivacyCommand, config: &Config, places: &Places) -> Result<(), Failure> {
+pub async fn run(command: PrivacyCommand, config: &Config, paths: &Paths) -> Result<(), Failure> {
     match command {
         PrivacyCommand::Records { json: true } => {
             println!("{}", serde_json::to_string_pretty(&privacy::records())?)
@@ -95,12 +94,12 @@ pub async fn run(command: PrivacyCommand, config: &Config, places: &Places) -> R
             let Some(language) = Language::of_tag(&language) else {
                 return Err(Failure::usage(format!("--language = {language:?}, but it must be en or de")));
             };
-            let site = with_databases(config, places, async |db| find(&db.reader, &site).await).await?;
+            let site = with_databases(config, paths, async |db| find(&db.reader, &site).await).await?;
             let page = format!("{}/privacy?s={}", config.public_url(), site.key);
             print!("{}", privacy::notice(&site, &page, language));
         }
         PrivacyCommand::Assessment { site, json } => {
-            let site = with_databases(config, places, async |db| find(&db.reader, &site).await).await?;
+            let site = with_databases(config, paths, async |db| find(&db.reader, &site).await).await?;
             if json {
                 println!("{}", serde_json::to_string_pretty(&assessment::assess(&site))?);
             } else {
@@ -108,7 +107,7 @@ pub async fn run(command: PrivacyCommand, config: &Config, places: &Places) -> R
             }
         }
         PrivacyCommand::Export(whose) => {
-            with_databases(config, places, async |db| {
+            with_databases(config, paths, async |db| {
                 let site = find(&db.reader, &whose.site).await?;
                 let (visitor, returning) = whose.shown(site.id)?;
                 data::print_lines(&db, include_str!("privacy/export.sql"), site.id, visitor, returning).await
@@ -118,9 +117,9 @@ pub async fn run(command: PrivacyCommand, config: &Config, places: &Places) -> R
         PrivacyCommand::Erase(whose) => {
             // Hits that wait would come back after the erasure.
             if lock(config).is_ok() {
-                spool::ship_all(config, places).await?;
+                spool::ship_all(config, paths).await?;
             }
-            with_databases(config, places, async |db| erase(&db, &whose, config).await).await?;
+            with_databases(config, paths, async |db| erase(&db, &whose, config).await).await?;
         }
     }
     Ok(())
@@ -158,7 +157,7 @@ async fn erase_key(db: &Db, site: SiteId, visitor: VisitorKey) -> Result<u64, Fa
 
 /// Waits until a running sotto has shipped what waits now.
 async fn await_spool(config: &Config, site: SiteId) -> Result<(), Failure> {
-    let dir = sharded::directory(&config.data, shard_of(site, serve::shard_count(config)));
+    let dir = sharded::directory(&config.data, shard_of(site, config.shard_count()));
     let inspected = || -> std::io::Result<(u64, u64)> {
         let segments = sotto_collector::spool::inspect(&dir)?;
         let next = segments.iter().map(|s| s.first + s.records).max().unwrap_or(0);

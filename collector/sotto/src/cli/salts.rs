@@ -22,10 +22,6 @@ pub enum SaltsCommand {
     },
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 /// Runs the command.
 pub async fn run(command: SaltsCommand, databases: &Databases) -> Result<(), Failure> {
     let SaltsCommand::Ledger { verify, json } = command;
@@ -52,8 +48,8 @@ pub async fn run(command: SaltsCommand, databases: &Databases) -> Result<(), Fai
             if line.event == ledger::BORN { "born" } else { "died" }.into(),
             site.into(),
             day.to_string().into(),
-            hex(&line.commitment).into(),
-            hex(&line.hash).into(),
+            const_hex::encode(line.commitment).into(),
+            const_hex::encode(line.hash).into(),
         ]);
     }
     listing.print(json);

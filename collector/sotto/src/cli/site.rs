@@ -1,7 +1,7 @@
 //! `sotto site`
 
 use clap::{Subcommand, ValueEnum};
-use sotto_collector::config::Config;
+use sotto_collector::{config::Config, state};
 use sotto_schema::{id::UserId, policy::Preset, site::Site};
 use sotto_store::{
     audit::{self, Action},
@@ -136,7 +136,7 @@ pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -
             let site = find(db, &site).await?;
             let home = || format!("https://{}/", site.hostnames.first().map_or("", String::as_str));
             std::fs::create_dir_all(&config.data)?;
-            let excluder = crate::serve::open_excluder(config)?;
+            let excluder = state::open_excluder(config)?;
             println!("{}", excluder.link(&site, &page.unwrap_or_else(home)));
         }
         SiteCommand::Remove { site } => {

@@ -7,11 +7,11 @@ use sotto_collector::{
     config::Config,
     ship::{self, Progress, ShipError, Shipper},
     spool::{self, sharded},
+    state,
 };
 use sotto_store::db::Databases;
 
-use super::{Failure, Places, external, lock, output::Listing, with_databases};
-use crate::serve;
+use super::{Failure, Paths, external, lock, output::Listing, with_databases};
 
 /// What to do with hits that wait for ClickHouse.
 #[derive(Debug, Subcommand)]
@@ -27,14 +27,14 @@ pub enum SpoolCommand {
 }
 
 /// Runs the command.
-pub async fn run(command: SpoolCommand, config: &Config, places: &Places) -> Result<(), Failure> {
+pub async fn run(command: SpoolCommand, config: &Config, paths: &Paths) -> Result<(), Failure> {
     match command {
         SpoolCommand::Inspect { json } => inspect(json, config),
-        SpoolCommand::Replay => replay(config, places).await,
+        SpoolCommand::Replay => replay(config, paths).await,
     }
 }
 
-async fn replay(config: &Config, places: &Places) -> Result<(), Failure> {
+async fn replay(config: &Config, paths: &Paths) -> Result<(), Failure> {
     let mut aside = 0;
     for dir in directories(config) {
         aside += spool::set_aside(&dir)?.len();
@@ -47,13 +47,13 @@ async fn replay(config: &Config, places: &Places) -> Result<(), Failure> {
             ));
         }
         Err(_) => {
-            return with_databases(config, places, async |databases| replay_aside(config, &databases).await)
+            return with_databases(config, paths, async |databases| replay_aside(config, &databases).await)
                 .await;
         }
     };
     // The embedded server takes the lock for itself; with an external one it is kept here.
     let _kept = external(config).is_some().then_some(taken);
-    with_databases(config, places, async |databases| {
+    with_databases(config, paths, async |databases| {
         let shipped = ship_waiting(config, &databases).await?;
         println!("{shipped} hits shipped");
         replay_aside(config, &databases).await
@@ -62,27 +62,20 @@ async fn replay(config: &Config, places: &Places) -> Result<(), Failure> {
 }
 
 /// Ships what waits while no sotto runs on the data; how many hits it was.
-pub async fn ship_all(config: &Config, places: &Places) -> Result<u64, Failure> {
+pub async fn ship_all(config: &Config, paths: &Paths) -> Result<u64, Failure> {
     let running = |_| Failure::usage("a sotto is running on this data; it ships what waits by itself");
     let taken = lock(config).map_err(running)?;
     // The embedded server takes the lock for itself; with an external one it is kept here.
     let _kept = external(config).is_some().then_some(taken);
-    with_databases(config, places, async |databases| ship_waiting(config, &databases).await).await
+    with_databases(config, paths, async |databases| ship_waiting(config, &databases).await).await
 }
 
 async fn ship_waiting(config: &Config, databases: &Databases) -> Result<u64, Failure> {
-    let (spools, readers) = serve::open_spools(config)?;
+    let (spools, readers) = state::open_spools(config)?;
     let mut shipped = 0;
     for (reader, db) in readers.into_iter().zip(databases.writer.shards()) {
-        let mut shipper = Shipper {
-            reader,
-            db,
-            interval: Duration::ZERO,
-            rows_max: config.ship.batch_rows_max,
-            metrics: Arc::default(),
-            refusals: 0,
-            behind: false,
-        };
+        let rows_max = config.ship.batch_rows_max;
+        let mut shipper = Shipper::new(reader, db, Duration::ZERO, rows_max, Arc::default());
         loop {
             match shipper.ship_one().await {
                 Ok(Progress::Nothing) => break,
@@ -99,7 +92,7 @@ async fn ship_waiting(config: &Config, databases: &Databases) -> Result<u64, Fai
 
 /// Where the spools of all shards lie, in their order.
 fn directories(config: &Config) -> impl Iterator<Item = PathBuf> {
-    (0..serve::shard_count(config)).map(|shard| sharded::directory(&config.data, shard))
+    (0..config.shard_count()).map(|shard| sharded::directory(&config.data, shard))
 }
 
 /// Ships every batch that was set aside, each to its shard under its token, and removes its file.

@@ -8,7 +8,7 @@ use sotto_schema::{
     id::UserId,
 };
 
-use super::{AccountError, User, hex, random_secret, secret_hash};
+use super::{AccountError, User, random_secret, secret_hash};
 use crate::db::Db;
 
 /// How many days a sign-in lasts after it was last used.
@@ -66,7 +66,7 @@ pub async fn begin(db: &Db, user: UserId) -> Result<String, AccountError> {
 
 async fn find(db: &Db, secret: &str) -> Result<Option<FoundRow>, Error> {
     db.query(include_str!("sign_in.sql"))
-        .param("id", hex(&secret_hash(secret)))
+        .param("id", const_hex::encode(secret_hash(secret)))
         .param("now", now_ms())
         .fetch_optional()
         .await

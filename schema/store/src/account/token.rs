@@ -8,7 +8,7 @@ use sotto_schema::{
     id::{SiteId, TokenId},
 };
 
-use super::{AccountError, hex, random_secret, secret_hash};
+use super::{AccountError, random_secret, secret_hash};
 use crate::db::Db;
 
 /// The longest name of a token, in characters.
@@ -164,7 +164,7 @@ pub async fn credentials(db: &Db) -> Result<Vec<([u8; 32], Bearer)>, AccountErro
 pub async fn bearer(db: &Db, secret: &str) -> Result<Option<Bearer>, AccountError> {
     let found: Option<TokenRow> = db
         .query(include_str!("token_by_hash.sql"))
-        .param("hash", hex(&secret_hash(secret)))
+        .param("hash", const_hex::encode(secret_hash(secret)))
         .fetch_optional()
         .await?;
     Ok(found.map(|row| Bearer { site: row.site, scope: row.scope }))

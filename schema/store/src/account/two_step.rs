@@ -18,8 +18,8 @@ use totp_rs::{Builder, Totp};
 use zeroize::Zeroizing;
 
 use super::{
-    AccountError, AccountKey, KeyError, Proof, User, UserRow, end_all, hex, key::Purpose, normalise_email,
-    row_of, write,
+    AccountError, AccountKey, KeyError, Proof, User, UserRow, end_all, key::Purpose, normalise_email, row_of,
+    write,
 };
 use crate::db::Db;
 
@@ -152,7 +152,7 @@ fn new_recovery_codes() -> Result<Vec<String>, AccountError> {
     for _ in 0..RECOVERY_CODES {
         let mut bytes = [0u8; RECOVERY_BYTES];
         getrandom::fill(&mut bytes)?;
-        let groups = bytes.chunks(2).map(|pair| pair.iter().map(|b| format!("{b:02x}")).collect());
+        let groups = bytes.chunks(2).map(const_hex::encode);
         codes.push(groups.collect::<Vec<String>>().join("-"));
     }
     Ok(codes)
@@ -330,7 +330,9 @@ async fn use_once(db: &Db, user: UserId, code: Code) -> Result<(), TwoStepError>
 async fn marks(db: &Db, user: UserId, code: Code) -> Result<u64, Error> {
     let query = match code {
         Code::Step(step) => db.query(include_str!("used_steps.sql")).param("step", step),
-        Code::Recovery(mark) => db.query(include_str!("used_recovery.sql")).param("code", hex(&mark)),
+        Code::Recovery(mark) => {
+            db.query(include_str!("used_recovery.sql")).param("code", const_hex::encode(mark))
+        }
     };
     query.param("user", user).fetch_one().await
 }

@@ -17,6 +17,8 @@ use age::{
 };
 use zeroize::Zeroizing;
 
+use crate::private_file;
+
 /// The key file within the data directory.
 pub const KEY_FILE: &str = "backup-key.txt";
 /// The longest file of identities that is read, in bytes.
@@ -103,17 +105,12 @@ pub fn own_recipient(path: &Path, now_ms: i64) -> Result<Recipient, SealError> {
 
 /// Writes a key file like those of `age-keygen`, durably; one that somebody else made meanwhile stays.
 fn make_key(path: &Path, now_ms: i64) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
     let key = Identity::generate();
     let created = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
-    let mut file = tempfile::NamedTempFile::new_in(dir)?; // which only its owner can read
-    writeln!(file, "# created: {created}\n# public key: {}", key.to_public())?;
-    writeln!(file, "{}", key.to_string().expose_secret())?;
-    file.as_file().sync_all()?;
-    match file.persist_noclobber(path) {
-        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
-        Ok(_) | Err(_) => File::open(dir)?.sync_all(),
-    }
+    let mut text = Zeroizing::new(format!("# created: {created}\n# public key: {}\n", key.to_public()));
+    text.push_str(key.to_string().expose_secret());
+    text.push('\n');
+    private_file::create(path, text.as_bytes()).map(drop)
 }
 
 /// The secret keys in a file.

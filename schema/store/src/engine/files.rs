@@ -1,8 +1,10 @@
 //! The embedded server's configuration files.
 
-use std::{fs, io, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{io, path::Path};
 
 use sha2::{Digest, Sha256};
+
+use crate::private_file;
 
 /// How much memory the embedded server may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,21 +32,12 @@ pub(super) struct Files<'a> {
     pub(super) dashboard_password: &'a str,
 }
 
-/// Writes a file that only its owner can read, whole or not at all.
-pub(super) fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
-    io::Write::write_all(&mut file, text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(new, path)
-}
-
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn sha256_hex(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+    const_hex::encode(Sha256::digest(text.as_bytes()))
 }
 
 impl Files<'_> {
@@ -60,8 +53,8 @@ impl Files<'_> {
             .replace("@QUERY_BYTES@", &self.memory.query_bytes.to_string())
             .replace("@COLLECTOR@", &sha256_hex(self.collector_password))
             .replace("@DASHBOARD@", &sha256_hex(self.dashboard_password));
-        write_private(&self.dir.join("users.xml"), &users)?;
-        write_private(&self.dir.join("config.xml"), &config)
+        private_file::write(&self.dir.join("users.xml"), users.as_bytes())?;
+        private_file::write(&self.dir.join("config.xml"), config.as_bytes())
     }
 }
 

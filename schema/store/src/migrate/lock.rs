@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use crate::db::Db;
+use crate::{db::Db, error_code::ErrorCode};
 
 /// How long a holder that shows no sign of life keeps the lock.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -83,8 +83,7 @@ impl Lock {
                     });
                 }
                 // Another was faster.
-                Err(clickhouse::error::Error::BadResponse(text)) if text.contains("TABLE_ALREADY_EXISTS") => {
-                }
+                Err(error) if ErrorCode::of(&error) == Some(ErrorCode::TABLE_ALREADY_EXISTS) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -138,7 +137,7 @@ async fn newest(db: &Db) -> Result<Option<(u64, Duration)>, clickhouse::error::E
         match idle.param("name", table(generation)).fetch_one::<u64>().await {
             Ok(ms) => return Ok(Some((generation, Duration::from_millis(ms)))),
             // It was released between the two questions.
-            Err(clickhouse::error::Error::BadResponse(text)) if text.contains("UNKNOWN_TABLE") => {}
+            Err(error) if ErrorCode::of(&error) == Some(ErrorCode::UNKNOWN_TABLE) => {}
             Err(error) => return Err(error),
         }
     }

@@ -1,0 +1,46 @@
+//! A password, typed or piped.
+
+use std::io::{BufRead, IsTerminal, Stdin, Write as _};
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+use super::Failure;
+
+/// Reads a password from standard input; asks for it when somebody sits there, and does not show what is typed.
+pub fn read() -> Result<String, Failure> {
+    let stdin = std::io::stdin();
+    // Before the question: whoever reads it may type at once.
+    let hidden = if stdin.is_terminal() { Some(Hidden::on(&stdin)?) } else { None };
+    if hidden.is_some() {
+        print!("Password: ");
+        std::io::stdout().flush()?;
+    }
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// A terminal that does not show what is typed, until this is dropped.
+struct Hidden<'a> {
+    terminal: &'a Stdin,
+    before: Termios,
+}
+
+impl<'a> Hidden<'a> {
+    fn on(terminal: &'a Stdin) -> Result<Self, Failure> {
+        let before = tcgetattr(terminal)?;
+        let mut modes = before.clone();
+        modes.local_modes.remove(LocalModes::ECHO);
+        // The end of the line shows, so that what follows begins on the next one.
+        modes.local_modes.insert(LocalModes::ECHONL);
+        tcsetattr(terminal, OptionalActions::Now, &modes)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Hidden<'_> {
+    fn drop(&mut self) {
+        // A terminal that is gone needs none.
+        let _gone = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
+    }
+}

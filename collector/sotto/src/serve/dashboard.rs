@@ -1,0 +1,97 @@
+//! The dashboard: beside the collector's routes, or alone on a machine of its own.
+
+use std::{fs, sync::Arc};
+
+use http_body_util::BodyExt;
+use sotto_collector::{
+    config::{Config, Paths},
+    http::{
+        script::Scripts,
+        stack::{self, Body, HttpService},
+    },
+    routes::{self, admin},
+    state,
+    supervise::{Backoff, Board, Part, Supervisor},
+};
+use sotto_store::{account::AccountKey, db::Databases};
+use tokio::sync::Notify;
+use tower::ServiceExt;
+
+use super::{
+    database::watch_cluster,
+    listeners::{self, Listeners},
+    set_up,
+    signals::StopSignals,
+};
+use crate::cli::{self, Failure, account_key};
+
+/// What the dashboard needs from the rest.
+pub struct DashboardParts {
+    /// Where reports are read and settings stored.
+    pub databases: Databases,
+    /// How browsers reach Sotto.
+    pub public_url: String,
+    /// To be told when sites change.
+    pub sites_changed: Arc<Notify>,
+    /// Token of the one-time set-up link.
+    pub setup_token: Option<String>,
+    /// What secrets of accounts are sealed with.
+    pub account_key: Option<AccountKey>,
+    /// The script that browsers can fetch.
+    pub scripts: Arc<Scripts>,
+    /// Sentence and address that the GeoIP data's licence asks for.
+    pub geo_attribution: Option<String>,
+}
+
+/// Makes the dashboard; main knows how.
+pub type MakeDashboard<'a> = &'a dyn Fn(DashboardParts) -> HttpService;
+
+/// A router of axum as a service that can stand beside the collector's routes.
+pub fn from_router(router: axum::Router) -> HttpService {
+    let service = router
+        .map_request(|request: http::Request<hyper::body::Incoming>| request.map(axum::body::Body::new))
+        .map_response(|response: axum::response::Response| {
+            response.map(|body| Body::Streamed(body.map_err(Into::into).boxed_unsync()))
+        });
+    stack::boxed(service)
+}
+
+/// Serves the dashboard alone, on an external server.
+pub async fn run(config: Config, paths: Paths, dashboard: MakeDashboard<'_>) -> Result<(), Failure> {
+    let cluster = cli::external(&config).ok_or_else(|| {
+        Failure::usage(
+            "clickhouse.url or clickhouse.shards must be set: the dashboard alone needs a server that the collector also uses",
+        )
+    })?;
+    let (config, listeners) = Listeners::bind(config)?;
+    let databases = cluster.databases();
+    fs::create_dir_all(&config.data)?;
+    if !cluster.prepare().await?.away.is_empty() {
+        tracing::warn!("a ClickHouse server is away; reports of the sites it holds fail until it is back");
+    }
+    let board = Arc::new(Board::default());
+    let supervisor = Supervisor::new(board.clone(), Backoff::default());
+    watch_cluster(&cluster, &supervisor);
+    let setup_token = set_up::token(&config, &databases).await?;
+    let parts = DashboardParts {
+        databases: databases.clone(),
+        public_url: config.public_url(),
+        sites_changed: Arc::default(),
+        setup_token: setup_token.clone(),
+        account_key: account_key::open(&config),
+        scripts: Arc::new(Scripts::embedded()?),
+        // The collectors' files: the same on every machine, so that the licence's sentence is shown here, too.
+        geo_attribution: state::geo_attribution(&state::open_geoip(&config, &paths)),
+    };
+    let dashboard = routes::without_address(dashboard(parts), config.server.trusted_proxies.clone())?;
+    let service = stack::around(dashboard, (&config.server).into(), Arc::default());
+    listeners::keep_serving(Part::Dashboard, listeners.public, service, &config, &supervisor);
+    let health = admin::dashboard_health(databases.writer, board);
+    listeners::keep_serving(Part::Admin, listeners.admin, health, &config, &supervisor);
+    let signals = StopSignals::listen()?;
+    set_up::announce(&config, "dashboard", setup_token.as_deref());
+    signals.come().await;
+    supervisor.stop();
+    supervisor.ended().await;
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! ClickHouse: an external server or the embedded one, with its tables in this version's shape.
+
+use std::{sync::Arc, time::Duration};
+
+use sotto_collector::{
+    config::{Config, Paths},
+    supervise::{Board, Part, Supervisor},
+};
+use sotto_store::{
+    cluster::Cluster,
+    db::Databases,
+    engine::{Embedded, Health},
+    migrate::{self, MigrateError},
+};
+
+use tokio::sync::watch;
+
+use crate::cli::{self, Failure};
+
+/// How long to wait before an external server that was away is asked again.
+const MIGRATE_PAUSE: Duration = Duration::from_secs(2);
+
+/// Where events are stored, and what has to be looked after for it.
+pub enum Database {
+    /// A server of the operator's.
+    External {
+        /// Its connections.
+        cluster: Cluster,
+        /// Whether all servers have the tables they need.
+        is_prepared: bool,
+    },
+    /// A child of this process.
+    Embedded(Embedded),
+}
+
+/// Reaches or starts ClickHouse and brings its tables to this version's shape.
+pub async fn start(config: &Config, paths: &Paths) -> Result<Database, Failure> {
+    let Some(cluster) = cli::external(config) else {
+        let engine = Embedded::start(cli::engine_settings(config, paths)?).await?;
+        if let Err(error) = migrate::migrate(&engine.databases().writer).await {
+            engine.stop().await;
+            return Err(error.into());
+        }
+        return Ok(Database::Embedded(engine));
+    };
+    let is_prepared = match cluster.prepare().await {
+        Ok(prepared) if prepared.away.is_empty() => true,
+        Ok(prepared) => {
+            tracing::warn!(away = ?prepared.away, "ClickHouse is away in part; hits for it wait in the spool");
+            false
+        }
+        Err(MigrateError::Database(error)) => {
+            tracing::warn!(%error, "ClickHouse is away; hits wait in the spool until it is back");
+            false
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Database::External { cluster, is_prepared })
+}
+
+impl Database {
+    /// The connections.
+    pub fn databases(&self) -> Databases {
+        match self {
+            Self::External { cluster, .. } => cluster.databases(),
+            Self::Embedded(engine) => engine.databases(),
+        }
+    }
+
+    /// Looks after it from now on.
+    pub fn watch(&self, board: &Arc<Board>, supervisor: &Supervisor) {
+        match self {
+            Self::External { cluster, is_prepared } => {
+                watch_cluster(cluster, supervisor);
+                if !is_prepared {
+                    let cluster = cluster.clone();
+                    supervisor.finish(Part::Migrations, move || prepare_later(cluster.clone()));
+                }
+            }
+            Self::Embedded(engine) => {
+                let health = engine.health();
+                drop(supervisor.need(Part::ClickHouse, note_ends(health, board.clone())));
+            }
+        }
+    }
+
+    /// Stops what was started.
+    pub async fn stop(self) {
+        if let Self::Embedded(engine) = self {
+            engine.stop().await;
+        }
+    }
+}
+
+/// Has another replica asked where one does not answer.
+pub fn watch_cluster(cluster: &Cluster, supervisor: &Supervisor) {
+    let (cluster, stop) = (cluster.clone(), supervisor.stopping().clone());
+    supervisor.keep(Part::ClusterWatch, move || {
+        let (cluster, stop) = (cluster.clone(), stop.clone());
+        async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                never = cluster.watch() => match never {},
+            }
+        }
+    });
+}
+
+/// Writes on the board when the embedded server's process ends. Returns when nobody starts it again any more.
+async fn note_ends(mut health: watch::Receiver<Health>, board: Arc<Board>) {
+    let mut down = None;
+    while health.changed().await.is_ok() {
+        down = match *health.borrow_and_update() {
+            Health::Up => None,
+            Health::Down => down.or_else(|| Some(board.ended(Part::ClickHouse))),
+        };
+    }
+}
+
+async fn prepare_later(cluster: Cluster) {
+    loop {
+        match cluster.prepare().await {
+            Ok(prepared) if prepared.away.is_empty() => break,
+            Ok(prepared) => tracing::debug!(away = ?prepared.away, "ClickHouse is still away in part"),
+            Err(MigrateError::Database(error)) => tracing::debug!(%error, "ClickHouse is still away"),
+            Err(error) => tracing::error!(%error, "the tables are not migrated; trying again"),
+        }
+        tokio::time::sleep(MIGRATE_PAUSE).await;
+    }
+    tracing::info!("ClickHouse is there");
+}

@@ -1,0 +1,57 @@
+//! The addresses that Sotto listens on, bound before anything slow: one that is taken should be said at once.
+
+use std::net::TcpListener;
+
+use sotto_collector::{
+    config::Config,
+    http::{server, stack::Answer},
+    supervise::{Part, Supervisor},
+};
+
+use crate::cli::Failure;
+
+/// The listeners, bound.
+pub struct Listeners {
+    /// Collector and dashboard.
+    pub public: TcpListener,
+    /// Health and metrics.
+    pub admin: TcpListener,
+}
+
+impl Listeners {
+    /// Binds what `config` names. The configuration that comes back has the ports that were given for port 0.
+    pub fn bind(config: Config) -> Result<(Config, Self), Failure> {
+        let public = server::listen_alone(config.listen).map_err(|e| taken("listen", config.listen, &e))?;
+        let admin = server::listen_alone(config.admin_listen)
+            .map_err(|e| taken("admin_listen", config.admin_listen, &e))?;
+        let config = Config { listen: public.local_addr()?, admin_listen: admin.local_addr()?, ..config };
+        Ok((config, Self { public, admin }))
+    }
+}
+
+/// An address cannot be listened on.
+pub fn taken(key: &str, address: impl std::fmt::Display, error: &std::io::Error) -> Failure {
+    Failure::usage(format!(
+        "{key} = {address}: {error}; stop what listens there, or choose another in sotto.toml"
+    ))
+}
+
+/// Answers on a listener until the supervisor stops. Whatever happens to the task, the socket stays.
+pub fn keep_serving(
+    part: Part,
+    listener: TcpListener,
+    service: impl Answer,
+    config: &Config,
+    supervisor: &Supervisor,
+) {
+    let (limits, stop) = ((&config.server).into(), supervisor.stopping().clone());
+    supervisor.keep(part, move || {
+        let (listener, service, stop) = (listener.try_clone(), service.clone(), stop.clone());
+        async move {
+            match listener.and_then(tokio::net::TcpListener::from_std) {
+                Ok(listener) => server::serve(listener, service, limits, stop).await,
+                Err(error) => tracing::error!(%error, task = part.name(), "cannot be listened on"),
+            }
+        }
+    });
+}

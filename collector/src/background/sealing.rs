@@ -1,0 +1,54 @@
+//! The job that seals days and months that are over.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use jiff::civil;
+use sotto_schema::day::Day;
+use tokio_util::sync::CancellationToken;
+
+use super::wait;
+use crate::{
+    archive::{Done, Sealer},
+    sites::rules::Rules,
+    state::State,
+    visitor::salts::GRACE_MS,
+};
+
+/// How long a hit may be on its way into ClickHouse before its day is sealed without it, in milliseconds.
+const ARRIVAL_MS: i64 = 15 * 60 * 1000;
+
+pub(super) async fn keep_sealing(state: Arc<State>, stop: CancellationToken) {
+    loop {
+        wait(&stop, state.config.archive.interval.unsigned_abs()).await;
+        // A seal that is cut is begun anew by the next run.
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = seal_days(&state) => {}
+        }
+    }
+}
+
+/// Seals the days and months of all sites that are over.
+async fn seal_days(state: &State) {
+    let mut sealer = Sealer::new(state.databases.writer.clone());
+    for rules in state.rules.all() {
+        // Hits that wait would come late.
+        if state.metrics.ship_behind.load(Ordering::Relaxed) > 0 {
+            return;
+        }
+        let Some(last) = last_closed(state, &rules) else { continue };
+        let note =
+            |done: Done| tracing::info!(site = rules.site.name, day = %done.day, rows = done.rows, "sealed");
+        if let Err(error) = sealer.seal_site(&rules.site, last, note).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "not sealed, trying again");
+        }
+    }
+}
+
+/// The last day of a site whose salt is dead, and whose last hits had time to arrive.
+fn last_closed(state: &State, rules: &Rules) -> Option<civil::Date> {
+    let today = rules.day(state.clock.now_ms() - GRACE_MS - ARRIVAL_MS);
+    let last = Day(today.0.checked_sub(1)?);
+    state.salts.get(rules.site.id, last).is_none().then(|| last.date())
+}

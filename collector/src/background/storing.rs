@@ -1,0 +1,224 @@
+//! The job that stores what was counted, and the ledger of salts.
+//!
+//! **Promises.** What ClickHouse was sent and did not acknowledge is sent again as it was: an answer that is lost on the
+//! way lets nothing count twice.
+//!
+//! **Proof**: `tests/suite/lost_answers.rs`.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use clickhouse::Row;
+use serde::Serialize;
+use sotto_schema::{day::Day, id::SiteId};
+use sotto_store::{
+    db::{Db, shard_of},
+    ledger::{self, Line},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::wait;
+use crate::{ingest::unmapped_consent::Batch, metrics::Count, state::State, visitor::salts::Entry};
+
+/// How often counts and the ledger are stored.
+const STORE_INTERVAL: Duration = Duration::from_secs(10);
+
+#[derive(Row, Serialize)]
+struct OutcomeRow {
+    site: SiteId,
+    hour: u32,
+    outcome: &'static str,
+    reason: &'static str,
+    hits: u64,
+}
+
+#[derive(Row, Serialize)]
+struct UnmappedRow<'a> {
+    site: SiteId,
+    day: u16,
+    source: &'a str,
+    category: &'a str,
+    times: u64,
+}
+
+/// Counts that are stored together.
+#[derive(Debug, Clone)]
+struct OutcomeBatch {
+    /// By which ClickHouse knows it when it comes again.
+    token: String,
+    counts: Vec<Count>,
+}
+
+/// What was sent and not acknowledged. ClickHouse may have it, so it is sent again as it was, before anything newer.
+/// Kept outside of the job, so that it outlives it.
+#[derive(Debug, Default)]
+pub struct Unacknowledged {
+    /// By shard.
+    outcomes: Mutex<BTreeMap<usize, OutcomeBatch>>,
+    ledger: Mutex<Vec<Line>>,
+}
+
+pub(super) async fn keep_storing(state: Arc<State>, stop: CancellationToken) {
+    loop {
+        wait(&stop, STORE_INTERVAL).await;
+        store_outcomes(&state).await;
+        store_unmapped(&state).await;
+        store_ledger(&state).await;
+        if stop.is_cancelled() {
+            return;
+        }
+    }
+}
+
+/// Stores what was counted, each shard's part by itself: one that is away does not hold up the others.
+pub async fn store_outcomes(state: &State) {
+    let shards = state.databases.writer.shards();
+    let mut counts = state.metrics.take_outcomes();
+    for (n, shard) in shards.iter().enumerate() {
+        let of_shard = |count: &mut Count| shard_of(count.site, shards.len()) == n;
+        let counts: Vec<Count> = counts.extract_if(.., of_shard).collect();
+        if let Err(error) = store_outcomes_of_shard(state, n, shard, counts).await {
+            tracing::warn!(%error, "outcomes are not stored, trying again");
+        }
+    }
+}
+
+async fn store_outcomes_of_shard(
+    state: &State,
+    n: usize,
+    shard: &Db,
+    counts: Vec<Count>,
+) -> Result<(), clickhouse::error::Error> {
+    let unacknowledged = || state.unacknowledged.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+    let earlier = unacknowledged().get(&n).cloned();
+    if let Some(batch) = earlier {
+        if let Err(error) = insert_outcomes(shard, &batch).await {
+            state.metrics.return_outcomes(&counts);
+            return Err(error);
+        }
+        unacknowledged().remove(&n);
+    }
+    if counts.is_empty() {
+        return Ok(());
+    }
+    // Random beside the time, so that the batches of two collectors differ: the same counts are no repetition.
+    let now_ms = state.clock.now_ms();
+    let token = format!("outcomes-{now_ms}-{:016x}", getrandom::u64().unwrap_or_default());
+    let batch = OutcomeBatch { token, counts };
+    unacknowledged().insert(n, batch.clone());
+    insert_outcomes(shard, &batch).await?;
+    unacknowledged().remove(&n);
+    Ok(())
+}
+
+/// Stores which categories nobody has mapped.
+async fn store_unmapped(state: &State) {
+    while let Some(batch) = state.unmapped.take(state.clock.now_ms()) {
+        if let Err(error) = insert_unmapped(&state.databases.writer, &batch).await {
+            tracing::warn!(%error, "unmapped categories are not stored, trying again");
+            state.unmapped.give_back(batch);
+            return;
+        }
+    }
+}
+
+async fn store_ledger(state: &State) {
+    if let Err(error) = append_ledger(state).await {
+        tracing::warn!(%error, "the ledger of salts is not written, trying again");
+    }
+}
+
+/// Appends what happened to salts, first what was sent before and not acknowledged.
+async fn append_ledger(state: &State) -> Result<(), clickhouse::error::Error> {
+    let (db, collector) = (&state.databases.writer, state.config.peers.name.as_str());
+    let unacknowledged = || state.unacknowledged.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let earlier = unacknowledged().clone();
+        let entries = if earlier.is_empty() { state.salts.take_entries() } else { Vec::new() };
+        if earlier.is_empty() && entries.is_empty() {
+            return Ok(());
+        }
+        let last = match ledger::last(db, collector).await {
+            Ok(last) => last,
+            Err(error) => {
+                state.salts.return_entries(entries);
+                return Err(error);
+            }
+        };
+        let end = last.as_ref().map_or([0; 32], |line| line.hash);
+        if earlier.last().is_some_and(|line| line.hash == end) {
+            // Only the answer was lost.
+            unacknowledged().clear();
+            continue;
+        }
+        let lines = match earlier.first() {
+            Some(first) if first.previous == end => earlier,
+            // Somebody else wrote into this chain: two collectors without names of their own.
+            Some(_) => {
+                chain(state, last, earlier.iter().map(|l| (l.event, l.site, Day(l.day), l.commitment)))
+            }
+            None => chain(state, last, entries.iter().map(|e| (event(e), e.site, e.day, e.commitment))),
+        };
+        (*unacknowledged()).clone_from(&lines);
+        ledger::append(db, &lines).await?;
+        unacknowledged().clear();
+    }
+}
+
+fn event(entry: &Entry) -> i8 {
+    if entry.born { ledger::BORN } else { ledger::DIED }
+}
+
+/// Lines that follow `last`.
+fn chain(
+    state: &State,
+    last: Option<Line>,
+    events: impl Iterator<Item = (i8, SiteId, Day, [u8; 32])>,
+) -> Vec<Line> {
+    let (collector, now_ms) = (state.config.peers.name.as_str(), state.clock.now_ms());
+    let mut lines: Vec<Line> = Vec::new();
+    for (event, site, day, commitment) in events {
+        let before = lines.last().or(last.as_ref());
+        lines.push(Line::after(before, collector, now_ms, event, site, day, commitment));
+    }
+    lines
+}
+
+/// Stores a batch; one that is stored already is ignored when it comes again under its token.
+async fn insert_outcomes(db: &Db, batch: &OutcomeBatch) -> Result<(), clickhouse::error::Error> {
+    let insert = db.client().insert::<OutcomeRow>("outcomes").await?;
+    let mut insert = insert
+        .with_setting("insert_deduplicate", "1")
+        .with_setting("insert_deduplication_token", &batch.token);
+    for count in &batch.counts {
+        let hour = u32::try_from(count.hour_ms / 1000).unwrap_or(0);
+        let (outcome, reason) = count.what.names();
+        insert.write(&OutcomeRow { site: count.site, hour, outcome, reason, hits: count.hits }).await?;
+    }
+    insert.end().await
+}
+
+/// Stores a batch, each shard's part under the same token: a part that is stored already is ignored when it comes again.
+async fn insert_unmapped(db: &Db, batch: &Batch) -> Result<(), clickhouse::error::Error> {
+    let shards = db.shards();
+    for (n, shard) in shards.iter().enumerate() {
+        let counts: Vec<_> = batch.counts.iter().filter(|c| shard_of(c.site, shards.len()) == n).collect();
+        if counts.is_empty() {
+            continue;
+        }
+        let insert = shard.client().insert::<UnmappedRow<'_>>("consent_unmapped").await?;
+        let mut insert = insert
+            .with_setting("insert_deduplicate", "1")
+            .with_setting("insert_deduplication_token", &batch.token);
+        for count in counts {
+            let (source, category) = (count.source.as_str(), count.category.as_str());
+            let row = UnmappedRow { site: count.site, day: count.day, source, category, times: count.times };
+            insert.write(&row).await?;
+        }
+        insert.end().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! The job that looks after what is in memory and in files: salts and objections die with their day, visits that ended
+//! are forgotten, shipped hits leave the spool's files, newer GeoIP files are taken.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sotto_schema::{day::Day, id::SiteId};
+use tokio_util::sync::CancellationToken;
+
+use super::wait;
+use crate::{state::State, visitor::salts};
+
+/// How often salts, sessions and GeoIP files are looked after.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(15);
+/// How often hits that are in ClickHouse are removed from the spool's files: they must not outlive what is erased there.
+const FORGET_INTERVAL: Duration = Duration::from_secs(10 * 60);
+
+pub(super) async fn keep_up(state: Arc<State>, stop: CancellationToken) {
+    let mut forgot = Instant::now();
+    while !stop.is_cancelled() {
+        let now_ms = state.clock.now_ms();
+        if forgot.elapsed() >= FORGET_INTERVAL {
+            forgot = Instant::now();
+            if let Err(error) = state.spools.forget_shipped().await {
+                tracing::warn!(%error, "shipped hits cannot be removed from the spool, trying again");
+            }
+        }
+        retire_salts(&state, now_ms);
+        state.sessions.sweep(now_ms);
+        let geo = state.geo.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || geo.reload_if_changed()).await {
+            tracing::error!(%error, "GeoIP files cannot be looked after");
+        }
+        wait(&stop, UPKEEP_INTERVAL).await;
+    }
+}
+
+/// Destroys the salts and objections of days that are over, and those of sites that are gone.
+pub fn retire_salts(state: &State, now_ms: i64) {
+    let dead = |site: SiteId, day: Day| {
+        state.rules.by_id(site).is_none_or(|rules| salts::is_over(rules.day_end_ms(day), now_ms))
+    };
+    if let Err(error) = state.objections.retire(dead) {
+        tracing::error!(%error, "objections of days that are over cannot be removed; trying again");
+    }
+    match state.salts.retire(dead) {
+        Ok(0) => {}
+        Ok(count) => tracing::debug!(count, "salts destroyed"),
+        Err(error) => tracing::error!(%error, "salts cannot be destroyed; trying again"),
+    }
+}

@@ -1,0 +1,176 @@
+//! Which parts of the program run, which are down, and how often each ended without being told to.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use tokio_util::sync::CancellationToken;
+
+/// A kind of task or thread, with what happens when one ends without being told to. Its name is a metric's label, so
+/// renaming one is a breaking change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Part {
+    /// A thread of the public listener. Restarted on its socket, so that connections that wait in it are answered.
+    Worker,
+    /// The spool's writing thread. Ends the program: only recovery at the start can tell what is whole on disk.
+    Spool,
+    /// Ships a spool. Ends the program: after a panic nobody knows which batch is under way but the files, and they are
+    /// read at the start.
+    Shipper,
+    /// The private listener. Restarted on its socket: it keeps nothing between two requests.
+    Admin,
+    /// The public listener of a dashboard alone. Restarted on its socket, like the private one.
+    Dashboard,
+    /// Reads the rules of sites. Restarted, like all jobs: each turn begins with what is stored.
+    Rules,
+    /// Looks after salts, visits and files. Restarted.
+    Upkeep,
+    /// Stores counts and the ledger. Restarted: what is not acknowledged is kept outside of it.
+    Storing,
+    /// Checks that repeated batches are ignored. Restarted.
+    Deduplication,
+    /// Seals days. Restarted: a seal that was cut is begun anew.
+    Sealing,
+    /// Removes what is due. Restarted.
+    Ageing,
+    /// Answers calls of other collectors. Restarted on its socket: they call again.
+    PeerListener,
+    /// Calls another collector. Restarted: all there is to tell is told anew on connecting.
+    PeerLink,
+    /// The embedded ClickHouse. Its process is started again by [`sotto_store::engine`]; when what does that ends, so
+    /// does the program, as nobody else would start the server.
+    ClickHouse,
+    /// Looks after external servers. Restarted: it keeps nothing.
+    ClusterWatch,
+    /// Brings the tables of servers that were away to their shape. Restarted: running it again is always safe.
+    Migrations,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::Worker,
+        Self::Spool,
+        Self::Shipper,
+        Self::Admin,
+        Self::Dashboard,
+        Self::Rules,
+        Self::Upkeep,
+        Self::Storing,
+        Self::Deduplication,
+        Self::Sealing,
+        Self::Ageing,
+        Self::PeerListener,
+        Self::PeerLink,
+        Self::ClickHouse,
+        Self::ClusterWatch,
+        Self::Migrations,
+    ];
+
+    /// Whether hits may be refused while something of it is down.
+    pub const fn keeps_hits(self) -> bool {
+        matches!(self, Self::Worker | Self::Spool)
+    }
+
+    /// The label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::Spool => "spool",
+            Self::Shipper => "shipper",
+            Self::Admin => "admin",
+            Self::Dashboard => "dashboard",
+            Self::Rules => "rules",
+            Self::Upkeep => "upkeep",
+            Self::Storing => "storing",
+            Self::Deduplication => "deduplication",
+            Self::Sealing => "sealing",
+            Self::Ageing => "ageing",
+            Self::PeerListener => "peer_listener",
+            Self::PeerLink => "peer_link",
+            Self::ClickHouse => "clickhouse",
+            Self::ClusterWatch => "cluster_watch",
+            Self::Migrations => "migrations",
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    ended: AtomicU64,
+    down: AtomicUsize,
+}
+
+/// What became of the parts since the start.
+#[derive(Debug, Default)]
+pub struct Board {
+    counts: [Counts; Part::ALL.len()],
+    fatal: OnceLock<Part>,
+    failed: CancellationToken,
+}
+
+/// A task that is down until this is dropped.
+#[derive(Debug)]
+#[must_use = "the task is down for as long as this is kept"]
+pub struct Down {
+    board: Arc<Board>,
+    part: Part,
+}
+
+impl Drop for Down {
+    fn drop(&mut self) {
+        self.board.of(self.part).down.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Board {
+    fn of(&self, part: Part) -> &Counts {
+        &self.counts[part as usize]
+    }
+
+    /// A task ended without being told to.
+    pub fn ended(self: &Arc<Self>, part: Part) -> Down {
+        let counts = self.of(part);
+        counts.ended.fetch_add(1, Ordering::Relaxed);
+        counts.down.fetch_add(1, Ordering::Relaxed);
+        Down { board: self.clone(), part }
+    }
+
+    /// A task without which the program cannot go on ended without being told to.
+    pub fn fail(&self, part: Part) {
+        let counts = self.of(part);
+        counts.ended.fetch_add(1, Ordering::Relaxed);
+        counts.down.fetch_add(1, Ordering::Relaxed);
+        // The first is the one to tell of.
+        let _others = self.fatal.set(part);
+        self.failed.cancel();
+    }
+
+    /// Resolves when the program cannot go on, with the part that ended.
+    pub async fn failed(&self) -> Part {
+        self.failed.cancelled().await;
+        *self.fatal.get().unwrap_or(&Part::Worker)
+    }
+
+    /// How often a part ended without being told to.
+    pub fn ends(&self, part: Part) -> u64 {
+        self.of(part).ended.load(Ordering::Relaxed)
+    }
+
+    /// The parts of which something is down.
+    pub fn down(&self) -> impl Iterator<Item = Part> {
+        Part::ALL.into_iter().filter(|part| self.of(*part).down.load(Ordering::Relaxed) > 0)
+    }
+
+    /// How many tasks and threads are down.
+    pub fn down_count(&self) -> usize {
+        self.counts.iter().map(|counts| counts.down.load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// The program cannot go on without a part that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{} ended without being told to; the log says why. Start Sotto again: nothing that was acknowledged is lost", .0.name())]
+pub struct PartEnded(pub Part);
