@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use sotto_tests::workspace;
+use sotto_tests::{files, workspace};
 
 /// All Rust files of a part of the workspace, as (path from the root, text without test modules).
 fn sources(part: &str) -> Vec<(String, String)> {
@@ -123,6 +123,23 @@ fn sql_is_never_put_together_from_text() {
     for part in ["collector", "schema", "dashboard"] {
         assert_none("SQL in format!", &offences(part, &words, &[]));
     }
+}
+
+/// A server's clock is another than ours, and tests cannot set it.
+#[test]
+fn sql_is_told_what_time_it_is() {
+    let clocks = ["now(", "now64(", "nowInBlock", "today(", "yesterday("];
+    let mut found = Vec::new();
+    for part in ["collector/src", "dashboard/src"] {
+        for (path, bytes) in files(&workspace().join(part)) {
+            let text = String::from_utf8_lossy(&bytes);
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("--"));
+            let is_sql = path.extension().is_some_and(|e| e == "sql");
+            let reads = code.filter(|line| is_sql && clocks.iter().any(|clock| line.contains(clock)));
+            found.extend(reads.map(|line| format!("{}: {}", path.display(), line.trim())));
+        }
+    }
+    assert_none("a clock in SQL", &found);
 }
 
 #[test]

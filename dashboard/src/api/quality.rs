@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{days, period, reader::Reader, refusal::Refusal, scope, site_of};
 use crate::{
     App,
+    range::now_in,
     report::{
         Scope,
         endings::{self, Fate, Outcomes, Point, Tally},
@@ -59,7 +60,9 @@ pub(super) async fn show(
     let site = site_of(&app, &reader, &key).await?;
     let range = days(asked.as_deref().unwrap_or(""), &site)?;
     let scope = scope(&site);
-    let (outcomes, health) = tokio::try_join!(endings::run(db, &scope, range), health::run(db, site.id))?;
+    let now = now_in(&site.time_zone).timestamp();
+    let (outcomes, health) =
+        tokio::try_join!(endings::run(db, &scope, range), health::run(db, site.id, now))?;
     let unknown: Option<Outcomes> = if reader.owns_all() {
         Some(endings::run(db, &Scope { site: 0, ..scope }, range).await?)
     } else {

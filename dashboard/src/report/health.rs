@@ -1,6 +1,7 @@
 //! Whether hits arrive as they should, and what is probably wrong when they do not.
 
 use clickhouse::Row;
+use jiff::Timestamp;
 use serde::Deserialize;
 use sotto_schema::db::Db;
 
@@ -79,12 +80,13 @@ impl Health {
     }
 }
 
-/// How a site is.
+/// How a site is at `now`.
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn run(db: &Db, site: u64) -> Result<Health, ReportError> {
-    Ok(db.of_site(site).query(include_str!("health.sql")).param("site", site).fetch_one().await?)
+pub async fn run(db: &Db, site: u64, now: Timestamp) -> Result<Health, ReportError> {
+    let query = db.of_site(site).query(include_str!("health.sql")).param("site", site);
+    Ok(query.param("now", now.as_millisecond()).fetch_one().await?)
 }
 
 #[cfg(test)]

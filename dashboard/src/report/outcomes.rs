@@ -1,6 +1,7 @@
 //! What became of a site's hits, also of those that were not kept.
 
 use clickhouse::Row;
+use jiff::Timestamp;
 use serde::Deserialize;
 use sotto_schema::db::Db;
 
@@ -17,10 +18,11 @@ pub struct Count {
     pub hits: u64,
 }
 
-/// The outcomes of this hour and the one before, the most frequent first. The collector writes them every few seconds.
+/// The outcomes of the hour of `now` and the one before, the most frequent first. The collector writes them every few seconds.
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn run(db: &Db, site: u64) -> Result<Vec<Count>, ReportError> {
-    Ok(db.of_site(site).query(include_str!("outcomes.sql")).param("site", site).fetch_all().await?)
+pub async fn run(db: &Db, site: u64, now: Timestamp) -> Result<Vec<Count>, ReportError> {
+    let query = db.of_site(site).query(include_str!("outcomes.sql")).param("site", site);
+    Ok(query.param("now", now.as_millisecond()).fetch_all().await?)
 }

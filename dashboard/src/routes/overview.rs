@@ -117,7 +117,7 @@ pub(super) async fn show(
     let now = now_in(&site.time_zone);
     let view = View::parse(query.as_deref().unwrap_or(""), now.date());
     let asked = Asked::new(db, &site, &view, &now);
-    let present = async { Ok(present::run(db, site.id).await?) };
+    let present = async { Ok(present::run(db, site.id, now.timestamp()).await?) };
     let origin = async { Ok(report::origin(db, &asked.query).await?) };
     let (totals, graph, strip, panels, present, origin) = tokio::try_join!(
         totals(&asked),
