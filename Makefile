@@ -62,23 +62,56 @@ $(WEB): node_modules/.sotto-build $(shell find dashboard/web -type f -not -path 
 	@npm run --silent build --workspace dashboard/web
 
 # Tests.
-.PHONY: test
-test: setup assets ## Everything that CI runs
-	@setup/prerequisites test
-	@$(MAKE) check
-	@$(MAKE) test-rust test-web fuzz
+TEST_PARTS := check-format check-lints check-licences test-unit test-doc test-faults test-suite test-dates-few \
+	check-tracker test-tracker check-web test-browser test-clients fuzz
 
-.PHONY: check
-check: assets ## Format, lints, licences
+.PHONY: test
+test: setup assets ## Everything that CI runs; goes on after a part that failed
+	@setup/prerequisites test
+	@MAKE=$(MAKE) tests/all $(TEST_PARTS)
+
+.PHONY: check check-format check-lints check-licences
+check: ## Format, lints, licences
+	@MAKE=$(MAKE) tests/all check-format check-lints check-licences
+
+check-format:
 	cargo fmt --all --check
+
+check-lints: assets
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+
+check-licences:
 	@setup/cargo-deny
 
-.PHONY: test-rust
-test-rust: assets
-	cargo build --locked --quiet --package sotto --bin sotto
+# The program that the tests start, and what it needs.
+.PHONY: program
+program: assets
+	@cargo build --locked --quiet --package sotto --bin sotto
 	@test -e $(ASN) || target/debug/sotto geoip build-asn $(CACHE)/asn/asn-ipv4.csv $(CACHE)/asn/asn-ipv6.csv --out $(ASN)
-	cargo test --locked --workspace --quiet
+
+# Always of the whole workspace, so that nothing is built twice with other features.
+CARGO_TEST := cargo test --locked --workspace --quiet --no-fail-fast
+
+.PHONY: test-unit test-doc test-faults test-suite
+test-unit: assets
+	$(CARGO_TEST) --lib --bins --examples
+
+test-doc: assets
+	$(CARGO_TEST) --doc
+
+test-faults: program
+	$(CARGO_TEST) --test faults
+
+test-suite: program
+	$(CARGO_TEST) --test suite
+
+.PHONY: test-dates test-dates-few
+test-dates: program ## What asks for the time, where days, months, years and clocks change
+	@setup/prerequisites test
+	@tests/at-dates
+
+test-dates-few: program
+	@tests/at-dates few
 
 node_modules/.sotto-test: node_modules/.sotto-build tests/browser/package.json tests/clients/package.json
 	@npm ci --silent --no-audit --no-fund
@@ -91,13 +124,20 @@ $(PYTHON_CLIENTS)/.sotto: tests/clients/requirements.txt
 	    --only-binary :all: --platform any --target $(PYTHON_CLIENTS) --requirement $<
 	@touch $@
 
-.PHONY: test-web
-test-web: assets node_modules/.sotto-test $(PYTHON_CLIENTS)/.sotto
-	cargo build --locked --quiet --package sotto --bin sotto
+.PHONY: check-tracker test-tracker check-web test-browser test-clients
+check-tracker: assets
 	npm run --silent check --workspace collector/tracker
+
+test-tracker: assets
 	npm run --silent test --workspace collector/tracker
+
+check-web: assets
 	npm run --silent check --workspace dashboard/web
+
+test-browser: program node_modules/.sotto-test
 	npm run --silent test --workspace tests/browser
+
+test-clients: program node_modules/.sotto-test $(PYTHON_CLIENTS)/.sotto
 	npm run --silent test --workspace tests/clients
 
 .PHONY: clean
@@ -143,6 +183,7 @@ fuzz: assets ## Fuzz each parser for SECONDS (default 5), beginning with the see
 		mkdir -p target/fuzz/corpus/$$target; \
 		target/fuzz/$(HOST)/release/$$target -max_total_time=$(SECONDS) -print_final_stats=1 -artifact_prefix=target/fuzz/ \
 			target/fuzz/corpus/$$target collector/fuzz/seeds/$$target >target/fuzz/$$target.log 2>&1 \
-			|| { tail -n 30 target/fuzz/$$target.log; exit 1; }; \
+			|| { tail -n 30 target/fuzz/$$target.log; failed=1; }; \
 		printf '%-14s %s executions\n' "$$target" "$$(sed -n 's/^stat::number_of_executed_units: *//p' target/fuzz/$$target.log)"; \
-	done
+	done; \
+	exit $${failed:-0}

@@ -15,6 +15,7 @@ use crate::{
 
 mod ageing;
 mod deduplication;
+pub mod recovery;
 pub mod rules;
 mod sealing;
 pub mod storing;

@@ -21,7 +21,7 @@ mod peers;
 mod shards;
 
 pub use paths::Paths;
-pub use peers::Peers;
+pub use peers::{OTHERS_MAX, Peers};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Deserialize)]

@@ -29,7 +29,7 @@ use crate::{
     peers::Peers,
     pipeline::device::Classifier,
     sites::{rules::RuleBook, self_exclusion::Excluder, tokens::TokenBook},
-    spool::sharded::Spools,
+    spool::sharded::ShardedSpool,
     visitor::{
         client_ip::TrustedProxies, objections::Objections, page_view_cache::PageViewCache, salts::Salts,
         sessions::Sessions,
@@ -47,7 +47,7 @@ use unmapped_consent::Unmapped;
 /// What all requests share.
 pub struct Collector {
     /// Where hits become durable.
-    pub spools: Spools,
+    pub spools: ShardedSpool,
     /// Rules of all sites.
     pub rules: Arc<RuleBook>,
     /// Tokens in force.

@@ -1,4 +1,4 @@
-//! What is counted: outcomes per site and hour for the dashboard, and everything for Prometheus.
+//! CountedItem is counted: outcomes per site and hour for the dashboard, and everything for Prometheus.
 
 use std::{
     collections::HashMap,
@@ -43,12 +43,12 @@ pub struct Metrics {
     pub ship_failures: AtomicU64,
     /// Seconds from when a batch was sealed until ClickHouse answered.
     pub ship_seconds: Histogram,
-    /// What would let a repeated batch be counted twice; `None` until ClickHouse was asked.
+    /// CountedItem would let a repeated batch be counted twice; `None` until ClickHouse was asked.
     pub deduplication_flaws: ArcSwapOption<Vec<String>>,
     /// Requests that failed inside Sotto.
     pub panics: AtomicU64,
     /// Hits taken while another collector was out of reach.
-    pub hits_apart: AtomicU64,
+    pub hits_partitioned: AtomicU64,
     /// Salts made although another collector could not be asked.
     pub salts_alone: AtomicU64,
     /// Salts given up for another collector's.
@@ -60,7 +60,7 @@ pub struct Metrics {
 /// Bounds of the histogram of batches, in seconds: from a small batch to the longest insert.
 const SHIP_SECONDS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
 
-type Recent = HashMap<(SiteId, i64, What), u64, foldhash::fast::RandomState>;
+type Recent = HashMap<(SiteId, i64, CountedItem), u64, foldhash::fast::RandomState>;
 
 const RECENT_PARTS: usize = 8;
 
@@ -79,15 +79,15 @@ pub struct Count {
     pub site: SiteId,
     /// Start of the hour, in milliseconds since 1970-01-01 UTC.
     pub hour_ms: i64,
-    /// What became of the hits; or, counted beside the outcomes, from which kind of address they came.
-    pub what: What,
+    /// CountedItem became of the hits; or, counted beside the outcomes, from which kind of address they came.
+    pub what: CountedItem,
     /// How many.
     pub hits: u64,
 }
 
-/// What is counted per site and hour.
+/// CountedItem is counted per site and hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum What {
+pub enum CountedItem {
     /// An outcome of a hit.
     Outcome(Outcome),
     /// A hit from an address that the internet does not route. When all are, a proxy is not trusted that should be.
@@ -96,7 +96,7 @@ pub enum What {
     PublicAddress,
 }
 
-impl What {
+impl CountedItem {
     /// The stored name and reason.
     pub const fn names(self) -> (&'static str, &'static str) {
         match self {
@@ -124,7 +124,7 @@ impl Default for Metrics {
             ship_seconds: Histogram::new(SHIP_SECONDS),
             deduplication_flaws: ArcSwapOption::empty(),
             panics: AtomicU64::new(0),
-            hits_apart: AtomicU64::new(0),
+            hits_partitioned: AtomicU64::new(0),
             salts_alone: AtomicU64::new(0),
             salts_replaced: AtomicU64::new(0),
             peer_notes_lost: AtomicU64::new(0),
@@ -136,16 +136,16 @@ impl Metrics {
     /// Counts one hit's outcome.
     pub fn count(&self, site: SiteId, time_ms: i64, outcome: Outcome) {
         self.outcomes[outcome.index()].fetch_add(1, Ordering::Relaxed);
-        self.note(site, time_ms, What::Outcome(outcome));
+        self.note(site, time_ms, CountedItem::Outcome(outcome));
     }
 
     /// Counts from which kind of address a hit of a site came.
     pub fn count_address(&self, site: SiteId, time_ms: i64, is_private: bool) {
-        let what = if is_private { What::PrivateAddress } else { What::PublicAddress };
+        let what = if is_private { CountedItem::PrivateAddress } else { CountedItem::PublicAddress };
         self.note(site, time_ms, what);
     }
 
-    fn note(&self, site: SiteId, time_ms: i64, what: What) {
+    fn note(&self, site: SiteId, time_ms: i64, what: CountedItem) {
         let hour = time_ms - time_ms.rem_euclid(HOUR_MS);
         let mut recent = self.part();
         let key = (site, hour, what);
@@ -164,7 +164,7 @@ impl Metrics {
         self.outcomes[outcome.index()].load(Ordering::Relaxed)
     }
 
-    /// What was counted since the last call.
+    /// CountedItem was counted since the last call.
     pub fn take_outcomes(&self) -> Vec<Count> {
         let mut all = Recent::default();
         for part in &self.recent {
@@ -189,7 +189,7 @@ impl Metrics {
 pub struct Gauge {
     /// Name with unit.
     pub name: &'static str,
-    /// What it says.
+    /// CountedItem it says.
     pub help: &'static str,
     /// The value.
     pub value: f64,
@@ -274,9 +274,9 @@ impl Collector for Snapshot {
             ),
             ("sotto_panics", "Requests that failed inside Sotto.", &metrics.panics),
             (
-                "sotto_hits_apart",
+                "sotto_hits_partitioned",
                 "Hits taken while another collector was out of reach; their visitors may count twice.",
-                &metrics.hits_apart,
+                &metrics.hits_partitioned,
             ),
             (
                 "sotto_salts_alone",
@@ -321,7 +321,10 @@ mod tests {
         metrics.count(SiteId(7), HOUR_MS + 6, bot);
         assert_eq!(metrics.total(bot), 2);
         let counts = metrics.take_outcomes();
-        assert_eq!(counts, [Count { site: SiteId(7), hour_ms: HOUR_MS, what: What::Outcome(bot), hits: 2 }]);
+        assert_eq!(
+            counts,
+            [Count { site: SiteId(7), hour_ms: HOUR_MS, what: CountedItem::Outcome(bot), hits: 2 }]
+        );
         assert_eq!(metrics.take_outcomes(), []);
         metrics.return_outcomes(&counts);
         assert_eq!(metrics.take_outcomes(), counts);

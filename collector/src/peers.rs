@@ -29,7 +29,7 @@
 //! **No hit waits long or is lost.** A hit whose salt is not there waits at most [`AGREE_PATIENCE`]. Then the collector
 //! makes one by itself: visitors of that site who reach both sides of the gap count twice until the sides meet, and
 //! those of the side whose salt is given up count once more after. `sotto_salts_alone_total`,
-//! `sotto_salts_replaced_total` and `sotto_hits_apart_total` count how often.
+//! `sotto_salts_replaced_total` and `sotto_hits_partitioned_total` count how often.
 //!
 //! **Destroyed everywhere.** Each collector destroys its copy by the same rule (the end of the site's day and half an
 //! hour, [`crate::visitor::salts::GRACE_MS`]) and writes birth and death of its copy into its own chain of the ledger.
@@ -74,6 +74,7 @@ use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use crate::{
+    config::OTHERS_MAX,
     metrics::Metrics,
     sites::rules::RuleBook,
     supervise::{Part, Supervisor},
@@ -100,8 +101,6 @@ const ASK_TIMEOUT: Duration = Duration::from_millis(200);
 pub const MEET_PATIENCE: Duration = Duration::from_secs(2);
 /// How much may wait to be told to one collector; more is left out and counted.
 const OUTBOX_MAX: usize = 16_384;
-/// Most collectors beside this one.
-pub const OTHERS_MAX: usize = 255;
 
 /// Who the collectors are.
 pub struct Settings {
@@ -252,7 +251,7 @@ impl Peers {
     }
 
     /// Whether one of the others is out of reach.
-    pub fn are_apart(&self) -> bool {
+    pub fn is_partitioned(&self) -> bool {
         *self.connected.borrow() < self.links.len()
     }
 
@@ -323,7 +322,7 @@ impl Peers {
             return;
         }
         match self.local.salts.today(site, day) {
-            Ok(_) if self.are_apart() => self.made_alone(site, day),
+            Ok(_) if self.is_partitioned() => self.made_alone(site, day),
             Ok(_) => self.push(site, day),
             Err(error) => tracing::error!(%error, "no salt can be made"),
         }

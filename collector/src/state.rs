@@ -15,7 +15,6 @@ use sotto_store::{backup, db::Databases};
 use tokio::sync::Notify;
 
 use crate::{
-    background::storing::Unacknowledged,
     config::{Config, Paths},
     http::script::{MissingScript, Scripts},
     ingest::{Collector, unmapped_consent::Unmapped},
@@ -26,7 +25,7 @@ use crate::{
     sites::{rules::RuleBook, self_exclusion::Excluder, tokens::TokenBook},
     spool::{
         self, Reader,
-        sharded::{self, Spools},
+        sharded::{self, ShardedSpool},
     },
     supervise::Board,
     visitor::{
@@ -37,6 +36,10 @@ use crate::{
     },
 };
 
+pub mod unacknowledged;
+
+use unacknowledged::Unacknowledged;
+
 /// What all parts of the program share.
 pub struct State {
     /// How Sotto is configured.
@@ -46,7 +49,7 @@ pub struct State {
     /// Tells the time.
     pub clock: Clock,
     /// Where hits become durable.
-    pub spools: Spools,
+    pub spools: ShardedSpool,
     /// Rules of all sites.
     pub rules: Arc<RuleBook>,
     /// Told when the rules may have changed.
@@ -205,7 +208,7 @@ impl State {
 ///
 /// # Errors
 /// When one cannot be opened, or hits wait for a shard that is no more.
-pub fn open_spools(config: &Config) -> Result<(Spools, Vec<Reader>), StateError> {
+pub fn open_spools(config: &Config) -> Result<(ShardedSpool, Vec<Reader>), StateError> {
     let shards = config.shard_count();
     for dir in sharded::left_over(&config.data, shards) {
         if spool::inspect(&dir)?.iter().any(|segment| segment.waiting > 0) {

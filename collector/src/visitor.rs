@@ -8,6 +8,5 @@ pub mod client_ip;
 pub mod key;
 pub mod objections;
 pub mod page_view_cache;
-pub mod recovery;
 pub mod salts;
 pub mod sessions;

@@ -186,7 +186,9 @@ async fn now(
     Path(key): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
     let site = site_of(&app, &reader, &key).await?;
-    let visitors = live_visitors::run(&app.settings.databases.reader, site.id).await?;
+    let visitors =
+        live_visitors::run(&app.settings.databases.reader, site.id, now_in(&site.time_zone).timestamp())
+            .await?;
     Ok(Json(json!({"visitors": visitors})))
 }
 

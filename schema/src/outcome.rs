@@ -35,8 +35,6 @@ pub enum DropReason {
     ReferrerSpam,
     /// The visitor refused and the site keeps nothing of refused visitors, or the kind of hit needs consent.
     ConsentRefused,
-    /// The browser belongs to somebody who excluded their own visits.
-    OptedOut,
     /// It happened longer ago than a late hit may.
     TooOld,
     /// A prop looks like personal data.
@@ -47,7 +45,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 13] = [
         Self::BodyTooLarge,
         Self::InvalidPayload,
         Self::UnknownSite,
@@ -58,7 +56,6 @@ impl DropReason {
         Self::BotNetwork,
         Self::ReferrerSpam,
         Self::ConsentRefused,
-        Self::OptedOut,
         Self::TooOld,
         Self::PersonalData,
         Self::Duplicate,
@@ -77,7 +74,6 @@ impl DropReason {
             Self::BotNetwork => "bot_network",
             Self::ReferrerSpam => "referrer_spam",
             Self::ConsentRefused => "consent_refused",
-            Self::OptedOut => "opted_out",
             Self::TooOld => "too_old",
             Self::PersonalData => "personal_data",
             Self::Duplicate => "duplicate",

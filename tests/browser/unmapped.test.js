@@ -77,7 +77,7 @@ test('unmapped_group_is_seen_mapped_onto_the_tag_and_then_honoured', async () =>
   const reports = before.filter((row) => row.kind == 'consent')
   assert.deepEqual(reports.map((row) => [row.granted, row.refused, row.consent_source]), [[0, 0, 'onetrust']])
 
-  const page = await dashboard('/consent?p=today')
+  const page = await dashboard('/consent')
   await until('the groups on the page', async () => {
     await page.reload()
     return (await page.locator('#unmapped').count()) > 0
@@ -100,7 +100,7 @@ test('unmapped_group_is_seen_mapped_onto_the_tag_and_then_honoured', async () =>
   const rows = await visit('mapped', tag)
   assert.deepEqual(views(rows, 'mapped'), [5, 5], 'C0009 is analytics')
   assert.equal(rows.filter((row) => row.kind == 'consent').length, reports.length, 'nothing is reported any more')
-  const again = await dashboard('/consent?p=today')
+  const again = await dashboard('/consent')
   assert.deepEqual(await listed(again), [['C0009', '1'], ['Not mine', '1']])
   assert.match(await again.locator('#returning').textContent(), /1 visitor agreed to be known again/)
   await again.context().close()
@@ -109,7 +109,7 @@ test('unmapped_group_is_seen_mapped_onto_the_tag_and_then_honoured', async () =>
 test('page_with_unmapped_groups_and_its_map_have_no_violation_of_accessibility_rules', async () => {
   for (const colorScheme of ['light', 'dark'])
     for (const width of [375, 1440])
-      for (const path of ['/consent?p=today', '/install?m=auto&consent=onetrust&map=C0009:4&map=Not+mine:0']) {
+      for (const path of ['/consent', '/install?m=auto&consent=onetrust&map=C0009:4&map=Not+mine:0']) {
         const page = await dashboard(path, { colorScheme, javaScriptEnabled: true, viewport: { width, height: 900 } })
         assert.deepEqual(await violations(page), [], `${path} ${colorScheme} ${width}`)
         const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 use sotto_tests::{
-    Sotto,
+    Noon, Sotto,
     load::{self, Load, Sent, Target, view_of},
     wait_for, wait_for_at_most,
 };
@@ -87,8 +87,8 @@ pub fn settle(sotto: &Sotto, site: &str, sent: &Sent, what: &str) {
         .collect();
     assert!(stored.keys().all(|view| known.contains(view)), "{what}: something is stored that nobody sent");
     // Clocks may have jumped: days around today belong to it.
-    let today = jiff::Zoned::now().date();
-    let [from, to] = [-3, 3].map(|days| today.saturating_add(jiff::Span::new().days(days)).to_string());
+    let noon = Noon::now();
+    let [from, to] = [3, -3].map(|age| noon.day(age).to_string());
     let report = sotto.report(site, &["--metrics", "pageviews", "--from", &from, "--to", &to]);
     assert_eq!(
         report[0]["pageviews"].as_f64(),

@@ -23,12 +23,14 @@ mod browser;
 pub mod load;
 mod load_hits;
 mod lossy;
+mod noon;
 mod proxy;
 mod road;
 mod site;
 
 pub use browser::{Chromium, PERSON};
 pub use lossy::Lossy;
+pub use noon::{Noon, UTC};
 pub use proxy::Proxy;
 pub use road::Road;
 pub use site::Pages;
@@ -301,9 +303,12 @@ impl Sotto {
         }
     }
 
-    /// Adds a site for pages on `hostname`; its key. Waits until the collector knows it.
+    /// Adds a site for pages on `hostname`, where it is noon unless `more` says where it is; its key. Waits until the
+    /// collector knows it.
     pub fn add_site(&self, hostname: &str, more: &[&str]) -> String {
-        let listed = self.run(&[&["site", "add", hostname, "--json"], more].concat());
+        let noon = Noon::now();
+        let place = if more.contains(&"--time-zone") { &[][..] } else { &["--time-zone", &noon.zone] };
+        let listed = self.run(&[&["site", "add", hostname, "--json"], place, more].concat());
         let listed: Value = serde_json::from_str(&listed).unwrap();
         let key = listed[0]["key"].as_str().unwrap().to_owned();
         wait_for("the collector to know the site", || {

@@ -19,13 +19,16 @@ use crate::schema::Server;
 mod interrupted;
 mod reports;
 
-/// The month in which events of the tests happen, and a day on which it can be sealed.
+/// The month in which events of the tests happen, and a day on which it can be sealed. The real program, which removes
+/// what is old by its own clock, has a month of its own: `interrupted::month_before_last`.
 const MONTH: Date = jiff::civil::date(2026, 3, 1);
 const AFTER: Date = jiff::civil::date(2026, 4, 10);
 
 /// A hit of a made-up site.
 #[derive(Debug, Clone)]
 struct Hit {
+    /// First day of the month.
+    month: Date,
     /// Day of the month, from 0.
     day: i32,
     /// Number of the visitor within the day; 0 is nobody.
@@ -39,11 +42,11 @@ struct Hit {
 
 impl Hit {
     fn on(day: i32, visitor: u64, page: impl Into<String>) -> Self {
-        Self { day, visitor, page: page.into(), city: 0, source: 0, browser: 0, event: false }
+        Self { month: MONTH, day, visitor, page: page.into(), city: 0, source: 0, browser: 0, event: false }
     }
 
     fn json(&self, site: SiteId, n: usize) -> String {
-        let day = MONTH.saturating_add(self.day.days());
+        let day = self.month.saturating_add(self.day.days());
         let key = if self.visitor == 0 { 0 } else { key(self.day, self.visitor) };
         let (city, country) = (self.city, ["DE", "FR", "AT"][self.city % 3]);
         let (channel, browser) =
@@ -267,9 +270,9 @@ async fn hostile_sites_tell_of_nobody() {
     server.engine.stop().await;
 }
 
-/// All of an archive but the numbers of its seals.
-async fn contents(db: &Db, site: &Site) -> (Vec<String>, Vec<String>) {
-    let month = verify::read_month(db, site.id, MONTH).await.unwrap();
+/// All of a month of an archive but the numbers of its seals.
+async fn contents(db: &Db, site: &Site, month: Date) -> (Vec<String>, Vec<String>) {
+    let month = verify::read_month(db, site.id, month).await.unwrap();
     let mut leaves: Vec<String> = month
         .leaves
         .iter()
@@ -292,7 +295,7 @@ async fn seal_that_was_cut_before_any_step_is_made_whole_by_the_next() {
         })
         .collect();
     let (whole, _) = sealed(&db, 5, &hits).await;
-    let expected = contents(&db, &whole).await;
+    let expected = contents(&db, &whole, MONTH).await;
     let mut cut = 0;
     loop {
         let site = site(5);
@@ -305,7 +308,7 @@ async fn seal_that_was_cut_before_any_step_is_made_whole_by_the_next() {
         report.flaws.retain(|flaw| !flaw.contains("small cells wait"));
         assert_eq!(report.flaws, Vec::<String>::new(), "cut before step {cut}");
         Sealer::new(db.clone()).seal_site(&site, AFTER, |_| {}).await.unwrap();
-        assert_eq!(contents(&db, &site).await, expected, "cut before step {cut}");
+        assert_eq!(contents(&db, &site, MONTH).await, expected, "cut before step {cut}");
         assert_eq!(
             verify::read_month(&db, site.id, MONTH).await.unwrap().waiting,
             0,

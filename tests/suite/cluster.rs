@@ -22,7 +22,7 @@ use sotto_collector::{
 use sotto_schema::{
     day::Day,
     event::{COLUMNS, Event},
-    id::{SiteId, VisitorKey},
+    id::SiteId,
 };
 use sotto_store::{
     cluster::Cluster,
@@ -34,7 +34,7 @@ use sotto_store::{
         replicated::{Place, replicated},
     },
 };
-use sotto_tests::{PERSON, Road, Sotto, children, free_port, program, try_request, wait_for};
+use sotto_tests::{Noon, PERSON, Road, Sotto, children, free_port, program, try_request, wait_for};
 use tokio::runtime::Runtime;
 
 use crate::{accounts, schema::library};
@@ -274,10 +274,8 @@ fn shard_that_is_killed_under_load_loses_and_doubles_nothing_and_the_other_answe
 }
 
 /// A page view `age` days ago that expires in `left` days, as `sotto import` reads it.
-fn view(age: i64, left: i64, visitor: VisitorKey) -> String {
-    let today = sotto_schema::clock::now_ms() / 86_400_000;
-    let day = |n| Day(u16::try_from(n).unwrap()).to_string();
-    let (day, expires) = (day(today - age), day(today + left));
+fn view(noon: &Noon, age: i32, left: i32, visitor: u64) -> String {
+    let [day, expires] = [age, -left].map(|age| noon.day(age).to_string());
     let (time, visitor) = (format!("{day} 12:00:00.000"), visitor.to_string());
     json!({ "day": day, "expires": expires, "time": time, "kind": "pageview", "hostname": "x.example",
             "path": "/", "view": "1", "visitor": visitor, "session": visitor })
@@ -288,13 +286,16 @@ fn view(age: i64, left: i64, visitor: VisitorKey) -> String {
 fn site_is_sealed_aged_and_erased_on_its_own_shard() {
     let nodes = Nodes::start(2);
     let sotto = Sotto::start_with(&nodes.config());
+    // One day for the whole test. The sites may be an hour apart, but none of what they have is of this day.
+    let noon = Noon::now();
+    let view = |age: i32, left: i32, visitor: u64| view(&noon, age, left, visitor);
     let sites = sites_on_each_shard(&sotto, &nodes);
     let file = sotto.data().join("events.jsonl");
-    let due: Vec<String> = (1..=6).map(|visitor| view(45, -15, VisitorKey(visitor))).collect();
-    let fresh: Vec<String> = (7..=9).map(|visitor| view(2, 28, VisitorKey(visitor))).collect();
+    let due: Vec<String> = (1..=6).map(|visitor| view(45, -15, visitor)).collect();
+    let fresh: Vec<String> = (7..=9).map(|visitor| view(2, 28, visitor)).collect();
     for (n, (key, _)) in sites.iter().enumerate() {
         // One more due event on the second shard, to tell them apart.
-        let events = [&due[..], &fresh, &vec![view(45, -15, VisitorKey(10)); n]].concat();
+        let events = [&due[..], &fresh, &vec![view(45, -15, 10); n]].concat();
         fs::write(&file, events.join("\n") + "\n").unwrap();
         sotto.run(&["import", &file.display().to_string(), "--from", "sotto", "--site", key]);
     }
@@ -315,8 +316,7 @@ fn site_is_sealed_aged_and_erased_on_its_own_shard() {
     let noted = "SELECT count() FROM audit_log WHERE detail LIKE 'raw_events: %'";
     assert_eq!([count(0, noted), count(1, noted)], [2, 0], "the audit log is on the first");
     for (n, (key, _)) in sites.iter().enumerate() {
-        let day = sotto_schema::clock::now_ms() / 86_400_000 - 45;
-        let day = Day(u16::try_from(day).unwrap()).to_string();
+        let day = noon.day(45).to_string();
         let archived = sotto.report(key, &["--from", &day, "--to", &day, "--source", "archive"]);
         assert_eq!(archived[0]["visitors"], 6 + n, "the archive stays");
         assert!(sotto.run(&["privacy", "erase", key, "--visitor", "9"]).contains("1 events erased, 0 left"));

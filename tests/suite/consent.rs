@@ -1,9 +1,11 @@
 //! The page about consent: categories that nobody has mapped, from a real hit to the tag, and visitors who agreed to
 //! be known again, over several days.
 
+use jiff::ToSpan;
 use serde_json::{Value, json};
+use sotto_dashboard::report::returning::NUMBER_DAYS_MAX;
 use sotto_schema::id::ReturningId;
-use sotto_tests::{Sotto, wait_for};
+use sotto_tests::{Noon, Sotto, UTC, wait_for};
 
 use crate::quality::{api, get, sign_in, store};
 
@@ -107,12 +109,15 @@ fn hit(day: &str, returning: ReturningId, visit: u64) -> String {
 #[test]
 fn returning_visitors_are_those_who_agreed_and_came_on_another_day() {
     let sotto = Sotto::start();
-    let (key, other) = (sotto.add_site("a.example", &[]), sotto.add_site("b.example", &[]));
+    let (key, other) = (sotto.add_site("a.example", &UTC), sotto.add_site("b.example", &UTC));
     let owner = sign_in(&sotto, "owner@example.org", &["--role", "owner"]);
-    let days = |n: u32| format!("2026-03-{n:02}");
+    // A period of twenty days, of which this is the first; nothing is so long ago that it is removed.
+    let first = Noon::now().day(40);
+    const OLDEST: i32 = NUMBER_DAYS_MAX as i32;
+    let days = |n: i32| first.saturating_add((n - 1).days()).to_string();
     let mut rows = vec![
         // 1: seen a month before, one day in the period with two visits and three hits.
-        hit("2026-02-01", ReturningId(1), 100),
+        hit(&days(-27), ReturningId(1), 100),
         hit(&days(2), ReturningId(1), 101),
         hit(&days(2), ReturningId(1), 101),
         hit(&days(2), ReturningId(1), 102),
@@ -122,12 +127,12 @@ fn returning_visitors_are_those_who_agreed_and_came_on_another_day() {
         // 3: one day.
         hit(&days(5), ReturningId(3), 301),
         // 6: seen as long ago as a number can be old, and on six days below.
-        hit("2025-01-30", ReturningId(6), 600),
+        hit(&days(1 - OLDEST), ReturningId(6), 600),
         // Only before the period, and only after it.
-        hit("2026-02-25", ReturningId(7), 700),
-        hit("2026-03-21", ReturningId(8), 800),
+        hit(&days(-3), ReturningId(7), 700),
+        hit(&days(21), ReturningId(8), 800),
         // Longer ago than a number can be old: another visitor's, by chance.
-        hit("2025-01-29", ReturningId(3), 300),
+        hit(&days(-OLDEST), ReturningId(3), 300),
         // Nobody agreed: known on one day only.
         hit(&days(3), ReturningId::NONE, 901),
         hit(&days(4), ReturningId::NONE, 902),
@@ -135,8 +140,7 @@ fn returning_visitors_are_those_who_agreed_and_came_on_another_day() {
     // 4: three days. 5: five days. 6: six days.
     for (returning, count) in [(4, 3), (5, 5), (6, 6)] {
         rows.extend(
-            (0..count)
-                .map(|n| hit(&days(6 + n), ReturningId(returning), returning * 100 + 10 + u64::from(n))),
+            (0..count).map(|n| hit(&days(6 + n), ReturningId(returning), returning * 100 + 10 + n as u64)),
         );
     }
     let insert = |key: &str, rows: &[String]| {
@@ -145,17 +149,16 @@ fn returning_visitors_are_those_who_agreed_and_came_on_another_day() {
     insert(&key, &rows);
     insert(&other, &[hit(&days(3), ReturningId(9), 1)]);
 
-    let asked = "consent?from=2026-03-01&to=2026-03-20";
+    let asked = format!("from={}&to={}", days(1), days(20));
     assert_eq!(
-        api(&sotto, &key, asked, &owner)["returning"],
+        api(&sotto, &key, &format!("consent?{asked}"), &owner)["returning"],
         json!({
             "visitors": 6, "new": 1, "returning": 5, "known_before": 2, "came_back": 3,
             "visits": 19, "visits_per_visitor": 19.0 / 6.0,
             "by_days": {"1": 2, "2": 1, "3-5": 2, "6+": 1},
         })
     );
-    let page =
-        get(&sotto, &format!("/s/{key}/consent?p=custom&from=2026-03-01&to=2026-03-20"), &owner).text();
+    let page = get(&sotto, &format!("/s/{key}/consent?p=custom&{asked}"), &owner).text();
     for words in [
         "<b>6</b> visitors agreed to be known again",
         "83% returned",

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use sotto_tests::workspace;
+use sotto_tests::{files, workspace};
 
 /// All Rust files of a part of the workspace, as (path from the root, text without test modules).
 fn sources(part: &str) -> Vec<(String, String)> {
@@ -188,20 +188,37 @@ fn only_main_knows_the_dashboard() {
 
 /// The rooms of the collector, and which others each may import. Read from the top: nothing imports upwards, so there
 /// are no circles.
-const ROOMS: [(&str, &[&str]); 14] = [
-    ("routes", &["http", "ingest", "metrics", "peers", "rights", "sites", "spool", "visitor"]),
-    ("background", &["archive", "ingest", "metrics", "sites", "spool", "visitor"]),
+const ROOMS: [(&str, &[&str]); 16] = [
+    ("routes", &["http", "ingest", "metrics", "peers", "rights", "state", "supervise", "visitor"]),
+    ("background", &["archive", "ingest", "metrics", "sites", "spool", "state", "supervise", "visitor"]),
+    (
+        "state",
+        &[
+            "config",
+            "http",
+            "ingest",
+            "metrics",
+            "peers",
+            "pipeline",
+            "ship",
+            "sites",
+            "spool",
+            "supervise",
+            "visitor",
+        ],
+    ),
     ("rights", &["http", "ingest", "pipeline", "sites", "visitor"]),
     ("ingest", &["http", "metrics", "peers", "pipeline", "sites", "spool", "visitor"]),
-    ("config", &["peers", "visitor"]),
-    ("peers", &["metrics", "sites", "visitor"]),
-    ("pipeline", &["sites", "visitor"]),
+    ("peers", &["config", "metrics", "sites", "supervise", "visitor"]),
+    ("http", &["config", "metrics", "visitor"]),
     ("ship", &["metrics", "spool"]),
-    ("http", &["metrics", "visitor"]),
+    ("pipeline", &["sites", "visitor"]),
+    ("config", &["visitor"]),
+    ("metrics", &["supervise"]),
     ("archive", &[]),
-    ("metrics", &[]),
     ("sites", &[]),
     ("spool", &[]),
+    ("supervise", &[]),
     ("visitor", &[]),
 ];
 
@@ -285,6 +302,23 @@ fn sql_is_never_put_together_from_text() {
     for part in ["collector", "schema", "dashboard"] {
         assert_none("SQL in format!", &offences(part, &words, &[]));
     }
+}
+
+/// A server's clock is another than ours, and tests cannot set it.
+#[test]
+fn sql_is_told_what_time_it_is() {
+    let clocks = ["now(", "now64(", "nowInBlock", "today(", "yesterday("];
+    let mut found = Vec::new();
+    for part in ["collector/src", "dashboard/src"] {
+        for (path, bytes) in files(&workspace().join(part)) {
+            let text = String::from_utf8_lossy(&bytes);
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("--"));
+            let is_sql = path.extension().is_some_and(|e| e == "sql");
+            let reads = code.filter(|line| is_sql && clocks.iter().any(|clock| line.contains(clock)));
+            found.extend(reads.map(|line| format!("{}: {}", path.display(), line.trim())));
+        }
+    }
+    assert_none("a clock in SQL", &found);
 }
 
 #[test]

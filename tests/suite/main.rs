@@ -12,6 +12,7 @@ mod claims;
 mod cli;
 mod cluster;
 mod consent;
+mod dates;
 mod durability;
 mod end_to_end;
 mod engine;

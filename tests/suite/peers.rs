@@ -190,13 +190,13 @@ fn collector_and_dashboard_work_on_different_machines() {
 }
 
 #[test]
-fn collectors_that_are_apart_lose_no_hit_and_agree_again_when_they_meet() {
+fn collectors_that_is_partitioned_lose_no_hit_and_agree_again_when_they_meet() {
     let pair = Pair::start(true);
     let site = pair.add_site();
     for (n, collector) in pair.collectors.iter().enumerate() {
         send(&collector.url, &pageview(&site, &format!("apart{n}")), "192.0.2.1");
         assert_eq!(metric(collector, "sotto_salts_alone_total"), 1);
-        assert!(metric(collector, "sotto_hits_apart_total") >= 1);
+        assert!(metric(collector, "sotto_hits_partitioned_total") >= 1);
         let ready = request("GET", &format!("{}/readyz", collector.admin), &[], b"");
         assert_eq!(ready.json()["peers"], "apart; visitors may count twice");
     }

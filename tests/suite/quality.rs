@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use sotto_schema::outcome::Outcome;
 use sotto_store::db::Access;
-use sotto_tests::{Answer, Sotto, request, wait_for};
+use sotto_tests::{Answer, Noon, Sotto, UTC, request, wait_for};
 
 const PASSWORD: &str = "a long enough password";
 
@@ -163,10 +163,11 @@ fn faults_of_the_set_up_are_warned_of_with_the_remedy() {
         }
         assert_eq!(page.contains("card warning"), !expected.is_empty());
     };
-    let insert = |hours: u32, outcome: &str, reason: &str, hits: u32| {
-        let row = format!(
-            "({{site}}, toStartOfHour(now('UTC')) - INTERVAL {hours} HOUR, '{outcome}', '{reason}', {hits})"
-        );
+    let now = jiff::Timestamp::now().as_second();
+    let insert = |hours: i64, outcome: &str, reason: &str, hits: u32| {
+        let at = now - hours * 3_600;
+        let row =
+            format!("({{site}}, toStartOfHour(toDateTime({at}, 'UTC')), '{outcome}', '{reason}', {hits})");
         store(
             &sotto,
             key,
@@ -196,11 +197,13 @@ fn faults_of_the_set_up_are_warned_of_with_the_remedy() {
 #[test]
 fn consent_is_counted_by_decision_and_a_receipt_leads_to_its_own() {
     let sotto = Sotto::start();
-    let (key, other) = (sotto.add_site("a.example", &[]), sotto.add_site("b.example", &[]));
+    let (key, other) = (sotto.add_site("a.example", &UTC), sotto.add_site("b.example", &UTC));
     let viewer = sign_in(&sotto, "viewer@example.org", &["--role", "viewer", "--site", &key]);
+    let noon = Noon::now();
+    let [day, next] = [30, 29].map(|age| noon.day(age).to_string());
     let row = |kind: &str, more: &str| {
-        [r#"{"site":{site},"day":"2026-03-01","expires":"2099-01-01","time":"2026-03-01 10:00:00.000","kind":""#, kind, "\",", more, "}"]
-            .concat()
+        let row = r#"{"site":{site},"day":"DAY","expires":"2099-01-01","time":"DAY 10:00:00.000","kind":""#;
+        [&row.replace("DAY", &day), kind, "\",", more, "}"].concat()
     };
     let rows = [
         row(
@@ -215,8 +218,8 @@ fn consent_is_counted_by_decision_and_a_receipt_leads_to_its_own() {
     ];
     store(&sotto, &key, &["INSERT INTO events FORMAT JSONEachRow\n", &rows.join("\n")].concat());
 
-    let consent =
-        api(&sotto, &key, "consent?from=2026-03-01&to=2026-03-02&receipt=3f9a8b7c6d5e4f3a", &viewer);
+    let asked = format!("consent?from={day}&to={next}&receipt=3f9a8b7c6d5e4f3a");
+    let consent = api(&sotto, &key, &asked, &viewer);
     let counts =
         |of: &Value, names: &[&str]| names.iter().map(|n| of[*n].as_u64().unwrap()).collect::<Vec<_>>();
     let names = ["decisions", "everything", "some", "nothing", "analytics", "marketing", "gpc"];
@@ -229,14 +232,14 @@ fn consent_is_counted_by_decision_and_a_receipt_leads_to_its_own() {
     assert_eq!(counts(&consent["pageviews"], &names), [2, 1, 1, 1, 1]);
     let receipt = &consent["receipt"];
     assert_eq!(receipt.as_array().unwrap().len(), 1);
-    assert_eq!(receipt[0]["time"], "2026-03-01T10:00:00Z");
+    assert_eq!(receipt[0]["time"], format!("{day}T10:00:00Z"));
     assert_eq!(
         receipt[0]["granted"],
         serde_json::json!(["essential", "preference", "analytics", "marketing"])
     );
     assert_eq!((&receipt[0]["notice_version"], &receipt[0]["source"]), (&"2026-03".into(), &"klaro".into()));
 
-    let day = "p=custom&from=2026-03-01&to=2026-03-01";
+    let day = format!("p=custom&from={day}&to={day}");
     let page = get(&sotto, &format!("/s/{key}/consent?{day}&receipt=3f9a8b7c6d5e4f3a"), &viewer);
     assert_eq!(page.status, 200);
     for words in ["1 of 3 pageviews came from visitors who agreed", "sotto-banner", "2026-03", "Granted"] {

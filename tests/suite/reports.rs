@@ -1,10 +1,10 @@
 //! The definitions of the metrics, on events made by hand, through the command line.
 
 use sotto_store::db::Access;
-use sotto_tests::{Sotto, request};
+use sotto_tests::{Noon, Sotto, UTC, request};
 
-/// Writes rows of `events`: `(minute, kind, path, visitor, session, more columns, their values)`, on 1 March 2026.
-fn store(sotto: &Sotto, key: &str, rows: &[(u32, &str, &str, u64, u64, &str)]) {
+/// Writes rows of `events`: `(minute, kind, path, visitor, session, more columns, their values)`, on one day.
+fn store(sotto: &Sotto, key: &str, day: &str, rows: &[(u32, &str, &str, u64, u64, &str)]) {
     let text = std::fs::read_to_string(sotto.data().join("clickhouse/endpoint.json")).unwrap();
     let endpoint: serde_json::Value = serde_json::from_str(&text).unwrap();
     let access: Access = serde_json::from_value(endpoint["writer"].clone()).unwrap();
@@ -14,7 +14,7 @@ fn store(sotto: &Sotto, key: &str, rows: &[(u32, &str, &str, u64, u64, &str)]) {
             let (hour, minute) = (minute / 60, minute % 60);
             let comma = if more.is_empty() { "" } else { "," };
             format!(
-                r#"{{"day":"2026-03-01","time":"2026-03-01 {hour:02}:{minute:02}:00.000","kind":"{kind}","path":"{path}","visitor":{visitor},"session":{session},"tier":"{}","hostname":"a.example"{comma}{more}}}"#,
+                r#"{{"day":"{day}","time":"{day} {hour:02}:{minute:02}:00.000","kind":"{kind}","path":"{path}","visitor":{visitor},"session":{session},"tier":"{}","hostname":"a.example"{comma}{more}}}"#,
                 if *session == 0 { "minimal" } else { "full" }
             )
         })
@@ -34,12 +34,17 @@ fn store(sotto: &Sotto, key: &str, rows: &[(u32, &str, &str, u64, u64, &str)]) {
     ask(&["INSERT INTO events FORMAT JSONEachRow\n", &rows].concat());
 }
 
-const DAY: [&str; 4] = ["--from", "2026-03-01", "--to", "2026-03-01"];
+/// A site whose visitors all came on one day.
+struct Site {
+    sotto: Sotto,
+    key: String,
+    day: String,
+}
 
 /// The report's rows as text: `value figure figure …`.
-fn report(sotto: &Sotto, key: &str, metrics: &str, more: &[&str]) -> Vec<String> {
-    let mut arguments = DAY.to_vec();
-    arguments.extend(["--metrics", metrics]);
+fn report(site: &Site, metrics: &str, more: &[&str]) -> Vec<String> {
+    let Site { sotto, key, day } = site;
+    let mut arguments = vec!["--from", day, "--to", day, "--metrics", metrics];
     arguments.extend(more);
     let by = more.iter().position(|a| *a == "--by").map(|i| more[i + 1]);
     let figure = |row: &serde_json::Value, name: &str| match &row[name] {
@@ -61,13 +66,16 @@ fn report(sotto: &Sotto, key: &str, metrics: &str, more: &[&str]) -> Vec<String>
 
 /// Visitor 1 reads three pages from Google, visitor 2 bounces, visitor 3 sees one page and signs up, visitor 2 comes
 /// again from a newsletter, and two people are counted anonymously.
-fn day() -> (Sotto, String) {
+fn one_day() -> Site {
+    // Not today, and not so long ago that it is removed.
+    let day = Noon::now().day(30).to_string();
     let sotto = Sotto::start();
-    let key = sotto.add_site("a.example", &[]);
+    let key = sotto.add_site("a.example", &UTC);
     let google = r#""source":"Google","referrer_host":"google.com","country":"FR""#;
     store(
         &sotto,
         &key,
+        &day,
         &[
             (60, "pageview", "/", 1, 11, google),
             (61, "engagement", "/", 1, 11, r#""engaged_ms":30000,"country":"FR""#),
@@ -96,24 +104,24 @@ fn day() -> (Sotto, String) {
             ),
         ],
     );
-    (sotto, key)
+    Site { sotto, key, day }
 }
 
 #[test]
 fn figures_are_what_their_definitions_say() {
-    let (sotto, key) = day();
-    let all = |metrics: &str, more: &[&str]| report(&sotto, &key, metrics, more);
+    let site = one_day();
+    let all = |metrics: &str, more: &[&str]| report(&site, metrics, more);
     // Four visits of three visitors; eight pageviews of which six in visits; two visits bounce; 40 s in four visits.
     assert_eq!(all("visitors,visits,pageviews,events", &[]), ["3 4 8 1"]);
     assert_eq!(all("bounce_rate,engaged_seconds,views_per_visit", &[]), ["0.5 10 1.5"]);
-    assert_eq!(all("visitors,pageviews", &["--by", "day"]), ["2026-03-01 3 8"]);
+    assert_eq!(all("visitors,pageviews", &["--by", "day"]), [format!("{} 3 8", site.day)]);
     assert_eq!(all("events,visits", &["--by", "event"]), ["Sign up 1 1"]);
 }
 
 #[test]
 fn page_is_counted_where_it_was_seen_and_bounces_where_visits_began() {
-    let (sotto, key) = day();
-    let all = |metrics: &str, by: &str| report(&sotto, &key, metrics, &["--by", by]);
+    let site = one_day();
+    let all = |metrics: &str, by: &str| report(&site, metrics, &["--by", by]);
     assert_eq!(
         all("pageviews,visits,visitors,bounce_rate", "page"),
         ["/pricing 4 3 3 0.5", "/ 3 2 2 0.5", "/contact 1 1 1 null"]
@@ -124,19 +132,19 @@ fn page_is_counted_where_it_was_seen_and_bounces_where_visits_began() {
 
 #[test]
 fn source_of_a_visit_is_that_of_its_first_page() {
-    let (sotto, key) = day();
-    let rows = report(&sotto, &key, "visits,pageviews", &["--by", "source"]);
+    let site = one_day();
+    let rows = report(&site, "visits,pageviews", &["--by", "source"]);
     assert_eq!(rows, [" 2 3", "Google 1 3", "Newsletter 1 1", "google.com 0 1"]);
     assert_eq!(
-        report(&sotto, &key, "visits", &["--by", "utm_campaign", "--filter", "utm_campaign!="]),
+        report(&site, "visits", &["--by", "utm_campaign", "--filter", "utm_campaign!="]),
         ["spring 1"]
     );
 }
 
 #[test]
 fn filter_chooses_hits_pages_or_visits() {
-    let (sotto, key) = day();
-    let with = |filter: &str, metrics: &str| report(&sotto, &key, metrics, &["--filter", filter]);
+    let site = one_day();
+    let with = |filter: &str, metrics: &str| report(&site, metrics, &["--filter", filter]);
     for (filter, expected, why) in [
         ("country=FR", "1 1 4", "a place chooses hits, anonymous ones too"),
         ("country!=FR", "2 3 4", "and what is left is the rest"),
@@ -155,5 +163,5 @@ fn filter_chooses_hits_pages_or_visits() {
         "bounces look at whole visits"
     );
     let both = ["--by", "page", "--filter", "source=Google", "--filter", "country=FR"];
-    assert_eq!(report(&sotto, &key, "pageviews", &both), ["/ 1", "/contact 1", "/pricing 1"]);
+    assert_eq!(report(&site, "pageviews", &both), ["/ 1", "/contact 1", "/pricing 1"]);
 }

@@ -3,18 +3,13 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use sotto_tests::{Sotto, wait_for};
-
-/// The day `age` days ago in UTC.
-fn day(age: i64) -> String {
-    let now = sotto_schema::clock::now_ms() / 86_400_000 - age;
-    sotto_schema::day::Day(u16::try_from(now).unwrap()).to_string()
-}
+use sotto_tests::{Noon, Sotto, wait_for};
 
 /// A pageview of `age` days ago that expires in `left` days.
-fn event(path: &str, age: i64, left: i64) -> String {
-    let time = format!("{} 12:00:00.000", day(age));
-    json!({ "day": day(age), "expires": day(-left), "time": time, "kind": "pageview", "hostname": "a.example",
+fn event(noon: &Noon, path: &str, age: i32, left: i32) -> String {
+    let [day, expires] = [age, -left].map(|age| noon.day(age).to_string());
+    let time = format!("{day} 12:00:00.000");
+    json!({ "day": day, "expires": expires, "time": time, "kind": "pageview", "hostname": "a.example",
             "path": path, "visitor": "7", "session": "7" })
     .to_string()
 }
@@ -43,9 +38,13 @@ fn rows(text: &str) -> Vec<Value> {
 #[test]
 fn raw_events_are_removed_on_the_day_they_expire() {
     let mut sotto = Sotto::start();
-    let utc = ["--time-zone", "UTC", "--retention-days", "30"];
-    let (short, long) =
-        (sotto.add_site("a.example", &utc), sotto.add_site("b.example", &["--retention-days", "760"]));
+    // One day for the whole test.
+    let noon = Noon::now();
+    let add = |hostname: &str, days: &str| {
+        sotto.add_site(hostname, &["--time-zone", &noon.zone, "--retention-days", days])
+    };
+    let (short, long) = (add("a.example", "30"), add("b.example", "760"));
+    let event = |path: &str, age: i32, left: i32| event(&noon, path, age, left);
     // Not by the running program, which looks once an hour, but at its start: see below.
     let events = [
         event("/whole-week", 120, -30),
@@ -76,7 +75,7 @@ fn raw_events_are_removed_on_the_day_they_expire() {
         removed.iter().filter(|r| r["class"] == "raw_events").map(|r| r["count"].as_u64().unwrap()).sum();
     assert_eq!(count, 4, "{removed:?}");
     assert!(
-        removed.iter().any(|r| r["how"] == "partition dropped" && r["from"] == day(120).as_str()),
+        removed.iter().any(|r| r["how"] == "partition dropped" && r["from"] == noon.day(120).to_string()),
         "{removed:?}"
     );
     assert_eq!(paths(&sotto, &short), ["/fresh", "/new"]);

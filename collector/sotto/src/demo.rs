@@ -14,7 +14,7 @@ use std::{
 };
 
 use http::HeaderMap;
-use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, tz::TimeZone};
 use sotto_collector::{
     background::{storing, upkeep},
     config::{Config, Paths, Ship},
@@ -36,7 +36,9 @@ use crate::{
     cli::{Failure, with_databases},
     serve::{self, dashboard::MakeDashboard},
 };
+use plan::Plan;
 
+mod plan;
 mod traffic;
 
 /// Host name of the demo site.
@@ -89,9 +91,10 @@ async fn prepare(
     let password = owner(config, db).await?;
     let known = sites::all(db).await?.into_iter().find(|s| s.hostnames == [HOSTNAME]);
     if known.is_none() {
+        let plan = Plan::until(Clock::System.now_ms(), args)?;
         let mut site = Site::new("Demo: Lindenhof", &[HOSTNAME], TIME_ZONE, Preset::Cnil)?;
         site.retention_days = args.days + 30;
-        fill(args, config, paths, databases, &site).await?;
+        fill(&plan, config, paths, databases, &site).await?;
         // Last, so that a fill that was interrupted begins anew.
         sites::save(db, &site).await?;
     }
@@ -117,7 +120,7 @@ async fn owner(config: &Config, db: &Db) -> Result<String, Failure> {
 
 /// Sends the traffic of all days down the road.
 async fn fill(
-    args: &DemoArgs,
+    plan: &Plan,
     config: &Config,
     paths: &Paths,
     databases: &Databases,
@@ -133,7 +136,7 @@ async fn fill(
     let stop = CancellationToken::new();
     let shippers = state.shippers(readers).into_iter();
     let shipping: Vec<_> = shippers.map(|shipper| tokio::spawn(shipper.run(stop.clone()))).collect();
-    let sent = send_days(args, &state, &clock, site).await?;
+    let sent = send_days(plan, &state, &clock, site).await?;
     stop.cancel();
     let mut left = 0;
     for shipping in shipping {
@@ -145,7 +148,8 @@ async fn fill(
     storing::store_outcomes(&state).await;
     let seconds = began.elapsed().as_secs_f64();
     let hits = sent.hits as f64;
-    println!("{hits} hits of {} days in {seconds:.1} s ({:.0} hits/s)", args.days, hits / seconds);
+    let days = plan.days.len() - 1;
+    println!("{hits} hits of {days} days in {seconds:.1} s ({:.0} hits/s)", hits / seconds);
     print_size(&databases.writer.of_site(site.id), &sent).await
 }
 
@@ -178,19 +182,14 @@ struct Sent {
     spool_bytes: u64,
 }
 
-async fn send_days(args: &DemoArgs, state: &State, clock: &AtomicI64, site: &Site) -> Result<Sent, Failure> {
+async fn send_days(plan: &Plan, state: &State, clock: &AtomicI64, site: &Site) -> Result<Sent, Failure> {
     let zone = TimeZone::get(TIME_ZONE)?;
-    let now = Timestamp::now();
-    let today = now.to_zoned(zone.clone()).date();
     let collector = state.collector(None);
-    let mut world = traffic::World::new(args.seed, &collector.geo.load());
+    let mut world = traffic::World::new(plan.seed, &collector.geo.load());
     let (mut group, mut sent) = (collector.spools.appends(), Sent::default());
-    for age in (0..=i64::from(args.days)).rev() {
-        let date = today.checked_sub(Span::new().days(age))?;
-        let midnight = date.to_zoned(zone.clone())?.timestamp().as_millisecond();
-        let trend = 1.0 - age as f64 / f64::from(args.days) * 0.35;
-        let mut hits = world.day(&site.key, date, midnight, f64::from(args.visits) * trend);
-        hits.retain(|hit| hit.time_ms < now.as_millisecond());
+    for (n, day) in plan.days.iter().enumerate() {
+        let mut hits = world.day(&site.key, day.date, &zone, day.visits)?;
+        hits.retain(|hit| hit.time_ms < plan.until_ms);
         for hit in hits {
             clock.store(hit.time_ms, Ordering::Relaxed);
             let headers: &HeaderMap = &hit.headers;
@@ -209,10 +208,9 @@ async fn send_days(args: &DemoArgs, state: &State, clock: &AtomicI64, site: &Sit
                 collector.spools.append(full).await?;
             }
         }
-        let day_over = midnight + 24 * 60 * 60 * 1000;
-        upkeep::retire_salts(state, day_over);
-        collector.sessions.sweep(day_over);
-        progress(i64::from(args.days) - age, i64::from(args.days), sent.hits);
+        upkeep::retire_salts(state, day.end_ms);
+        collector.sessions.sweep(day.end_ms);
+        progress(n, plan.days.len() - 1, sent.hits);
     }
     collector.spools.append(group).await?;
     debug_assert!(collector.metrics.total(Outcome::Stored) > 0);
@@ -220,15 +218,15 @@ async fn send_days(args: &DemoArgs, state: &State, clock: &AtomicI64, site: &Sit
 }
 
 /// A bar for people, lines for logs.
-fn progress(done: i64, all: i64, hits: u64) {
+fn progress(done: usize, all: usize, hits: u64) {
     let mut out = std::io::stdout().lock();
     let percent = done * 100 / all.max(1);
     // Progress that cannot be shown is no reason to stop.
     let _shown = if out.is_terminal() {
-        let full = (percent / 4) as usize;
+        let full = percent / 4;
         write!(out, "\r  [{}{}] {percent} %  {hits} hits ", "#".repeat(full), "-".repeat(25 - full))
             .and_then(|()| if done == all { writeln!(out) } else { out.flush() })
-    } else if done == all || percent / 25 != (done - 1) * 100 / all.max(1) / 25 {
+    } else if done == all || percent / 25 != done.saturating_sub(1) * 100 / all.max(1) / 25 {
         writeln!(out, "  {percent} %  {hits} hits")
     } else {
         Ok(())

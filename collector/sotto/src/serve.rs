@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sotto_collector::{
-    background::{self, rules, upkeep},
+    background::{self, recovery, rules, upkeep},
     config::{Config, Paths},
     http::{
         server,
@@ -16,7 +16,6 @@ use sotto_collector::{
     spool,
     state::{Lifetime, State},
     supervise::{Backoff, Part, Supervisor, board::PartEnded},
-    visitor::recovery,
 };
 use sotto_schema::clock::Clock;
 use tokio::task::JoinHandle;

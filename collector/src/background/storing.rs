@@ -6,8 +6,7 @@
 //! **Proof**: `tests/suite/lost_answers.rs`.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -21,7 +20,12 @@ use sotto_store::{
 use tokio_util::sync::CancellationToken;
 
 use super::wait;
-use crate::{ingest::unmapped_consent::Batch, metrics::Count, state::State, visitor::salts::Entry};
+use crate::{
+    ingest::unmapped_consent::Batch,
+    metrics::Count,
+    state::{State, unacknowledged::OutcomeBatch},
+    visitor::salts::Entry,
+};
 
 /// How often counts and the ledger are stored.
 const STORE_INTERVAL: Duration = Duration::from_secs(10);
@@ -42,23 +46,6 @@ struct UnmappedRow<'a> {
     source: &'a str,
     category: &'a str,
     times: u64,
-}
-
-/// Counts that are stored together.
-#[derive(Debug, Clone)]
-struct OutcomeBatch {
-    /// By which ClickHouse knows it when it comes again.
-    token: String,
-    counts: Vec<Count>,
-}
-
-/// What was sent and not acknowledged. ClickHouse may have it, so it is sent again as it was, before anything newer.
-/// Kept outside of the job, so that it outlives it.
-#[derive(Debug, Default)]
-pub struct Unacknowledged {
-    /// By shard.
-    outcomes: Mutex<BTreeMap<usize, OutcomeBatch>>,
-    ledger: Mutex<Vec<Line>>,
 }
 
 pub(super) async fn keep_storing(state: Arc<State>, stop: CancellationToken) {
@@ -131,7 +118,7 @@ async fn store_ledger(state: &State) {
     }
 }
 
-/// Appends what happened to salts, first what was sent before and not acknowledged.
+/// ShardedAppend what happened to salts, first what was sent before and not acknowledged.
 async fn append_ledger(state: &State) -> Result<(), clickhouse::error::Error> {
     let (db, collector) = (&state.databases.writer, state.config.peers.name.as_str());
     let unacknowledged = || state.unacknowledged.ledger.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::Deserialize;
 
 use super::{Wrong, first_wrong};
-use crate::peers::OTHERS_MAX;
 
 /// Longest name of a collector, in characters.
 pub const NAME_CHARS_MAX: usize = 64;
+/// Most collectors beside this one.
+pub const OTHERS_MAX: usize = 255;
 
 /// `[peers]`
 #[derive(Debug, Clone, Default, Deserialize)]

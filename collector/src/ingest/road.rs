@@ -28,7 +28,7 @@ use crate::{
     sites::{rules::Rules, tokens},
     spool::{
         Key,
-        sharded::{Appends, ShardRepeats},
+        sharded::{ShardRepeats, ShardedAppend},
     },
     visitor::{
         client_ip::{ClientIp, Peer, client_ip},
@@ -105,7 +105,7 @@ pub enum Unkept {
 /// Hits of one request that are decided and wait for the disk.
 pub struct Admitted<'a> {
     /// What is to be made durable.
-    pub appends: Appends,
+    pub appends: ShardedAppend,
     hits: Vec<Held<'a>>,
     unmapped: Vec<Report>,
     collector: &'a Collector,
@@ -297,8 +297,8 @@ impl Collector {
         for submission in hits.iter().flatten() {
             let Some(rules) = self.site_of(submission) else { continue };
             peers.agree(rules.site.id, rules.day(self.clock.now_ms())).await;
-            if peers.are_apart() {
-                self.metrics.hits_apart.fetch_add(1, Ordering::Relaxed);
+            if peers.is_partitioned() {
+                self.metrics.hits_partitioned.fetch_add(1, Ordering::Relaxed);
             }
         }
     }

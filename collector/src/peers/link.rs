@@ -14,8 +14,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::config::OTHERS_MAX;
+
 use super::{
-    Link, Note, OTHERS_MAX, Peers,
+    Link, Note, Peers,
     channel::{self, FRAME_BYTES_MAX, Receiver, Sender},
     message::{self, TEXT_BYTES_MAX, Visit},
 };

@@ -135,7 +135,7 @@ impl Admin {
                 Some(flaws) if flaws.is_empty() => "ok".into(),
                 Some(flaws) => flaws.join("; "),
             },
-            peers: self.peers.as_ref().map(|peers| match peers.are_apart() {
+            peers: self.peers.as_ref().map(|peers| match peers.is_partitioned() {
                 true => "apart; visitors may count twice",
                 false => "ok",
             }),
@@ -217,7 +217,7 @@ impl Admin {
         let begins = |(site, day)| Some(self.state.rules.by_id(site)?.day_end_ms(day) - DAY_MS);
         self.state
             .salts
-            .days()
+            .keys()
             .into_iter()
             .filter_map(begins)
             .min()

@@ -2,7 +2,7 @@
 //!
 //! Waking a task of another thread's runtime costs a system call, and one commit answers a hundred hits. So the writing
 //! thread wakes one task per worker and commit, which hands the answers on within its own thread. Measured
-//! (`load compare`): see the README of the benches.
+//! (`make bench`): see CHANGELOG.
 
 use std::{
     cell::RefCell,
@@ -25,10 +25,13 @@ pub(super) struct Recipient {
     mailbox: Option<Arc<Mailbox>>,
 }
 
+/// An answer, and the task that waits for it.
+type Letter = (oneshot::Sender<Outcome>, Outcome);
+
 /// Answers for tasks of one runtime that has one thread.
 #[derive(Default)]
 struct Mailbox {
-    answers: Mutex<Vec<(oneshot::Sender<Outcome>, Outcome)>>,
+    answers: Mutex<Vec<Letter>>,
     arrived: Notify,
 }
 
@@ -42,7 +45,7 @@ impl Recipient {
 
 /// Gives all answers of one commit.
 pub(super) fn deliver(answers: impl Iterator<Item = (Recipient, Outcome)>) {
-    let mut post: Vec<(Arc<Mailbox>, Vec<(oneshot::Sender<Outcome>, Outcome)>)> = Vec::new();
+    let mut post: Vec<(Arc<Mailbox>, Vec<Letter>)> = Vec::new();
     for (Recipient { done, mailbox }, outcome) in answers {
         let Some(mailbox) = mailbox else {
             // A client that went away does not wait any more; its hit is kept all the same.
@@ -96,7 +99,7 @@ impl Mailbox {
         }
     }
 
-    fn answers(&self) -> std::sync::MutexGuard<'_, Vec<(oneshot::Sender<Outcome>, Outcome)>> {
+    fn answers(&self) -> std::sync::MutexGuard<'_, Vec<Letter>> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

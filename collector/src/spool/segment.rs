@@ -74,7 +74,7 @@ fn crc(salt: u64, sequence: u64, payload: &[u8]) -> u32 {
     crc32c::crc32c_append(crc, payload)
 }
 
-/// Appends a frame to `out`.
+/// ShardedAppend a frame to `out`.
 pub(super) fn encode_frame(salt: u64, sequence: u64, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
     out.extend_from_slice(&crc(salt, sequence, payload).to_le_bytes());

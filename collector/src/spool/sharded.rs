@@ -19,14 +19,14 @@ use crate::spool::{self, Append, AppendError, Aside, Key, OpenError, Reader, Rep
 
 /// The spools of all shards; clones share them.
 #[derive(Debug, Clone)]
-pub struct Spools {
+pub struct ShardedSpool {
     first: Spool,
     rest: Vec<Spool>,
 }
 
 /// What is appended together, by shard.
 #[derive(Debug, Default)]
-pub struct Appends {
+pub struct ShardedAppend {
     first: Append,
     rest: Vec<Append>,
 }
@@ -79,7 +79,7 @@ pub fn open(
     data: &Path,
     shards: usize,
     settings: &spool::Settings,
-) -> Result<(Spools, Vec<Reader>), OpenError> {
+) -> Result<(ShardedSpool, Vec<Reader>), OpenError> {
     let (mut spools, mut readers) = (Vec::new(), Vec::new());
     let bytes_max = settings.bytes_max / shards.max(1) as u64;
     let open = |shard| {
@@ -93,27 +93,27 @@ pub fn open(
         spools.push(spool);
         readers.push(reader);
     }
-    Ok((Spools { first, rest: spools }, readers))
+    Ok((ShardedSpool { first, rest: spools }, readers))
 }
 
-impl From<Spool> for Spools {
+impl From<Spool> for ShardedSpool {
     fn from(first: Spool) -> Self {
         Self { first, rest: Vec::new() }
     }
 }
 
-impl Spools {
+impl ShardedSpool {
     /// Nothing to append yet, with room for each shard.
-    pub fn appends(&self) -> Appends {
+    pub fn appends(&self) -> ShardedAppend {
         let rest = self.rest.iter().map(|_| Append::default()).collect();
-        Appends { first: Append::default(), rest }
+        ShardedAppend { first: Append::default(), rest }
     }
 
-    /// Appends records; resolves when all are on disk, with those that were there before.
+    /// ShardedAppend records; resolves when all are on disk, with those that were there before.
     ///
     /// # Errors
     /// See [`AppendError`]: of the first spool that refuses.
-    pub async fn append(&self, appends: Appends) -> Result<ShardRepeats, AppendError> {
+    pub async fn append(&self, appends: ShardedAppend) -> Result<ShardRepeats, AppendError> {
         let first = self.first.append(appends.first);
         if self.rest.is_empty() {
             return Ok(ShardRepeats { first: first.await?, rest: Vec::new() });
@@ -202,7 +202,7 @@ impl Spools {
     }
 }
 
-impl Appends {
+impl ShardedAppend {
     /// Adds a record of a site; see [`Append::record`].
     pub fn record(
         &mut self,

@@ -54,7 +54,7 @@ impl Spool {
         (Self { shared, queue }, waiting)
     }
 
-    /// Appends records; resolves when they are on disk, with those that were there before.
+    /// ShardedAppend records; resolves when they are on disk, with those that were there before.
     ///
     /// # Errors
     /// See [`AppendError`]; nothing was acknowledged then.

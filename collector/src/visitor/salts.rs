@@ -52,7 +52,7 @@ impl Salt {
         salt
     }
 
-    /// Appends the salt, for another collector. Whoever calls overwrites `out` when it was sent.
+    /// ShardedAppend the salt, for another collector. Whoever calls overwrites `out` when it was sent.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&*self.0);
     }
@@ -247,11 +247,6 @@ impl Salts {
         let mut entries = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let later = std::mem::replace(&mut *entries, earlier);
         entries.extend(later);
-    }
-
-    /// Sites and days whose salts are alive.
-    pub fn days(&self) -> Vec<(SiteId, Day)> {
-        self.alive.load().keys().copied().collect()
     }
 
     /// How many salts are alive.

@@ -13,6 +13,7 @@ use sotto_schema::id::SiteId;
 use super::{days, period, reader::Reader, refusal::Refusal, scope, site_of};
 use crate::{
     App,
+    range::now_in,
     report::{
         Scope,
         health::{self, Warning},
@@ -61,7 +62,9 @@ pub(super) async fn show(
     let site = site_of(&app, &reader, &key).await?;
     let range = days(asked.as_deref().unwrap_or(""), &site)?;
     let scope = scope(&site);
-    let (outcomes, health) = tokio::try_join!(outcomes::run(db, &scope, range), health::run(db, site.id))?;
+    let now = now_in(&site.time_zone).timestamp();
+    let (outcomes, health) =
+        tokio::try_join!(outcomes::run(db, &scope, range), health::run(db, site.id, now))?;
     let unknown: Option<Outcomes> = if reader.owns_all() {
         Some(outcomes::run(db, &Scope { site: SiteId::NONE, ..scope }, range).await?)
     } else {

@@ -1,6 +1,7 @@
 //! Checks that hits arrive as they should, and guesses the cause when they do not.
 
 use clickhouse::Row;
+use jiff::Timestamp;
 use serde::Deserialize;
 use sotto_schema::id::SiteId;
 use sotto_store::db::Db;
@@ -84,8 +85,9 @@ impl Health {
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn run(db: &Db, site: SiteId) -> Result<Health, ReportError> {
-    Ok(db.of_site(site).query(include_str!("health.sql")).param("site", site).fetch_one().await?)
+pub async fn run(db: &Db, site: SiteId, now: Timestamp) -> Result<Health, ReportError> {
+    let query = db.of_site(site).query(include_str!("health.sql")).param("site", site);
+    Ok(query.param("now", now.as_millisecond()).fetch_one().await?)
 }
 
 #[cfg(test)]

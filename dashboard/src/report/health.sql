@@ -1,4 +1,4 @@
--- Whether hits arrive, and from where: the last 24 hours of a site, and its last hit ever.
+-- Whether hits arrive, and from where: the 24 hours of a site before {now}, and its last hit ever.
 --
 -- Rows of outcome 'address' count hits by kind of client address: 'private' or 'public'.
 -- last_hour, last_kept  milliseconds since 1970-01-01 UTC, 0 when there was none
@@ -20,7 +20,12 @@ SELECT
     ) AS last_kept
 FROM
 (
-    SELECT outcome, reason, hits, hour, hour >= toStartOfHour(now('UTC') - INTERVAL 1 DAY) AS recent
+    SELECT
+        outcome,
+        reason,
+        hits,
+        hour,
+        hour >= toStartOfHour(fromUnixTimestamp64Milli({now:Int64}, 'UTC') - INTERVAL 1 DAY) AS recent
     FROM outcomes
     WHERE site = {site:UInt64}
 )

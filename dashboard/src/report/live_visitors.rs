@@ -1,5 +1,6 @@
 //! The number of visitors right now.
 
+use jiff::Timestamp;
 use sotto_schema::id::SiteId;
 use sotto_store::db::Db;
 
@@ -9,6 +10,7 @@ use super::ReportError;
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn run(db: &Db, site: SiteId) -> Result<u64, ReportError> {
-    Ok(db.of_site(site).query(include_str!("live_visitors.sql")).param("site", site).fetch_one().await?)
+pub async fn run(db: &Db, site: SiteId, now: Timestamp) -> Result<u64, ReportError> {
+    let query = db.of_site(site).query(include_str!("live_visitors.sql")).param("site", site);
+    Ok(query.param("now", now.as_millisecond()).fetch_one().await?)
 }

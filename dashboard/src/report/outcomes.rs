@@ -80,7 +80,7 @@ impl KnownOutcome {
 }
 
 /// All outcomes of the collector; `page_knows_every_outcome_of_the_collector` proves it.
-pub const OUTCOMES: [KnownOutcome; 16] = [
+pub const OUTCOMES: [KnownOutcome; 15] = [
     KnownOutcome::kept(
         "stored",
         OutcomeKind::Stored,
@@ -118,11 +118,6 @@ pub const OUTCOMES: [KnownOutcome; 16] = [
         "consent_refused",
         "Consent refused",
         "The visitor refused, and your policy keeps nothing of that kind from visitors who refuse.",
-    ),
-    KnownOutcome::dropped(
-        "opted_out",
-        "Own visits",
-        "Somebody excluded their own browser from being counted.",
     ),
     KnownOutcome::dropped(
         "referrer_spam",

@@ -1,6 +1,7 @@
 //! Outcomes of a site's most recent hits, for the install page.
 
 use clickhouse::Row;
+use jiff::Timestamp;
 use serde::Deserialize;
 use sotto_schema::id::SiteId;
 use sotto_store::db::Db;
@@ -22,6 +23,7 @@ pub struct RecentOutcome {
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn run(db: &Db, site: SiteId) -> Result<Vec<RecentOutcome>, ReportError> {
-    Ok(db.of_site(site).query(include_str!("recent_outcomes.sql")).param("site", site).fetch_all().await?)
+pub async fn run(db: &Db, site: SiteId, now: Timestamp) -> Result<Vec<RecentOutcome>, ReportError> {
+    let query = db.of_site(site).query(include_str!("recent_outcomes.sql")).param("site", site);
+    Ok(query.param("now", now.as_millisecond()).fetch_all().await?)
 }

@@ -3,7 +3,7 @@
 SELECT toString(outcome) AS outcome, toString(reason) AS reason, toUInt64(sum(hits)) AS hits
 FROM outcomes
 WHERE outcome != 'address'
-    AND hour >= toStartOfHour(now('UTC')) - INTERVAL 1 HOUR
+    AND hour >= toStartOfHour(fromUnixTimestamp64Milli({now:Int64}, 'UTC')) - INTERVAL 1 HOUR
     AND (site = {site:UInt64} OR (site = 0 AND reason = 'unknown_site'))
 GROUP BY outcome, reason
 ORDER BY hits DESC, outcome, reason

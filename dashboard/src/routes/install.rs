@@ -15,6 +15,7 @@ use crate::{
     App,
     auth::SignedIn,
     page::{PageError, Shell, Theme, html},
+    range::now_in,
     report::{
         first_hit::{self, FirstHit},
         recent_outcomes,
@@ -97,8 +98,9 @@ pub(super) async fn show(
 ) -> Result<Response, PageError> {
     let reader = &app.settings.databases.reader;
     let (site, all) = signed_in.site(reader, &key, Role::Viewer).await?;
+    let now = now_in(&site.time_zone).timestamp();
     let (first, recent) =
-        tokio::join!(first_hit::run(reader, site.id), recent_outcomes::run(reader, site.id));
+        tokio::join!(first_hit::run(reader, site.id), recent_outcomes::run(reader, site.id, now));
     let choice = Choice::parse(query.as_deref().unwrap_or_default(), &app.settings.modules);
     let names = choice.names();
     // The names are those of modules that exist.

@@ -118,7 +118,7 @@ pub(super) async fn show(
     let now = now_in(&site.time_zone);
     let view = View::parse(query.as_deref().unwrap_or(""), now.date());
     let asked = Subject::new(db, &site, &view, &now);
-    let live = async { Ok(live_visitors::run(db, site.id).await?) };
+    let live = async { Ok(live_visitors::run(db, site.id, now.timestamp()).await?) };
     let origin = async { Ok(report::origin(db, &asked.query).await?) };
     let (totals, graph, strip, panels, live, origin) = tokio::try_join!(
         totals(&asked),

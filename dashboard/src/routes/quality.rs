@@ -175,8 +175,11 @@ pub(super) async fn show(
         let nowhere = Scope { site: SiteId::NONE, time_zone: site.time_zone.clone() };
         if owner { outcomes::run(db, &nowhere, header.range).await.map(|o| Some(o.hits())) } else { Ok(None) }
     };
-    let (outcomes, health, unknown) =
-        tokio::try_join!(outcomes::run(db, &scope, header.range), health::run(db, site.id), unknown)?;
+    let (outcomes, health, unknown) = tokio::try_join!(
+        outcomes::run(db, &scope, header.range),
+        health::run(db, site.id, now.timestamp()),
+        unknown
+    )?;
     let (rows, others) = rows(&outcomes);
     Ok(html(&QualityPage {
         warnings: health.warnings().into_iter().map(|w| words(w, &site.time_zone)).collect(),

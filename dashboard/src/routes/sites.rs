@@ -28,6 +28,7 @@ use crate::{
     auth::{Owner, SignedIn},
     figures,
     page::{PageError, Shell, SiteLink, Theme, html, html_with},
+    range::now_in,
 };
 
 /// The switcher's entries.
@@ -71,8 +72,9 @@ pub(super) async fn list(
     let db = &app.settings.databases.reader;
     let sites = signed_in.sites(db).await?;
     let ids: Vec<SiteId> = sites.iter().map(|s| s.id).collect();
-    let rows: Vec<Activity> =
-        db.query(include_str!("../report/activity.sql")).param("sites", ids).fetch_all().await?;
+    let query = db.query(include_str!("../report/activity.sql")).param("sites", ids);
+    let now = now_in("UTC").timestamp().as_millisecond();
+    let rows: Vec<Activity> = query.param("now", now).fetch_all().await?;
     let activity: HashMap<SiteId, u64> = rows.into_iter().map(|r| (r.site, r.pageviews)).collect();
     let listed = |s: &Site| Listed {
         key: s.key.clone(),

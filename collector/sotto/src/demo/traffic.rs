@@ -1,7 +1,12 @@
 //! What the visitors of the demo site do: a small hotel with a blog, a newsletter and a few advertisements.
 
+use std::ops::Range;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use jiff::civil::{Date, Weekday};
+use jiff::{
+    civil::{Date, Weekday},
+    tz::TimeZone,
+};
 use serde_json::{Value, json};
 use sotto_collector::visitor::client_ip::{Peer, TrustedProxies, client_ip};
 use sotto_geoip::GeoDb;
@@ -43,6 +48,9 @@ const SOURCES: &[(&str, &str, u32)] = &[
     ),
 ];
 
+/// Those of [`SOURCES`] that are campaigns, the newsletter first.
+const CAMPAIGNS: Range<usize> = 16..SOURCES.len();
+
 /// Pages: path, weight as a landing page, weight as a next page, seconds of reading.
 const PAGES: &[(&str, u32, u32, u32)] = &[
     ("/", 420, 120, 25),
@@ -60,7 +68,7 @@ const PAGES: &[(&str, u32, u32, u32)] = &[
     ("/booking", 16, 110, 90),
 ];
 
-/// User agents with their share.
+/// User agents with their share, robots last.
 const BROWSERS: &[(&str, u16, u32)] = &[
     (
         "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.1 Mobile/15E148 Safari/604.1",
@@ -117,6 +125,9 @@ const BROWSERS: &[(&str, u16, u32)] = &[
     ),
 ];
 
+/// Those of [`BROWSERS`] that people have.
+const PEOPLE: Range<usize> = 0..BROWSERS.len() - 2;
+
 /// Countries with their share and their visitors' language.
 const COUNTRIES: &[(&str, &str, u32)] = &[
     ("DE", "de-DE,de;q=0.9,en;q=0.7", 430),
@@ -135,7 +146,8 @@ const COUNTRIES: &[(&str, &str, u32)] = &[
 ];
 
 /// What visitors answer to the consent banner: mask (none: no answer), share.
-const ANSWERS: &[(Option<u8>, u32)] = &[(None, 330), (Some(15), 380), (Some(5), 110), (Some(1), 180)];
+const ANSWERS: &[(Option<u8>, u32)] = &[(None, 330), (EVERYTHING, 380), (Some(5), 110), (Some(1), 180)];
+const EVERYTHING: Option<u8> = Some(15);
 
 /// Visits per hour of the day, from midnight.
 const HOURS: [u32; 24] =
@@ -145,6 +157,16 @@ const HOURS: [u32; 24] =
 const ADDRESSES: usize = 400;
 /// Random addresses that are looked up to find them.
 const PROBES: usize = 400_000;
+
+/// Why somebody comes.
+#[derive(Clone, Copy)]
+enum Occasion {
+    Chance,
+    /// The newsletter has gone out.
+    Letter,
+    /// One of [`CAMPAIGNS`], to somebody who agrees to everything.
+    Campaign(usize),
+}
 
 /// The visitors' world.
 pub struct World {
@@ -193,8 +215,16 @@ impl World {
         Self { random, addresses }
     }
 
-    /// All hits of one day that begins at `midnight`, in order of time.
-    pub fn day(&mut self, site: &str, date: Date, midnight: i64, visits: f64) -> Vec<Sent> {
+    /// All hits of one day in a time zone, in order of time.
+    ///
+    /// On any day every campaign brings somebody who agrees to everything: left to chance, some short demos had none.
+    pub fn day(
+        &mut self,
+        site: &str,
+        date: Date,
+        zone: &TimeZone,
+        visits: f64,
+    ) -> Result<Vec<Sent>, jiff::Error> {
         let weekday = match date.weekday() {
             Weekday::Saturday => 0.82,
             Weekday::Sunday => 1.16,
@@ -204,33 +234,43 @@ impl World {
         // The newsletter goes out on the first Thursday of a month.
         let letter = date.weekday() == Weekday::Thursday && date.day() <= 7;
         let noise = 0.9 + self.random.f64() * 0.2;
-        let count = (visits * weekday * noise * if letter { 1.45 } else { 1.0 }).round() as u32;
+        let count = (visits * weekday * noise * if letter { 1.45 } else { 1.0 }).round() as usize;
+        let usual = if letter { Occasion::Letter } else { Occasion::Chance };
+        let occasions = CAMPAIGNS.map(Occasion::Campaign).chain(std::iter::repeat(usual));
         let mut hits = Vec::new();
-        for _ in 0..count {
-            let hour = weighted(&mut self.random, HOURS.iter().copied());
-            let start = midnight + (hour as i64 * 3_600 + self.random.i64(0..3_600)) * 1_000;
-            self.visit(site, start, letter, &mut hits);
+        for occasion in occasions.take(count) {
+            let hour = weighted(&mut self.random, HOURS.iter().copied()) as i8;
+            let (minute, second) = (self.random.i8(0..60), self.random.i8(0..60));
+            // An hour that the clocks skip is the one after.
+            let start = date.at(hour, minute, second, 0).to_zoned(zone.clone())?.timestamp().as_millisecond();
+            self.visit(site, start, occasion, &mut hits);
         }
         hits.sort_by_key(|hit: &Sent| hit.time_ms);
-        hits
+        Ok(hits)
     }
 
-    fn visit(&mut self, site: &str, start: i64, letter: bool, hits: &mut Vec<Sent>) {
+    fn visit(&mut self, site: &str, start: i64, occasion: Occasion, hits: &mut Vec<Sent>) {
         let random = &mut self.random;
         let country = weighted(random, COUNTRIES.iter().map(|c| c.2));
         let address = random.choice(&self.addresses[country]).cloned();
-        let browser = BROWSERS[weighted(random, BROWSERS.iter().map(|b| b.2))];
-        let source =
-            if letter && random.u8(0..10) < 3 { 16 } else { weighted(random, SOURCES.iter().map(|s| s.2)) };
+        let agrees = matches!(occasion, Occasion::Campaign(_));
+        let browsers = if agrees { &BROWSERS[PEOPLE] } else { BROWSERS };
+        let browser = browsers[weighted(random, browsers.iter().map(|b| b.2))];
+        let source = match occasion {
+            Occasion::Campaign(source) => source,
+            Occasion::Letter if random.u8(0..10) < 3 => CAMPAIGNS.start,
+            Occasion::Letter | Occasion::Chance => weighted(random, SOURCES.iter().map(|s| s.2)),
+        };
         let (referrer, query, _) = SOURCES[source];
-        let consent = ANSWERS[weighted(random, ANSWERS.iter().map(|a| a.1))].0;
+        let answer = ANSWERS[weighted(random, ANSWERS.iter().map(|a| a.1))].0;
+        let consent = if agrees { EVERYTHING } else { answer };
         let mut headers = HeaderMap::new();
         headers.insert(header::USER_AGENT, HeaderValue::from_static(browser.0));
         headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static(COUNTRIES[country].1));
         if let Some(address) = address {
             headers.insert(FORWARDED_FOR, address);
         }
-        if random.u8(0..100) < 6 {
+        if random.u8(0..100) < 6 && !agrees {
             headers.insert(GPC, HeaderValue::from_static("1"));
         }
         let mut visit = Visit { site, headers, consent, time_ms: start, hits };
@@ -317,12 +357,18 @@ impl Visit<'_> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::{ToSpan, civil::date};
+
     use super::*;
+
+    fn berlin() -> TimeZone {
+        TimeZone::get("Europe/Berlin").unwrap()
+    }
 
     fn bodies(seed: u64) -> Vec<String> {
         let mut world = World::new(seed, &GeoDb::default());
-        let date = jiff::civil::date(2026, 11, 5);
-        world.day("k7f3", date, 1_762_300_800_000, 50.0).into_iter().map(|h| h.body).collect()
+        let hits = world.day("k7f3", date(2026, 11, 5), &berlin(), 50.0).unwrap();
+        hits.into_iter().map(|h| h.body).collect()
     }
 
     #[test]
@@ -336,6 +382,52 @@ mod tests {
         for body in bodies(1) {
             let hits = sotto_collector::pipeline::parse::hits(body.as_bytes());
             assert!(hits.is_ok_and(|hits| hits.len() == 1), "{body}");
+        }
+    }
+
+    #[test]
+    fn any_day_has_every_campaign_with_a_person_who_agreed_to_everything() {
+        for query in &SOURCES[CAMPAIGNS] {
+            assert!(query.1.contains("utm_campaign="), "{query:?}");
+        }
+        for browser in &BROWSERS[PEOPLE] {
+            assert!(!browser.0.contains("compatible;"), "{browser:?}");
+        }
+        let mut world = World::new(1, &GeoDb::default());
+        // A leap year, and both days around it.
+        for day in date(2027, 12, 31).series(1.day()).take(368) {
+            let hits = world.day("k7f3", day, &berlin(), 8.0).unwrap();
+            for (_, query, _) in &SOURCES[CAMPAIGNS] {
+                let kept = hits.iter().any(|hit| {
+                    let agent = hit.headers[header::USER_AGENT].to_str().unwrap();
+                    let person = BROWSERS[PEOPLE].iter().any(|b| b.0 == agent);
+                    person
+                        && hit.headers.get(GPC).is_none()
+                        && hit.body.contains(r#""c":15"#)
+                        && hit.body.contains(query)
+                });
+                assert!(kept, "{day}: {query}");
+            }
+        }
+    }
+
+    #[test]
+    fn visits_begin_on_their_day_also_where_the_clocks_change() {
+        let mut world = World::new(1, &GeoDb::default());
+        // Summer time begins (23 hours) and ends (25 hours); a leap day.
+        for (day, hours) in [(date(2027, 3, 28), 23), (date(2027, 10, 31), 25), (date(2028, 2, 29), 24)] {
+            let (zone, start) = (berlin(), day.to_zoned(berlin()).unwrap());
+            let end = start.tomorrow().unwrap();
+            assert_eq!(start.duration_until(&end).as_hours(), hours);
+            let hits = world.day("k7f3", day, &zone, 3_000.0).unwrap();
+            let first = hits.iter().filter(|hit| hit.body.contains(r#""q":0"#)).map(|hit| hit.time_ms);
+            let (from, to) = (start.timestamp().as_millisecond(), end.timestamp().as_millisecond());
+            let inside = first.clone().filter(|ms| (from..to).contains(ms)).count();
+            // Who comes just before midnight reads on after it.
+            assert!(inside * 100 > first.count() * 98, "{day}");
+            assert!(hits.iter().all(|hit| hit.time_ms >= from), "{day}");
+            let last_hour = hits.iter().any(|hit| (to - 3_600_000..to).contains(&hit.time_ms));
+            assert!(last_hour, "{day}: visits come until its end");
         }
     }
 

@@ -33,7 +33,6 @@ fn words(outcome: &str, reason: &str) -> (&'static str, &'static str) {
             "named a site that does not exist here (on the whole server)",
             "Compare data-site in the page with the tag above.",
         ),
-        (_, "opted_out") => ("came from browsers that opted out", ""),
         (_, "consent_refused") => ("were not kept, as the visitor had refused", ""),
         (_, "bot_user_agent" | "bot_ai" | "bot_automated" | "bot_network") => {
             ("came from robots or from browsers that a program drives", "")
