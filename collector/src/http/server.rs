@@ -109,6 +109,8 @@ pub fn run_worker<A: Answer>(
 pub async fn serve<A: Answer>(listener: TcpListener, service: A, limits: Limits, stop: CancellationToken) {
     let connections = TaskTracker::new();
     let places = Arc::new(Semaphore::new(limits.connections_max));
+    // Shared: cloning a service with boxed parts for each request costs as much as reading the hit.
+    let service = Arc::new(service);
     loop {
         let place = tokio::select! {
             () = stop.cancelled() => break,
@@ -152,7 +154,7 @@ pub async fn serve<A: Answer>(listener: TcpListener, service: A, limits: Limits,
 async fn connection<A: Answer>(
     stream: tokio::net::TcpStream,
     peer: Peer,
-    service: A,
+    service: Arc<A>,
     limits: Limits,
     stop: CancellationToken,
 ) {
