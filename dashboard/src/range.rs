@@ -1,7 +1,7 @@
 //! Periods: which days of a site's time zone a report is about.
 
 use jiff::{
-    Timestamp, ToSpan, Zoned,
+    ToSpan, Zoned,
     civil::{Date, Time},
     tz::TimeZone,
 };
@@ -236,7 +236,7 @@ impl Range {
 /// The current time in the site's time zone.
 pub fn now_in(time_zone: &str) -> Zoned {
     let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
-    Timestamp::now().to_zoned(zone)
+    sotto_schema::clock::now().to_zoned(zone)
 }
 
 /// The same local time as `now`, on `day`. Where a clock change skips it, the moment after the gap.

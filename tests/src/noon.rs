@@ -22,7 +22,7 @@ pub struct Noon {
 impl Noon {
     /// Where it is noon now.
     pub fn now() -> Self {
-        Self::at(Timestamp::now())
+        Self::at(sotto_schema::clock::now())
     }
 
     /// The day `age` days ago, or to come when that is negative.

@@ -1,7 +1,7 @@
 //! A hit is of the day and the hour that the clock of its site shows, at whatever moment and wherever the machine is.
 //! `make test-dates` runs this where clocks, days, months and years change.
 
-use jiff::{Timestamp, ToSpan, civil::Date};
+use jiff::{ToSpan, civil::Date};
 use serde_json::Value;
 use sotto_schema::site::RETENTION_DAYS_DEFAULT;
 use sotto_tests::{Sotto, wait_for};
@@ -12,7 +12,7 @@ const ZONES: [&str; 5] =
 
 /// What the clock of a place shows: its day, and its hour as reports write it.
 fn clock(zone: &str) -> (Date, String) {
-    let now = Timestamp::now().in_tz(zone).unwrap();
+    let now = sotto_schema::clock::now().in_tz(zone).unwrap();
     (now.date(), now.strftime("%Y-%m-%d %H:00").to_string())
 }
 

@@ -163,7 +163,7 @@ fn faults_of_the_set_up_are_warned_of_with_the_remedy() {
         }
         assert_eq!(page.contains("card warning"), !expected.is_empty());
     };
-    let now = jiff::Timestamp::now().as_second();
+    let now = sotto_schema::clock::now().as_second();
     let insert = |hours: i64, outcome: &str, reason: &str, hits: u32| {
         let at = now - hours * 3_600;
         let row =

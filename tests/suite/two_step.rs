@@ -1,6 +1,6 @@
 //! Signing in with a second step, over real sockets and the real database.
 
-use std::{fs, time::SystemTime};
+use std::fs;
 
 use sotto_schema::id::SiteId;
 use sotto_store::{audit, db::Db};
@@ -61,7 +61,7 @@ struct Ann {
 impl Ann {
     /// The code of a step from now.
     fn code(&self, steps: i64) -> String {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let now = u64::try_from(sotto_schema::clock::now().as_second()).unwrap();
         self.totp.generate(now.saturating_add_signed(steps * STEP as i64)).to_string()
     }
 

@@ -114,7 +114,7 @@ fn facts(scripts: &Scripts, modules: &[&str]) -> Option<sotto_dashboard::ScriptI
 /// `sotto report`: the dashboard's own questions, answered as a table or JSON.
 async fn report_command(databases: &Databases, args: cli::ReportArgs) -> Result<(), Failure> {
     let site = cli::site::find(&databases.reader, &args.site).await?;
-    let today = jiff::Timestamp::now().in_tz(&site.time_zone)?.date();
+    let today = sotto_schema::clock::now().in_tz(&site.time_zone)?.date();
     let scope = report::Scope { site: site.id, time_zone: site.time_zone };
     let metrics = args.metrics.join(",");
     let limit = args.limit.to_string();

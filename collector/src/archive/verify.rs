@@ -20,6 +20,7 @@ use sotto_store::{
 pub const COUNTS: usize = 9;
 /// Place of the heads among the counts.
 pub const HEADS: usize = 0;
+const VISITORS: usize = 1;
 const VISITS: usize = 2;
 const PAGEVIEWS: usize = 3;
 const MEASURED: usize = 4;
@@ -343,7 +344,7 @@ impl Part<'_> {
             if leaf.people < u64::from(seal.k) && !rest {
                 report.flaw(|| format!("{}: {:?} describes {} people", self.name(), leaf.path, leaf.people));
             }
-            if leaf.people > leaf.counts[1] || leaf.counts[HEADS] > leaf.people {
+            if leaf.people > leaf.counts[VISITORS] || leaf.counts[HEADS] > leaf.people {
                 report
                     .flaw(|| format!("{}: {:?} cannot have {} people", self.name(), leaf.path, leaf.people));
             }

@@ -15,7 +15,7 @@ use serde::Serialize;
 use sotto_schema::{day::Day, id::SiteId};
 use sotto_store::{
     db::{Db, shard_of},
-    ledger::{self, Line},
+    ledger::{self, Life, Line},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -169,7 +169,7 @@ fn chain(
     let mut lines: Vec<Line> = Vec::new();
     for (event, site, day, commitment) in events {
         let before = lines.last().or(last.as_ref());
-        lines.push(Line::after(before, collector, now_ms, event, site, day, commitment));
+        lines.push(Line::after(before, collector, now_ms, Life { event, site, day, commitment }));
     }
     lines
 }

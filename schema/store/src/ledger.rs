@@ -39,17 +39,23 @@ pub const BORN: i8 = 1;
 /// `event` of a salt that was destroyed.
 pub const DIED: i8 = 2;
 
+/// What happened to a salt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// [`BORN`] or [`DIED`].
+    pub event: i8,
+    /// Whose salt.
+    pub site: SiteId,
+    /// Of which day.
+    pub day: Day,
+    /// What proves which salt it was.
+    pub commitment: [u8; 32],
+}
+
 impl Line {
     /// The line after `last` in the chain of `collector`.
-    pub fn after(
-        last: Option<&Self>,
-        collector: &str,
-        time: i64,
-        event: i8,
-        site: SiteId,
-        day: Day,
-        commitment: [u8; 32],
-    ) -> Self {
+    pub fn after(last: Option<&Self>, collector: &str, time: i64, life: Life) -> Self {
+        let Life { event, site, day, commitment } = life;
         let mut line = Self {
             seq: last.map_or(1, |l| l.seq + 1),
             time,
@@ -191,10 +197,7 @@ mod tests {
                 lines.last(),
                 "",
                 1_000 + i64::from(site as u8),
-                event,
-                SiteId(site),
-                Day(20_000),
-                commitment,
+                Life { event, site: SiteId(site), day: Day(20_000), commitment },
             );
             lines.push(line);
         }
@@ -240,7 +243,12 @@ mod tests {
     #[test]
     fn salt_of_several_collectors_is_alive_until_the_last_copy_is_destroyed() {
         let line = |last: Option<&Line>, collector: &str, event| {
-            Line::after(last, collector, 1_000, event, SiteId(1), Day(20_000), [1; 32])
+            Line::after(
+                last,
+                collector,
+                1_000,
+                Life { event, site: SiteId(1), day: Day(20_000), commitment: [1; 32] },
+            )
         };
         let one = line(None, "c1", BORN);
         let other = line(None, "c2", BORN);
@@ -254,7 +262,12 @@ mod tests {
     #[test]
     fn salt_that_dies_twice_is_found() {
         let mut lines = chain();
-        let last = Line::after(lines.last(), "", 2_000, DIED, SiteId(3), Day(20_000), [3; 32]);
+        let last = Line::after(
+            lines.last(),
+            "",
+            2_000,
+            Life { event: DIED, site: SiteId(3), day: Day(20_000), commitment: [3; 32] },
+        );
         lines.push(last);
         assert_eq!(verify(&lines), Err(Flaw::Life(6)));
     }

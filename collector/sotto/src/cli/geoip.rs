@@ -69,7 +69,7 @@ fn build_asn(csv: &[PathBuf], out: &Path) -> Result<(), Failure> {
         .iter()
         .map(|path| File::open(path).map_err(|e| Failure::usage(format!("{}: {e}", path.display()))))
         .collect::<Result<Vec<_>, _>>()?;
-    let seconds = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0);
+    let seconds = u64::try_from(sotto_schema::clock::now().as_second()).unwrap_or(0);
     let built = sotto_geoip::asn::write_mmdb(files, out, seconds)?;
     println!("{}: {} networks of {} operators", out.display(), built.prefixes, built.operators);
     Ok(())
