@@ -33,7 +33,8 @@ use sotto_store::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{Failure, with_databases},
+    databases::with_databases,
+    failure::Failure,
     serve::{self, dashboard::MakeDashboard},
 };
 use plan::Plan;

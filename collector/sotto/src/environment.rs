@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use sotto_collector::config::{Config, Paths};
 
-use crate::cli::LIBCHDB_VERSION;
+/// Version of the embedded server's library that this program was measured with.
+pub const LIBCHDB_VERSION: &str = "26.7.3-stable.1";
 
 /// What the environment says.
 #[derive(Debug, Default)]

@@ -10,16 +10,20 @@ use clap::Parser;
 use sotto_collector::http::script::{Facts, Scripts};
 use sotto_store::{db::Databases, engine};
 
+mod account_key;
 mod cli;
+mod databases;
 mod demo;
 mod environment;
+mod failure;
 mod serve;
 
 use cli::{
-    Args, Command, Failure,
+    Args, Command,
     output::{self, Listing},
 };
 use environment::Environment;
+use failure::{Failure, complain};
 use sotto_dashboard::report;
 
 /// A hit is some dozens of small allocations on one thread, freed on another: measured a third cheaper than the system's.
@@ -36,7 +40,7 @@ fn main() -> ExitCode {
     match run(args, environment) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            cli::complain(&failure);
+            complain(&failure);
             ExitCode::from(failure.code)
         }
     }
@@ -48,7 +52,7 @@ fn serve_clickhouse(mut arguments: std::env::ArgsOs) -> ExitCode {
     match engine::child::serve(library.as_ref(), arguments.collect()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            cli::complain(&Failure::new(error));
+            complain(&Failure::new(error));
             ExitCode::FAILURE
         }
     }
@@ -71,7 +75,7 @@ fn run(args: Args, environment: Environment) -> Result<(), Failure> {
             Command::Collect => serve::run(config, paths, None).await,
             Command::Dashboard => serve::dashboard::run(config, paths, &dashboard).await,
             Command::Report(report) => {
-                cli::with_databases(&config, &paths, async |databases| {
+                databases::with_databases(&config, &paths, async |databases| {
                     report_command(&databases, report).await
                 })
                 .await

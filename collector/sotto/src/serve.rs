@@ -20,7 +20,7 @@ use sotto_collector::{
 use sotto_schema::clock::Clock;
 use tokio::task::JoinHandle;
 
-use crate::cli::{self, Failure, account_key};
+use crate::{account_key, databases, failure::Failure};
 
 pub mod dashboard;
 mod database;
@@ -54,7 +54,7 @@ struct Running {
 /// Serves until told to stop, or until a part that cannot be started again has ended.
 pub async fn run(config: Config, paths: Paths, dashboard: Option<MakeDashboard<'_>>) -> Result<(), Failure> {
     protect_memory()?;
-    let _lock = cli::lock(&config)?;
+    let _lock = databases::lock(&config)?;
     let (config, listeners) = Listeners::bind(config)?;
     let database = database::start(&config, &paths).await?;
     let stop = StopSignals::listen()?;

@@ -10,11 +10,11 @@ use sotto_store::{
 };
 
 use super::{
-    Failure,
     output::{Listing, time},
     password,
     site::find,
 };
+use crate::failure::Failure;
 
 /// What to do with users.
 #[derive(Debug, Subcommand)]

@@ -9,7 +9,8 @@ use sotto_collector::{
 use sotto_schema::{clock::now_ms, day::Day, site::Site};
 use sotto_store::{db::Databases, seals::Period};
 
-use super::{Failure, output::Listing, site::find};
+use super::{output::Listing, site::find};
+use crate::failure::Failure;
 
 /// What to do with the archive.
 #[derive(Debug, Subcommand)]

@@ -19,7 +19,11 @@ use sotto_store::{
     migrate,
 };
 
-use super::{Failure, Paths, engine_directory, engine_settings, external, lock, with_databases};
+use crate::{
+    databases::{engine_directory, engine_settings, external, lock, with_databases},
+    failure::Failure,
+};
+use sotto_collector::config::Paths;
 
 /// Where a restored database grows within the server's directory, until it is whole.
 const RESTORING: &str = "restoring";

@@ -17,7 +17,8 @@ use sotto_store::{
     db::{Databases, Db, shard_of},
 };
 
-use super::{Failure, site::find};
+use super::site::find;
+use crate::failure::Failure;
 
 /// Most lines that are imported at once.
 const IMPORT_LINES: usize = 20_000;

@@ -14,7 +14,12 @@ use sotto_collector::{
 use sotto_geoip::GeoIp;
 use sotto_store::{engine, sites};
 
-use super::{Failure, Paths, engine_directory, external, output::Listing, with_databases};
+use super::output::Listing;
+use crate::{
+    databases::{engine_directory, external, with_databases},
+    failure::Failure,
+};
+use sotto_collector::config::Paths;
 
 /// `sotto doctor`
 #[derive(Debug, clap::Args)]

@@ -12,7 +12,8 @@ use clap::Subcommand;
 use sha2::{Digest, Sha256};
 use sotto_geoip::GeoDb;
 
-use super::{Failure, Paths};
+use crate::failure::Failure;
+use sotto_collector::config::Paths;
 
 /// What to do with GeoIP files.
 #[derive(Debug, Subcommand)]

@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Stdin, Write as _};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-use super::Failure;
+use crate::failure::Failure;
 
 /// Reads a password from standard input; asks for it when somebody sits there, and does not show what is typed.
 pub fn read() -> Result<String, Failure> {

@@ -16,7 +16,12 @@ use sotto_store::{
     rights::{self, Shown},
 };
 
-use super::{Failure, Paths, data, lock, site::find, spool, with_databases};
+use super::{data, site::find, spool};
+use crate::{
+    databases::{lock, with_databases},
+    failure::Failure,
+};
+use sotto_collector::config::Paths;
 
 /// What to do about privacy.
 #[derive(Debug, Subcommand)]

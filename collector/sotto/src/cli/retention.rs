@@ -15,10 +15,8 @@ use sotto_store::{
     sites,
 };
 
-use super::{
-    Failure,
-    output::{Listing, time},
-};
+use super::output::{Listing, time};
+use crate::failure::Failure;
 
 /// Most lines of the log that are shown.
 const LOG_LINES_MAX: u64 = 10_000;

@@ -3,10 +3,8 @@
 use clap::Subcommand;
 use sotto_store::{db::Databases, ledger, sites};
 
-use super::{
-    Failure,
-    output::{Listing, time},
-};
+use super::output::{Listing, time};
+use crate::failure::Failure;
 
 /// What to do with the ledger of salts.
 #[derive(Debug, Subcommand)]

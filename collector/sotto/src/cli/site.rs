@@ -9,10 +9,8 @@ use sotto_store::{
     sites,
 };
 
-use super::{
-    Failure,
-    output::{Listing, time},
-};
+use super::output::{Listing, time};
+use crate::failure::Failure;
 
 /// What to do with sites.
 #[derive(Debug, Subcommand)]

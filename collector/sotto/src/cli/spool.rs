@@ -11,7 +11,12 @@ use sotto_collector::{
 };
 use sotto_store::db::Databases;
 
-use super::{Failure, Paths, external, lock, output::Listing, with_databases};
+use super::output::Listing;
+use crate::{
+    databases::{external, lock, with_databases},
+    failure::Failure,
+};
+use sotto_collector::config::Paths;
 
 /// What to do with hits that wait for ClickHouse.
 #[derive(Debug, Subcommand)]

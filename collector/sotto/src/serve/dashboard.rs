@@ -23,7 +23,7 @@ use super::{
     set_up,
     signals::StopSignals,
 };
-use crate::cli::{self, Failure, account_key};
+use crate::{account_key, databases, failure::Failure};
 
 /// What the dashboard needs from the rest.
 pub struct DashboardParts {
@@ -58,7 +58,7 @@ pub fn from_router(router: axum::Router) -> HttpService {
 
 /// Serves the dashboard alone, on an external server.
 pub async fn run(config: Config, paths: Paths, dashboard: MakeDashboard<'_>) -> Result<(), Failure> {
-    let cluster = cli::external(&config).ok_or_else(|| {
+    let cluster = databases::external(&config).ok_or_else(|| {
         Failure::usage(
             "clickhouse.url or clickhouse.shards must be set: the dashboard alone needs a server that the collector also uses",
         )

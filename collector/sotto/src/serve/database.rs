@@ -15,7 +15,7 @@ use sotto_store::{
 
 use tokio::sync::watch;
 
-use crate::cli::{self, Failure};
+use crate::{databases, failure::Failure};
 
 /// How long to wait before an external server that was away is asked again.
 const MIGRATE_PAUSE: Duration = Duration::from_secs(2);
@@ -35,8 +35,8 @@ pub enum Database {
 
 /// Reaches or starts ClickHouse and brings its tables to this version's shape.
 pub async fn start(config: &Config, paths: &Paths) -> Result<Database, Failure> {
-    let Some(cluster) = cli::external(config) else {
-        let engine = Embedded::start(cli::engine_settings(config, paths)?).await?;
+    let Some(cluster) = databases::external(config) else {
+        let engine = Embedded::start(databases::engine_settings(config, paths)?).await?;
         if let Err(error) = migrate::migrate(&engine.databases().writer).await {
             engine.stop().await;
             return Err(error.into());

@@ -8,7 +8,7 @@ use sotto_collector::{
     supervise::{Part, Supervisor},
 };
 
-use crate::cli::Failure;
+use crate::failure::Failure;
 
 /// The listeners, bound.
 pub struct Listeners {

@@ -8,7 +8,7 @@ use std::{
 use sotto_collector::config::Config;
 use sotto_store::{account, db::Databases, private_file};
 
-use crate::cli::Failure;
+use crate::failure::Failure;
 
 /// File of the one-time set-up link's token.
 const SETUP_TOKEN: &str = "setup-token";

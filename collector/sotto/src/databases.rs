@@ -1,0 +1,104 @@
+//! The database that a command works on: yours, the one of a running sotto, or the embedded one for as long as the command
+//! takes.
+
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+};
+
+use sotto_collector::config::{Config, Paths};
+use sotto_store::{
+    cluster::Cluster,
+    db::{Access, Databases},
+    engine::{self, Embedded, Memory},
+    migrate,
+};
+
+use crate::failure::Failure;
+
+/// Takes the data directory for this process alone, until the file is closed.
+pub fn lock(config: &Config) -> Result<File, Failure> {
+    fs::create_dir_all(&config.data)
+        .map_err(|e| Failure::usage(format!("data = {}: cannot be made: {e}", config.data.display())))?;
+    let path = config.data.join("lock");
+    let file = File::create(&path)
+        .map_err(|e| Failure::usage(format!("data = {}: cannot be written: {e}", config.data.display())))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        Failure::usage(format!(
+            "{} is in use by another sotto; stop it, or choose another directory with --data",
+            config.data.display()
+        ))
+    })?;
+    Ok(file)
+}
+
+/// Where the embedded server keeps its files.
+pub fn engine_directory(config: &Config) -> PathBuf {
+    config.data.join("clickhouse")
+}
+
+/// How the embedded server is started.
+pub fn engine_settings(config: &Config, paths: &Paths) -> Result<engine::Settings, Failure> {
+    let server_bytes = config.clickhouse.memory.as_u64();
+    Ok(engine::Settings {
+        dir: engine_directory(config),
+        library: paths.library.clone(),
+        program: std::env::current_exe()?,
+        memory: Memory { server_bytes, query_bytes: server_bytes / 2 },
+    })
+}
+
+/// The external server or servers, if any are configured.
+pub fn external(config: &Config) -> Option<Cluster> {
+    let clickhouse = &config.clickhouse;
+    let access = |url: &String| Access {
+        url: url.clone(),
+        database: clickhouse.database.clone(),
+        user: clickhouse.user.clone(),
+        password: clickhouse.password.0.clone(),
+    };
+    if let Some(url) = &clickhouse.url {
+        return Some(Cluster::single(access(url)));
+    }
+    if clickhouse.shards.is_empty() {
+        return None;
+    }
+    let shards = clickhouse.shards.iter().map(|replicas| replicas.iter().map(access).collect());
+    Some(Cluster::new(shards.collect(), clickhouse.cluster.clone()))
+}
+
+/// Runs a command that needs the database: on the external server, on the one a running sotto has, or on the embedded
+/// one, started for as long as the command takes.
+pub async fn with_databases<T>(
+    config: &Config,
+    paths: &Paths,
+    command: impl AsyncFnOnce(Databases) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    if let Some(cluster) = external(config) {
+        for url in cluster.prepare().await?.away {
+            tracing::warn!(url, "a ClickHouse server is away; what it holds is missing");
+        }
+        let command = command(cluster.databases());
+        return tokio::select! {
+            result = command => result,
+            never = cluster.watch() => match never {},
+        };
+    }
+    // Whoever has the lock has the server. One that still answers without it belongs to a sotto that was killed, and
+    // is about to end.
+    let _lock = match lock(config) {
+        Ok(lock) => lock,
+        Err(taken) => {
+            let databases = engine::running(&engine_directory(config)).await.ok_or(taken)?;
+            return command(databases).await;
+        }
+    };
+    let engine = Embedded::start(engine_settings(config, paths)?).await?;
+    let databases = engine.databases();
+    let result = match migrate::migrate(&databases.writer).await {
+        Ok(_) => command(databases).await,
+        Err(error) => Err(error.into()),
+    };
+    engine.stop().await;
+    result
+}
