@@ -21,7 +21,8 @@ use tower_http::cors::{Any, CorsLayer};
 
 use crate::{config, metrics::Metrics};
 
-/// A body that is at hand, or one that another part of the program streams.
+/// A body that is at hand, or one that another part of the program streams. By hand: `http_body_util::Either` has no
+/// `Default`, which tower-http's CORS layer asks for.
 #[derive(Debug)]
 pub enum Body {
     /// At hand.
