@@ -1,8 +1,8 @@
-//! What happens beside the hits: rules are read again, salts die, counts are stored, visits are forgotten, days that
-//! are over are sealed, and what is due is removed.
+//! Background jobs, independent of hits: reload site rules, destroy expired salts, store counts, expire
+//! visits, seal closed days and delete data past its retention.
 //!
-//! **Promises.** A job that fails says so and is tried again at its next turn; it never takes the others down, not even when it panics
-//! ([`crate::supervise`]).
+//! **Promises.** A job that fails logs it and retries at its next turn. No failure, not even a panic, takes
+//! another job down ([`crate::supervise`]).
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,10 +21,10 @@ mod sealing;
 pub mod storing;
 pub mod upkeep;
 
-/// How long ClickHouse may take, at the end, until what is left is stored.
+/// Upper bound on ClickHouse's last store at shutdown.
 pub const LAST_STORE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Starts all jobs, each watched by itself. After a stop they store what is left.
+/// Starts all jobs, each supervised separately. On stop, they store what is left.
 pub fn start(state: &Arc<State>, supervisor: &Supervisor) {
     let stop = supervisor.stopping();
     supervisor.keep(Part::Rules, job(state, stop, rules::keep_reading));
@@ -35,7 +35,7 @@ pub fn start(state: &Arc<State>, supervisor: &Supervisor) {
     supervisor.keep(Part::Ageing, job(state, stop, ageing::keep_ageing));
 }
 
-/// What makes a job, as often as it has to be started.
+/// Calls `make` for each (re)start of a job.
 fn job<F>(
     state: &Arc<State>,
     stop: &CancellationToken,

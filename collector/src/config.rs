@@ -1,7 +1,7 @@
-//! The configuration file, `sotto.toml`. Everything has a default, so that none is needed to start.
+//! The configuration file, `sotto.toml`. Every key has a default, so no file is needed to start.
 //!
-//! A mistake stops the start with the file, the key and what is allowed. Sizes are written like "600MB", durations
-//! like "1s" or "250ms".
+//! An invalid value stops the start with the file, the key and the allowed values. Sizes are written like
+//! "600MB", durations like "1s" or "250ms".
 
 use std::{
     fmt::Display,
@@ -27,20 +27,20 @@ pub use peers::{OTHERS_MAX, Peers};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where everything is kept. Default: "data".
+    /// The data directory. Default: "data".
     pub data: PathBuf,
     /// The public address: collector and dashboard. Default: "127.0.0.1:8787".
     pub listen: SocketAddr,
     /// The address for health and metrics; keep it private. Default: "127.0.0.1:8788".
     pub admin_listen: SocketAddr,
-    /// How browsers reach Sotto, for the script tag. Default: "http://" and `listen`.
+    /// The URL at which browsers reach Sotto, for the script tag. Default: "http://" and `listen`.
     pub public_url: Option<String>,
-    /// File of 32 random bytes that secrets of two-step sign-in are encrypted with; several machines with dashboards
-    /// need the same. Default: "account-key" in `data`, made at the first start; one that is named here is not made.
+    /// File of 32 random bytes that encrypts two-step sign-in secrets; machines with dashboards must share
+    /// it. Default: "account-key" in `data`, created at the first start; a file named here is never created.
     pub account_key: Option<PathBuf>,
     /// Where events are stored.
     pub clickhouse: ClickHouse,
-    /// Where places and networks are looked up.
+    /// GeoIP databases.
     pub geoip: GeoIp,
     /// Limits of the public listener.
     pub server: Server,
@@ -50,11 +50,11 @@ pub struct Config {
     pub ship: Ship,
     /// The archive.
     pub archive: Archive,
-    /// For whom backups are encrypted.
+    /// Backup encryption.
     pub backup: Backup,
-    /// How visits are told apart.
+    /// Visit detection.
     pub sessions: Sessions,
-    /// Who the other collectors are.
+    /// The other collectors.
     pub peers: Peers,
 }
 
@@ -75,9 +75,9 @@ pub struct ClickHouse {
     pub user: String,
     /// Password of an external server. Default: empty.
     pub password: Secret,
-    /// The embedded server's library. Default: where `make setup` puts it.
+    /// The embedded server's library. Default: where `make setup` installs it.
     pub library: Option<PathBuf>,
-    /// Memory of the embedded server. Default: "600MB". Minimum: "300MB".
+    /// Memory limit of the embedded server. Default: "600MB". Minimum: "300MB".
     pub memory: ByteSize,
 }
 
@@ -85,7 +85,7 @@ pub struct ClickHouse {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GeoIp {
-    /// Directory of `.mmdb` files. Default: where `make setup` puts them.
+    /// Directory of `.mmdb` files. Default: where `make setup` installs them.
     pub dir: Option<PathBuf>,
 }
 
@@ -95,17 +95,17 @@ pub struct GeoIp {
 pub struct Server {
     /// Threads that serve the public listener. Default: one per core. Maximum: 256.
     pub workers: Option<usize>,
-    /// Open connections per worker; more wait to be accepted. Default: 10000. Minimum: 1.
+    /// Open connections per worker; further ones wait to be accepted. Default: 10000. Minimum: 1.
     pub connections_max: usize,
-    /// Requests under way per worker; more get 503. Default: 4096. Minimum: 1.
+    /// Concurrent requests per worker; further ones get 503. Default: 4096. Minimum: 1.
     pub requests_max: usize,
-    /// How long a client may take for a request's headers. Default: "10s".
+    /// Timeout for a request's headers. Default: "10s".
     pub header_timeout: SignedDuration,
-    /// How long a request may take as a whole. Default: "30s".
+    /// Timeout for a whole request. Default: "30s".
     pub request_timeout: SignedDuration,
-    /// How long open connections may go on after a stop. Default: "10s".
+    /// How long open connections may drain after a stop. Default: "10s".
     pub drain_timeout: SignedDuration,
-    /// Networks whose `X-Forwarded-For`, `Forwarded` and `X-Real-IP` are believed. Default: ["loopback"].
+    /// Networks whose `X-Forwarded-For`, `Forwarded` and `X-Real-IP` are trusted. Default: ["loopback"].
     pub trusted_proxies: TrustedProxies,
 }
 
@@ -113,7 +113,7 @@ pub struct Server {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Spool {
-    /// Size of all segments at which hits get 503. Default: "4GB". Minimum: "64MB".
+    /// Total size of all segments beyond which hits get 503. Default: "4GB". Minimum: "64MB".
     pub size_max: ByteSize,
     /// Size of a segment. Default: "32MB". Minimum: "1MB".
     pub segment_size: ByteSize,
@@ -133,7 +133,7 @@ pub struct Ship {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Archive {
-    /// How often days are looked for that can be sealed; the first time after as long. Default: "10m".
+    /// Interval between searches for days to seal; the first one runs after one interval. Default: "10m".
     pub interval: SignedDuration,
 }
 
@@ -147,8 +147,8 @@ impl Default for Archive {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Backup {
-    /// Public keys of age, "age1…", whose holders can read a backup; the secret keys need not lie on this machine.
-    /// Default: none, a key is made in the data directory (`backup-key.txt`). Maximum: 20.
+    /// age public keys, "age1…", whose holders can read a backup; the secret keys need not be on this
+    /// machine. Default: none, a key is created in the data directory (`backup-key.txt`). Maximum: 20.
     pub recipients: Vec<String>,
 }
 
@@ -160,7 +160,7 @@ pub struct Sessions {
     pub visitors_max: usize,
 }
 
-/// A value that is never shown.
+/// A value that is never printed.
 #[derive(Clone, Default, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(pub String);
@@ -246,7 +246,7 @@ struct Wrong {
     allowed: &'static str,
 }
 
-/// The first of (key, whether its value is in its range, the value, what is allowed) that is not.
+/// The first of (key, whether its value is in range, the value, what is allowed) that is out of range.
 fn first_wrong<const N: usize>(
     checks: [(&'static str, bool, &dyn Display, &'static str); N],
 ) -> Option<Wrong> {
@@ -269,7 +269,7 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is no TOML, has an unknown key or a value of the wrong type.
+    /// The file is not TOML, or has an unknown key or a value of the wrong type.
     #[error("{path}: {message}")]
     Parse {
         /// The file.
@@ -315,10 +315,10 @@ impl Config {
         Ok(config)
     }
 
-    /// Checks that every value is in its range. `origin` says where the values are from.
+    /// Checks that every value is in its range. `origin` says where the values come from.
     ///
     /// # Errors
-    /// The first value that is not.
+    /// The first value out of range.
     pub fn check(&self, origin: &str) -> Result<(), ConfigError> {
         let checks = [
             self.check_addresses(),
@@ -443,12 +443,12 @@ impl Config {
             return Some(Wrong { key, found: format!("{} keys", named.len()), allowed: "20 is the most" });
         }
         let wrong = |(n, text): (usize, &String)| sealed::recipient(text).err().map(|why| (n + 1, why));
-        // Not what it is, but which: it may be a secret key.
+        // Reports its position, not its text: it may be a secret key.
         let (n, allowed) = named.iter().enumerate().find_map(wrong)?;
         Some(Wrong { key, found: format!("(entry {n})"), allowed })
     }
 
-    /// How browsers reach Sotto, without a slash at the end.
+    /// The public URL, without a trailing slash.
     pub fn public_url(&self) -> String {
         match &self.public_url {
             Some(url) => url.trim_end_matches('/').to_owned(),

@@ -1,4 +1,4 @@
-//! How requests come in and answers go out: sockets, limits, headers, and the script as a file.
+//! HTTP in and out: sockets, limits, headers, and serving the script.
 //!
 //! It knows nothing of hits, sites or ClickHouse.
 

@@ -1,4 +1,4 @@
-//! Hits: decoded from the formats that are spoken here, taken down their road, answered.
+//! Hit ingestion: decodes the supported formats, sends hits down their road, answers.
 //!
 //! | path | answer |
 //! |---|---|
@@ -7,11 +7,12 @@
 //! | `POST /x` | whether a link that excludes own visits is one of ours: 204 or 403 |
 //! | `/api/event`, `/api/send`, `/matomo.php`, `/count` and more | the formats of other products ([`dropin`]) |
 //!
-//! [`native`] and [`dropin`] decode and answer, nothing else. In between every hit goes the same way ([`road`]):
+//! [`native`] and [`dropin`] only decode and answer. In between, every hit goes the same way ([`road`]):
 //! read -> site -> claims -> objection -> [`crate::pipeline::process`] -> record -> disk -> outcome.
 //!
-//! **Promises.** Every hit that is answered has exactly one outcome ([`held::Held`]); one that is answered 503 has none yet.
-//! With a token of the site in `Authorization`, `POST /e` says in `X-Sotto-Outcome` what became of each hit.
+//! **Promises.** Every acknowledged hit has exactly one outcome ([`held::Held`]); a hit answered with 503 has
+//! none yet. With a token of the site in `Authorization`, `POST /e` reports each hit's outcome in
+//! `X-Sotto-Outcome`.
 
 use std::sync::Arc;
 
@@ -44,13 +45,13 @@ pub mod unmapped_consent;
 
 use unmapped_consent::Unmapped;
 
-/// What all requests share.
+/// State shared by all requests.
 pub struct Collector {
-    /// Where hits become durable.
+    /// The durable queue of hits.
     pub spools: ShardedSpool,
     /// Rules of all sites.
     pub rules: Arc<RuleBook>,
-    /// Tokens in force.
+    /// Active tokens.
     pub tokens: Arc<TokenBook>,
     /// Salts of the day.
     pub salts: Arc<Salts>,
@@ -58,25 +59,25 @@ pub struct Collector {
     pub sessions: Arc<Sessions>,
     /// Pages of recent page views.
     pub views: Arc<PageViewCache>,
-    /// Places and networks.
+    /// GeoIP databases.
     pub geo: Arc<GeoIp>,
-    /// Knows browsers and crawlers.
+    /// Detects browsers and crawlers.
     pub classifier: Classifier,
     /// Counts outcomes.
     pub metrics: Arc<Metrics>,
-    /// Counts categories of consent managers that nobody has mapped.
+    /// Counts unmapped consent categories.
     pub unmapped: Arc<Unmapped>,
     /// Tells the time.
     pub clock: Clock,
-    /// Whose word is taken for the client's address.
+    /// Proxies trusted to report the client's address.
     pub trusted_proxies: TrustedProxies,
     /// The script and its modules.
     pub scripts: Arc<Scripts>,
-    /// Checks links that exclude own visits.
+    /// Verifies self-exclusion links.
     pub excluder: Excluder,
     /// Visitors who objected today.
     pub objections: Arc<Objections>,
-    /// Told when a hit names a site that is not known: it may have been set up a moment ago.
+    /// Notified when a hit names an unknown site, which may have been created a moment ago.
     pub unknown_site: Arc<tokio::sync::Notify>,
     /// The other collectors, if there are any.
     pub peers: Option<Arc<Peers>>,

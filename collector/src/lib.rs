@@ -1,10 +1,10 @@
 //! From socket to ClickHouse: the road of a hit, and the jobs that age data.
 //!
-//! The road, in order: [`http`] accepts and guards, [`routes`] picks the part that answers, [`ingest`] decodes and keeps,
-//! [`visitor`] finds the address and makes the key, [`pipeline`] decides and reduces, [`spool`] makes durable (and only
-//! then is the hit answered), [`ship`] brings it into ClickHouse. Beside it run [`background`], [`archive`] and
-//! [`peers`]; [`rights`] answers visitors. All of them share one [`state`] and
-//! are watched by [`supervise`].
+//! The road, in order: [`http`] accepts and guards, [`routes`] dispatches, [`ingest`] decodes and keeps,
+//! [`visitor`] finds the address and derives the key, [`pipeline`] decides and reduces, [`spool`] makes the
+//! hit durable (only then is it acknowledged), [`ship`] inserts it into ClickHouse. Beside it run
+//! [`background`], [`archive`] and [`peers`]; [`rights`] serves visitors' requests. All of them share one
+//! [`state`] and are watched by [`supervise`].
 
 pub mod archive;
 pub mod background;

@@ -1,4 +1,4 @@
-//! CountedItem is counted: outcomes per site and hour for the dashboard, and everything for Prometheus.
+//! Counters: outcomes per site and hour for the dashboard, and everything for Prometheus.
 
 use std::{
     collections::HashMap,
@@ -26,38 +26,38 @@ const HOUR_MS: i64 = 60 * 60 * 1000;
 #[derive(Debug)]
 pub struct Metrics {
     outcomes: [AtomicU64; Outcome::COUNT],
-    /// Per site (0: unknown) and hour, since the last [`Metrics::take_outcomes`].
-    /// In parts, so that workers do not wait for each other.
+    /// Counts per site (0: unknown) and hour since the last [`Metrics::take_outcomes`], partitioned so that
+    /// workers do not contend.
     recent: [Mutex<Recent>; RECENT_PARTS],
-    /// Hits that were lost on their road: a mistake of ours.
+    /// Hits lost on their road: a bug.
     pub hits_without_outcome: AtomicU64,
-    /// Answers 503 because the spool could not take a hit.
+    /// 503 responses because the spool could not take a hit.
     pub spool_refused: AtomicU64,
-    /// Hits that are in ClickHouse.
+    /// Hits inserted into ClickHouse.
     pub shipped_hits: AtomicU64,
-    /// Batches that are in ClickHouse.
+    /// Batches inserted into ClickHouse.
     pub shipped_batches: AtomicU64,
-    /// How many shippers have hits that should be in ClickHouse already.
+    /// Number of shippers that have fallen behind.
     pub ship_behind: AtomicUsize,
-    /// Attempts to ship that failed.
+    /// Failed attempts to ship.
     pub ship_failures: AtomicU64,
-    /// Seconds from when a batch was sealed until ClickHouse answered.
+    /// Seconds from sealing a batch to ClickHouse's acknowledgement.
     pub ship_seconds: Histogram,
-    /// CountedItem would let a repeated batch be counted twice; `None` until ClickHouse was asked.
+    /// Reasons why a repeated batch would be counted twice; `None` until ClickHouse was asked.
     pub deduplication_flaws: ArcSwapOption<Vec<String>>,
-    /// Requests that failed inside Sotto.
+    /// Requests that panicked.
     pub panics: AtomicU64,
-    /// Hits taken while another collector was out of reach.
+    /// Hits taken while another collector was unreachable.
     pub hits_partitioned: AtomicU64,
-    /// Salts made although another collector could not be asked.
+    /// Salts made while another collector could not be asked.
     pub salts_alone: AtomicU64,
     /// Salts given up for another collector's.
     pub salts_replaced: AtomicU64,
-    /// Visits and page views of which another collector was not told.
+    /// Visits and page views that another collector was never told about.
     pub peer_notes_lost: AtomicU64,
 }
 
-/// Bounds of the histogram of batches, in seconds: from a small batch to the longest insert.
+/// Bucket bounds of the ship histogram, in seconds: from a small batch to the longest insert.
 const SHIP_SECONDS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
 
 type Recent = HashMap<(SiteId, i64, CountedItem), u64, foldhash::fast::RandomState>;
@@ -65,7 +65,7 @@ type Recent = HashMap<(SiteId, i64, CountedItem), u64, foldhash::fast::RandomSta
 const RECENT_PARTS: usize = 8;
 
 thread_local! {
-    /// The part in which this thread counts.
+    /// The partition this thread counts in.
     static PART: usize = {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         NEXT.fetch_add(1, Ordering::Relaxed) % RECENT_PARTS
@@ -79,18 +79,19 @@ pub struct Count {
     pub site: SiteId,
     /// Start of the hour, in milliseconds since 1970-01-01 UTC.
     pub hour_ms: i64,
-    /// CountedItem became of the hits; or, counted beside the outcomes, from which kind of address they came.
+    /// What is counted: an outcome or, separately, the kind of address the hits came from.
     pub what: CountedItem,
     /// How many.
     pub hits: u64,
 }
 
-/// CountedItem is counted per site and hour.
+/// What is counted per site and hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CountedItem {
     /// An outcome of a hit.
     Outcome(Outcome),
-    /// A hit from an address that the internet does not route. When all are, a proxy is not trusted that should be.
+    /// A hit from an address that is not publicly routable. If all are, a proxy is missing from the trusted
+    /// ones.
     PrivateAddress,
     /// A hit from any other address.
     PublicAddress,
@@ -107,7 +108,7 @@ impl CountedItem {
     }
 }
 
-/// How many (site, hour, outcome) are counted between two flushes; beyond it only the totals are.
+/// Maximum (site, hour, outcome) entries between two flushes; beyond it only totals are counted.
 const RECENT_MAX: usize = 100_000;
 
 impl Default for Metrics {
@@ -139,7 +140,7 @@ impl Metrics {
         self.note(site, time_ms, CountedItem::Outcome(outcome));
     }
 
-    /// Counts from which kind of address a hit of a site came.
+    /// Counts which kind of address a site's hit came from.
     pub fn count_address(&self, site: SiteId, time_ms: i64, is_private: bool) {
         let what = if is_private { CountedItem::PrivateAddress } else { CountedItem::PublicAddress };
         self.note(site, time_ms, what);
@@ -154,7 +155,7 @@ impl Metrics {
         }
     }
 
-    /// Where this thread counts.
+    /// This thread's partition.
     fn part(&self) -> MutexGuard<'_, Recent> {
         self.recent[PART.with(|part| *part)].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -164,7 +165,7 @@ impl Metrics {
         self.outcomes[outcome.index()].load(Ordering::Relaxed)
     }
 
-    /// CountedItem was counted since the last call.
+    /// The counts since the last call.
     pub fn take_outcomes(&self) -> Vec<Count> {
         let mut all = Recent::default();
         for part in &self.recent {
@@ -175,7 +176,7 @@ impl Metrics {
         all.into_iter().map(|((site, hour_ms, what), hits)| Count { site, hour_ms, what, hits }).collect()
     }
 
-    /// Gives counts back that could not be stored.
+    /// Gives back counts that could not be stored.
     pub fn return_outcomes(&self, counts: &[Count]) {
         let mut recent = self.part();
         for count in counts {
@@ -184,18 +185,19 @@ impl Metrics {
     }
 }
 
-/// A value that is read when it is asked for.
+/// A value read at scrape time.
 #[derive(Debug, Clone, Copy)]
 pub struct Gauge {
     /// Name with unit.
     pub name: &'static str,
-    /// CountedItem it says.
+    /// Help text.
     pub help: &'static str,
     /// The value.
     pub value: f64,
 }
 
-/// The same text in the older Prometheus format (0.0.4), in which a counter's family has the name of its samples.
+/// The same in the older Prometheus text format (0.0.4), where a counter's family has the name of its
+/// samples.
 pub fn for_prometheus(open_metrics: &str) -> String {
     let counters: Vec<&str> = open_metrics
         .lines()

@@ -1,52 +1,60 @@
-//! Several collectors of one installation: they agree on salts and tell each other of visits, so that a visitor whose
-//! hits a balancer spreads over all of them is one visitor with one visit.
+//! Several collectors in one installation: they agree on salts and share visits, so that a visitor whose hits
+//! are load-balanced across them stays one visitor with one visit.
 //!
-//! # What is at stake
+//! # Threat model
 //!
-//! A salt ([`crate::visitor::salts`]) must be the same on all collectors while its day lasts, and nowhere afterwards. It must not
-//! pass through a database, a log or a backup: whatever is written there outlives the day. So collectors talk to each
-//! other directly.
+//! A salt ([`crate::visitor::salts`]) must be the same on all collectors during its day, and exist nowhere
+//! afterwards. It must not pass through a database, a log or a backup: whatever is written there outlives the
+//! day. So collectors talk to each other directly.
 //!
-//! Against whom this holds:
-//! * who listens on the network, also when the shared key is stolen later: the connection is Noise `NNpsk0`
-//!   ([`channel`]), whose keys are made for each connection and forgotten with it;
-//! * who sits in the middle or calls without the key: both ends prove that they have it before anything is said;
-//! * who gets ClickHouse, disks, logs or backups: nothing of this is there. The ledger has commitments only.
+//! This protects against:
+//! * an eavesdropper, even one who steals the shared key later: the connection is Noise `NNpsk0`
+//!   ([`channel`]), with ephemeral keys per connection that are discarded with it;
+//! * a man in the middle, or a caller without the key: both ends prove they have it before anything is sent;
+//! * whoever obtains ClickHouse, disks, logs or backups: none of this is there. The ledger has commitments
+//!   only.
 //!
-//! Against whom it does not: who reads the memory of a running collector, and who has the shared key *while* salts are
-//! alive (they can ask for today's salts, as every collector can). Frames with salts are overwritten after use, but lie
-//! for a moment in memory that is not locked; salts themselves do not.
+//! It does not protect against someone who reads the memory of a running collector, or who has the shared key
+//! *while* salts are alive (they can ask for today's salts, as any collector can). Frames with salts are
+//! overwritten after use, but briefly sit in memory that is not locked; salts themselves do not.
 //!
 //! # How a salt is agreed
 //!
-//! Each (site, day) has an order of all collectors, from a hash of their names. Whoever needs a salt asks the first
-//! collector in that order that it can reach to make it; that one asks all the others whether one exists before it
-//! makes one, and tells everybody. On connecting, a collector tells all salts it has. Two salts for one (site, day)
-//! exist only after collectors could not reach each other; then all of them keep the one with the smaller commitment
-//! and destroy the other, without further talk. Merging is commutative and idempotent, so the order of messages does
-//! not matter. A salt of a day that is over is never taken over.
+//! Each (site, day) ranks all collectors by a hash of their names. A collector that needs a salt asks the
+//! first reachable one in that order to make it; that one first asks all the others whether a salt exists,
+//! makes one if not, and broadcasts it. On connecting, a collector sends all the salts it has. Two salts for
+//! one (site, day) exist only after a partition; then every collector keeps the one with the smaller
+//! commitment and destroys the other, without further messages. Merging is commutative and idempotent, so
+//! message order does not matter. A salt of a past day is accepted within the grace
+//! period only.
 //!
-//! **No hit waits long or is lost.** A hit whose salt is not there waits at most [`AGREE_PATIENCE`]. Then the collector
-//! makes one by itself: visitors of that site who reach both sides of the gap count twice until the sides meet, and
-//! those of the side whose salt is given up count once more after. `sotto_salts_alone_total`,
-//! `sotto_salts_replaced_total` and `sotto_hits_partitioned_total` count how often.
+//! **No hit waits long or is lost.** A hit whose salt is missing waits at most [`AGREE_PATIENCE`]. Then the
+//! collector makes a salt alone: visitors of that site who reach both sides of the partition count twice
+//! until the sides meet, and those on the side whose salt is given up count once more afterwards.
+//! `sotto_salts_alone_total`, `sotto_salts_replaced_total` and `sotto_hits_partitioned_total` count how
+//! often.
 //!
-//! **Destroyed everywhere.** Each collector destroys its copy by the same rule (the end of the site's day and half an
-//! hour, [`crate::visitor::salts::GRACE_MS`]) and writes birth and death of its copy into its own chain of the ledger.
+//! **Destroyed everywhere.** Each collector destroys its copy by the same rule (the end of the site's day
+//! plus half an hour, [`crate::visitor::salts::GRACE_MS`]) and records its copy's birth and death in its own
+//! chain of the ledger.
 //!
 //! # Visits, page views, retries
 //!
-//! A visit's number depends only on the visitor and the half hour in which it began ([`crate::visitor::sessions`]), so two
-//! collectors that see a new visitor at once agree without talk. Each hit's visit (and page, of a page view) is told to
-//! all others at once, without waiting for anything; on connecting, all visits that go on are told.
-//! * Exact: visitors; visits whose first hits do not straddle a half hour of the clock within the time that a message
-//!   takes (about a millisecond).
-//! * Approximate: a report about a page view (reading time, vitals) that overtakes the message about its page view has
-//!   no visit or no page. While collectors are apart, a visit that spans a half hour of the clock on both sides may be
-//!   two. Told visits of which there is no room in the queue are counted in `sotto_peer_notes_lost_total`.
-//! * A client's retry that reaches another collector is a hit of its own: it is recognised only where it is remembered.
+//! A visit's number depends only on the visitor and the half hour in which it began
+//! ([`crate::visitor::sessions`]), so two collectors that see a new visitor at once agree without
+//! communicating. Each hit's visit (and a page view's page) is sent to all others immediately, without
+//! waiting for anything; on connecting, all ongoing visits are sent.
+//! * Exact: visitors; visits whose first hits do not straddle a half-hour boundary within one message delay
+//!   (about a millisecond).
+//! * Approximate: a report about a page view (reading time, vitals) that overtakes the message about its page
+//!   view
+//!   has no visit or no page. During a partition, a visit that spans a half-hour boundary on both sides may
+//!   become
+//!   two. Visits dropped from a full queue are counted in `sotto_peer_notes_lost_total`.
+//! * A client's retry that reaches another collector is a separate hit: only the collector that has the first
+//!   one recognises it.
 //!
-//! **Clocks** of all collectors must agree to within a second or so (NTP).
+//! **Clocks** of all collectors must agree to within about a second (NTP).
 //!
 //! **Proof**: tests below and in [`channel`], `tests/suite/peers.rs` (two collectors behind a balancer).
 
@@ -93,26 +101,26 @@ pub mod message;
 use channel::KEY_BYTES;
 use message::{Record, Visit, Want};
 
-/// How long a hit waits for a salt to be agreed.
+/// How long a hit waits for agreement on a salt.
 pub const AGREE_PATIENCE: Duration = Duration::from_millis(500);
-/// How long one collector is waited for.
+/// Timeout for one collector's answer.
 const ASK_TIMEOUT: Duration = Duration::from_millis(200);
-/// How long a start waits for the others, before hits are taken.
+/// How long a start waits for the others before it accepts hits.
 pub const MEET_PATIENCE: Duration = Duration::from_secs(2);
-/// How much may wait to be told to one collector; more is left out and counted.
+/// Maximum queued notes per collector; further ones are dropped and counted.
 const OUTBOX_MAX: usize = 16_384;
 
-/// Who the collectors are.
+/// The set of collectors.
 pub struct Settings {
-    /// What this one is called; the others list it under this name.
+    /// Name of this one; the others list it under this name.
     pub name: String,
     /// Name and address, like "c2.example.org:8790", of each of the others; at most [`OTHERS_MAX`].
     pub others: Vec<(String, String)>,
-    /// What all share and nobody else has.
+    /// The shared secret key.
     pub key: Zeroizing<[u8; KEY_BYTES]>,
 }
 
-/// What is shared with the others.
+/// State shared with the others.
 #[derive(Clone)]
 pub struct LocalState {
     /// Salts of the day.
@@ -123,9 +131,9 @@ pub struct LocalState {
     pub views: Arc<PageViewCache>,
     /// Visitors who objected today.
     pub objections: Arc<Objections>,
-    /// Rules of all sites, for when their days end.
+    /// Rules of all sites, for the end of their days.
     pub rules: Arc<RuleBook>,
-    /// Counts what went wrong.
+    /// Counts failures.
     pub metrics: Arc<Metrics>,
     /// Tells the time.
     pub clock: Clock,
@@ -146,25 +154,26 @@ pub struct Peers {
     tasks: TaskTracker,
 }
 
-/// The way to one of the others.
+/// The connection to one of the others.
 struct Link {
     name: String,
     address: String,
     outbox: mpsc::Sender<Note>,
-    /// The outbox's other end. Held by the task that calls.
+    /// The outbox's receiving end. Held by the calling task.
     unsent: tokio::sync::Mutex<mpsc::Receiver<Note>>,
     connected: AtomicBool,
-    /// Who waits for which answer.
+    /// Pending questions by id.
     wanted: Mutex<HashMap<u64, oneshot::Sender<bool>>>,
-    /// Told when the connection must be made anew, because something that has to be told found no room.
+    /// Notified when the connection must be reset, because something that must be sent did not fit into the
+    /// queue.
     reset: tokio::sync::Notify,
 }
 
-/// Something to tell.
+/// An outgoing message.
 enum Note {
     /// Records that hold nothing secret.
     Told(Bytes),
-    /// The salt as it is when the note is sent; it is not copied into the queue.
+    /// The salt as it is when the note is sent; it is never copied into the queue.
     Salt(SiteId, Day),
     Want(Want),
     Answer(u64, bool),
@@ -191,7 +200,7 @@ pub fn read_key(path: &Path) -> io::Result<Zeroizing<[u8; KEY_BYTES]>> {
 }
 
 impl Peers {
-    /// The others, not yet spoken to.
+    /// The others, not yet connected.
     pub fn new(settings: Settings, local: LocalState) -> Arc<Self> {
         let links = settings
             .others
@@ -221,7 +230,7 @@ impl Peers {
         })
     }
 
-    /// Begins to call the others and to answer their calls on `listener`, until the supervisor stops.
+    /// Starts calling the others and answering their calls on `listener`, until the supervisor stops.
     pub fn start(self: &Arc<Self>, listener: std::net::TcpListener, supervisor: &Supervisor) {
         let (peers, stop) = (self.clone(), supervisor.stopping().clone());
         supervisor
@@ -233,14 +242,14 @@ impl Peers {
         self.tasks.close();
     }
 
-    /// Waits until all others are connected, at most for `patience`; whether they are.
+    /// Waits up to `patience` until all others are connected; returns whether they are.
     pub async fn meet(&self, patience: Duration) -> bool {
         let mut connected = self.connected.subscribe();
         let all = connected.wait_for(|n| *n == self.links.len());
         tokio::time::timeout(patience, all).await.is_ok()
     }
 
-    /// Waits until all answers to the others have ended, after a stop.
+    /// Waits until all answered calls have ended, after a stop.
     pub async fn ended(&self) {
         self.tasks.wait().await;
     }
@@ -250,12 +259,12 @@ impl Peers {
         (self.links.len(), *self.connected.borrow())
     }
 
-    /// Whether one of the others is out of reach.
+    /// Whether another collector is unreachable.
     pub fn is_partitioned(&self) -> bool {
         *self.connected.borrow() < self.links.len()
     }
 
-    /// Tells the others of a hit that was taken.
+    /// Tells the others about an accepted hit.
     pub fn tell(&self, event: &Event) {
         let mut record = Vec::new();
         if event.visitor.is_some() && event.session.is_some() {
@@ -281,7 +290,8 @@ impl Peers {
         }
     }
 
-    /// Sees to it that the salt of (site, day) is there and that of all collectors, if they can be reached in time.
+    /// Makes sure that the salt of (site, day) exists and is agreed among all collectors, if they can be
+    /// reached in time.
     pub async fn agree(&self, site: SiteId, day: Day) {
         if self.local.salts.get(site, day).is_some() {
             return;
@@ -299,7 +309,7 @@ impl Peers {
         self.turns().remove(&(site, day));
     }
 
-    /// A salt was made without having been agreed, because a hit could not wait longer.
+    /// A salt was made without agreement, because a hit could not wait any longer.
     pub fn made_alone(&self, site: SiteId, day: Day) {
         self.local.metrics.salts_alone.fetch_add(1, Ordering::Relaxed);
         self.push(site, day);
@@ -315,7 +325,7 @@ impl Peers {
                 return;
             }
         }
-        // Nobody before us can be reached. Somebody may have got the salt from one who could be.
+        // No collector ranked before us is reachable. One that is may have got the salt from them.
         let asked = self.reachable().map(|link| self.want(link, site, day, false));
         futures_util::future::join_all(asked).await;
         if self.local.salts.get(site, day).is_some() {
@@ -328,7 +338,7 @@ impl Peers {
         }
     }
 
-    /// Asks one of the others; whether it has the salt. It is there then.
+    /// Asks another collector; returns whether it has the salt, which has then been received.
     async fn want(&self, link: &Link, site: SiteId, day: Day, make: bool) -> bool {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answered, answer) = oneshot::channel();
@@ -339,7 +349,7 @@ impl Peers {
         answer
     }
 
-    /// Tells all others a salt. One that cannot be told now is told all salts when it is connected again.
+    /// Sends a salt to all others. One that cannot be reached now gets all salts when it reconnects.
     fn push(&self, site: SiteId, day: Day) {
         for link in self.reachable() {
             if link.outbox.try_send(Note::Salt(site, day)).is_err() {
@@ -348,7 +358,7 @@ impl Peers {
         }
     }
 
-    /// Tells all others of an objection. One that cannot be told now is told all of them when it is connected again.
+    /// Sends an objection to all others. One that cannot be reached now gets all of them when it reconnects.
     pub fn tell_objection(&self, site: SiteId, day: Day, visitor: VisitorKey) {
         let mut record = Vec::new();
         message::write_objection(site, day, visitor, &mut record);
@@ -368,7 +378,7 @@ impl Peers {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a salt may be taken over: its day is today, tomorrow, or over for less than the grace.
+    /// Whether a salt may be accepted: its day is today, tomorrow, or ended less than the grace period ago.
     fn is_current(&self, site: SiteId, day: Day) -> bool {
         let now_ms = self.local.clock.now_ms();
         self.local.rules.by_id(site).is_some_and(|rules| {
@@ -376,7 +386,7 @@ impl Peers {
         })
     }
 
-    /// What one of the others said. `replies` is where answers go.
+    /// Handles a record from another collector. `replies` takes the answers.
     fn hear(self: &Arc<Self>, record: Record<'_>, link: Option<&Link>, replies: &mpsc::Sender<Note>) {
         match record {
             Record::Salt(site, day, salt) => {
@@ -398,7 +408,7 @@ impl Peers {
             }
             Record::Answer(id, has) => {
                 if let Some(waiting) = link.and_then(|l| l.wanted().remove(&id)) {
-                    // Whoever asked may have gone on without an answer.
+                    // The asker may have timed out.
                     let _gone = waiting.send(has);
                 }
             }
@@ -410,7 +420,7 @@ impl Peers {
             }
             Record::Objection(site, day, visitor) => self.hear_objection(site, day, visitor),
             Record::Ping => {
-                // When there is no room for it, other answers show that somebody is there.
+                // If the queue is full, other answers already show that we are alive.
                 let _full = replies.try_send(Note::Pong);
             }
             Record::Pong => {}
@@ -438,7 +448,7 @@ impl Peers {
         if has && replies.send(Note::Salt(site, day)).await.is_err() {
             return;
         }
-        // Nobody to answer any more: the connection ended.
+        // The connection has ended; there is nobody left to answer.
         let _gone = replies.send(Note::Answer(id, has)).await;
     }
 }
@@ -449,7 +459,7 @@ impl Link {
     }
 }
 
-/// Whose turn it is to make the salt of (site, day): the lowest.
+/// Ranks collectors for making the salt of (site, day): the lowest goes first.
 fn rank(site: SiteId, day: Day, name: &str) -> ([u8; 32], String) {
     let mut hasher = blake3::Hasher::new_derive_key("sotto 2026-11 maker of a salt");
     hasher.update(&site.0.to_le_bytes());

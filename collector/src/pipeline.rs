@@ -34,7 +34,7 @@ pub mod sanitise;
 
 use hit::{Headers, Hit};
 
-/// Length of an hour, to which times are cut that belong to nobody.
+/// An hour, to which the times of anonymous hits are truncated.
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
 /// What [`process`] needs to know besides the hit.
@@ -134,7 +134,7 @@ pub fn process(
     record_decision(&mut event, &hit);
     describe(&mut event, hit, gate.allowed)?;
     identify(&mut event, headers, client, at, gate.allowed);
-    // Everything above keeps to the allowed fields where looking them up costs; this line is the guarantee.
+    // The code above skips costly look-ups of disallowed fields; this line is the guarantee.
     event.retain(gate.allowed);
     Ok(Processed { event })
 }
@@ -148,8 +148,8 @@ pub struct Processed {
 }
 
 impl Processed {
-    /// Lets the hits that follow know of this one: its visit and the page of its page view. To be called when it is
-    /// kept, and only then.
+    /// Makes this hit known to later ones: its visit and, for a page view, its page. Call it only if the hit
+    /// is kept.
     pub fn apply(&self, sessions: &Sessions, views: &PageViewCache) {
         let event = &self.event;
         if event.visitor.is_some() && event.session.is_some() {
@@ -175,15 +175,15 @@ impl Gate {
         let consent = policy.with_gpc(said, headers.gpc);
         let allowed = policy.allowed(consent);
         if hit.kind == Kind::Consent {
-            // A decision is kept as proof that it was honoured, with nothing that could tell whose it was: its receipt
-            // lies in the visitor's browser for months and must not lead to their visits.
+            // A decision is kept as proof that it was honoured, without anything that identifies the visitor:
+            // its receipt stays in the visitor's browser for months and must not lead to their visits.
             return Ok(Self { consent, allowed: fields_under(Rule::Essential), tier: Tier::Minimal });
         }
         if policy.allows(Rule::Measurement, consent) {
             return Ok(Self { consent, allowed, tier: Tier::Full });
         }
-        // A pageview counts without a visitor. Everything else would say more about a visitor who does not want to be
-        // measured.
+        // A pageview is counted without a visitor. Anything more would describe a visitor who does not want
+        // to be measured.
         if hit.kind == Kind::Pageview && policy.minimal == Minimal::Count {
             Ok(Self { consent, allowed, tier: Tier::Minimal })
         } else {
@@ -225,13 +225,13 @@ fn attribute(
     Ok(())
 }
 
-/// A decision with its receipt, which says what was decided and nothing about whose it was.
+/// Records a decision with its receipt: what was decided, nothing about who decided.
 fn record_decision(event: &mut Event, hit: &Hit) {
     let Some(decision) = &hit.decision else { return };
     event.consent_source = sanitise::event_name(&decision.source);
     if decision.receipt.is_none() && !decision.unmapped.is_empty() {
-        // The script reports these on their own, page after page: that says something of the manager and is no
-        // decision of the visitor. No mask marks it; every decision has one.
+        // The script reports these by itself, page after page: they describe the consent manager and are not
+        // a decision by the visitor. They have no mask; every decision has one.
         (event.granted, event.refused) = (0, 0);
     }
     if let Some(receipt) = &decision.receipt {
@@ -240,7 +240,7 @@ fn record_decision(event: &mut Event, hit: &Hit) {
     }
 }
 
-/// What is reported about a page view is stored with its page: the script names it once.
+/// Reports about a page view are stored with its page: the script sends the page only once.
 fn take_page_of_view(event: &mut Event, at: &HitContext<'_>) {
     if let Some(page) = at.views.page(event.site, event.view) {
         event.hostname.clone_from(&page.hostname);
@@ -266,7 +266,7 @@ fn describe(event: &mut Event, hit: Hit, allowed: FieldSet) -> Result<(), DropRe
     Ok(())
 }
 
-/// Whose visit it is, for this day and site only.
+/// The visitor and the visit, valid for this day and site only.
 fn identify(
     event: &mut Event,
     headers: &Headers<'_>,
@@ -282,7 +282,8 @@ fn identify(
     event.session = at.sessions.find(site, event.visitor, before, at.time_ms, begins);
 }
 
-/// The visitor's own id. Whatever the site's policy is, only somebody who said yes is known again on another day.
+/// The visitor's persistent id. Whatever the site's policy, only visitors who consented are recognised on
+/// another day.
 fn returning(hit: &Hit, consent: Consent) -> ReturningId {
     if consent.state(Category::Analytics) == State::Granted { hit.returning } else { ReturningId::NONE }
 }

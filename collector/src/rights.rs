@@ -12,11 +12,11 @@
 //! **Who is asking**: see [`sotto_store::rights`]. The browser's number and receipt come in bodies, never in addresses,
 //! so that no log holds them.
 //!
-//! **Threats.** No page of others may learn whether its visitor was on a site: there is no CORS here but for erasing by
-//! number, and nothing is looked up for a request that another site's page made in the background. Nobody else can
-//! make a browser erase or object under its key of the day: those changes must come from this page. Whoever shows the
-//! number needs no such proof: it is a secret that only the browser has. Addresses are throttled, one erasure runs at a
-//! time, a few wait, all others are asked to come again.
+//! **Threats.** No third-party page may learn whether its visitor was on a site: there is no CORS here except
+//! for erasing by number, and nothing is looked up for a background request from another site's page. Nobody
+//! else can make a browser erase or object under its key of the day: those changes must come from this page.
+//! Whoever shows the number needs no such proof: it is a secret that only the browser has. Requests are
+//! throttled per address block, one erasure runs at a time, a few wait, all others are told to retry later.
 //!
 //! **Proof**: tests in `rights/tests.rs`; `tests/suite/rights.rs`; `tests/browser/rights.test.js`.
 
@@ -57,25 +57,25 @@ mod tests;
 
 use page::Message;
 
-/// The longest form or question in bytes.
+/// Maximum form or request body in bytes.
 pub const BODY_BYTES_MAX: usize = 4 * 1024;
 /// The longest number of a receipt.
 pub const RECEIPT_CHARS_MAX: usize = 64;
-/// Questions from one block of addresses.
+/// Rate limit of look-ups per address block.
 pub const LOOKS: Limit = limit(60, Duration::from_secs(5 * 60));
-/// Changes from one block of addresses: each erasure rewrites parts of the table.
+/// Rate limit of changes per address block: each erasure rewrites parts of the table.
 pub const CHANGES: Limit = limit(10, Duration::from_secs(10 * 60));
-/// How many blocks of addresses are remembered.
+/// Maximum number of address blocks remembered.
 const BLOCKS_MAX: usize = 20_000;
 /// Erasures that may wait for the one that runs.
 pub const ERASURES_MAX: usize = 16;
 /// How many events the page shows.
 const PAGE_ROWS: u64 = 100;
-/// How long hits may take into the database before an erasure is put off.
+/// How long hits may take into the database before an erasure is postponed.
 const SPOOL_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a visitor waits for an erasure before the page says that it goes on.
+/// How long a visitor waits for an erasure before the page says that it continues.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long the list below the answer to an objection may take; the answer does not depend on it.
+/// Timeout for the list below an objection's answer; the answer does not depend on it.
 const LIST_PATIENCE: Duration = Duration::from_secs(5);
 /// When support of Global Privacy Control was last changed (W3C GPC, "GPC support representation").
 const GPC_JSON: &str = "{\"gpc\":true,\"lastUpdate\":\"2026-11-22\"}\n";
@@ -84,14 +84,14 @@ const fn limit(most: u32, window: Duration) -> Limit {
     Limit { most: NonZeroU32::new(most).expect("not zero"), window, keys_max: BLOCKS_MAX }
 }
 
-/// Nothing of others, nothing inline, no frame.
+/// No third-party content, nothing inline, no framing.
 const SECURITY: [(HeaderName, &str); 8] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; script-src 'self'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    // Not `no-referrer`: with it browsers send `Origin: null` with our own forms.
+    // Not `no-referrer`: with it browsers send `Origin: null` even for our own forms.
     (header::REFERRER_POLICY, "same-origin"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::CACHE_CONTROL, "no-store"),
@@ -111,7 +111,7 @@ pub struct Rights {
     changes: Throttle<ClientBlock>,
     block_key: BlockKey,
     erasing: Arc<Semaphore>,
-    /// Places for erasures that run or wait.
+    /// Slots for running and waiting erasures.
     places: Arc<Semaphore>,
 }
 
@@ -139,7 +139,7 @@ struct Asked {
     json: bool,
 }
 
-/// What is to be erased.
+/// What to erase.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum What {
     #[default]
@@ -160,7 +160,7 @@ impl Asked {
         }
     }
 
-    /// A query or form. The number and the receipt are taken from a form only: addresses end up in logs.
+    /// Parses a query or form. The number and the receipt are taken from a form only: URLs end up in logs.
     fn form(text: &[u8], body: bool) -> Self {
         let mut asked = Self::default();
         for (name, value) in form_urlencoded::parse(text) {
@@ -179,7 +179,7 @@ impl Asked {
     }
 }
 
-/// What people type for a website, down to key or host.
+/// Reduces what people type for a website to its key or host.
 fn site_name(typed: &str) -> &str {
     let rest = typed.split_once("://").map_or(typed, |(_, rest)| rest);
     rest.split(['/', '?', '#', ':']).next().unwrap_or_default()
@@ -190,7 +190,7 @@ fn is_receipt(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-/// Whether the request comes from a page of ours (the browser says so; others cannot make it say so).
+/// Whether the request comes from a page of ours, by headers that a browser sets and a page cannot.
 fn from_own_page(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
     if let Some(site) = text(HeaderName::from_static("sec-fetch-site")) {
@@ -201,7 +201,7 @@ fn from_own_page(headers: &HeaderMap) -> bool {
     origin_host == Some(host)
 }
 
-/// Whether a page of another site asks in the background. Its visitor did not, and gets nothing looked up.
+/// Whether another site's page asks in the background. The visitor did not ask, so nothing is looked up.
 fn asked_in_background(headers: &HeaderMap) -> bool {
     let is =
         |name: &'static str, value: &str| headers.get(name).is_some_and(|v| v.as_bytes() == value.as_bytes());
@@ -220,7 +220,7 @@ struct Context {
     gpc: bool,
     own_page: bool,
     background: bool,
-    /// How deep below the collector's directory the address is, as a path upwards.
+    /// Relative path from the address up to the collector's directory.
     base: &'static str,
 }
 
@@ -315,7 +315,7 @@ impl Rights {
             shown.site = rules.site.id;
             let now_ms = self.collector.clock.now_ms();
             let day = rules.day(now_ms);
-            // The salt is asked for, not made: a look must not begin a day.
+            // The salt is read, not made: a look-up must not begin a day.
             if let Some(salt) = self.collector.salts.get(shown.site, day) {
                 let key = visitor_key(&salt, shown.site, client, headers.user_agent);
                 shown.keys.push(DayKey { day: day.0, visitor: key });
@@ -381,7 +381,7 @@ impl Rights {
         }
         context.objected = true;
         context.shown.keys = vec![DayKey { day: day.0, visitor }];
-        // It is recorded, whatever the database says about the rest of the page.
+        // The objection is recorded, whatever the database returns for the rest of the page.
         let held =
             tokio::time::timeout(LIST_PATIENCE, rights::held(&self.db, &context.shown, PAGE_ROWS)).await;
         let message = Some(context.message("objected", None, false));
@@ -394,8 +394,8 @@ impl Rights {
         }
     }
 
-    /// The site's day and its salt: that of all collectors, made if nobody has one yet. An objection cannot be kept
-    /// without it, and the day's first hit may come after. `None` when it cannot be made.
+    /// The site's day and its agreed salt, made if no collector has one yet: an objection cannot be stored
+    /// without it, and may precede the day's first hit. `None` when it cannot be made.
     async fn todays_salt(&self, context: &Context) -> Option<(Day, Arc<Salt>)> {
         let rules = context.rules.as_ref()?;
         let (site, day) = (rules.site.id, rules.day(self.collector.clock.now_ms()));
@@ -416,7 +416,7 @@ impl Rights {
     async fn erase(&self, context: Context) -> Response {
         let mut shown = context.shown.clone();
         match context.asked.what {
-            // The number is a secret of the browser: it is proof enough, wherever the request comes from.
+            // The number is the browser's secret: sufficient proof, wherever the request comes from.
             What::Id if shown.returning.is_some() => shown.keys.clear(),
             What::Today if context.own_page && !shown.keys.is_empty() => shown.returning = ReturningId::NONE,
             What::Id | What::Today => return context.refuse(StatusCode::FORBIDDEN, "foreign"),
@@ -433,7 +433,7 @@ impl Rights {
             receipt: receipt.clone(),
             shown,
         };
-        // On its own: it goes on when the visitor does not wait.
+        // A task of its own: it continues if the visitor stops waiting.
         let running = tokio::spawn(erasure.run());
         match tokio::time::timeout(PATIENCE, running).await {
             Err(_) => context.erased(StatusCode::ACCEPTED, None, &receipt, self).await,
@@ -452,7 +452,7 @@ struct Erasure {
     collector: Arc<Collector>,
     db: Db,
     erasing: Arc<Semaphore>,
-    /// Given back when this ends, also by a panic.
+    /// Released when the erasure ends, also by a panic.
     _place: OwnedSemaphorePermit,
     receipt: String,
     shown: Shown,
@@ -460,7 +460,7 @@ struct Erasure {
 
 impl Erasure {
     async fn run(self) -> Result<u64, RightsError> {
-        // Never closed.
+        // The semaphore is never closed.
         let _turn = self.erasing.acquire().await;
         let spool = self.collector.spools.of_site(self.shown.site);
         let waits = spool.durable();

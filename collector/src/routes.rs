@@ -1,4 +1,4 @@
-//! Which part answers a request: hits and the script, the visitor's own page, or the dashboard.
+//! Dispatches requests: hits and the script, the visitor's own page, or the dashboard.
 //!
 //! | path | answer |
 //! |---|---|
@@ -32,14 +32,14 @@ const ANY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
 #[derive(Clone)]
 pub struct Routes {
     collector: Arc<Collector>,
-    /// The collector's own with the answers to preflight requests.
+    /// The collector's routes, including preflight responses.
     with_cors: HttpService,
     rights: HttpService,
     fallback: HttpService,
 }
 
 impl Routes {
-    /// The collector's routes and the visitor's page before `fallback`, which gets no address.
+    /// The collector's routes and the visitor's page, then `fallback`, which never sees an address.
     ///
     /// # Errors
     /// When the operating system has no randomness.
@@ -65,8 +65,8 @@ impl Routes {
     }
 }
 
-/// Keeps the client's address from a service that has no business with it, such as the dashboard: it gets only a
-/// [`ClientBlock`](sotto_schema::throttle::ClientBlock), to count attempts by.
+/// Hides the client's address from a service that has no business with it, such as the dashboard: it gets
+/// only a [`ClientBlock`](sotto_schema::throttle::ClientBlock), for rate limiting.
 ///
 /// # Errors
 /// When the operating system has no randomness.
@@ -92,7 +92,7 @@ fn is_own(path: &str) -> bool {
 impl Answer for Routes {
     async fn answer(&self, request: Request<Incoming>) -> Response {
         if request.method() == Method::POST && request.uri().path() == "/e" {
-            // Nine of ten requests are this one: it gets the header without the layer.
+            // Nine of ten requests take this path: the header is set without the layer.
             let mut response = self.collector.native(request).await;
             response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, ANY_ORIGIN);
             return response;

@@ -1,12 +1,12 @@
-//! From the spool into ClickHouse: one sealed batch after the other, each with its token, until it is there.
+//! Ships the spool to ClickHouse: one sealed batch after another, each with its token, retried until stored.
 //!
-//! **Promises.** A batch is retried for ever, with growing pauses and jitter, and never skipped. Because its bytes and
-//! token are the same each time, ClickHouse keeps it once, materialised views included. A batch that ClickHouse refuses
-//! [`REFUSALS_MAX`] times in a row for what is in it would hold up all others: it is set aside, durably, before the
-//! next one is shipped. Connection errors, overload, a read-only or missing table and a lack of memory or room are no
-//! such refusals.
+//! **Promises.** A batch is retried for ever, with growing pauses and jitter, and never skipped. Because its
+//! bytes and token are the same each time, ClickHouse keeps it once, materialised views included. A batch
+//! whose content ClickHouse refuses [`REFUSALS_MAX`] times in a row would block all others: it is set aside,
+//! durably, before the next one is shipped. Connection errors, overload, a read-only or missing table and a
+//! lack of memory or disk space do not count as such refusals.
 //!
-//! **Crash.** The batch under way is sealed in the spool and shipped again under its token.
+//! **Crash.** The current batch is sealed in the spool and shipped again under its token.
 //!
 //! **Proof**: tests below; `tests/suite/durability.rs`, `tests/suite/shipping.rs`.
 
@@ -28,13 +28,13 @@ mod refusal;
 
 pub use refusal::Refusal;
 
-/// About how many bytes a batch has at most.
+/// Approximate maximum size of a batch in bytes.
 const BATCH_BYTES_MAX: usize = 16 << 20;
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// How long one insert may take.
+/// Timeout of one insert.
 const INSERT_TIMEOUT: Duration = Duration::from_secs(120);
-/// How often in a row a batch is refused for what is in it before it is set aside.
+/// Consecutive refusals of a batch's content before it is set aside.
 pub const REFUSALS_MAX: u32 = 5;
 /// Idle poll interval for replayed set-aside batches.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
@@ -47,9 +47,9 @@ pub struct Shipper {
     interval: Duration,
     rows_max: u64,
     metrics: Arc<Metrics>,
-    /// How often the batch under way was refused for what is in it.
+    /// Consecutive refusals of the current batch's content.
     refusals: u32,
-    /// Whether hits wait that should be in ClickHouse already.
+    /// Whether the shipper has fallen behind.
     behind: bool,
 }
 
@@ -59,10 +59,10 @@ pub enum ShipError {
     /// The spool cannot be read or its cursor not written.
     #[error("the spool cannot be read")]
     Spool(#[from] io::Error),
-    /// ClickHouse is away or too busy.
+    /// ClickHouse is unreachable or overloaded.
     #[error("ClickHouse does not take the batch")]
     Insert(#[source] clickhouse::error::Error),
-    /// ClickHouse refuses what is in the batch. Its words would tell of it and are left out.
+    /// ClickHouse refuses the batch's content. Its message would reveal some of it and is left out.
     #[error("ClickHouse refuses what is in the batch: {0}")]
     Refused(Refusal),
     /// ClickHouse does not answer.
@@ -82,11 +82,11 @@ impl From<clickhouse::error::Error> for ShipError {
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// There was none.
+    /// There was nothing to ship.
     Nothing,
-    /// So many hits are in ClickHouse.
+    /// This many hits are in ClickHouse.
     Shipped(u64),
-    /// So many hits are set aside.
+    /// This many hits were set aside.
     SetAside(u64),
 }
 
@@ -96,8 +96,8 @@ impl Shipper {
         Self { reader, db, interval, rows_max, metrics, refusals: 0, behind: false }
     }
 
-    /// Ships until `stop`, then once more what is left, so that a clean stop leaves an empty spool when ClickHouse is
-    /// there. Gives the reader back.
+    /// Ships until `stop`, then drains what is left, so that a clean stop leaves an empty spool if ClickHouse
+    /// is up. Returns the reader.
     pub async fn run(mut self, stop: CancellationToken) -> Reader {
         let mut pause = PAUSE_MIN;
         loop {
@@ -111,7 +111,7 @@ impl Shipper {
                         "batch not shipped, trying again"
                     );
                     pause = (pause * 2).min(PAUSE_MAX);
-                    // The same batch under the same token: replicas know each other's tokens.
+                    // The same batch under the same token: replicas share their deduplication tokens.
                     if !matches!(error, ShipError::Spool(_)) {
                         self.db.turn();
                     }
@@ -126,7 +126,7 @@ impl Shipper {
             if stop.is_cancelled() && waiting == 0 {
                 break;
             }
-            // Much is waiting, or all of it has to go: do not pause.
+            // A backlog, or draining at stop: do not pause.
             if stop.is_cancelled() || waiting >= self.rows_max {
                 continue;
             }
@@ -191,7 +191,7 @@ impl Shipper {
     }
 }
 
-/// Ships one batch, whatever became of it before: ClickHouse ignores a token that it knows.
+/// Ships one batch, whatever happened to it before: ClickHouse ignores a token it has already seen.
 ///
 /// # Errors
 /// See [`ShipError`].
@@ -214,7 +214,7 @@ async fn insert(db: &Db, batch: &Batch) -> Result<(), clickhouse::error::Error> 
     insert.end().await
 }
 
-/// Waits for `pause` or `stop`; whether it was `stop`.
+/// Waits for `pause` or `stop`; returns whether it was `stop`.
 async fn wait(stop: &CancellationToken, pause: Duration) -> bool {
     tokio::select! {
         () = stop.cancelled() => true,
@@ -222,7 +222,7 @@ async fn wait(stop: &CancellationToken, pause: Duration) -> bool {
     }
 }
 
-/// Between half of `pause` and all of it, so that many collectors do not knock at once.
+/// Between half and all of `pause`, so that collectors do not retry in step.
 fn jittered(pause: Duration) -> Duration {
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
     pause / 2 + pause.mul_f64(f64::from(random) / f64::from(u32::MAX) / 2.0)

@@ -1,5 +1,5 @@
-//! What people set up, as the collector needs it while hits come in: rules of sites, tokens, links that exclude own
-//! visits. Copies that are replaced as a whole; ClickHouse has the originals.
+//! Configuration of sites as the collector needs it per hit: rules, tokens, self-exclusion links. These are
+//! copies, each replaced as a whole; the originals are in ClickHouse.
 
 pub mod rules;
 pub mod self_exclusion;

@@ -2,11 +2,11 @@
 //!
 //! **For**: answering 204 only when the hit is on disk, whatever happens to ClickHouse or this process.
 //!
-//! **Promises.** [`Spool::append`] resolves after `fdatasync` of everything it was given (group commit: whatever
-//! queued since the last write began goes into the next one, at most 3 ms later). Records come out in the order they
-//! went in. A batch's first and last record are noted durably before it is shipped, so a batch that has to be sent
-//! again, after a crash too, has the same bytes and the same token. A record with a [`Key`] that is durable already
-//! is not kept twice.
+//! **Promises.** [`Spool::append`] resolves after `fdatasync` of everything it was given (group commit:
+//! whatever queued since the last write began goes into the next one, at most 3 ms later). Records are read
+//! in the order they were appended. A batch's boundaries are stored durably before it is shipped, so a batch
+//! that has to be sent again, even after a crash, has the same bytes and the same token. A record whose
+//! [`Key`] is already durable is not kept twice.
 //!
 //! **Layout.** A directory with segments `<first sequence number, 20 digits>.seg`:
 //!
@@ -16,8 +16,8 @@
 //! frame   length u32 | crc32c(salt, sequence number, payload) u32 | payload (one row in RowBinary)
 //! ```
 //!
-//! with what was shipped and the batch under way in `cursor`, two slots of 512 bytes at 0 and 4096 that are written in
-//! turn (overwriting needs no room, so a full disk can be shipped empty):
+//! The shipping position and the current batch are in `cursor`, two slots of 512 bytes at 0 and 4096 that are
+//! written alternately (overwriting needs no space, so a spool on a full disk can still be drained):
 //!
 //! ```text
 //! slot    magic "SOTCURSR" | version u32 | slot's number u64 | id u64 | next u64 | end of the sealed batch or 0 u64
@@ -29,29 +29,32 @@
 //! The columns are those of the payloads, so a newer program ships what an older one left. A batch never spans two
 //! segments. Its token is `<id, 16 hex digits>-<first>-<after the last>`; the id, random, is made once.
 //!
-//! **Limits**: a record has 1 to [`RECORD_BYTES_MAX`] bytes; all segments and batches set aside together have
-//! [`Settings::bytes_max`]; what waits for the disk has [`QUEUE_BYTES_MAX`]. Beyond that, [`AppendError::Full`] (503 to
-//! the browser) until the shipper has made room. The last [`KEYS_MIN`] keys are known, at most twice as many.
+//! **Limits**: a record has 1 to [`RECORD_BYTES_MAX`] bytes; all segments and set-aside batches together have
+//! at most [`Settings::bytes_max`]; the write queue has at most [`QUEUE_BYTES_MAX`]. Beyond that,
+//! [`AppendError::Full`] (503 to the browser) until the shipper has freed space. At least the last
+//! [`KEYS_MIN`] keys are known, at most twice as many.
 //!
-//! **Faults.** A failed write or sync is never taken for success and never repeated on the same file: the segment is
-//! cut off behind what was acknowledged, every waiting append fails, and the next append begins a new segment. A
-//! segment that has its size, or whose successor cannot be made, is never appended to again.
+//! **Faults.** A failed write or sync is never taken for success and never repeated on the same file: the
+//! segment is truncated after the last acknowledged record, every waiting append fails, and the next append
+//! begins a new segment. A segment that has reached its size, or whose successor cannot be created, is never
+//! appended to again.
 //!
-//! **Forgetting.** A segment is removed when all of it is shipped and another follows; [`Spool::forget_shipped`] begins
-//! another one, so that shipped records do not lie on the disk until their segment is full.
+//! **Forgetting.** A segment is removed when all of it is shipped and another follows;
+//! [`Spool::forget_shipped`] starts a new one, so that shipped records do not stay on disk until their
+//! segment is full.
 //!
-//! **Crash.** The last segment's tail may be torn: at the next start it is cut at the first frame that is not whole,
-//! which was never acknowledged. What is left of it is written and synced again, since pages whose sync failed before
-//! the crash can be read and still not be on disk. The cursor's newest slot likewise. Segments below the cursor may
-//! come back and are removed. A broken frame anywhere else, a gap between segments, or a sealed batch whose records are
-//! gone stops the start and says where.
+//! **Crash.** The last segment's tail may be torn: the next start truncates it at the first incomplete frame,
+//! which was never acknowledged. The rest of that segment is rewritten and synced, since pages whose sync
+//! failed before the crash can be readable and still not be on disk. The same holds for the cursor's newest
+//! slot. Segments below the cursor may reappear and are removed. A broken frame anywhere else, a gap between
+//! segments, or a sealed batch whose records are missing stops the start and is reported with its place.
 //!
-//! **Not promised**: a record that was refused (503) may be kept all the same when the process dies before the segment
-//! is cut; its key is known then, so that the browser's next attempt is not kept twice.
+//! **Not promised**: a refused record (503) may still be kept if the process dies before the segment is
+//! truncated; its key is known then, so the browser's retry is not kept twice.
 //!
-//! **Proof**: `model.rs` drives the log against a model on a disk that fails on demand (`faults.rs`): short writes,
-//! errors, no room, failed syncs, kills, and power cuts at any call that leave any subset of what was not synced.
-//! End to end: `tests/suite/durability.rs`.
+//! **Proof**: `model.rs` checks the log against a model on a disk with fault injection (`faults.rs`): short
+//! writes, errors, a full disk, failed syncs, kills, and power cuts at any call that keep any subset of the
+//! unsynced data. End to end: `tests/suite/durability.rs`.
 
 use std::{io, path::PathBuf, sync::Arc};
 
@@ -92,7 +95,7 @@ pub struct Settings {
     pub dir: PathBuf,
     /// Size at which a segment is closed.
     pub segment_bytes: u64,
-    /// Size of all segments at which appends are refused.
+    /// Total size of all segments beyond which appends are refused.
     pub bytes_max: u64,
     /// Column names of the records.
     pub columns: String,
@@ -110,7 +113,7 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
-    /// Acknowledged hits may be missing or damaged; nothing is guessed.
+    /// Acknowledged hits may be missing or damaged; nothing is repaired by guessing.
     #[error(
         "the spool is damaged at {path}, byte {offset}; `sotto spool inspect` shows what can still be read"
     )]
@@ -120,7 +123,7 @@ pub enum OpenError {
         /// Where in it.
         offset: u64,
     },
-    /// The end of a batch that is being shipped is gone; nobody knows whether ClickHouse has it.
+    /// The end of a batch that is being shipped is missing; whether ClickHouse has it is unknown.
     #[error(
         "records {from} to {to} of the spool were acknowledged and are gone; restore the directory, or move it away to begin anew"
     )]
@@ -164,7 +167,7 @@ pub fn open(settings: Settings) -> Result<(Spool, Reader), OpenError> {
 
 type Parts<D> = (Spool, Reader<D>, writer::Writer<D>, std::sync::mpsc::Receiver<writer::Message>);
 
-/// Opens the spool on any disk, with the writer in hand.
+/// Opens the spool on any disk and returns its writer.
 fn open_on<D: Disk>(disk: D, settings: Settings) -> Result<Parts<D>, OpenError> {
     let dir = settings.dir.clone();
     let io_error = |source| OpenError::Io { path: dir.clone(), source };
@@ -191,7 +194,7 @@ pub struct Inspected {
     pub waiting: u64,
     /// Its size.
     pub bytes: u64,
-    /// What is to be said about it.
+    /// Its condition, in words.
     pub state: String,
 }
 
@@ -215,7 +218,7 @@ pub fn inspect(dir: &std::path::Path) -> io::Result<Vec<Inspected>> {
             Some(mut walk) => {
                 walk.finish()?;
                 let state = if walk.is_torn()? { "ends with a record that is not whole" } else { "whole" };
-                // What follows the next segment's beginning was given up.
+                // Anything past the start of the next segment was abandoned, never acknowledged.
                 (firsts.get(i + 1).map_or(walk.next, |follows| walk.next.min(*follows)), state)
             }
         };

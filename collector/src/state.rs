@@ -80,7 +80,7 @@ pub struct State {
     pub excluder: Excluder,
 }
 
-/// What of the state outlives the process.
+/// Which state outlives the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lifetime {
     /// Salts and objections are kept on a RAM-backed directory until their day is over, and a copy of the rules beside
@@ -113,7 +113,8 @@ impl State {
     /// Opens what `config` and `paths` name. The readers are those of the spools, in order.
     ///
     /// # Errors
-    /// See [`StateError`]. Missing GeoIP files and a missing RAM-backed directory are said in the log and degrade.
+    /// See [`StateError`]. Missing GeoIP files or a missing RAM-backed directory are logged and degrade the
+    /// service.
     pub fn open(
         config: Config,
         paths: &Paths,
@@ -198,7 +199,7 @@ impl State {
         self.config.data.join(backup::DIRECTORY)
     }
 
-    /// Sentence and address that the licence of the GeoIP data asks for.
+    /// The attribution text and URL that the GeoIP data's licence requires.
     pub fn geo_attribution(&self) -> Option<String> {
         geo_attribution(&self.geo)
     }
@@ -224,7 +225,7 @@ pub fn open_spools(config: &Config) -> Result<(ShardedSpool, Vec<Reader>), State
     Ok(sharded::open(&config.data, shards, &settings)?)
 }
 
-/// Opens the GeoIP files; what is wrong is said and degrades.
+/// Opens the GeoIP files; problems are logged and degrade the service.
 pub fn open_geoip(config: &Config, paths: &Paths) -> GeoIp {
     let dir = config.geoip_directory(paths);
     if dir.is_none() {
@@ -237,7 +238,7 @@ pub fn open_geoip(config: &Config, paths: &Paths) -> GeoIp {
     geo
 }
 
-/// Sentence and address that the licence of the data asks for.
+/// The attribution text and URL that the data's licence requires.
 pub fn geo_attribution(geo: &GeoIp) -> Option<String> {
     geo.load().attributions().first().map(|a| a.text.to_owned())
 }

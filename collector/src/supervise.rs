@@ -1,11 +1,12 @@
-//! Watches every task and thread of the program. One that ends without being told to (it returned, or it panicked) is
-//! counted, shown in `/readyz` while it is down, and either started again or the end of the program, which then exits
-//! with code 1 for its service manager to start it anew. Which of the two, and why, is said at each [`Part`].
+//! Supervises every task and thread of the program. One that ends without being told to (it returned or
+//! panicked) is counted and shown in `/readyz` while it is down. It is then either restarted, or the program
+//! exits with code 1 so that its service manager restarts it. Each [`Part`] documents which of the two, and
+//! why.
 //!
 //! **Promises.** A panic of one task takes no other down. Pauses between restarts grow up to [`Backoff::max`].
 //!
-//! **Not watched by itself**: what answers one connection, one request or one call of another collector. It ends with
-//! it; a panic there is counted in `sotto_panics_total` or closes the connection.
+//! **Not supervised separately**: the handling of one connection, one request or one call of another
+//! collector. It ends with it; a panic there is counted in `sotto_panics_total` or closes the connection.
 //!
 //! **Proof**: `supervise/tests.rs`, `tests/suite/supervision.rs`.
 
@@ -47,7 +48,7 @@ pub struct Supervisor {
     board: Arc<Board>,
     backoff: Backoff,
     stop: CancellationToken,
-    /// Ends tasks that do not end by themselves after a stop.
+    /// Aborts tasks that do not end by themselves after a stop.
     cut: CancellationToken,
     tasks: TaskTracker,
 }
@@ -75,14 +76,15 @@ impl Supervisor {
         self.tasks.wait().await;
     }
 
-    /// The same for at most `patience`; then tasks that are left are cut. Whether all ended by themselves.
+    /// The same for at most `patience`; then the remaining tasks are aborted. Returns whether all ended by
+    /// themselves.
     pub async fn ended_within(&self, patience: Duration) -> bool {
         let ended = tokio::time::timeout(patience, self.ended()).await.is_ok();
         self.cut.cancel();
         ended
     }
 
-    /// Runs a task for as long as the program runs. When it ends it is made and run again.
+    /// Runs a task for as long as the program runs. When it ends it is recreated and run again.
     pub fn keep<F>(&self, part: Part, make: impl FnMut() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send,
@@ -90,7 +92,7 @@ impl Supervisor {
         self.restart(part, make, false);
     }
 
-    /// Runs a task until it is done. When it panics it is made and run again.
+    /// Runs a task until it completes. When it panics it is recreated and run again.
     pub fn finish<F>(&self, part: Part, make: impl FnMut() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send,
@@ -128,8 +130,8 @@ impl Supervisor {
         });
     }
 
-    /// Runs a task that cannot be started again: when it ends before the stop, so does the program. Its value is there
-    /// when it was told to end.
+    /// Runs a task that cannot be restarted: if it ends before the stop, so does the program. Yields its
+    /// value if it was told to end.
     pub fn need<F>(&self, part: Part, task: F) -> JoinHandle<Option<F::Output>>
     where
         F: Future<Output: Send> + Send + 'static,
@@ -186,7 +188,7 @@ impl Supervisor {
     }
 }
 
-/// What a panic says is written by the panic hook, with its place.
+/// The panic hook logs the panic's message and location.
 fn how<T, E>(ended: &Result<T, E>) -> &'static str {
     if ended.is_ok() { "returned" } else { "panicked" }
 }

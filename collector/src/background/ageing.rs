@@ -1,4 +1,4 @@
-//! The job that removes what is due.
+//! The job that deletes data past its retention.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::wait;
 use crate::state::State;
 
-/// How often what is due is looked for: a site's day ends at another hour than its neighbour's.
+/// Interval between retention runs: sites' days end at different hours.
 const AGEING_INTERVAL: Duration = Duration::from_secs(60 * 60);
-/// The pause after a failure.
+/// Retry delay after a failure.
 const AGEING_RETRY: Duration = Duration::from_secs(5 * 60);
 
 pub(super) async fn keep_ageing(state: Arc<State>, stop: CancellationToken) {
@@ -24,7 +24,7 @@ pub(super) async fn keep_ageing(state: Arc<State>, stop: CancellationToken) {
     }
 }
 
-/// Removes what is due; whether that went well.
+/// Deletes expired data; returns whether it succeeded.
 async fn age(state: &State) -> bool {
     let (db, now_ms) = (&state.databases.writer, state.clock.now_ms());
     match retention::run(db, now_ms, false).await {

@@ -1,4 +1,4 @@
-//! The job that asks ClickHouse whether it ignores repeated batches: what "exactly once" rests on.
+//! The job that checks that ClickHouse deduplicates repeated batches: "exactly once" depends on it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{metrics::Metrics, state::State};
 /// Interval of the check.
 const CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Asks as soon as ClickHouse is there, and then now and then.
+/// Checks as soon as ClickHouse is reachable, then periodically.
 pub(super) async fn keep_checking(state: Arc<State>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         tokio::select! {

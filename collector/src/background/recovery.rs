@@ -1,7 +1,7 @@
-//! What a start takes over of the last half hour: visits, page views and the numbers of hits, from ClickHouse and the
-//! spools. So a restart (a kill included) ends no visit and counts no retry of a browser twice.
+//! Restores the last half hour at start: visits, page views and hit numbers, from ClickHouse and the spools.
+//! A restart (or a kill) therefore ends no visit and counts no browser retry twice.
 //!
-//! **Promises.** Whatever cannot be read is said in the log and forgotten; a start does not fail by it.
+//! **Promises.** Whatever cannot be read is logged and skipped; it never fails the start.
 //!
 //! **Proof**: `tests/suite/durability.rs`.
 
@@ -45,7 +45,7 @@ struct LiveKey {
     seq: u32,
 }
 
-/// Takes over what is still of use. `readers` are those of the state's spools, in order.
+/// Restores whatever is still useful. `readers` are those of the state's spools, in order.
 pub async fn recover(state: &State, readers: &[Reader]) {
     let now_ms = state.clock.now_ms();
     let since_ms = now_ms - sessions::TIMEOUT_MS;
@@ -76,7 +76,8 @@ async fn recover_views(state: &State, since_ms: i64) {
     }
 }
 
-/// Hits that browsers may send again: a visitor's own are stored with their numbers, anonymous ones are not.
+/// Keys of hits that browsers may retry: a visitor's hits are stored with their numbers, anonymous hits are
+/// not.
 async fn recover_keys(state: &State, since_ms: i64) {
     let query = state.databases.reader.query(include_str!("recovery/live_keys.sql"));
     match query.param("since", since_ms).param("most", KEYS_MIN).fetch_all::<LiveKey>().await {

@@ -1,4 +1,4 @@
-//! The job that reads the rules of sites, and the tokens in force.
+//! The job that reloads site rules and active tokens.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::wait;
 use crate::state::State;
 
-/// How often the rules are read when nothing says that they changed.
+/// Poll interval when no change has been signalled.
 const RULES_INTERVAL: Duration = Duration::from_secs(10);
-/// The shortest pause between two readings of the rules.
+/// Minimum interval between two reloads.
 const RULES_PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) async fn keep_reading(state: Arc<State>, stop: CancellationToken) {
@@ -24,7 +24,7 @@ pub(super) async fn keep_reading(state: Arc<State>, stop: CancellationToken) {
     }
 }
 
-/// Reads the rules of all sites and the tokens.
+/// Reloads the rules of all sites, and the tokens.
 pub async fn read(state: &State) {
     let db = &state.databases.writer;
     match sites::all(db).await {

@@ -1,4 +1,4 @@
-//! The job that seals days and months that are over.
+//! The job that seals closed days and months.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -14,13 +14,14 @@ use crate::{
     visitor::salts::GRACE_MS,
 };
 
-/// How long a hit may be on its way into ClickHouse before its day is sealed without it, in milliseconds.
+/// Grace for hits still on their way into ClickHouse before their day is sealed without them, in
+/// milliseconds.
 const ARRIVAL_MS: i64 = 15 * 60 * 1000;
 
 pub(super) async fn keep_sealing(state: Arc<State>, stop: CancellationToken) {
     loop {
         wait(&stop, state.config.archive.interval.unsigned_abs()).await;
-        // A seal that is cut is begun anew by the next run.
+        // An interrupted seal is restarted by the next run.
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
@@ -29,11 +30,11 @@ pub(super) async fn keep_sealing(state: Arc<State>, stop: CancellationToken) {
     }
 }
 
-/// Seals the days and months of all sites that are over.
+/// Seals all sites' closed days and months.
 async fn seal_days(state: &State) {
     let mut sealer = Sealer::new(state.databases.writer.clone());
     for rules in state.rules.all() {
-        // Hits that wait would come late.
+        // Hits still waiting to be shipped would arrive after the seal.
         if state.metrics.ship_behind.load(Ordering::Relaxed) > 0 {
             return;
         }
@@ -46,7 +47,7 @@ async fn seal_days(state: &State) {
     }
 }
 
-/// The last day of a site whose salt is dead, and whose last hits had time to arrive.
+/// The last day of a site whose salt is destroyed and whose last hits have had time to arrive.
 fn last_closed(state: &State, rules: &Rules) -> Option<civil::Date> {
     let today = rules.day(state.clock.now_ms() - GRACE_MS - ARRIVAL_MS);
     let last = Day(today.0.checked_sub(1)?);

@@ -1,7 +1,7 @@
-//! The job that stores what was counted, and the ledger of salts.
+//! The job that stores outcome counts and the salt ledger.
 //!
-//! **Promises.** What ClickHouse was sent and did not acknowledge is sent again as it was: an answer that is lost on the
-//! way lets nothing count twice.
+//! **Promises.** An insert that ClickHouse did not acknowledge is repeated unchanged, so a lost response
+//! never counts anything twice.
 //!
 //! **Proof**: `tests/suite/lost_answers.rs`.
 
@@ -27,7 +27,7 @@ use crate::{
     visitor::salts::Entry,
 };
 
-/// How often counts and the ledger are stored.
+/// Interval for storing counts and the ledger.
 const STORE_INTERVAL: Duration = Duration::from_secs(10);
 
 #[derive(Row, Serialize)]
@@ -60,7 +60,7 @@ pub(super) async fn keep_storing(state: Arc<State>, stop: CancellationToken) {
     }
 }
 
-/// Stores what was counted, each shard's part by itself: one that is away does not hold up the others.
+/// Stores outcome counts shard by shard: an unreachable shard does not hold up the others.
 pub async fn store_outcomes(state: &State) {
     let shards = state.databases.writer.shards();
     let mut counts = state.metrics.take_outcomes();
@@ -91,7 +91,7 @@ async fn store_outcomes_of_shard(
     if counts.is_empty() {
         return Ok(());
     }
-    // Random beside the time, so that the batches of two collectors differ: the same counts are no repetition.
+    // The random part keeps two collectors' tokens apart: identical counts are not a repeat.
     let now_ms = state.clock.now_ms();
     let token = format!("outcomes-{now_ms}-{:016x}", getrandom::u64().unwrap_or_default());
     let batch = OutcomeBatch { token, counts };
@@ -101,7 +101,7 @@ async fn store_outcomes_of_shard(
     Ok(())
 }
 
-/// Stores which categories nobody has mapped.
+/// Stores the counts of unmapped consent categories.
 async fn store_unmapped(state: &State) {
     while let Some(batch) = state.unmapped.take(state.clock.now_ms()) {
         if let Err(error) = insert_unmapped(&state.databases.writer, &batch).await {
@@ -118,7 +118,7 @@ async fn store_ledger(state: &State) {
     }
 }
 
-/// ShardedAppend what happened to salts, first what was sent before and not acknowledged.
+/// Appends salt events to the ledger, starting with earlier unacknowledged ones.
 async fn append_ledger(state: &State) -> Result<(), clickhouse::error::Error> {
     let (db, collector) = (&state.databases.writer, state.config.peers.name.as_str());
     let unacknowledged = || state.unacknowledged.ledger.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,13 +137,13 @@ async fn append_ledger(state: &State) -> Result<(), clickhouse::error::Error> {
         };
         let end = last.as_ref().map_or([0; 32], |line| line.hash);
         if earlier.last().is_some_and(|line| line.hash == end) {
-            // Only the answer was lost.
+            // The insert had landed; only its acknowledgement was lost.
             unacknowledged().clear();
             continue;
         }
         let lines = match earlier.first() {
             Some(first) if first.previous == end => earlier,
-            // Somebody else wrote into this chain: two collectors without names of their own.
+            // Another writer is in this chain: two collectors without distinct names.
             Some(_) => {
                 chain(state, last, earlier.iter().map(|l| (l.event, l.site, Day(l.day), l.commitment)))
             }
@@ -159,7 +159,7 @@ fn event(entry: &Entry) -> i8 {
     if entry.born { ledger::BORN } else { ledger::DIED }
 }
 
-/// Lines that follow `last`.
+/// Chains new ledger lines onto `last`.
 fn chain(
     state: &State,
     last: Option<Line>,
@@ -174,7 +174,7 @@ fn chain(
     lines
 }
 
-/// Stores a batch; one that is stored already is ignored when it comes again under its token.
+/// Stores a batch; ClickHouse ignores a repeat under the same token.
 async fn insert_outcomes(db: &Db, batch: &OutcomeBatch) -> Result<(), clickhouse::error::Error> {
     let insert = db.client().insert::<OutcomeRow>("outcomes").await?;
     let mut insert = insert
@@ -188,7 +188,7 @@ async fn insert_outcomes(db: &Db, batch: &OutcomeBatch) -> Result<(), clickhouse
     insert.end().await
 }
 
-/// Stores a batch, each shard's part under the same token: a part that is stored already is ignored when it comes again.
+/// Stores a batch, each shard's part under the same token: ClickHouse ignores a part it already has.
 async fn insert_unmapped(db: &Db, batch: &Batch) -> Result<(), clickhouse::error::Error> {
     let shards = db.shards();
     for (n, shard) in shards.iter().enumerate() {

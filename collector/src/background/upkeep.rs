@@ -1,5 +1,5 @@
-//! The job that looks after what is in memory and in files: salts and objections die with their day, visits that ended
-//! are forgotten, shipped hits leave the spool's files, newer GeoIP files are taken.
+//! The job that maintains memory and files: expires salts and objections with their day, drops ended visits,
+//! removes shipped hits from the spool's files and picks up newer GeoIP files.
 
 use std::{
     sync::Arc,
@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::wait;
 use crate::{state::State, visitor::salts};
 
-/// How often salts, sessions and GeoIP files are looked after.
+/// Interval for maintaining salts, sessions and GeoIP files.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(15);
-/// How often hits that are in ClickHouse are removed from the spool's files: they must not outlive what is erased there.
+/// Interval for removing shipped hits from the spool's files: they must not outlive an erasure in ClickHouse.
 const FORGET_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 pub(super) async fn keep_up(state: Arc<State>, stop: CancellationToken) {
@@ -37,7 +37,7 @@ pub(super) async fn keep_up(state: Arc<State>, stop: CancellationToken) {
     }
 }
 
-/// Destroys the salts and objections of days that are over, and those of sites that are gone.
+/// Destroys the salts and objections of closed days and of deleted sites.
 pub fn retire_salts(state: &State, now_ms: i64) {
     let dead = |site: SiteId, day: Day| {
         state.rules.by_id(site).is_none_or(|rules| salts::is_over(rules.day_end_ms(day), now_ms))

@@ -1,10 +1,10 @@
-//! Where things lie outside the data directory.
+//! Resolves paths outside the data directory.
 
 use std::path::PathBuf;
 
 use super::Config;
 
-/// Paths that the environment decides.
+/// Paths set by the environment.
 #[derive(Debug, Clone, Default)]
 pub struct Paths {
     /// The embedded server's library.

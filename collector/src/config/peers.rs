@@ -8,20 +8,20 @@ use super::{Wrong, first_wrong};
 
 /// Longest name of a collector, in characters.
 pub const NAME_CHARS_MAX: usize = 64;
-/// Most collectors beside this one.
+/// Maximum number of other collectors.
 pub const OTHERS_MAX: usize = 255;
 
 /// `[peers]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Peers {
-    /// What this collector is called, like "c1": each has its own. Default: none, it is the only one.
+    /// Name of this collector, like "c1", unique among all. Default: none, it is the only one.
     pub name: String,
-    /// Where it answers the others: a private network. Must be set if there are others.
+    /// Address on which it listens for the others; use a private network. Must be set if there are others.
     pub listen: Option<std::net::SocketAddr>,
     /// Name and address of each of the others, like `{ c2 = "10.0.0.2:8790" }`. Default: none. Maximum: 255.
     pub others: BTreeMap<String, String>,
-    /// File with the key that all share: 64 hexadecimal digits, readable by its owner only. Must be set if there are
+    /// File with the shared key: 64 hexadecimal digits, readable by its owner only. Must be set if there are
     /// others.
     pub key_file: Option<PathBuf>,
 }

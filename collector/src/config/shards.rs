@@ -2,7 +2,7 @@
 
 use super::{ClickHouse, Wrong, first_wrong, is_url};
 
-/// Most shards, and most replicas of a shard.
+/// Maximum number of shards, and of replicas per shard.
 pub const SERVERS_MAX: usize = 255;
 
 impl ClickHouse {

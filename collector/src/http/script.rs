@@ -1,12 +1,14 @@
-//! The script: `/s.js` is the core, `/s.auto.clicks.js` the core with modules, `/s.auto.0123456789abcdef.js` the same
-//! in exactly one version, which browsers may keep for ever.
+//! The script: `/s.js` is the core, `/s.auto.clicks.js` the core with modules, `/s.auto.0123456789abcdef.js`
+//! the same pinned to one version, which browsers may cache for ever.
 //!
-//! The parts are built and minified before the program is (`collector/tracker`), put together here on first request
-//! (the core first, then the named ones and what they require, by name), compressed once, and kept.
+//! The parts are built and minified before the program is (`collector/tracker`). On first request they are
+//! concatenated (the core first, then the named modules and their dependencies, by name), compressed once and
+//! cached.
 //!
-//! What it promises: one combination has the same bytes whatever the order of its names, so it has one version.
-//! What it refuses: names that do not exist, a name twice, too many names. An old version is sent on to the current
-//! one: a tag without `integrity` goes on counting after an upgrade, one with it is stopped by the browser, as asked.
+//! What it promises: a combination has the same bytes, and so one version, whatever the order of its names.
+//! What it refuses: unknown names, a repeated name, too many names. An old version redirects to the current
+//! one: a tag without `integrity` keeps counting after an upgrade; with it, the browser blocks the script, as
+//! asked.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -30,14 +32,14 @@ use compressed::{Compressed, Effort, VERSION_CHARS};
 #[folder = "tracker/dist"]
 struct Dist;
 
-/// How many modules a path may name: all that a site can want, with several consent managers.
+/// Maximum modules in a path: everything a site can want, including several consent managers.
 pub const MODULES_MAX: usize = 12;
-/// How many combinations are kept with the best compression; others are put together each time, and fast, so that
-/// asking for many is no way to keep the program busy.
+/// Number of combinations cached at best compression. Any others are built per request with fast compression,
+/// so that requesting many of them cannot keep the program busy.
 const KEPT_MAX: usize = 256;
-/// How long a browser may use a script whose name has no version.
+/// `Cache-Control` of a script without a version in its name.
 const SHORT: &str = "public, max-age=3600";
-/// A name with a version has one content.
+/// `Cache-Control` of a versioned script: its content never changes.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 #[derive(Deserialize)]
@@ -66,20 +68,20 @@ pub struct Module {
     pub name: String,
     /// Its own size in bytes, compressed.
     pub brotli: usize,
-    /// What comes with it, besides the core.
+    /// Modules it depends on, besides the core.
     pub requires: Vec<String>,
 }
 
-/// What a tag needs to know about a combination.
+/// What a script tag needs to know about a combination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// Path of whatever version is current.
+    /// Path without a version: always the current one.
     pub path: String,
-    /// Path of this version only.
+    /// Path pinned to this version.
     pub versioned_path: String,
     /// Value of the attribute `integrity` for this version.
     pub integrity: String,
-    /// What a visitor's browser fetches, in bytes.
+    /// Transfer size in bytes, compressed with brotli.
     pub brotli_bytes: usize,
 }
 
@@ -95,19 +97,19 @@ pub struct Scripts {
 #[error("the script was not built into this program ({0}); run `make assets` and build again")]
 pub struct MissingScript(String);
 
-/// What a path asks for.
+/// The parsed path of a script.
 #[derive(Debug, PartialEq, Eq)]
 struct Asked<'a> {
-    /// Without the core, by name.
+    /// Module names, without the core.
     names: BTreeSet<&'a str>,
     version: Option<&'a str>,
 }
 
 impl Scripts {
-    /// The parts that were built into the program.
+    /// Loads the parts built into the program.
     ///
     /// # Errors
-    /// When they were not.
+    /// When they were not built in.
     pub fn embedded() -> Result<Self, MissingScript> {
         let missing = |what: &str| MissingScript(what.to_owned());
         let manifest = Dist::get("manifest.json").ok_or_else(|| missing("manifest.json"))?;
@@ -131,7 +133,7 @@ impl Scripts {
         &self.version
     }
 
-    /// The modules that there are, by name.
+    /// All available modules, by name.
     pub fn modules(&self) -> Vec<Module> {
         let others = |part: &Part| part.requires.iter().filter(|r| *r != "core").cloned().collect();
         self.parts
@@ -141,7 +143,7 @@ impl Scripts {
             .collect()
     }
 
-    /// What a tag needs to know about the core with `modules`; nothing if a module does not exist.
+    /// What a tag needs to know about the core with `modules`; `None` if a module does not exist.
     pub fn facts(&self, modules: &[&str]) -> Option<Facts> {
         let named = self.named(modules.iter().copied())?;
         let script = self.script(&named)?;
@@ -154,7 +156,7 @@ impl Scripts {
         })
     }
 
-    /// Whether `path` is a script's.
+    /// Whether `path` is a script path.
     pub fn is_script(path: &str) -> bool {
         path.strip_prefix("/s.").is_some_and(|rest| rest == "js" || rest.ends_with(".js"))
     }
@@ -177,7 +179,7 @@ impl Scripts {
         Some(Asked { names: self.named(names.into_iter())?, version })
     }
 
-    /// The names as a set, if all are modules, none comes twice and they are not too many.
+    /// The names as a set, if all are modules, none is repeated and there are not too many.
     fn named<'a>(&self, names: impl Iterator<Item = &'a str>) -> Option<BTreeSet<&'a str>> {
         let mut set = BTreeSet::new();
         for name in names {
@@ -209,7 +211,7 @@ impl Scripts {
     }
 }
 
-/// Name of the file beside which the script lies, so that it also holds behind a proxy with a path of its own.
+/// Relative file name, so that it also resolves behind a proxy that adds a path prefix.
 fn file_name(names: &BTreeSet<&str>, version: Option<&str>) -> String {
     let words: Vec<&str> = std::iter::once("s")
         .chain(names.iter().copied())
@@ -223,7 +225,7 @@ fn is_version(word: &str) -> bool {
     word.len() == VERSION_CHARS && word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Sends a browser that asks for an old version to the current one.
+/// Redirects a request for an old version to the current one.
 fn sent_on(file: &str) -> Response {
     let Ok(to) = HeaderValue::from_str(file) else { return stack::empty(StatusCode::NOT_FOUND) };
     let mut response = stack::empty(StatusCode::FOUND);
@@ -268,7 +270,7 @@ fn send(script: &Compressed, cache: &'static str, request: &HeaderMap) -> Respon
     response
 }
 
-/// Whether the browser takes `coding` (RFC 9110, 12.5.3); a weight of zero means that it does not.
+/// Whether the browser accepts `coding` (RFC 9110, 12.5.3); a weight of zero means it does not.
 fn accepts(request: &HeaderMap, coding: &str) -> bool {
     let accepted = request.get_all(header::ACCEPT_ENCODING);
     accepted.iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).any(|entry| {

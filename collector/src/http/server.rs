@@ -1,7 +1,8 @@
 //! The public listener: one thread per core, each with its own socket (SO_REUSEPORT) and its own runtime.
 //!
-//! **Promises.** A client that sends nothing, half a header or half a body is closed in time; open connections are
-//! bounded per worker (more wait in the kernel's queue); a stop drains what is under way within a bound.
+//! **Promises.** A client that sends nothing, half a header or half a body is timed out; open connections are
+//! bounded per worker (further ones wait in the kernel's queue); a stop drains open requests within a time
+//! limit.
 
 use std::{
     convert::Infallible,
@@ -23,19 +24,19 @@ use crate::{
     visitor::client_ip::Peer,
 };
 
-/// Connections the kernel may hold for us before they are accepted.
+/// Listen backlog: connections the kernel queues before they are accepted.
 const BACKLOG: i32 = 4096;
-/// How long to wait after the system could not accept (out of file descriptors).
+/// Pause after a failed accept (out of file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Limits of a worker.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Open connections; more wait to be accepted.
+    /// Open connections; further ones wait to be accepted.
     pub connections_max: usize,
-    /// How long a client may take for a request's headers, also between two requests.
+    /// Timeout for a request's headers, including idle time between two requests.
     pub header_timeout: Duration,
-    /// How long open connections may go on after a stop.
+    /// How long open connections may drain after a stop.
     pub drain_timeout: Duration,
 }
 
@@ -63,7 +64,7 @@ pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// A listening socket nobody else may share, so that a second start on the same port fails.
+/// An exclusive listening socket, so that a second start on the same port fails.
 ///
 /// # Errors
 /// When the address cannot be bound.
@@ -76,8 +77,9 @@ pub fn listen_alone(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// The listeners of `count` workers (at least one). The first is the one that reserved the port, with the connections
-/// that wait in it; it is shared only now, so that until then, and by another start, nobody could join.
+/// The listeners of `count` workers (at least one). The first is the socket that reserved the port, with the
+/// connections already queued on it. The port becomes shareable only now, so no other process could join
+/// before.
 ///
 /// # Errors
 /// When the port cannot be shared.
@@ -109,7 +111,7 @@ pub fn run_worker<A: Answer>(
 pub async fn serve<A: Answer>(listener: TcpListener, service: A, limits: Limits, stop: CancellationToken) {
     let connections = TaskTracker::new();
     let places = Arc::new(Semaphore::new(limits.connections_max));
-    // Shared: cloning a service with boxed parts for each request costs as much as reading the hit.
+    // Shared: cloning a service with boxed parts per request costs as much as parsing the hit.
     let service = Arc::new(service);
     loop {
         let place = tokio::select! {
@@ -123,7 +125,7 @@ pub async fn serve<A: Answer>(listener: TcpListener, service: A, limits: Limits,
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of descriptors, or the client was gone again. The address is not logged.
+                // Out of descriptors, or the client already disconnected. The address is not logged.
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
@@ -140,7 +142,7 @@ pub async fn serve<A: Answer>(listener: TcpListener, service: A, limits: Limits,
             drop(place);
         });
     }
-    // Whoever has another handle on the socket does not keep it open: those who come now are refused at once.
+    // Another handle on the socket must not keep it open: new connections are refused at once.
     if let Err(error) = SockRef::from(&listener).shutdown(Shutdown::Read) {
         tracing::debug!(%error, "a listener cannot be shut");
     }
@@ -177,7 +179,7 @@ async fn connection<A: Answer>(
         }
     };
     if let Err(error) = ended {
-        // Clients go away and send garbage all the time; hyper has answered where an answer is possible.
+        // Clients disconnect and send garbage all the time; hyper has responded where that was possible.
         tracing::trace!(%error, "a connection ended with an error");
     }
 }
@@ -201,7 +203,7 @@ mod tests {
             write!(stream, "GET /{n} HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n").unwrap();
             stream
         };
-        // As after the kernel has taken them while the rest was being put together.
+        // Connections the kernel accepted while the program was still starting.
         let waiting: Vec<_> = (0..8).map(early).collect();
         let service =
             stack::boxed(tower::service_fn(async |_| Ok(stack::text(http::StatusCode::OK, "here\n"))));

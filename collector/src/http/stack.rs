@@ -1,4 +1,4 @@
-//! The layers around the routes, in order, each with its reason.
+//! The layers around the routes, outermost first, each with its reason.
 
 use std::{
     convert::Infallible,
@@ -25,7 +25,7 @@ use crate::{config, metrics::Metrics};
 /// `Default`, which tower-http's CORS layer asks for.
 #[derive(Debug)]
 pub enum Body {
-    /// At hand.
+    /// Buffered.
     Ready(Full<Bytes>),
     /// Streamed.
     Streamed(UnsyncBoxBody<Bytes, BoxError>),
@@ -74,18 +74,18 @@ impl http_body::Body for Body {
 
 /// An answer.
 pub type Response = http::Response<Body>;
-/// Answers every request, whatever it is made of.
+/// A type-erased service that answers every request.
 pub type HttpService = BoxCloneSyncService<Request<Incoming>, Response, Infallible>;
 
-/// How long browsers may remember the answer to a preflight request.
+/// How long browsers may cache a preflight response.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Limits of the stack.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Requests under way; more get 503.
+    /// Concurrent requests; further ones get 503.
     pub requests_max: usize,
-    /// How long a request may take as a whole, a body that never arrives included.
+    /// Timeout for a whole request, including a body that never arrives.
     pub request_timeout: Duration,
 }
 
@@ -112,8 +112,8 @@ pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Response {
     response
 }
 
-/// "Try again later": the hit was not kept. Any page may know that, or the script could not tell a busy server from
-/// one that is blocked.
+/// "Try again later": the hit was not kept. Readable by any page, since the script must tell a busy server
+/// from a blocked one.
 pub fn unavailable() -> Response {
     let mut response = empty(StatusCode::SERVICE_UNAVAILABLE);
     let headers = response.headers_mut();
@@ -122,7 +122,7 @@ pub fn unavailable() -> Response {
     response
 }
 
-/// Answers requests. Unlike a boxed service, it is neither cloned nor moved for each of them.
+/// Answers requests. Unlike a boxed service, it is neither cloned nor moved per request.
 pub trait Answer: Clone + Send + Sync + 'static {
     /// The answer to one request.
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response> + Send;
@@ -137,8 +137,8 @@ impl Answer for HttpService {
     }
 }
 
-/// The limits around everything that the public listener answers. By hand: tower's layers for the same (`load_shed`,
-/// `concurrency_limit`, `timeout`, boxed for each request) cost more than parsing the hit.
+/// The limits around everything that the public listener answers. Hand-written: tower's layers for the same
+/// (`load_shed`, `concurrency_limit`, `timeout`, boxed per request) cost more than parsing the hit.
 #[derive(Debug, Clone)]
 pub struct Limited<A> {
     inner: A,
@@ -156,10 +156,10 @@ impl<A: Answer> Answer for Limited<A> {
     async fn answer(&self, request: Request<Incoming>) -> Response {
         // Sheds load instead of queueing it: a browser that waits is worse off than one told to come back.
         let Ok(_place) = self.places.try_acquire() else { return unavailable() };
-        // A fault in one request must not end the others. Nothing of the request is logged, only where the fault is (by
-        // the panic hook).
+        // A panic in one request must not end the others. Nothing of the request is logged, only the panic's
+        // location (by the panic hook).
         let guarded = AssertUnwindSafe(self.inner.answer(request)).catch_unwind();
-        // A request as a whole, whatever it waits for: a body that never arrives, too.
+        // Covers the whole request, including a body that never arrives.
         match tokio::time::timeout(self.limits.request_timeout, guarded).await {
             Ok(Ok(response)) => response,
             Ok(Err(_panic)) => {
@@ -175,7 +175,7 @@ impl<A: Answer> Answer for Limited<A> {
     }
 }
 
-/// The headers that scripts send: every one of them that browsers ask about first. The last three are Umami's.
+/// Request headers that clients send and browsers ask about in a preflight. The last three are Umami's.
 const HEADERS_OF_CLIENTS: [HeaderName; 4] = [
     header::CONTENT_TYPE,
     HeaderName::from_static("x-umami-cache"),
@@ -192,7 +192,7 @@ pub fn cors() -> CorsLayer {
         .max_age(PREFLIGHT_MAX_AGE)
 }
 
-/// Turns any service of the dashboard into one that can stand beside the routes.
+/// Boxes any dashboard service so that it can be the fallback of the routes.
 pub fn boxed<S>(service: S) -> HttpService
 where
     S: tower::Service<Request<Incoming>, Response = Response, Error = Infallible>

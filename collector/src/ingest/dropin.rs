@@ -1,8 +1,8 @@
-//! The endpoints of Plausible, Umami, Matomo and GoatCounter, with the answers that their clients expect.
+//! The endpoints of Plausible, Umami, Matomo and GoatCounter, with the responses their clients expect.
 //!
-//! A site switches by changing one host name: where the other product's site identifier is not one of ours, the host of
-//! the page says which site is meant. What a body claims of address, user agent and time is believed only with a token
-//! that may write for the site.
+//! A site migrates by changing one host name: if the other product's site identifier is unknown here, the
+//! page's host identifies the site. An address, user agent or time claimed in a body is trusted only with a
+//! token that may write to the site.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
@@ -54,7 +54,7 @@ impl Collector {
             (&Method::POST, "/api/send") => self.umami(&parts, &body).await,
             (&Method::POST, "/api/batch") => self.umami_batch(&parts, &body).await,
             (&Method::GET | &Method::POST, "/matomo.php" | "/piwik.php") => self.matomo(&parts, &body).await,
-            // The script posts an empty beacon; the image is for those whose browser refuses it.
+            // The script posts an empty beacon; the image is its fallback where beacons are blocked.
             (&Method::GET | &Method::POST, "/count") => self.goatcounter(&parts).await,
             (&Method::POST, "/api/v0/count") => self.goatcounter_api(&parts, &body).await,
             _ => stack::empty(StatusCode::METHOD_NOT_ALLOWED),
@@ -81,7 +81,7 @@ impl Collector {
         }
     }
 
-    /// Umami's `/api/send`. `cache` is a word without meaning: visits are told apart without one.
+    /// Umami's `/api/send`. `cache` is a dummy value: visits are told apart without one.
     async fn umami(&self, parts: &Parts, body: &Bytes) -> Response {
         let hits = match umami::send(body) {
             Ok(hit) => hit.into_iter().collect(),
@@ -144,7 +144,7 @@ impl Collector {
         }
         let find = |token: Option<&str>| token.and_then(|token| self.tokens.find(token));
         let shared = find(bulk.token.as_deref());
-        // Clients that know no token for the whole send one with each request.
+        // Clients without a token for the whole bulk send one per request.
         let hits = bulk.requests.into_iter().filter_map(|r| {
             let bearer = find(r.token.as_deref()).or(shared);
             Some(Ok(Submission::claimed(r.hit?, bearer)))
@@ -202,7 +202,7 @@ impl Collector {
         }
     }
 
-    /// An invalid body: counted, and said in the words the client knows.
+    /// Counts an invalid body and reports it in the client's own error format.
     fn refuse(&self, error: &ParseError, answer: serde_json::Value) -> Response {
         self.count_unread(error.reason());
         let status = match error {
@@ -217,7 +217,7 @@ impl Collector {
         json_answer(status, &answer)
     }
 
-    /// Takes hits that came with one token, or none, down their road. An error is the answer.
+    /// Sends hits that came with one token, or none, down their road. An `Err` is the response.
     async fn keep_claimed(
         &self,
         hits: Vec<Claimed>,

@@ -12,12 +12,12 @@ use crate::{
     spool::sharded::{ShardRepeats, ShardTicket},
 };
 
-/// A hit on its road. It leaves in one of two ways: with an outcome ([`Held::end`]), or back to its sender, who tries
-/// again ([`Held::give_back`]).
+/// A hit on its road. It leaves in one of two ways: with an outcome ([`Held::end`]), or back to its sender,
+/// who retries ([`Held::give_back`]).
 ///
-/// One that is lost on the way is a mistake of ours: it panics in debug builds and is counted in release builds
-/// (`sotto_hits_without_outcome_total`). One that is decided and whose sender goes away before it is on disk is counted as
-/// it was decided: the spool writes it all the same.
+/// A hit dropped without either is a bug: it panics in debug builds and is counted in release builds
+/// (`sotto_hits_without_outcome_total`). If the sender disconnects after the decision but before the hit is
+/// on disk, the decision is counted: the spool writes the hit all the same.
 #[must_use = "a hit ends in exactly one outcome"]
 pub struct Held<'a> {
     metrics: &'a Metrics,
@@ -27,20 +27,20 @@ pub struct Held<'a> {
 }
 
 enum State {
-    /// It is on its road.
+    /// Still on its road.
     Undecided,
-    /// Dropped, by choice.
+    /// Dropped on purpose.
     Dropped(DropReason),
-    /// To be kept as `Outcome`, once its record is on disk.
+    /// To be kept as `Outcome` once its record is on disk.
     Recorded(Outcome, ShardTicket),
-    /// It has left.
+    /// Already left.
     Gone,
 }
 
 /// A hit that has left its road, with its outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
-    /// Whose it was; none if no site of ours was named.
+    /// Its site; none if no site of ours was named.
     pub site: SiteId,
     /// What became of it.
     pub outcome: Outcome,
@@ -52,22 +52,22 @@ impl<'a> Held<'a> {
         Self { metrics, now_ms, site: SiteId::NONE, state: State::Undecided }
     }
 
-    /// It is for this site.
+    /// Sets the site.
     pub fn belongs_to(&mut self, site: SiteId) {
         self.site = site;
     }
 
-    /// It is not kept.
+    /// Decides to drop the hit.
     pub fn decide_drop(&mut self, reason: DropReason) {
         self.state = State::Dropped(reason);
     }
 
-    /// It is kept as `outcome`, once the record with this ticket is on disk.
+    /// Decides to keep the hit as `outcome`, once the record with this ticket is on disk.
     pub fn decide_keep(&mut self, outcome: Outcome, ticket: ShardTicket) {
         self.state = State::Recorded(outcome, ticket);
     }
 
-    /// Everything that was recorded is on disk: counts the outcome. A record that had been there before is a repetition.
+    /// Counts the outcome, once all records are on disk. A record that was already durable is a repeat.
     pub fn end(mut self, repeats: &ShardRepeats) -> Ended {
         let outcome = match &self.state {
             State::Recorded(_, ticket) if repeats.contains(*ticket) => {
@@ -85,7 +85,7 @@ impl<'a> Held<'a> {
         Ended { site: self.site, outcome }
     }
 
-    /// Nothing was kept, and the sender is told to try again: its next attempt has an outcome, this one has none.
+    /// Nothing was kept and the sender is told to retry: this attempt has no outcome, its next one does.
     pub fn give_back(mut self) {
         self.state = State::Gone;
     }

@@ -1,5 +1,5 @@
-//! The native format (`POST /e`), the pixel (`GET /e.gif`), and the question of a link that excludes a browser
-//! (`POST /x`). Decodes and answers; what happens in between is [`super::road`].
+//! The native format (`POST /e`), the pixel (`GET /e.gif`) and the check of self-exclusion links (`POST /x`).
+//! Decodes and answers; [`super::road`] does the rest.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -18,10 +18,10 @@ use crate::{
     sites::tokens,
 };
 
-/// Tells the owner of a token what became of the hits of a request, in order.
+/// Reports the outcomes of a request's hits, in order, to the owner of a token.
 const OUTCOME: HeaderName = HeaderName::from_static("x-sotto-outcome");
 
-/// The longest question about a link that excludes a browser.
+/// Maximum body of a self-exclusion check.
 const EXCLUDE_BYTES_MAX: usize = 1_024;
 
 /// A 1x1 transparent GIF.
@@ -58,7 +58,8 @@ impl Collector {
             }
         };
         if hit.url.is_empty() {
-            // An image in a page cannot say where it is; the browser does, as far as the page lets it.
+            // An image cannot report its page's URL; the browser's `Referer` does, as far as the page's
+            // policy allows.
             let referer = header_text(&parts.headers, header::REFERER);
             hit.url = if referer.len() <= parse::URL_BYTES_MAX { referer.into() } else { String::new() };
         }
@@ -66,7 +67,7 @@ impl Collector {
         kept.map_or_else(unkept, |_| pixel())
     }
 
-    /// Whether a link that excludes a browser is one of ours: `{"s": site key, "t": token}`.
+    /// Verifies a self-exclusion link: `{"s": site key, "t": token}`.
     pub(super) async fn exclude(&self, request: Request<Incoming>) -> Response {
         #[derive(serde::Deserialize)]
         struct Question {
@@ -82,7 +83,7 @@ impl Collector {
         stack::empty(if good { StatusCode::NO_CONTENT } else { StatusCode::FORBIDDEN })
     }
 
-    /// A body within its limit; an error is the answer.
+    /// Reads a body within its limit; an `Err` is the response.
     pub(super) async fn read_body(&self, body: Incoming, bytes_max: usize) -> Result<Bytes, Response> {
         match Limited::new(body, bytes_max).collect().await {
             Ok(body) => Ok(body.to_bytes()),
@@ -90,17 +91,17 @@ impl Collector {
                 self.count_unread(DropReason::BodyTooLarge);
                 Err(stack::empty(StatusCode::PAYLOAD_TOO_LARGE))
             }
-            // The client went away in mid-body: there is no hit, and nobody to answer.
+            // The client disconnected mid-body: there is no hit and nobody to answer.
             Err(_) => Err(stack::empty(StatusCode::BAD_REQUEST)),
         }
     }
 
-    /// A request that is no hit of anybody.
+    /// Counts a request that could not be attributed to any site.
     pub(super) fn count_unread(&self, reason: DropReason) {
         self.metrics.count(sotto_schema::id::SiteId::NONE, self.clock.now_ms(), Outcome::Dropped(reason));
     }
 
-    /// 204; whoever shows a token of their site learns what became of the hits, nobody else does.
+    /// 204; only a request with a token of the site learns the outcomes of its hits.
     fn tell_owner(&self, ended: &[Ended], headers: &HeaderMap) -> Response {
         let mut response = stack::empty(StatusCode::NO_CONTENT);
         if let Some(bearer) = self.tokens.of_headers(headers) {
@@ -126,7 +127,7 @@ pub(super) fn unkept(why: Unkept) -> Response {
     }
 }
 
-/// The answer to a hit that came as the address of an image.
+/// The response to an image request.
 pub(super) fn pixel() -> Response {
     let mut response = Response::new(Bytes::from_static(PIXEL).into());
     let headers = response.headers_mut();
@@ -136,7 +137,7 @@ pub(super) fn pixel() -> Response {
     response
 }
 
-/// A header as text; empty if it is none.
+/// A header as text; empty if missing or not text.
 pub(super) fn header_text(headers: &HeaderMap, name: HeaderName) -> &str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }

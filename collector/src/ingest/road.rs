@@ -1,4 +1,4 @@
-//! The road of a hit, from what a request said to its outcome. Every wire format ends here: there is no second road.
+//! The road of a hit, from request to outcome. Every wire format ends here: there is no second road.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -37,10 +37,10 @@ use crate::{
     },
 };
 
-/// What a wire format made of one hit of a request.
+/// One hit of a request, as decoded from its wire format.
 pub type Decoded = Result<Submission, NotTaken>;
 
-/// A hit that was sent, with what its sender claims about the visitor and what gives the claims weight.
+/// A submitted hit, with what its sender claims about the visitor and the token that backs the claims.
 pub struct Submission {
     /// What happened.
     pub hit: Hit,
@@ -52,12 +52,12 @@ pub struct Submission {
     pub site_name: SiteName,
 }
 
-/// How a format names a site.
+/// How a format identifies a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SiteName {
     /// By our key.
     Key,
-    /// By our key, by one of its host names, or not at all: then the host of the page says it.
+    /// By our key, by one of its host names, or not at all: then the page's host identifies it.
     KeyOrHost,
 }
 
@@ -93,18 +93,18 @@ impl Submission {
     }
 }
 
-/// Why nothing of a request was kept. Its hits have no outcome yet: the sender tries again.
+/// Why nothing of a request was kept. Its hits have no outcome yet: the sender retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unkept {
-    /// The spool has no room or no disk.
+    /// The spool is full or its disk fails.
     NoRoom,
-    /// The connection has no other end, which the server sees to.
+    /// The connection's peer address is missing; the server always sets it.
     NoPeer,
 }
 
-/// Hits of one request that are decided and wait for the disk.
+/// Decided hits of one request, waiting for the disk.
 pub struct Admitted<'a> {
-    /// What is to be made durable.
+    /// Records to be made durable.
     pub appends: ShardedAppend,
     hits: Vec<Held<'a>>,
     unmapped: Vec<Report>,
@@ -112,7 +112,7 @@ pub struct Admitted<'a> {
 }
 
 impl Admitted<'_> {
-    /// What is recorded is on disk: every hit has its outcome.
+    /// All records are on disk: every hit gets its outcome.
     pub fn end(self, repeats: &ShardRepeats) -> Vec<Ended> {
         for report in self.unmapped {
             self.collector.unmapped.note(report);
@@ -136,22 +136,22 @@ struct Sender<'a> {
 /// What is to be stored of a hit.
 struct Kept {
     processed: Processed,
-    /// Names this hit and no other, where its format numbers hits.
+    /// Unique to this hit, where its format numbers hits.
     key: Option<Key>,
     unmapped: Option<Report>,
 }
 
-/// Salts of the day of a hit and of the one before, as far as they are alive.
+/// Salts of the hit's day and of the day before, if still alive.
 struct SaltsOfHit {
     day: Option<Arc<Salt>>,
     before: Option<Arc<Salt>>,
 }
 
 impl Collector {
-    /// Takes the hits of one request down their road; resolves when what is kept is on disk.
+    /// Runs one request's hits through the pipeline; resolves when what is kept is on disk.
     ///
     /// # Errors
-    /// When it cannot be put on disk, or nobody sent it.
+    /// When they cannot be written to disk, or the peer is unknown.
     pub(crate) async fn keep(
         &self,
         hits: Vec<Decoded>,
@@ -171,7 +171,7 @@ impl Collector {
         }
     }
 
-    /// Decides about the hits of one request, and records what is to be kept.
+    /// Decides a request's hits and records those to keep.
     pub fn admit(&self, hits: Vec<Decoded>, headers: &HeaderMap, peer: Peer) -> Admitted<'_> {
         let sender = Sender {
             client: client_ip(peer, headers, &self.trusted_proxies),
@@ -195,7 +195,7 @@ impl Collector {
         admitted
     }
 
-    /// Everything that can end a hit's road before the disk, in order.
+    /// Every decision that can end a hit's road before the disk, in order.
     fn decide(&self, hit: Decoded, sender: &Sender<'_>, held: &mut Held<'_>) -> Result<Kept, DropReason> {
         let mut submission = self.read(hit, held)?;
         let rules = self.find_site(&submission, held)?;
@@ -215,7 +215,7 @@ impl Collector {
         self.process(hit, client, &headers, &rules, (time_ms, day), &salts)
     }
 
-    /// What could not be read is dropped, of its site if it named one.
+    /// Drops what could not be decoded, attributed to its site if it named one.
     fn read(&self, hit: Decoded, held: &mut Held<'_>) -> Result<Submission, DropReason> {
         hit.map_err(|NotTaken { site, reason }| {
             if let Some(rules) = self.rules.get(&site) {
@@ -271,7 +271,7 @@ impl Collector {
         Ok(Kept { processed, key, unmapped })
     }
 
-    /// Puts a hit among what is made durable, and lets later hits and other collectors know of it.
+    /// Adds a hit to the batch to be made durable, and announces it to later hits and other collectors.
     fn record(&self, kept: Kept, held: &mut Held<'_>, admitted: &mut Admitted<'_>) {
         let Kept { processed, key, unmapped } = kept;
         let event = &processed.event;
@@ -291,7 +291,7 @@ impl Collector {
         admitted.unmapped.extend(unmapped);
     }
 
-    /// Sees to it that the salts of these hits' sites are those of all collectors, before hits are keyed with them.
+    /// Agrees with the other collectors on the salts of these hits' sites, before hits are keyed with them.
     async fn agree_on_salts(&self, hits: &[Decoded]) {
         let Some(peers) = &self.peers else { return };
         for submission in hits.iter().flatten() {
@@ -326,7 +326,7 @@ impl Collector {
         SaltsOfHit { day: salt, before: self.salt_before(rules, day, now_ms) }
     }
 
-    /// Today's salt. Without one (no randomness, no room in memory) hits are kept without a visitor.
+    /// Today's salt. Without one (no randomness, no memory) hits are kept without a visitor.
     pub(crate) fn todays_salt(&self, site: SiteId, day: Day) -> Option<Arc<Salt>> {
         let known = self.salts.get(site, day);
         if known.is_some() {
@@ -343,7 +343,7 @@ impl Collector {
             .ok()
     }
 
-    /// The salt of the day before, in the half hour in which visits are carried across midnight.
+    /// The previous day's salt, during the half hour in which visits are carried across midnight.
     fn salt_before(&self, rules: &Rules, day: Day, now_ms: i64) -> Option<Arc<Salt>> {
         let before = day.before()?;
         let salt = self.salts.get(rules.site.id, before)?;
@@ -351,10 +351,11 @@ impl Collector {
     }
 }
 
-/// When a hit happened, in milliseconds since 1970-01-01 UTC: as the browser or, with a token, the body says.
+/// When a hit happened, in milliseconds since 1970-01-01 UTC, as reported by the browser or, with a token, by
+/// the body.
 fn time_of(hit: &mut Hit, claims: &Claims, now_ms: i64) -> Result<i64, DropReason> {
     if let Some(claimed_ms) = claims.time_ms {
-        // A time to come is now: clocks differ.
+        // A time in the future counts as now: clocks differ.
         let age = now_ms.saturating_sub(claimed_ms).max(0).cast_unsigned();
         hit.age_ms = match u32::try_from(age) {
             Ok(age_ms) if age <= AGE_MS_MAX => age_ms,

@@ -1,10 +1,10 @@
-//! Categories of consent managers that no mapping knows: how often each was seen, by site and day, so that the owner
-//! of the site can map it.
+//! Unmapped consent-manager categories: how often each was seen, by site and day, so that the site's owner
+//! can map it.
 //!
-//! **Promises.** Nothing of a visitor is kept: the manager's name, the category's id (both masked like names of
-//! events) and a count. Memory and table are bounded, whatever is sent: ids beyond [`IDS_PER_DAY_MAX`] of a site's
-//! day and beyond [`IDS_MAX`] in all are not counted. A batch that could not be stored comes again with the same rows
-//! and token, so that ClickHouse keeps it once.
+//! **Promises.** Nothing about a visitor is kept: only the manager's name, the category's id (both masked
+//! like event names) and a count. Memory and table are bounded, whatever is sent: ids beyond
+//! [`IDS_PER_DAY_MAX`] per site and day, or beyond [`IDS_MAX`] in total, are not counted. A batch that could
+//! not be stored is retried with the same rows and token, so ClickHouse keeps it once.
 
 use std::{
     collections::HashMap,
@@ -16,11 +16,11 @@ use sotto_schema::{day::Day, id::SiteId};
 
 use crate::pipeline::{hit::Decision, sanitise};
 
-/// How many ids are counted of one day of one site.
+/// Maximum ids counted per site and day.
 pub const IDS_PER_DAY_MAX: usize = 100;
-/// How many ids of all sites and days are remembered.
+/// Maximum ids remembered over all sites and days.
 pub const IDS_MAX: usize = 20_000;
-/// Days after which no hit of a day comes any more: hits are at most a day late, and the sites' days differ from ours.
+/// Days after which a day gets no more hits: hits are at most a day late, and sites' days differ from ours.
 const DAYS_OPEN: u16 = 2;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -58,31 +58,31 @@ pub struct Count {
     pub source: CompactString,
     /// Id of its category.
     pub category: CompactString,
-    /// How often, since the batch before.
+    /// Occurrences since the previous batch.
     pub times: u64,
 }
 
 /// Counts that are stored together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// By which ClickHouse knows it when it comes again.
+    /// Deduplication token: ClickHouse recognises a retry by it.
     pub token: String,
     /// The counts, in order.
     pub counts: Vec<Count>,
 }
 
-/// Source and id, with how often they were seen since the last batch.
+/// Source and id, with occurrences since the last batch.
 type Ids = HashMap<(CompactString, CompactString), u64>;
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// Ids stay when they are stored, so that the limits hold for the day.
+    /// Ids remain after they are stored, so that the limits hold for the whole day.
     days: HashMap<(SiteId, Day), Ids>,
     ids: usize,
     unsent: Option<Batch>,
 }
 
-/// What was seen and is not mapped.
+/// Counts of unmapped categories.
 #[derive(Debug, Default)]
 pub struct Unmapped {
     seen: Mutex<Seen>,
@@ -105,8 +105,8 @@ impl Unmapped {
         }
     }
 
-    /// What is to be stored next: the batch that was given back, or what was counted since. `None` when that is
-    /// nothing. Days that are over are forgotten.
+    /// What to store next: the batch given back, or the counts since. `None` if there is nothing. Closed days
+    /// are dropped.
     pub fn take(&self, now_ms: i64) -> Option<Batch> {
         let seen = &mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(batch) = seen.unsent.take() {
@@ -132,12 +132,12 @@ impl Unmapped {
             return None;
         }
         counts.sort_unstable();
-        // Random beside the time, so that the batches of two collectors differ.
+        // The random part keeps two collectors' tokens apart.
         let token = format!("unmapped-{now_ms}-{:016x}", getrandom::u64().unwrap_or_default());
         Some(Batch { token, counts })
     }
 
-    /// Gives a batch back that could not be stored.
+    /// Gives back a batch that could not be stored.
     pub fn give_back(&self, batch: Batch) {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).unsent = Some(batch);
     }

@@ -1,4 +1,4 @@
-//! An encrypted connection between two collectors: Noise over TCP, frames with their length before them.
+//! An encrypted connection between two collectors: Noise over TCP, with length-prefixed frames.
 
 use std::{io, sync::Arc};
 
@@ -14,22 +14,22 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// Length of the key that all collectors share, in bytes.
 pub const KEY_BYTES: usize = 32;
-/// The most a frame carries, in bytes.
+/// Maximum payload of a frame, in bytes.
 pub const FRAME_BYTES_MAX: usize = WIRE_BYTES_MAX - TAG_BYTES;
 
-/// Nobody without the key can begin (`psk0`), and new Diffie-Hellman keys for each connection keep what was said
-/// secret when the key is stolen later (`NN`, "ee").
+/// Nobody without the key can start a session (`psk0`), and fresh Diffie-Hellman keys per connection keep
+/// earlier traffic secret if the key is stolen later (`NN`, "ee").
 const PATTERN: &str = "Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s";
-/// Both ends must mean the same: another version of the protocol has another prologue.
+/// Both ends must speak the same protocol version: another version has another prologue.
 const PROLOGUE: &[u8] = b"sotto peers 1";
-/// The longest message of Noise.
+/// Maximum length of a Noise message.
 const WIRE_BYTES_MAX: usize = 65_535;
 /// Length of an authentication tag.
 const TAG_BYTES: usize = 16;
-/// The longest message of a handshake: a public key and a tag.
+/// Maximum length of a handshake message: a public key and a tag.
 const HANDSHAKE_BYTES_MAX: usize = 64;
 
-/// Where frames go.
+/// The sending half.
 pub struct Sender {
     stream: OwnedWriteHalf,
     noise: Arc<StatelessTransportState>,
@@ -37,7 +37,7 @@ pub struct Sender {
     wire: Vec<u8>,
 }
 
-/// Where frames come from.
+/// The receiving half.
 pub struct Receiver {
     stream: OwnedReadHalf,
     noise: Arc<StatelessTransportState>,
@@ -45,7 +45,7 @@ pub struct Receiver {
     wire: Vec<u8>,
 }
 
-/// Calls a collector.
+/// Connects to a collector.
 ///
 /// # Errors
 /// When it cannot be reached or does not prove that it has the key.
@@ -58,7 +58,7 @@ pub async fn call(address: &str, key: &[u8; KEY_BYTES]) -> io::Result<(Sender, R
     split(stream, noise)
 }
 
-/// Answers a collector that calls.
+/// Accepts a connection from a collector.
 ///
 /// # Errors
 /// When it does not prove that it has the key.
@@ -86,10 +86,10 @@ impl Sender {
 }
 
 impl Receiver {
-    /// The next frame; overwritten when dropped. Not to be cancelled: half a frame cannot be read again.
+    /// The next frame; overwritten when dropped. Not cancel-safe: half a frame cannot be read again.
     ///
     /// # Errors
-    /// When the other end is gone or the frame was not sealed by it.
+    /// When the other end is gone or the frame fails authentication.
     pub async fn receive(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
         let len = usize::from(self.stream.read_u16().await?);
         self.wire.resize(len, 0);
@@ -178,7 +178,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let through = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (end, middle) = (listener.local_addr().unwrap(), through.local_addr().unwrap().to_string());
-        // Somebody in the middle, who reads all and changes the last byte of what is said after the handshake.
+        // A man in the middle who reads everything and changes the last byte after the handshake.
         let eavesdropper = tokio::spawn(async move {
             let mut from = through.accept().await.unwrap().0;
             let mut to = TcpStream::connect(end).await.unwrap();

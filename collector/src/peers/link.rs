@@ -1,5 +1,5 @@
-//! Connections: each collector calls all others and answers all calls. What it has to tell goes through its own call;
-//! through an answered call only answers go.
+//! Connections: each collector calls all others and answers all calls. It sends its own news over the call it
+//! made; over a call it answered it sends only answers.
 
 use std::{
     io,
@@ -22,21 +22,21 @@ use super::{
     message::{self, TEXT_BYTES_MAX, Visit},
 };
 
-/// How long a call and its handshake may take.
+/// Timeout for connecting, including the handshake.
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
-/// How often one shows that one is there.
+/// Keep-alive interval.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
-/// After how long a silent end counts as gone.
+/// A connection that has been silent for this long is considered dead.
 const SILENCE_MAX: Duration = Duration::from_secs(4);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
-/// Most calls that are answered at a time: of all others, and some that are about to end.
+/// Maximum concurrent incoming calls: all others, plus some that are about to end.
 const CALLS_MAX: usize = 2 * OTHERS_MAX;
-/// Most notes that are put into frames at a time.
+/// Maximum notes framed at a time.
 const NOTES_MAX: usize = 1_024;
-/// Most answers that wait to be sent.
+/// Maximum queued answers.
 const REPLIES_MAX: usize = 1_024;
-/// More than any note takes in a frame.
+/// Upper bound on a note's encoded size.
 const NOTE_BYTES_MAX: usize = 2 * TEXT_BYTES_MAX + 256;
 
 impl Peers {
@@ -95,11 +95,11 @@ impl Peers {
         }
     }
 
-    /// Calls one of the others, again and again, until `stop`.
+    /// Calls another collector, reconnecting until `stop`.
     pub(super) async fn keep_calling(self: Arc<Self>, index: usize, stop: CancellationToken) {
         let link = &self.links[index];
         let mut outbox = link.unsent.lock().await;
-        // What an earlier run of this task may have left when it panicked.
+        // Cleans up after an earlier run of this task that panicked.
         self.hang_up(link, &mut outbox);
         let mut pause = PAUSE_MIN;
         loop {
@@ -122,7 +122,8 @@ impl Peers {
         }
     }
 
-    /// Notes that a link is not connected; whether it was. What was to be told is told anew when it is again.
+    /// Marks a link as disconnected; returns whether it was connected. Queued notes are dropped: everything
+    /// is sent again on reconnecting.
     fn hang_up(&self, link: &Link, outbox: &mut mpsc::Receiver<Note>) -> bool {
         let was_connected = link.connected.swap(false, Ordering::AcqRel);
         if was_connected {
@@ -137,7 +138,7 @@ impl Peers {
         let called = tokio::time::timeout(CALL_TIMEOUT, channel::call(&link.address, &self.settings.key));
         let (sender, receiver) = called.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         let (replies, mut answers) = mpsc::channel(1);
-        // Nobody asks through our own call; whoever did would get no answer.
+        // Nobody asks over our own call; an asker would get no answer.
         answers.close();
         tokio::select! {
             ended = self.listen(receiver, Some(link), &replies) => ended,
@@ -164,7 +165,7 @@ impl Peers {
         }
     }
 
-    /// Tells all there is, then what comes.
+    /// Sends the full state, then the updates.
     async fn keep_telling(
         &self,
         link: &Link,
@@ -172,7 +173,7 @@ impl Peers {
         outbox: &mut mpsc::Receiver<Note>,
     ) -> io::Result<()> {
         let mut frame = Zeroizing::new(Vec::with_capacity(FRAME_BYTES_MAX));
-        // Connected first: what happens while all there is is told must be told, too.
+        // Marked connected first: updates during the full send must be sent, too.
         link.connected.store(true, Ordering::Release);
         self.connected.send_modify(|n| *n += 1);
         tracing::info!(peer = link.name, "another collector is there");
@@ -205,7 +206,7 @@ impl Peers {
         }
     }
 
-    /// Sends `notes` after what is in `frame`.
+    /// Appends `notes` to `frame` and sends it.
     async fn send(
         &self,
         notes: &mut Vec<Note>,
@@ -223,7 +224,7 @@ impl Peers {
         match note {
             Note::Told(record) => frame.extend_from_slice(record),
             Note::Salt(site, day) => {
-                // It may have died since.
+                // It may have been destroyed since.
                 if let Some(salt) = self.local.salts.get(*site, *day) {
                     message::write_salt(*site, *day, &salt, frame);
                 }
@@ -235,7 +236,7 @@ impl Peers {
     }
 
     async fn flush_if_full(&self, sender: &mut Sender, frame: &mut Zeroizing<Vec<u8>>) -> io::Result<()> {
-        // The frame never grows beyond what it was made for: growing would leave a copy behind.
+        // The frame never outgrows its initial allocation: reallocating would leave a copy behind.
         if frame.len() + NOTE_BYTES_MAX > FRAME_BYTES_MAX { flush(sender, frame).await } else { Ok(()) }
     }
 }

@@ -1,7 +1,7 @@
-//! What collectors say to each other: records, many of them in one frame.
+//! The protocol between collectors: records, many of them in one frame.
 //!
-//! Each begins with a byte that says what it is; numbers are little-endian. A record that is not one of these ends the
-//! connection: both ends are of one version (see the prologue of [`super::channel`]).
+//! Each record begins with a type byte; numbers are little-endian. An unknown record closes the connection:
+//! both ends run the same version (see the prologue of [`super::channel`]).
 
 use sotto_schema::{
     day::Day,
@@ -19,19 +19,19 @@ const PING: u8 = 6;
 const PONG: u8 = 7;
 const OBJECTION: u8 = 8;
 
-/// The longest text in a record, in bytes. A page whose host or path is longer is not told of.
+/// Maximum length of a text in a record, in bytes. A page with a longer host or path is not sent.
 pub const TEXT_BYTES_MAX: usize = 4_096;
 
 /// A question for a salt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Want {
-    /// Comes back in the answer.
+    /// Echoed in the answer.
     pub id: u64,
     /// Whose salt.
     pub site: SiteId,
     /// For which day.
     pub day: Day,
-    /// Whether the one who is asked shall make it if nobody has it.
+    /// Whether the receiver should make the salt if nobody has it.
     pub make: bool,
 }
 
@@ -54,7 +54,7 @@ pub enum Record<'a> {
     Salt(SiteId, Day, Salt),
     /// A question for a salt.
     Want(Want),
-    /// The end of an answer, and whether there is a salt; it came before.
+    /// The end of an answer, and whether the salt exists; if so, it was sent before.
     Answer(u64, bool),
     /// A visit that had a hit.
     Visit(Visit),
@@ -62,9 +62,9 @@ pub enum Record<'a> {
     View(SiteId, ViewId, &'a str, &'a str),
     /// An objection of today: site, day and the visitor's key.
     Objection(SiteId, Day, VisitorKey),
-    /// Is somebody there?
+    /// Keep-alive question.
     Ping,
-    /// Yes.
+    /// Keep-alive answer.
     Pong,
 }
 
@@ -122,12 +122,12 @@ pub fn write_objection(site: SiteId, day: Day, visitor: VisitorKey, out: &mut Ve
     out.extend_from_slice(&visitor.0.to_le_bytes());
 }
 
-/// Writes that somebody is there, as a question or as the answer to it.
+/// Writes a keep-alive question, or the answer to one.
 pub fn write_presence(answer: bool, out: &mut Vec<u8>) {
     out.push(if answer { PONG } else { PING });
 }
 
-/// The first record of `frame`, which is moved behind it. `None` if it is none of ours.
+/// Reads the first record of `frame` and advances past it. `None` if it is unknown or malformed.
 pub fn read<'a>(frame: &mut &'a [u8]) -> Option<Record<'a>> {
     Some(match byte(frame)? {
         SALT => {

@@ -1,9 +1,10 @@
-//! Hits that nobody is behind: crawlers, AI crawlers, programs, automated browsers, servers.
+//! Hits without a person behind them: crawlers, AI crawlers, programs, automated browsers, servers.
 //!
-//! What it promises: each rule has its own reason, so that the data-quality page can say which one caught what; none
-//! of the user agents of ordinary browsers is caught (measured against npm's `user-agents`).
-//! What it refuses: to drop by network alone. People reach sites through VPNs and corporate networks that end in data
-//! centres, so a hosting network only counts together with a sign that no person sends (see [`of_network`]).
+//! What it promises: each rule has its own reason, so that the data-quality page can show which rule caught
+//! what; no user agent of an ordinary browser is caught (measured against npm's `user-agents`).
+//! What it refuses: to drop by network alone. People reach sites through VPNs and corporate networks that
+//! exit in data centres, so a hosting network counts only together with a sign that no person's browser gives
+//! (see [`of_network`]).
 //!
 //! Names are taken from what the crawlers' operators publish; Matomo's, isbot's and others' lists were not copied.
 
@@ -20,7 +21,7 @@ use super::{
     hit::{Headers, Hit},
 };
 
-/// What the hit itself says: a browser under remote control sets `navigator.webdriver`.
+/// What the hit itself says: a remote-controlled browser sets `navigator.webdriver`.
 pub fn of_hit(hit: &Hit) -> Option<DropReason> {
     hit.automated.then_some(DropReason::BotAutomated)
 }
@@ -43,9 +44,9 @@ pub(super) fn of_headers(
     (crawler || !browser_like).then_some(DropReason::BotUserAgent)
 }
 
-/// What the network says. A hit from a hosting network is dropped only when it has no `Accept-Language`, which every
-/// browser sends and few programs do, or when user agent and platform hint name different systems, as a browser on a
-/// server does that pretends to be somebody's. A person behind a VPN shows neither.
+/// What the network says. A hit from a hosting network is dropped only if it has no `Accept-Language`, which
+/// every browser and few programs send, or if user agent and platform hint name different systems, as with a
+/// server-side browser that impersonates another. A person behind a VPN shows neither.
 pub fn of_network(kind: NetworkKind, headers: &Headers<'_>) -> Option<DropReason> {
     let hosting = match kind {
         NetworkKind::Hosting => true,
@@ -55,13 +56,14 @@ pub fn of_network(kind: NetworkKind, headers: &Headers<'_>) -> Option<DropReason
 }
 
 fn is_suspicious(headers: &Headers<'_>) -> bool {
-    // What somebody with a token claims for a visitor has no Accept-Language: the sender's own says nothing.
+    // With a claimed user agent, the missing Accept-Language is the sender's own and says nothing about the
+    // visitor.
     (!headers.is_claimed && headers.accept_language.trim().is_empty())
         || is_contradictory(headers.user_agent, Hints::of(headers).platform)
 }
 
-/// Whether the platform hint names another system than the user agent. `Linux` with an Android user agent is the
-/// "desktop site" of a phone the other way round and is let pass.
+/// Whether the platform hint names a different system than the user agent. `Linux` with an Android user agent
+/// is a phone's "desktop site" mode the other way round and passes.
 fn is_contradictory(ua: &str, platform: &str) -> bool {
     match platform {
         "Windows" => !ua.contains("Windows"),
@@ -72,7 +74,7 @@ fn is_contradictory(ua: &str, platform: &str) -> bool {
     }
 }
 
-/// Whether `bot` stands at the end of a word or of a part of one. Cubot makes phones.
+/// Whether `bot` ends a word or part of one. Cubot makes phones.
 fn has_bot_word(ua: &str) -> bool {
     BOT.find_iter(ua).any(|found| {
         let bytes = ua.as_bytes();
@@ -82,8 +84,8 @@ fn has_bot_word(ua: &str) -> bool {
     })
 }
 
-/// Whether the user agent is written as crawlers write theirs: `compatible` without the old browsers that said so, too,
-/// or with a host name or mail address in it.
+/// Whether the user agent has the usual form of a crawler's: `compatible`, unless from one of the old
+/// browsers that also said so, or a host name or mail address.
 fn has_crawler_form(ua: &str) -> bool {
     let compatible = ua.contains("compatible") && !OLD_BROWSERS.iter().any(|name| ua.contains(name));
     let host = |top: &str| ua.match_indices(top).any(|(at, _)| !ends_in_word(ua, at + top.len()));
@@ -96,12 +98,12 @@ fn ends_in_word(ua: &str, at: usize) -> bool {
     ua.as_bytes().get(at).is_some_and(|b| b.is_ascii_alphanumeric() || b".-_".contains(b))
 }
 
-/// Browsers that say `compatible`.
+/// Old browsers that say `compatible`.
 const OLD_BROWSERS: [&str; 4] = ["MSIE", "Konqueror", "Opera", "Trident"];
-/// Ends of host names. App packages begin with these words, but do not end with them.
+/// Host name suffixes. App package names start with these words but do not end with them.
 const HOST_ENDS: [&str; 6] = [".com", ".net", ".org", ".co", ".io", ".de"];
 
-/// What browsers begin with.
+/// Prefixes of browsers' user agents.
 const BROWSER_PREFIXES: [&str; 6] = ["Mozilla/", "Opera/", "Dalvik/", "UCWEB", "Nokia", "SAMSUNG"];
 
 static BOT: LazyLock<AhoCorasick> = LazyLock::new(|| list(&["bot"]));

@@ -1,15 +1,16 @@
-//! From user agent and client hints to browser, operating system and class of device, and to the reason why a
-//! crawler's hit is not kept.
+//! Derives browser, operating system and device class from user agent and client hints, and the reason to
+//! drop a crawler's hit.
 //!
-//! What it promises: families and major versions only; the same answer for the same headers; a version that browsers
-//! freeze (macOS 10.15, Android 10 without a model, Windows 10 for 11) is not passed on as if it were true.
-//! What it refuses: to keep a user agent. The cache of answers is keyed by a seeded 64-bit hash.
-//! Where the proof is: a table with every user agent that woothee gets wrong, and `benches/accuracy.rs`, which
-//! measures against labelled traffic that npm has.
+//! What it promises: families and major versions only; the same result for the same headers; a version that
+//! browsers freeze (macOS 10.15, Android 10 without a model, Windows 10 for 11) is not reported as if it were
+//! true.
+//! What it refuses: to keep a user agent. The cache is keyed by a seeded 64-bit hash.
+//! Where the proof is: a table with every user agent that woothee gets wrong, and `benches/accuracy.rs`,
+//! which measures against labelled traffic from npm.
 //!
-//! Layers, the later one wins: woothee for what has no token of its own; the tokens of `browser.rs`, in-app browsers
-//! first; the operating systems of `system.rs`; client hints, which are the only place where Brave and Windows 11
-//! show.
+//! Layers, later ones win: woothee for what has no token of its own; the tokens of `browser.rs`, in-app
+//! browsers first; the operating systems of `system.rs`; client hints, the only place where Brave and Windows
+//! 11 show.
 
 mod browser;
 mod class;
@@ -34,7 +35,7 @@ use super::{
 pub struct DeviceInfo {
     /// Class of the device.
     pub device: Device,
-    /// Family of the browser; for a page opened within an app, the app.
+    /// Browser family; for a page opened inside an app, the app.
     pub browser: CompactString,
     /// Major version of the browser.
     pub browser_version: CompactString,
@@ -44,7 +45,7 @@ pub struct DeviceInfo {
     pub os_version: CompactString,
 }
 
-/// A device, or what shows that there is nobody at it.
+/// A device, or the sign that there is no person at it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Classified {
     /// The device.
@@ -53,16 +54,16 @@ pub struct Classified {
     pub bot: Option<DropReason>,
 }
 
-/// Classifies headers and remembers the answers for the commonest.
+/// Classifies headers and caches the most frequent results.
 pub struct Classifier {
     fallback: Parser,
     answers: Cache<u64, Classified>,
     seed: RandomState,
 }
 
-/// How many answers are remembered. A hundred user agents make 90 % of the traffic of most sites.
+/// Cache size. A hundred user agents make up 90 % of most sites' traffic.
 pub const ANSWERS_MAX: usize = 4096;
-/// User agents are looked at up to this length.
+/// User agents are read up to this length.
 pub const USER_AGENT_BYTES_MAX: usize = 1024;
 
 impl Classifier {
@@ -82,7 +83,7 @@ impl Classifier {
         answer
     }
 
-    /// The same without looking into the cache or putting the answer there.
+    /// The same, bypassing the cache.
     pub fn classify_anew(&self, headers: &Headers<'_>) -> Classified {
         let ua = cut(headers.user_agent, USER_AGENT_BYTES_MAX);
         let hints = Hints::of(headers);
@@ -132,7 +133,7 @@ fn after<'a>(text: &'a str, token: &str) -> Option<&'a str> {
     text.find(token).map(|at| &text[at + token.len()..])
 }
 
-/// Longer numbers are no versions.
+/// Longer numbers are not versions.
 const VERSION_CHARS_MAX: usize = 6;
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! The wire formats of Plausible, Umami, Matomo and GoatCounter, so that a site can switch by changing one host.
+//! The wire formats of Plausible, Umami, Matomo and GoatCounter, so that a site can migrate by changing one
+//! host name.
 //!
-//! What it promises: hits within the same limits as the native format's; what the other product would cut is cut,
-//! what it would refuse is refused with the field's name. What the format has and we have no field for (titles, custom
+//! What it promises: hits within the native format's limits; what the other product would truncate is
+//! truncated, what it would reject is rejected with the field's name. What has no field here (titles, custom
 //! variables, user ids, carts) is ignored.
-//! What it refuses: to believe what a body says of address, user agent and time. It is kept apart as [`Claims`], for
-//! callers with a token.
+//! What it refuses: to trust an address, user agent or time in a body. These are kept separate as [`Claims`],
+//! for callers with a token.
 //! Where the proof is: a table per format, the fuzz targets, and the real clients in `tests/`.
 
 pub mod goatcounter;
@@ -23,7 +24,7 @@ use super::{
     },
 };
 
-/// The longest body with many hits, for callers with a token.
+/// Maximum bulk body, for callers with a token.
 pub const BULK_BYTES_MAX: usize = 1024 * 1024;
 
 /// A hit, and what its sender claims about the visitor.
@@ -31,7 +32,7 @@ pub const BULK_BYTES_MAX: usize = 1024 * 1024;
 pub struct Claimed {
     /// The hit.
     pub hit: Hit,
-    /// Not to be believed without a token.
+    /// Not to be trusted without a token.
     pub claims: Claims,
 }
 
@@ -47,7 +48,7 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Whether nothing is claimed, so that no token is needed.
+    /// Whether nothing is claimed, so no token is needed.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -59,22 +60,22 @@ impl From<Hit> for Claimed {
     }
 }
 
-/// A claim that is too long is none.
+/// A claim that is too long is discarded.
 fn claim(text: Option<&str>, bytes_max: usize) -> Option<Box<str>> {
     text.filter(|t| !t.is_empty() && t.len() <= bytes_max).map(Into::into)
 }
 
-/// The name of an event, cut to what is stored.
+/// An event's name, truncated to the stored length.
 fn name(text: &str) -> Result<CompactString, ParseError> {
     parse::name(cut(text.trim(), NAME_CHARS_MAX))
 }
 
-/// A referrer; a longer one loses its end.
+/// A referrer, truncated.
 fn referrer(text: &str) -> String {
     text[..text.floor_char_boundary(REFERRER_BYTES_MAX)].to_owned()
 }
 
-/// The scalars of an object as props, cut to what is stored; what is surplus, nested or empty is left out.
+/// An object's scalars as props, truncated to the stored length; surplus, nested or empty ones are left out.
 fn props(object: Option<&Value>) -> Vec<(CompactString, CompactString)> {
     let Some(Value::Object(map)) = object else { return Vec::new() };
     map.iter()
@@ -91,7 +92,7 @@ fn prop(key: &str, value: &str) -> (CompactString, CompactString) {
     (cut(key.trim(), PROP_KEY_CHARS_MAX).into(), cut(value, PROP_VALUE_CHARS_MAX).into())
 }
 
-/// How a text, a number or a flag is spelled.
+/// The text form of a string, number or flag.
 fn scalar(value: &Value) -> Option<CompactString> {
     match value {
         Value::String(text) => Some(text.as_str().into()),
@@ -101,7 +102,7 @@ fn scalar(value: &Value) -> Option<CompactString> {
     }
 }
 
-/// An amount that is spelled as a number or as text.
+/// An amount, given as a number or as text.
 fn amount(value: &Value) -> Option<sotto_schema::rowbinary::Decimal4> {
     match value {
         Value::String(text) => parse::decimal4_text(text),
@@ -116,7 +117,7 @@ fn width(screen: &str) -> Option<u16> {
     screen[..digits].parse::<f64>().ok().map(|w| parse::clamped(w, u16::MAX.into()) as u16).filter(|w| *w > 0)
 }
 
-/// A URL from a host and what may be a path or already a URL.
+/// A URL from a host and a path; the path may already be a URL.
 fn absolute(host: &str, path: &str) -> String {
     if path.contains("://") {
         path.to_owned()

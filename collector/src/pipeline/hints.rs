@@ -2,7 +2,7 @@
 
 use super::hit::Headers;
 
-/// Client hints are looked at up to this length.
+/// Client hints are read up to this length.
 pub const HINT_BYTES_MAX: usize = 256;
 
 /// Client hints without their quotes; missing ones are empty.

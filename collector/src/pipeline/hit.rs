@@ -1,4 +1,5 @@
-//! A hit as every wire format is parsed into: bounded, but not yet cleaned, and not allowed to be stored.
+//! The parsed form of a hit, common to all wire formats: bounded, but not yet sanitised, and never stored as
+//! it is.
 
 use compact_str::CompactString;
 use http::HeaderMap;
@@ -59,7 +60,8 @@ pub struct Hit {
 }
 
 impl Hit {
-    /// Takes it as that of somebody who refused everything that can be refused. A decision itself stays what it is.
+    /// Treats the hit as one from a visitor who refused everything refusable. A decision itself is left
+    /// unchanged.
     pub fn refuse_all(&mut self) {
         if self.kind != Kind::Consent {
             self.consent = Some(Category::Essential as u8);
@@ -78,7 +80,7 @@ pub struct Decision {
     pub receipt: Option<Receipt>,
 }
 
-/// A receipt that the visitor holds, too. The number is random and names nobody.
+/// A receipt that the visitor also holds. Its number is random and identifies nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Receipt {
     /// Random number of the decision.
@@ -115,7 +117,7 @@ pub struct Click {
     pub at: [u32; 4],
 }
 
-/// What the request's headers said; borrowed, gone after the pipeline.
+/// The request's headers; borrowed, never kept beyond the pipeline.
 ///
 /// Has no `Debug`: the user agent must not reach a log.
 #[derive(Clone, Copy, Default)]
@@ -134,12 +136,12 @@ pub struct Headers<'a> {
     pub accept_language: &'a str,
     /// `Sec-GPC` is exactly `1`.
     pub gpc: bool,
-    /// The user agent was claimed in a body by somebody with a token, so that the other headers are the sender's.
+    /// The user agent was claimed in a body by a sender with a token, so the other headers are the sender's.
     pub is_claimed: bool,
 }
 
 impl<'a> Headers<'a> {
-    /// What a request's headers say; what is no text counts as absent.
+    /// Reads a request's headers; those that are not text count as absent.
     pub fn of(headers: &'a HeaderMap) -> Self {
         let get = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         Self {
@@ -155,7 +157,8 @@ impl<'a> Headers<'a> {
         }
     }
 
-    /// The same with the user agent that the sender claims for the visitor. The sender's hints are not the visitor's.
+    /// The same with the user agent that the sender claims for the visitor, and without the sender's own
+    /// client hints.
     #[must_use]
     pub fn claiming(&self, user_agent: &'a str) -> Self {
         Self {

@@ -2,8 +2,8 @@
 //!
 //! What it promises: every accepted hit is within the limits below; unknown keys are ignored, so that old collectors
 //! understand newer scripts; no input panics.
-//! What it refuses: a hit that is not of the format; the others of its body are read all the same. Values that a browser
-//! measures (times, depths, positions) are clamped instead, since they are wrong only by degree.
+//! What it refuses: a malformed hit; the others in its body are still read. Values that a browser measures
+//! (times, depths, positions) are clamped instead, since they are wrong only by degree.
 //! Where the proof is: `collector/tracker/wire/vectors.json` (shared with the script's tests), the limits' tests, the
 //! fuzz target.
 
@@ -47,11 +47,11 @@ pub const REFERRER_BYTES_MAX: usize = 2048;
 pub const CLICKS_MAX: usize = 50;
 /// The longest structural path of a click.
 pub const CLICK_PATH_CHARS_MAX: usize = 256;
-/// The oldest late hit.
+/// Maximum age of a late hit.
 pub const AGE_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// The highest counter within a page view.
 pub const SEQ_MAX: u64 = 100_000;
-/// The longest id of a page view or visitor. Ids longer than 12 digits are cut to their low 64 bits.
+/// Maximum length of a page view or visitor id. Ids longer than 12 digits are truncated to their low 64 bits.
 pub const ID_CHARS_MAX: usize = 16;
 /// Length of the id that a browser keeps after a consent to analytics.
 pub const VISITOR_ID_CHARS: usize = 12;
@@ -61,33 +61,33 @@ pub const SITE_CHARS_MAX: usize = 64;
 pub const DOMAIN_CHARS_MAX: usize = 253;
 /// The longest query of the pixel.
 pub const QUERY_BYTES_MAX: usize = 8 * 1024;
-/// More visible time than this in one report is cut to it.
+/// Maximum visible time per report; more is clamped.
 pub const ENGAGED_MS_MAX: u32 = 30 * 60 * 1000;
-/// Slower vitals than this are cut to it.
+/// Maximum web vital; more is clamped.
 pub const VITAL_MS_MAX: u32 = 10 * 60 * 1000;
-/// More layout shift than this is cut to it.
+/// Maximum layout shift; more is clamped.
 pub const CLS_MILLI_MAX: u32 = 100_000;
-/// Clicks further right or down than this, in thousandths of the element and of the page's width and in pixels of the
-/// page's height, are cut to it.
+/// Maximum click position, in thousandths of the element and of the page's width and in pixels of the page's
+/// height; more is clamped.
 pub const CLICK_AT_MAX: [u32; 4] = [1000, 1000, 1000, 1_000_000];
-/// The longest name of who asked for consent.
+/// Maximum length of a decision's source.
 pub const DECISION_SOURCE_CHARS_MAX: usize = 64;
-/// The most categories that no mapping knows.
+/// Maximum unmapped categories per decision.
 pub const UNMAPPED_MAX: usize = 20;
-/// The longest of them.
+/// Maximum length of an unmapped category.
 pub const UNMAPPED_CHARS_MAX: usize = 64;
 /// The length of a receipt's number.
 pub const RECEIPT_ID_CHARS: usize = 16;
 /// The longest version of a policy.
 pub const POLICY_CHARS_MAX: usize = 32;
 
-/// Why a body or a hit is not understood. Names fields, never values.
+/// Why a body or a hit was rejected. Names fields, never values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// The body or query is longer than its limit.
     #[error("body is too long")]
     BodyTooLarge,
-    /// It is not JSON, or a field has another type.
+    /// It is not JSON, or a field has the wrong type.
     #[error("body is not of the format")]
     Syntax,
     /// There are no hits, or too many.
@@ -99,16 +99,16 @@ pub enum ParseError {
     /// A field is longer or higher than its limit.
     #[error("field {0} is too large")]
     TooLarge(&'static str),
-    /// A field has a value that is not one of its.
+    /// A field has a value outside its allowed set.
     #[error("field {0} is invalid")]
     Invalid(&'static str),
-    /// It happened longer ago than a late hit may.
+    /// It is older than a late hit may be.
     #[error("hit is too old")]
     TooOld,
 }
 
 impl ParseError {
-    /// What the refusal counts as.
+    /// The drop reason it counts as.
     pub const fn reason(self) -> DropReason {
         match self {
             Self::BodyTooLarge => DropReason::BodyTooLarge,
@@ -120,7 +120,7 @@ impl ParseError {
     }
 }
 
-/// A hit that is not taken.
+/// A rejected hit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// The site that it names; empty if that could not be read.
@@ -135,10 +135,10 @@ impl From<ParseError> for Refused {
     }
 }
 
-/// Reads one JSON object or an array of them, each by itself.
+/// Reads one JSON object or an array of them, each separately.
 ///
 /// # Errors
-/// When the body as a whole is not understood: it is no JSON, too long, or has no hits or too many.
+/// When the body as a whole is invalid: not JSON, too long, or no or too many hits.
 pub fn hits(body: &[u8]) -> Result<Vec<Result<Hit, Refused>>, ParseError> {
     if body.len() > BODY_BYTES_MAX {
         return Err(ParseError::BodyTooLarge);
@@ -162,8 +162,8 @@ fn one(object: &[u8]) -> Result<Hit, Refused> {
     hit(site.clone(), wire).map_err(|error| Refused { site, error })
 }
 
-/// Reads the query of the pixel (`s`, `u`, `r`, `c`) as a pageview without page-view id. Without `u` the URL is empty:
-/// the caller takes it from the request's `Referer`.
+/// Reads the pixel's query (`s`, `u`, `r`, `c`) as a pageview without page-view id. Without `u` the URL is
+/// empty: the caller takes it from the request's `Referer`.
 pub fn pixel(query: &str) -> Result<Hit, ParseError> {
     if query.len() > QUERY_BYTES_MAX {
         return Err(ParseError::BodyTooLarge);
@@ -306,7 +306,7 @@ fn site_key(text: &str) -> Result<CompactString, ParseError> {
     }
 }
 
-/// What a drop-in format names a site by: a key, a number, a host name.
+/// A site as a drop-in format names it: a key, a number or a host name.
 pub(crate) fn site(text: &str) -> Result<CompactString, ParseError> {
     match text {
         "" => Err(ParseError::Missing("s")),
@@ -332,14 +332,13 @@ pub(crate) fn referrer(text: Cow<'_, str>) -> Result<String, ParseError> {
     if text.len() > REFERRER_BYTES_MAX { Err(ParseError::TooLarge("r")) } else { Ok(text.into_owned()) }
 }
 
-/// A mask of the four categories. Nobody can refuse the essential one, so its bit is always set.
+/// A mask of the four categories. The essential one cannot be refused, so its bit is always set.
 fn consent(mask: u64) -> Result<u8, ParseError> {
     u8::try_from(mask).ok().filter(|m| *m <= 15 && *m % 2 == 1).ok_or(ParseError::Invalid("c"))
 }
 
-/// The number that an id stands for, from digits and lower-case letters.
-/// The number of the id that a browser keeps after a consent to analytics: exactly [`VISITOR_ID_CHARS`] characters of
-/// `[0-9a-z]`, as the script makes it. Shorter ones could be guessed and prove nothing.
+/// The numeric value of the id that a browser keeps after consent to analytics: exactly [`VISITOR_ID_CHARS`]
+/// characters of `[0-9a-z]`, as the script makes it. Shorter ones could be guessed and prove nothing.
 pub fn returning_id(id: &str) -> Option<ReturningId> {
     (id.len() == VISITOR_ID_CHARS).then(|| id_number(id, "y").ok().map(ReturningId))?
 }

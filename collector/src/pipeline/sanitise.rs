@@ -1,10 +1,10 @@
-//! What may leave the pipeline of a URL, a name or a prop: pages without queries, text without personal data.
+//! What may be stored of a URL, a name or a prop: pages without queries, text without personal data.
 //!
 //! What it promises: no e-mail address, phone number, token or long id survives in a path, a campaign tag or an
 //! event's name; each is replaced by a mask that says what it was, so that reports still group. Work is linear in the
 //! length of the text.
-//! What it refuses: props that look like personal data are not masked but refused, since a site that sends them
-//! should learn of it ([`PersonalData`]).
+//! What it refuses: props that look like personal data are rejected rather than masked, so that the site that
+//! sends them notices ([`PersonalData`]).
 //! Where the proof is: tables of what is masked and of what must stay, and properties on generated addresses and
 //! numbers put into generated text.
 
@@ -26,7 +26,7 @@ pub const PATH_CHARS_MAX: usize = 1024;
 pub const TAG_CHARS_MAX: usize = 128;
 /// The longest stored host name (RFC 1035, section 2.3.4).
 pub const HOST_BYTES_MAX: usize = 253;
-/// How many pairs of a query are looked at.
+/// Maximum parameters read from a query.
 pub const QUERY_PAIRS_MAX: usize = 64;
 
 /// A page's URL, reduced to what may be stored.
@@ -40,7 +40,7 @@ pub struct Page {
     pub tags: Tags,
 }
 
-/// The keys of a query that say where a visit came from; all others are forgotten.
+/// The query parameters that say where a visit came from; all others are discarded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tags {
     /// `utm_source`, or `source`, `ref`, `via` where that is missing.
@@ -53,8 +53,8 @@ pub struct Tags {
     pub content: CompactString,
     /// `utm_term`.
     pub term: CompactString,
-    /// The name of the click identifier that was there, for example `gclid`; of several, the one that stands first in
-    /// `data/click_ids.toml`. Its value is not looked at.
+    /// Name of the click identifier that was present, for example `gclid`; of several, the first in
+    /// `data/click_ids.toml`. Its value is not read.
     pub click_id: &'static str,
 }
 
@@ -75,7 +75,7 @@ pub fn page(url: &str) -> Option<Page> {
     Some(page)
 }
 
-/// Host and path of a referrer, reduced like a page's; `None` if it is none. Apps are referrers of their own:
+/// Host and path of a referrer, reduced like a page's; `None` if it is invalid. Apps count as referrers:
 /// `android-app://com.example/` has the host `com.example`.
 pub fn referrer(url: &str) -> Option<(CompactString, CompactString)> {
     let parts = match url.trim().strip_prefix("android-app://") {
@@ -128,7 +128,7 @@ pub fn event_name(name: &str) -> CompactString {
     cut(&mask::masked(name.trim()), NAME_CHARS_MAX).into()
 }
 
-/// A prop that may be kept, or the reason why not.
+/// A prop that may be kept, or why it may not.
 pub fn prop(key: &str, value: &str) -> Result<(CompactString, CompactString), PersonalData> {
     let (key, value) = (key.trim(), value.trim());
     if let Some(what) = PERSONAL_KEYS.iter().find(|k| is_key(key, k)) {
@@ -140,7 +140,7 @@ pub fn prop(key: &str, value: &str) -> Result<(CompactString, CompactString), Pe
     Ok((key.into(), value.into()))
 }
 
-/// Whether `key` is `name`, whatever its case and its `_`, `-`, `.` and blanks.
+/// Whether `key` equals `name`, ignoring case, `_`, `-`, `.` and spaces.
 fn is_key(key: &str, name: &str) -> bool {
     let mut letters = key.bytes().filter(|b| !b"_-. ".contains(b)).map(|b| b.to_ascii_lowercase());
     name.bytes().all(|b| letters.next() == Some(b)) && letters.next().is_none()
@@ -150,7 +150,7 @@ struct Parts<'a> {
     authority: &'a str,
     path: &'a str,
     query: &'a str,
-    /// The fragment, where it is the page of an application that routes by it (`#/page`).
+    /// The fragment, if a single-page application routes by it (`#/page`).
     route: &'a str,
 }
 
@@ -171,7 +171,8 @@ fn split_authority(rest: &str) -> Parts<'_> {
     Parts { authority, path, query, route }
 }
 
-/// The host of an authority, in lower case; `None` if it is not a name. User names, passwords and ports are dropped.
+/// The host of an authority, in lower case; `None` if it is not a host name. User names, passwords and ports
+/// are dropped.
 fn hostname(authority: &str) -> Option<CompactString> {
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host = match host.strip_prefix('[') {
@@ -196,7 +197,7 @@ fn path(raw: &str) -> CompactString {
     }
     let decoded = percent_decode_str(raw).decode_utf8_lossy();
     let clean = without_controls(&decoded);
-    // Parameters of a path segment are session ids more often than anything else (`;jsessionid=`).
+    // Path parameters are mostly session ids (`;jsessionid=`).
     let clean = clean.split_once(';').map_or(&*clean, |(path, _)| path);
     cut(&mask::masked(clean), PATH_CHARS_MAX).into()
 }
@@ -214,7 +215,7 @@ fn without_controls(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
-/// Keys of props that name personal data whatever their value.
+/// Prop keys that denote personal data whatever their value.
 const PERSONAL_KEYS: [&str; 34] = [
     "email",
     "mail",

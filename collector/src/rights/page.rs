@@ -28,7 +28,7 @@ use crate::http::stack::{self, Response};
 
 /// How many salts of a site are shown as evidence.
 const SALTS: usize = 5;
-/// How many collectors' copies of them are looked for.
+/// Maximum number of collectors whose copies are looked up.
 const CHAINS: u64 = 16;
 
 type Dictionary = BTreeMap<String, String>;
@@ -42,7 +42,7 @@ static WORDS: LazyLock<BTreeMap<String, Dictionary>> = LazyLock::new(|| {
 pub(super) struct Words(pub(super) Language);
 
 impl Words {
-    /// The text of that name. A name that does not exist gives an empty text; a test finds it.
+    /// The text of that name. An unknown name gives an empty text; a test catches it.
     pub(super) fn t(self, name: &str) -> &'static str {
         WORDS.get(self.0.tag()).and_then(|words| words.get(name)).map_or("", String::as_str)
     }
@@ -72,7 +72,7 @@ impl Claims {
     }
 }
 
-/// Something that is said at the top.
+/// A notice at the top of the page.
 pub(super) struct Message {
     text: String,
     code: Option<String>,
@@ -151,10 +151,10 @@ fn time(ms: i64) -> String {
 
 /// When the newest salts of a site lived.
 pub(super) async fn salts(db: &Db, site: SiteId) -> Vec<SaltLife> {
-    // Two lines a salt and collector, and one more for the one that lives.
+    // Two lines per salt and collector, plus one for the salt that is alive.
     let lines = ledger::of_site(db, site, (SALTS * 2 + 1) as u64 * CHAINS).await.unwrap_or_default();
     let mut lives: Vec<SaltLife> = Vec::new();
-    // Collectors that have it: it is dead when none does.
+    // Number of collectors that have it: it is destroyed when none does.
     let mut copies: HashMap<[u8; 32], usize> = HashMap::new();
     for line in lines.iter().rev() {
         let proof = const_hex::encode(&line.commitment[..8]);
@@ -340,7 +340,7 @@ impl Context {
     }
 }
 
-/// Lets the page of the website read an answer: whether something was erased under the number that it showed.
+/// Lets the website's page read the response: whether anything was erased under the number it showed.
 fn readable(mut response: Response) -> Response {
     response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response

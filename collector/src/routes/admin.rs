@@ -21,22 +21,22 @@ use crate::{
     supervise::{Board, Part},
 };
 
-/// Answers when somebody asks how Sotto is.
+/// Serves health and metrics.
 pub struct Admin {
-    /// What is asked about.
+    /// The state it reports on.
     pub state: Arc<State>,
     /// The other collectors, if there are any.
     pub peers: Option<Arc<Peers>>,
 }
 
-/// How long ClickHouse may take to say that it is there.
+/// Timeout of the ClickHouse ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Content types of the two text formats.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// How Sotto is. `ready` is about keeping hits: ClickHouse or GeoIP may be away without losing any.
+/// Health report. `ready` is about keeping hits: ClickHouse or GeoIP may be down without losing any.
 #[derive(Debug, Serialize)]
 struct Readiness {
     ready: bool,
@@ -250,7 +250,7 @@ mod tests {
 
     #[tokio::test]
     async fn dashboard_is_not_ready_while_clickhouse_hangs() {
-        // Takes connections and never answers.
+        // Accepts connections and never answers.
         let hanging = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let db = Db::new(Access {
             url: format!("http://{}", hanging.local_addr().unwrap()),

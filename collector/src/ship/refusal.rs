@@ -1,11 +1,12 @@
-//! Which answers of ClickHouse say that a batch will never be taken as it is.
+//! Which ClickHouse errors mean that a batch will never be accepted as it is.
 
 use std::fmt;
 
 use clickhouse::error::Error;
 use sotto_store::error_code::ErrorCode;
 
-/// ClickHouse refuses what is in a batch. Its words often tell a value, so only the code and its name are kept.
+/// ClickHouse refuses a batch's content. Its message often contains a value, so only the code and its name
+/// are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
     code: ErrorCode,
@@ -19,7 +20,7 @@ impl fmt::Display for Refusal {
 }
 
 impl Refusal {
-    /// What `error` refuses of the batch, if it does.
+    /// The refusal in `error`, if it is about the batch's content.
     pub fn of(error: &Error) -> Option<Self> {
         let code = ErrorCode::of(error)?;
         Some(Self { code, name: code.content_name()? })

@@ -29,7 +29,8 @@ impl Rules {
         Self { site, zone }
     }
 
-    /// The site's day at `time_ms`, in milliseconds since 1970-01-01 UTC. Times outside 1970 to 2149 give the nearest.
+    /// The site's day at `time_ms`, in milliseconds since 1970-01-01 UTC. Times outside 1970 to 2149 are
+    /// clamped.
     pub fn day(&self, time_ms: i64) -> Day {
         Day::at(time_ms, &self.zone)
     }
@@ -56,7 +57,7 @@ pub struct RuleBook {
 }
 
 impl RuleBook {
-    /// The rules as the copy at `copy` has them; none if there is no copy.
+    /// Loads the rules from the copy at `copy`; none if there is no copy.
     pub fn open(copy: PathBuf) -> Self {
         let read = fs::read(&copy);
         let book = Self { book: ArcSwap::default(), copy: Some(copy) };
@@ -81,7 +82,7 @@ impl RuleBook {
         self.book.load().by_id.get(&id).cloned()
     }
 
-    /// The rules of the site whose pages are on `host`: the one with the longest fitting host name.
+    /// The rules of the site whose pages are on `host`: the longest matching host name wins.
     pub fn of_host(&self, host: &str) -> Option<Arc<Rules>> {
         let book = self.book.load();
         let mut rest = host;
@@ -108,7 +109,7 @@ impl RuleBook {
         self.book.load().by_key.len()
     }
 
-    /// Puts these sites in force and into the copy, if they differ from those that are.
+    /// Activates these sites and writes the copy, if they differ from the current ones.
     ///
     /// # Errors
     /// When the copy cannot be written; the rules are in force all the same.

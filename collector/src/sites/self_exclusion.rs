@@ -1,8 +1,9 @@
-//! Own visits: a signed link that a colleague opens once per browser, after which that browser is not counted.
+//! Self-exclusion: a signed link that a colleague opens once per browser, after which that browser is not
+//! counted.
 //!
-//! No list of addresses is kept. The link leads to a page of the site with `#sotto-exclude=<token>`; the script's module
-//! `exclude` asks whether the token is good, and if so notes in the browser that it is not to be counted. The script
-//! reads that note before it sends anything.
+//! No list of addresses is kept. The link leads to a page of the site with `#sotto-exclude=<token>`; the
+//! script's module `exclude` has the token verified and, if it is valid, stores a flag in the browser. The
+//! script checks that flag before it sends anything.
 
 use std::{fs, io, path::Path};
 
@@ -19,7 +20,7 @@ pub struct Excluder {
 }
 
 impl Excluder {
-    /// With the installation's key, which is made at first and kept in `path`.
+    /// Uses the installation's key, which is created on first use and kept in `path`.
     ///
     /// # Errors
     /// When the file cannot be read or made.
@@ -58,7 +59,7 @@ impl Excluder {
 
     /// Whether `token` is that of the site.
     pub fn is_good(&self, site: &Site, token: &str) -> bool {
-        // The comparison of hashes takes the same time wherever they differ.
+        // Hashes compare in constant time.
         token.len() == TOKEN_CHARS
             && blake3::hash(token.as_bytes()) == blake3::hash(self.token(site).as_bytes())
     }

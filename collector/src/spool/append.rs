@@ -1,8 +1,8 @@
-//! What is appended together.
+//! Records that are appended together.
 
 use super::{RECORD_BYTES_MAX, known::Key, segment};
 
-/// What is appended together: records in their order, all or none of them acknowledged.
+/// Records appended together, in order; all or none of them are acknowledged.
 #[derive(Debug, Default)]
 pub struct Append {
     pub(super) bytes: Vec<u8>,
@@ -13,7 +13,7 @@ pub struct Append {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(pub(super) usize);
 
-/// Which of the records that were appended together had been durable before, so that they were not kept twice.
+/// Which of the records appended together were already durable and so not kept twice.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Repeats(pub(super) Vec<Ticket>);
 
@@ -34,9 +34,9 @@ struct Record {
 }
 
 impl Append {
-    /// Adds a record, written by `encode` into the buffer it is given. An empty or over-long record is left out and
-    /// `None` returned. With a key, it is kept only if no record with that key is durable already; the ticket asks
-    /// [`Repeats`] about that.
+    /// Adds a record, written by `encode` into the buffer it is given. An empty or oversized record is left
+    /// out and `None` returned. With a key, it is kept only if no record with that key is durable yet; look
+    /// the ticket up in [`Repeats`].
     pub fn record(&mut self, key: Option<Key>, encode: impl FnOnce(&mut Vec<u8>)) -> Option<Ticket> {
         let start = self.bytes.len();
         encode(&mut self.bytes);

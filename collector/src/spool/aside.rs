@@ -1,4 +1,4 @@
-//! Batches that ClickHouse refuses for what is in them: each in a file of its own, to be looked at and replayed.
+//! Batches whose content ClickHouse refuses: one file each, to be inspected and replayed.
 //!
 //! Files `aside/<first>-<after the last record, 20 digits each>.batch`:
 //!
@@ -90,7 +90,7 @@ pub(super) fn list<D: Disk>(disk: &D, dir: &Path) -> io::Result<Vec<AsideFile>> 
     Ok(files)
 }
 
-/// Removes what a crash left half done: the batch is then still in the log, from `next` on.
+/// Removes files that a crash left half done: their batch is still in the log, from `next` on.
 pub(super) fn clean<D: Disk>(disk: &D, dir: &Path, next: u64) -> io::Result<()> {
     for file in list(disk, dir)?.into_iter().filter(|file| file.start >= next) {
         disk.remove(&file.path)?;

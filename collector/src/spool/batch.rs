@@ -1,4 +1,4 @@
-//! What is shipped together.
+//! A batch of records to ship.
 
 use bytes::Bytes;
 
@@ -11,7 +11,7 @@ pub struct Batch {
     pub count: u64,
     /// Column names of the rows.
     pub columns: String,
-    /// The same for the same rows, and for no others: ClickHouse ignores a batch whose token it knows.
+    /// Unique to these rows: ClickHouse ignores a batch whose token it has already seen.
     pub token: String,
     pub(super) start: u64,
     pub(super) end: u64,

@@ -1,7 +1,7 @@
-//! What was shipped, and the batch under way: file `cursor`, two slots that are written in turn.
+//! The shipping position and the current batch: file `cursor`, two slots written alternately.
 //!
-//! Overwriting needs no room, so that a full disk can be shipped empty. A slot is one sector; whichever is whole and
-//! newer counts.
+//! Overwriting needs no space, so a spool on a full disk can still be drained. A slot is one sector; the
+//! newest intact slot wins.
 
 use std::{io, path::Path};
 
@@ -14,7 +14,7 @@ use super::{
 const NAME: &str = "cursor";
 const MAGIC: &[u8; 8] = b"SOTCURSR";
 const VERSION: u32 = 1;
-/// Length of a slot: what a disk writes whole.
+/// Length of a slot: a sector, which a disk writes atomically.
 const SLOT_BYTES: usize = 512;
 /// Where the slots begin: on pages of their own.
 const SLOTS: [u64; 2] = [0, 4096];
@@ -87,7 +87,7 @@ impl Slot {
     }
 }
 
-/// The cursor's state, read and nothing else; `None` when there is none yet.
+/// Reads the cursor's state without changing anything; `None` if there is none yet.
 pub(super) fn peek<D: Disk>(disk: &D, dir: &Path) -> io::Result<Option<State>> {
     match disk.open(&dir.join(NAME)) {
         Ok(file) => match Slot::newest(&file)? {
@@ -101,7 +101,7 @@ pub(super) fn peek<D: Disk>(disk: &D, dir: &Path) -> io::Result<Option<State>> {
 }
 
 impl<F: DiskFile> Cursor<F> {
-    /// Reads the cursor, or makes the first one. What it says is durable then.
+    /// Reads the cursor, or creates the first one. The returned state is durable.
     pub(super) fn load<D: Disk<File = F>>(disk: &D, dir: &Path) -> Result<Self, OpenError> {
         let path = dir.join(NAME);
         Self::read(disk, dir, &path).map_err(|source| OpenError::Io { path, source })
@@ -115,8 +115,8 @@ impl<F: DiskFile> Cursor<F> {
         };
         let slot = Slot::newest(&file)?
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "neither slot is whole"))?;
-        // What is seen after a crash need not be on disk, neither of the slot nor of any name in the directory. The
-        // other slot is, so this one may be written again.
+        // What is read after a crash need not be on disk, neither the slot nor any directory entry. The other
+        // slot is, so this one may be overwritten.
         slot.write(&file)?;
         disk.sync_dir(dir)?;
         Ok(Self { file, id: slot.id, state: slot.state, durable: slot.number, tried: slot.number })
@@ -139,8 +139,8 @@ impl<F: DiskFile> Cursor<F> {
         Ok(file)
     }
 
-    /// Notes `state` durably. After a failure the state before still counts, and the next attempt writes the same slot
-    /// again under a higher number: the other one is the only one known to be on disk.
+    /// Stores `state` durably. After a failure the previous state still holds, and the next attempt rewrites
+    /// the same slot under a higher number: the other slot is the only one known to be on disk.
     pub(super) fn store(&mut self, state: State) -> io::Result<()> {
         let after = self.tried + 1;
         let number = if after % 2 == self.durable % 2 { after + 1 } else { after };

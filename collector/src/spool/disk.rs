@@ -1,4 +1,4 @@
-//! What the spool needs of a file system, and the real one. The other one is in `faults.rs`: it fails on demand.
+//! The file system interface of the spool, and the real one. The one in `faults.rs` injects faults.
 
 use std::{
     fmt::Debug,
@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-/// A file system. Every call is one that a fault can hit.
+/// A file system. Every call is one where a fault can be injected.
 pub trait Disk: Clone + Debug + Send + 'static {
     /// An open file.
     type File: DiskFile;
@@ -73,12 +73,12 @@ pub trait DiskFile: Debug + Send + 'static {
     /// # Errors
     /// Those of the system.
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize>;
-    /// Cuts the file.
+    /// Truncates the file.
     ///
     /// # Errors
     /// Those of the system.
     fn set_len(&self, len: u64) -> io::Result<()>;
-    /// Makes contents and length durable. After a failure nobody knows what is.
+    /// Makes contents and length durable. After a failure, what is on disk is unknown.
     ///
     /// # Errors
     /// Those of the system.
@@ -103,7 +103,7 @@ pub trait DiskFile: Debug + Send + 'static {
         Ok(())
     }
 
-    /// Fills the buffer, or as much of it as the file has; how much that is.
+    /// Fills the buffer as far as the file goes; returns the number of bytes read.
     ///
     /// # Errors
     /// The first of [`DiskFile::read_at`].
@@ -131,7 +131,7 @@ impl Disk for OsDisk {
     fn make_dir(&self, dir: &Path) -> io::Result<()> {
         let missing: Vec<_> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
         fs::create_dir_all(dir)?;
-        // A directory is durable when the one above it says so.
+        // A new directory is durable only once its parent is synced.
         for parent in missing.into_iter().filter_map(Path::parent) {
             let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
             self.sync_dir(parent)?;

@@ -1,10 +1,10 @@
-//! A disk in memory that fails on demand, for tests.
+//! An in-memory disk with fault injection, for tests.
 //!
-//! It keeps what a running program sees apart from what is on the medium. A kill loses nothing that was seen. A power
-//! cut leaves the medium: of what was written and not synced, any subset of sectors of 512 bytes, any length between
-//! the old and the new one; of names made, changed and removed and not synced, any subset. A failed sync writes any
-//! subset of the sectors and forgets about the others: they can be read until the power is cut, and a later sync that
-//! succeeds does not write them (as Linux does it).
+//! It keeps what a running program sees separate from what is on the medium. A kill loses nothing that was
+//! seen. A power cut keeps only the medium: of unsynced writes, any subset of sectors of 512 bytes, with any
+//! length between the old and the new one; of unsynced creates, renames and removals, any subset. A failed
+//! sync writes any subset of the sectors and marks the others clean: they can be read until the power is cut,
+//! and a later successful sync does not write them (as on Linux).
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -17,7 +17,7 @@ use super::disk::{Disk, DiskFile};
 
 const SECTOR: usize = 512;
 
-/// What goes wrong, once, at a call that it can hit.
+/// A fault, injected once, at a call it applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// A write writes a part.
@@ -78,11 +78,11 @@ struct State {
     medium: Names,
     changes: Vec<Change>,
     random: fastrand::Rng,
-    /// What fails, one after the other, each after how many more calls.
+    /// Pending faults, each with the number of calls until it strikes.
     faults: VecDeque<(u32, Fault)>,
-    /// How many bytes all files may have.
+    /// Capacity for all files together, in bytes.
     room: usize,
-    /// Handles of an earlier life are dead.
+    /// Handles from before a restart are invalid.
     life: u32,
     dead: Option<Fault>,
 }
@@ -143,7 +143,7 @@ impl State {
         file.dirty.extend(at / SECTOR..end.div_ceil(SECTOR));
     }
 
-    /// Brings a subset of what is dirty to the medium.
+    /// Writes a subset of the dirty sectors to the medium.
     fn flush(&mut self, inode: usize, all: bool) {
         let file = &mut self.inodes[inode];
         let (old, new) = (file.medium.len(), file.seen.len());
@@ -174,18 +174,18 @@ impl FaultyDisk {
         Self { state: Arc::new(Mutex::new(state)), life: 0 }
     }
 
-    /// Sets what goes wrong, each after so many more calls.
+    /// Schedules faults, each after so many more calls.
     pub(super) fn fail(&self, faults: impl IntoIterator<Item = (u32, Fault)>) {
         self.state.lock().unwrap().faults = faults.into_iter().collect();
     }
 
-    /// Leaves so many more bytes.
+    /// Limits the free space to so many bytes.
     pub(super) fn leave(&self, bytes: usize) {
         let mut state = self.state.lock().unwrap();
         state.room = state.used() + bytes;
     }
 
-    /// As much room as one wants, and nothing goes wrong.
+    /// Unlimited space, no faults.
     pub(super) fn heal(&self) {
         let mut state = self.state.lock().unwrap();
         state.room = usize::MAX;
@@ -197,7 +197,7 @@ impl FaultyDisk {
         self.state.lock().unwrap().dead.is_some()
     }
 
-    /// The disk as the next start finds it: after a cut of the power what is on the medium, otherwise what was seen.
+    /// The disk as the next start finds it: after a power cut what is on the medium, otherwise what was seen.
     pub(super) fn next_life(&self, power_cut: bool) -> Self {
         let mut state = self.state.lock().unwrap();
         if power_cut || state.dead == Some(Fault::PowerCut) {

@@ -1,7 +1,7 @@
-//! Which hits are durable already, so that one that a browser sends again is kept once.
+//! Keys of durable hits, so that a browser's retry is kept once.
 //!
-//! Belongs to the writing thread alone: a key becomes known when its record is on disk, not before. So a hit whose
-//! first attempt failed is kept when it comes again, and two attempts under way at once are told apart by their order.
+//! Owned by the writing thread alone: a key becomes known when its record is on disk, not before. So a hit
+//! whose first attempt failed is kept on retry, and of two concurrent attempts the first in order is kept.
 //!
 //! Bounded: two generations of [`GENERATION_MAX`] keys; when the younger one is full, the older one is forgotten.
 
@@ -12,11 +12,11 @@ use std::{
 
 use sotto_schema::id::{SiteId, ViewId};
 
-/// How many keys are remembered at least, once there were so many; at most twice as many.
-/// As many as a table of 2^18 places (2.3 MB) holds without growing.
+/// At least this many keys are remembered once that many were seen; at most twice as many. It is what a table
+/// of 2^18 slots (2.3 MB) holds without growing.
 pub const GENERATION_MAX: usize = (1 << 18) / 8 * 7;
 
-/// What a browser sends again under the same numbers.
+/// Identifies a hit across a browser's retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The site's number.
@@ -27,7 +27,7 @@ pub struct Key {
     pub seq: u32,
 }
 
-/// Fingerprints are hashes already.
+/// Identity hasher: fingerprints are hashes already.
 #[derive(Debug, Default, Clone, Copy)]
 struct Same(u64);
 
@@ -65,12 +65,12 @@ impl Known {
         }
     }
 
-    /// 64 bits under a seed that nobody knows: nobody can make two hits look like one.
+    /// 64 bits under a secret seed: nobody can construct two hits that collide.
     fn fingerprint(&self, key: Key) -> u64 {
         self.seed.hash_one(key)
     }
 
-    /// Adds `key`; its fingerprint, or `None` if it was known.
+    /// Adds `key`; returns its fingerprint, or `None` if it was known.
     pub(super) fn add(&mut self, key: Key) -> Option<u64> {
         let fingerprint = self.fingerprint(key);
         if self.older.contains(&fingerprint) || !self.younger.insert(fingerprint) {
@@ -83,7 +83,7 @@ impl Known {
         Some(fingerprint)
     }
 
-    /// Takes back what [`Known::add`] gave: the record did not become durable.
+    /// Undoes [`Known::add`]: the record did not become durable.
     pub(super) fn forget(&mut self, fingerprint: u64) {
         if !self.younger.remove(&fingerprint) {
             self.older.remove(&fingerprint);

@@ -1,8 +1,8 @@
-//! How answers get from the writing thread to the tasks that wait for them.
+//! Delivers answers from the writing thread to the waiting tasks.
 //!
-//! Waking a task of another thread's runtime costs a system call, and one commit answers a hundred hits. So the writing
-//! thread wakes one task per worker and commit, which hands the answers on within its own thread. Measured
-//! (`make bench`): see CHANGELOG.
+//! Waking a task on another thread's runtime costs a system call, and one commit answers a hundred hits. So
+//! the writing thread wakes one task per worker and commit, which distributes the answers within its own
+//! thread. Measured (`make bench`): see CHANGELOG.
 
 use std::{
     cell::RefCell,
@@ -28,7 +28,7 @@ pub(super) struct Recipient {
 /// An answer, and the task that waits for it.
 type Letter = (oneshot::Sender<Outcome>, Outcome);
 
-/// Answers for tasks of one runtime that has one thread.
+/// Answers for the tasks of a single-threaded runtime.
 #[derive(Default)]
 struct Mailbox {
     answers: Mutex<Vec<Letter>>,
@@ -64,7 +64,7 @@ pub(super) fn deliver(answers: impl Iterator<Item = (Recipient, Outcome)>) {
 }
 
 impl Mailbox {
-    /// The mailbox of the runtime that runs the calling task; none outside a runtime, or in one of several threads.
+    /// The mailbox of the calling task's runtime; none outside a runtime or in a multi-threaded one.
     fn of_this_thread() -> Option<Arc<Self>> {
         thread_local! {
             static MAILBOX: RefCell<Option<(Id, Arc<Mailbox>)>> = const { RefCell::new(None) };
@@ -76,7 +76,8 @@ impl Mailbox {
         MAILBOX.with_borrow_mut(|kept| {
             match kept {
                 Some((id, mailbox)) if *id == runtime.id() => Some(mailbox.clone()),
-                // The first append of a runtime. One of an earlier runtime in this thread ended with it.
+                // The first append of this runtime. The mailbox of an earlier runtime on this thread ended
+                // with it.
                 Some(_) | None => {
                     let mailbox = Arc::new(Self::default());
                     runtime.spawn(mailbox.clone().hand_on());

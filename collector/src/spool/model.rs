@@ -1,4 +1,4 @@
-//! The log against a model of it, on a disk that fails on demand.
+//! Checks the log against a model of it, on a disk with fault injection.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -22,7 +22,7 @@ use super::{
 };
 
 const SEGMENT_BYTES: u64 = 1_500;
-/// A record is at least so long, and has its number in front.
+/// Minimum record length; its number comes first.
 const RECORD_BYTES_MIN: usize = 4;
 
 /// What happens.
@@ -276,8 +276,7 @@ impl World {
         }
     }
 
-    /// What is set aside and not in the log.
-    /// What an operator does with batches that were set aside.
+    /// An operator replays the batches that were set aside.
     fn replay(&mut self) {
         for file in aside::list(&self.disk, &PathBuf::from("spool")).unwrap() {
             let (batch, _) = aside::read(&self.disk, &file).unwrap();
@@ -296,7 +295,7 @@ impl World {
         }
     }
 
-    /// With everything well again, all that waits is shipped, and compared with the model.
+    /// With no faults left, ships everything that waits and compares it with the model.
     fn settle(&mut self) {
         self.disk.heal();
         if self.disk.is_dead() || self.running.is_none() {
@@ -326,7 +325,7 @@ impl World {
 }
 
 proptest! {
-    // PROPTEST_CASES=20000 for an hour's doubt.
+    // PROPTEST_CASES=20000 runs for about an hour.
     #![proptest_config(ProptestConfig { cases: 6 * ProptestConfig::default().cases, ..ProptestConfig::default() })]
 
     #[test]

@@ -28,9 +28,9 @@ pub struct Reader<D: Disk = OsDisk> {
     half_aside: Option<PathBuf>,
 }
 
-/// About as many bytes as a row has (measured: 180 to 215).
+/// Typical row size in bytes (measured: 180 to 215).
 const LIKELY_ROW_BYTES: usize = 224;
-/// Most bytes that are reserved without knowing that they are needed.
+/// Maximum bytes reserved on estimate alone.
 const LIKELY_BATCH_BYTES_MAX: usize = 17 << 20;
 
 impl<D: Disk> Reader<D> {
@@ -69,7 +69,7 @@ impl<D: Disk> Reader<D> {
         let (rows, end, columns) = self.read(start, end_max, bytes_max)?;
         match sealed {
             None => self.cursor.store(State { next: start, sealed_end: Some(end) })?,
-            // A token must never name other rows than it did.
+            // A token must never be reused for other rows.
             Some(sealed) if sealed != end => return Err(self.damaged(start)),
             Some(_) => {}
         }
@@ -93,12 +93,12 @@ impl<D: Disk> Reader<D> {
         Ok(())
     }
 
-    /// Puts a batch that ClickHouse refuses into a file of its own, durably, and goes on behind it.
+    /// Moves a batch that ClickHouse refuses into its own file, durably, and continues after it.
     ///
     /// # Errors
     /// When the disk fails; the batch is then still the one under way.
     pub fn set_aside(&mut self, batch: &Batch, why: &str) -> io::Result<()> {
-        // If the cursor cannot be stored, nobody knows what is on disk of it: the file stays until the batch is
+        // If storing the cursor fails, its state on disk is unknown: the file stays until the batch is
         // shipped or set aside.
         self.half_aside = Some(aside::write(&self.disk, &self.dir(), batch, why)?);
         self.go_behind(batch)?;
@@ -114,7 +114,7 @@ impl<D: Disk> Reader<D> {
         Ok(())
     }
 
-    /// Counts what is set aside; another process may have replayed it.
+    /// Recounts the set-aside batches; another process may have replayed some.
     pub fn look_aside(&self) {
         match aside::list(&self.disk, &self.dir()) {
             Ok(files) => {
@@ -189,7 +189,7 @@ impl<D: Disk> Reader<D> {
             Some(walk) if walk.header.first == first && walk.next == start => walk,
             Some(_) | None => self.walk_to(first, start)?,
         };
-        // Room at once: growing would copy megabytes for each batch.
+        // Reserved up front: growing would copy megabytes per batch.
         let likely = usize::try_from(end_max - start).unwrap_or(usize::MAX).saturating_mul(LIKELY_ROW_BYTES);
         let mut rows = Vec::with_capacity(likely.min(LIKELY_BATCH_BYTES_MAX));
         while walk.next < end_max && rows.len() < bytes_max {

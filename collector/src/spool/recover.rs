@@ -1,4 +1,4 @@
-//! What is left of the log after whatever happened.
+//! Recovers the log after a crash.
 
 use std::{collections::BTreeMap, io, path::Path};
 
@@ -22,7 +22,7 @@ pub(super) struct Recovered<F> {
     pub(super) durable: u64,
 }
 
-/// Brings the directory into order. `cursor` must be durable.
+/// Repairs the directory. `cursor` must be durable.
 ///
 /// # Errors
 /// When acknowledged records are missing or damaged, or the disk fails.
@@ -42,7 +42,7 @@ pub(super) fn recover<D: Disk>(
         let walk = walked(disk, &path).map_err(io_error(&path))?;
         match (walk, firsts.get(i + 1)) {
             (Some(walk), Some(follows)) if walk.next >= *follows => {
-                // More than that was given up after a failed sync: it was not acknowledged.
+                // Records beyond this were abandoned after a failed sync: they were not acknowledged.
                 let bytes = disk.open(&path).and_then(|file| file.len()).map_err(io_error(&path))?;
                 log.segments.insert(*first, Kept { bytes, end: Some(*follows) });
             }
@@ -64,7 +64,7 @@ pub(super) fn recover<D: Disk>(
         return Err(OpenError::Lost { from: log.durable, to: end });
     }
     if log.durable < cursor.next {
-        // Only shipped records are gone: go on with numbers that no token has named.
+        // Only shipped records are missing: continue with numbers that no token has used.
         log.segment = None;
         log.durable = cursor.next;
         log.segments.values_mut().for_each(|kept| kept.end = Some(cursor.next));
@@ -95,8 +95,8 @@ fn walked<D: Disk>(disk: &D, path: &Path) -> io::Result<Option<Walk<D::File>>> {
     Ok(walk)
 }
 
-/// Cuts the torn tail and makes the rest durable: pages whose sync failed before the crash read well and may still not
-/// be on disk, and a sync alone would not write them. So they are written again.
+/// Truncates the torn tail and makes the rest durable: pages whose sync failed before the crash are readable
+/// but may not be on disk, and a sync alone would not write them. So they are rewritten.
 fn reopen<D: Disk>(
     disk: &D,
     settings: &Settings,
@@ -121,7 +121,7 @@ fn reopen<D: Disk>(
     file.sync()?;
     let is_open = header.columns == settings.columns && end < settings.segment_bytes;
     if !is_open && next == header.first {
-        // Nothing is in it: the segment that takes its place has its name.
+        // It is empty: its replacement gets the same name.
         return disk.remove(&segment::path(&settings.dir, header.first));
     }
     log.segments.insert(header.first, Kept { bytes: end, end: (!is_open).then_some(next) });

@@ -1,4 +1,4 @@
-//! The format of a segment: written at once with its header, appended to by frames, read by walking.
+//! The segment format: a header written once, frames appended, read sequentially.
 
 use std::{
     io,
@@ -74,7 +74,7 @@ fn crc(salt: u64, sequence: u64, payload: &[u8]) -> u32 {
     crc32c::crc32c_append(crc, payload)
 }
 
-/// ShardedAppend a frame to `out`.
+/// Appends a frame to `out`.
 pub(super) fn encode_frame(salt: u64, sequence: u64, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
     out.extend_from_slice(&crc(salt, sequence, payload).to_le_bytes());
@@ -163,7 +163,8 @@ impl<F: DiskFile> Walk<F> {
         }))
     }
 
-    /// The next frame's payload; `None` where no whole frame is. Bytes may have been added since the last call.
+    /// The next frame's payload; `None` if no whole frame follows. Bytes may have been added since the last
+    /// call.
     pub(super) fn frame(&mut self) -> io::Result<Option<&[u8]>> {
         if decode_frame(self.header.salt, self.next, &self.buffer[self.used..]).is_none() {
             self.buffer.resize(READ_BYTES, 0);
@@ -192,7 +193,7 @@ impl<F: DiskFile> Walk<F> {
         Ok(self.file.len()? > self.at)
     }
 
-    /// Gives up the memory for reading ahead.
+    /// Releases the read-ahead buffer.
     pub(super) fn rest(&mut self) {
         self.buffer = Vec::new();
         self.used = 0;

@@ -1,10 +1,10 @@
-//! One spool for each shard of ClickHouse: a shard that is away keeps only its own sites' hits waiting.
+//! One spool per ClickHouse shard: an unreachable shard holds up only its own sites' hits.
 //!
 //! **Promises.** A request is acknowledged when all its hits are durable, whatever shards they are for. With one shard
 //! there is one spool, where it always was.
 //!
-//! **Crash.** As each spool's ([`crate::spool`]). Hits of one request that belong to different shards may be durable in
-//! part when it was not acknowledged.
+//! **Crash.** As for each spool ([`crate::spool`]). If a request was not acknowledged, its hits for different
+//! shards may be partly durable.
 
 use std::{
     io,
@@ -38,7 +38,7 @@ pub struct ShardTicket {
     ticket: Ticket,
 }
 
-/// Which of the records that were appended together had been durable before, so that they were not kept twice.
+/// Which of the records appended together were already durable and so not kept twice.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ShardRepeats {
     first: Repeats,
@@ -66,7 +66,7 @@ pub fn directory(data: &Path, shard: usize) -> PathBuf {
     }
 }
 
-/// Directories of spools of shards that are no more: `shards` are left.
+/// Spool directories of shards that no longer exist, given `shards` remaining ones.
 pub fn left_over(data: &Path, shards: usize) -> Vec<PathBuf> {
     (shards..).map(|shard| directory(data, shard)).take_while(|dir| dir.exists()).collect()
 }
@@ -103,13 +103,13 @@ impl From<Spool> for ShardedSpool {
 }
 
 impl ShardedSpool {
-    /// Nothing to append yet, with room for each shard.
+    /// An empty append with room for each shard.
     pub fn appends(&self) -> ShardedAppend {
         let rest = self.rest.iter().map(|_| Append::default()).collect();
         ShardedAppend { first: Append::default(), rest }
     }
 
-    /// ShardedAppend records; resolves when all are on disk, with those that were there before.
+    /// Appends records; resolves when all are on disk, with those that were already durable.
     ///
     /// # Errors
     /// See [`AppendError`]: of the first spool that refuses.

@@ -1,4 +1,4 @@
-//! What the writer, the reader and everybody who asks share.
+//! State shared by the writer, the reader and observers.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -39,7 +39,7 @@ pub struct Aside {
     pub records: u64,
 }
 
-/// The same, to be read without waiting.
+/// The same as lock-free counters.
 #[derive(Debug, Default)]
 pub(super) struct AsideCounters {
     pub(super) bytes: AtomicU64,
@@ -87,7 +87,7 @@ pub(super) struct Shared {
     pub(super) ended: CancellationToken,
     /// Told whenever `durable` moved.
     pub(super) appended: Notify,
-    /// When records came: the first sequence number of each moment.
+    /// Arrival timestamps: the first sequence number of each moment.
     marks: Mutex<VecDeque<(u64, Instant)>>,
 }
 
@@ -133,7 +133,8 @@ impl Shared {
     /// Records were added to the segment that begins at `first`.
     pub(super) fn grown(&self, first: u64, bytes: u64, durable: u64) {
         {
-            // Under the lock: whoever sums all segments in between would count these bytes, and they would be added again.
+            // Under the lock: a concurrent sum over all segments would count these bytes, and they would be
+            // added again.
             let mut segments = self.segments();
             if let Some(kept) = segments.get_mut(&first) {
                 kept.bytes += bytes;
@@ -242,7 +243,7 @@ mod tests {
         for first in [1, 2] {
             shared.keep(first, Kept { bytes: 0, end: None });
         }
-        // Only the last change shows a wrong sum: the next would hide it.
+        // Only the last change can show a wrong sum: a later one would hide it.
         let together = std::sync::Barrier::new(2);
         let mut wrong = 0;
         std::thread::scope(|scope| {

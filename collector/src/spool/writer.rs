@@ -17,11 +17,11 @@ use super::{
     shared::{Aside, Kept, Shared},
 };
 
-/// How many bytes may wait for the disk.
+/// Maximum bytes queued for the disk.
 pub const QUEUE_BYTES_MAX: usize = 32 << 20;
-/// How many bytes one write may have: bounds the writer's buffer.
+/// Maximum bytes per write: bounds the writer's buffer.
 const COMMIT_BYTES_MAX: usize = 4 << 20;
-/// From the beginning of one write to that of the next, at least.
+/// Minimum time between the starts of two writes.
 const COMMIT_GAP: Duration = Duration::from_millis(3);
 
 pub(super) type Answer = oneshot::Receiver<mailbox::Outcome>;
@@ -54,7 +54,7 @@ impl Spool {
         (Self { shared, queue }, waiting)
     }
 
-    /// ShardedAppend records; resolves when they are on disk, with those that were there before.
+    /// Appends records; resolves when they are on disk, with those that were already durable.
     ///
     /// # Errors
     /// See [`AppendError`]; nothing was acknowledged then.
@@ -93,13 +93,13 @@ impl Spool {
 
     /// Takes over keys of records that were durable before a restart; holds for all appends that come later.
     pub fn remember(&self, keys: Vec<Key>) {
-        // Without the writing thread nothing is kept, and nothing twice.
+        // Without the writing thread nothing is kept, so nothing is kept twice.
         let _gone = self.queue.send(Message::Known(keys));
     }
 
-    /// Has the writing thread try whether hits can be kept again.
+    /// Has the writing thread test whether spool writes have recovered.
     pub fn probe(&self) {
-        // Without the thread nothing can.
+        // Without the thread they cannot.
         let _gone = self.queue.send(Message::Probe);
     }
 
@@ -161,7 +161,7 @@ impl Spool {
         self.shared.oldest()
     }
 
-    /// After a restart: the first of them came this long ago.
+    /// After a restart: sets how long ago the first of them arrived.
     pub fn waits_since(&self, age: Duration) {
         self.shared.waits_since(age);
     }
@@ -181,8 +181,8 @@ impl Spool {
 pub(super) struct Writer<D: Disk> {
     shared: Arc<Shared>,
     disk: D,
-    /// `None` before the first append, and after a failure: the file is given up, because what is on disk of it is
-    /// unknown.
+    /// `None` before the first append, and after a failure: the file is abandoned, because its state on disk
+    /// is unknown.
     segment: Option<Segment<D::File>>,
     known: Known,
     /// Fingerprints that the commit under way added.
@@ -203,7 +203,7 @@ impl<D: Disk> Writer<D> {
         let mut group = Vec::new();
         let mut begun = Instant::now();
         while let Ok(first) = queue.recv() {
-            // Under load one sync for many: a lone hit after a pause is written at once.
+            // Under load one sync covers many hits: a lone hit after a pause is written at once.
             std::thread::sleep(COMMIT_GAP.saturating_sub(begun.elapsed()));
             begun = Instant::now();
             self.turn(first, queue, &mut group);
@@ -233,7 +233,7 @@ impl<D: Disk> Writer<D> {
             self.answer(group, bytes);
         }
         for done in forget {
-            // Whoever asked may have gone; it is done all the same.
+            // The caller may have gone; the work is done all the same.
             let _gone = done.send(self.forget_shipped());
         }
     }
@@ -247,7 +247,8 @@ impl<D: Disk> Writer<D> {
         );
     }
 
-    /// Nobody may send hits to a collector that said it cannot keep them: whether it can again has to be tried.
+    /// Clients do not send hits to a collector that reports it cannot keep them, so recovery has to be
+    /// probed.
     fn probe(&mut self) {
         let durable = self.shared.durable.load(Ordering::Acquire);
         if self.shared.failing.load(Ordering::Relaxed)
@@ -262,7 +263,7 @@ impl<D: Disk> Writer<D> {
         self.added.clear();
         let result = self.write(group);
         if let Err(error) = &result {
-            // Neither written again nor synced again: a second sync may say yes to pages that were lost.
+            // Neither written nor synced again: a second sync may succeed although pages were lost.
             self.give_up();
             for fingerprint in self.added.drain(..) {
                 self.known.forget(fingerprint);
@@ -331,7 +332,7 @@ impl<D: Disk> Writer<D> {
         Ok(names)
     }
 
-    /// Removes a segment in which nothing is durable. If that fails, the next one of that name replaces it.
+    /// Removes a segment without durable records. If that fails, the next one of that name replaces it.
     fn remove_rest(&self, first: u64) {
         if let Err(error) = self.disk.remove(&segment::path(&self.shared.settings.dir, first)) {
             tracing::debug!(%error, "a segment without records is left for now");
@@ -339,7 +340,7 @@ impl<D: Disk> Writer<D> {
         self.shared.forget(first);
     }
 
-    /// The segment has its size.
+    /// Closes a segment that has reached its size.
     fn close(&mut self) {
         if let Some(segment) = self.segment.take() {
             self.shared.keep(segment.header.first, Kept { bytes: segment.end, end: Some(segment.next) });
@@ -361,17 +362,17 @@ impl<D: Disk> Writer<D> {
             }
             self.shared.forget(first);
         }
-        // Who asks wants them gone also after a power cut.
+        // The caller wants them gone even after a power cut.
         self.disk.sync_dir(dir)
     }
 
-    /// Nothing is appended to this segment any more; what was acknowledged stays.
+    /// Abandons the segment: nothing is appended to it any more; what was acknowledged stays.
     fn give_up(&mut self) {
         let Some(segment) = self.segment.take() else { return };
         if segment.next == segment.header.first {
             return self.remove_rest(segment.next);
         }
-        // The room is wanted back; whether what was not acknowledged is gone does not matter.
+        // Frees the space; whether the unacknowledged bytes are really gone does not matter.
         let cut = segment.file.set_len(segment.end);
         let bytes = cut.and_then(|()| segment.file.len()).unwrap_or(segment.end);
         self.shared.keep(segment.header.first, Kept { bytes, end: Some(segment.next) });

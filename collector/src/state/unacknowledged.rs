@@ -1,4 +1,4 @@
-//! What ClickHouse was sent and did not acknowledge.
+//! What was sent to ClickHouse and not acknowledged.
 
 use std::{collections::BTreeMap, sync::Mutex};
 
@@ -9,13 +9,13 @@ use crate::metrics::Count;
 /// Counts that are stored together.
 #[derive(Debug, Clone)]
 pub(crate) struct OutcomeBatch {
-    /// By which ClickHouse knows it when it comes again.
+    /// Deduplication token: ClickHouse recognises a retry by it.
     pub(crate) token: String,
     pub(crate) counts: Vec<Count>,
 }
 
-/// What was sent and not acknowledged. ClickHouse may have it, so it is sent again as it was, before anything newer.
-/// Kept outside of the job, so that it outlives it.
+/// What was sent and not acknowledged. ClickHouse may have it, so it is sent again unchanged, before anything
+/// newer. Kept outside the job so that it survives the job's restart.
 #[derive(Debug, Default)]
 pub struct Unacknowledged {
     /// By shard.

@@ -16,8 +16,8 @@ pub enum Part {
     Worker,
     /// The spool's writing thread. Ends the program: only recovery at the start can tell what is whole on disk.
     Spool,
-    /// Ships a spool. Ends the program: after a panic nobody knows which batch is under way but the files, and they are
-    /// read at the start.
+    /// Ships a spool. Ends the program: after a panic only the files tell which batch is current, and they
+    /// are read at the start.
     Shipper,
     /// The private listener. Restarted on its socket: it keeps nothing between two requests.
     Admin,
@@ -37,14 +37,14 @@ pub enum Part {
     Ageing,
     /// Answers calls of other collectors. Restarted on its socket: they call again.
     PeerListener,
-    /// Calls another collector. Restarted: all there is to tell is told anew on connecting.
+    /// Calls another collector. Restarted: the full state is sent again on connecting.
     PeerLink,
-    /// The embedded ClickHouse. Its process is started again by [`sotto_store::engine`]; when what does that ends, so
-    /// does the program, as nobody else would start the server.
+    /// The embedded ClickHouse. [`sotto_store::engine`] restarts its process; if that supervisor itself ends,
+    /// so does the program, as nothing else would restart the server.
     ClickHouse,
-    /// Looks after external servers. Restarted: it keeps nothing.
+    /// Monitors external servers. Restarted: it keeps nothing.
     ClusterWatch,
-    /// Brings the tables of servers that were away to their shape. Restarted: running it again is always safe.
+    /// Migrates tables on servers that were unreachable. Restarted: migrations are idempotent.
     Migrations,
 }
 
@@ -69,7 +69,7 @@ impl Part {
         Self::Migrations,
     ];
 
-    /// Whether hits may be refused while something of it is down.
+    /// Whether hits may be refused while this part is down.
     pub const fn keeps_hits(self) -> bool {
         matches!(self, Self::Worker | Self::Spool)
     }
@@ -143,7 +143,7 @@ impl Board {
         let counts = self.of(part);
         counts.ended.fetch_add(1, Ordering::Relaxed);
         counts.down.fetch_add(1, Ordering::Relaxed);
-        // The first is the one to tell of.
+        // The first failure is the one to report.
         let _others = self.fatal.set(part);
         self.failed.cancel();
     }

@@ -1,6 +1,7 @@
 //! The visitor's address: found behind proxies, located, hashed, gone.
 //!
-//! What it is for: to know who is behind the proxies that the operator trusts, and to let nothing else know it.
+//! What it is for: to find the client behind the proxies that the operator trusts, and to let nothing else
+//! know it.
 //! What it promises: headers are believed only from trusted peers and only up to the first hop that is not trusted;
 //! the work per request is bounded by [`HEADER_BYTES_MAX`] and [`HOPS_MAX`].
 //! What it refuses: to be printed, copied, compared or stored. There are three ways out of a [`ClientIp`]: a place, bytes
@@ -23,7 +24,7 @@ use serde::{Deserialize, Deserializer, de};
 use sotto_geoip::{GeoDb, Network, Place};
 use sotto_schema::throttle::ClientBlock;
 
-/// How many bytes of forwarding headers are read, from the right. What is further left is older and less trusted.
+/// Maximum bytes of forwarding headers read, from the right. Anything further left is older and less trusted.
 pub const HEADER_BYTES_MAX: usize = 4096;
 /// How many hops are walked.
 pub const HOPS_MAX: usize = 32;
@@ -63,23 +64,23 @@ pub struct Located {
 }
 
 impl ClientIp {
-    /// The address of a peer that speaks for itself. Version 4 in version 6 clothes is taken as version 4.
+    /// The address of a directly connected peer. An IPv4-mapped IPv6 address is treated as IPv4.
     pub fn new(address: IpAddr) -> Self {
         Self(address.to_canonical())
     }
 
-    /// The address that somebody with a token claims for a visitor.
+    /// The address that a sender with a token claims for a visitor.
     pub fn claimed(text: &str) -> Option<Self> {
         node(text).map(Self)
     }
 
-    /// First door: where the address is.
+    /// First way out: where the address is.
     pub fn locate(&self, geo: &GeoDb) -> Located {
         Located { place: geo.place(self.0), network: geo.network(self.0) }
     }
 
-    /// Second door: its bytes for a keyed hash, one byte of length (4 or 16) and then
-    /// the address in network order. All of it: a network prefix would make one visitor of a whole household.
+    /// Second way out: its bytes for a keyed hash, one byte of length (4 or 16) and then the whole address in
+    /// network order. A network prefix would merge a whole household into one visitor.
     pub fn feed<T>(&self, keyed_hash: impl FnOnce(&[u8]) -> T) -> T {
         match self.0 {
             IpAddr::V4(v4) => {
@@ -94,8 +95,8 @@ impl ClientIp {
         }
     }
 
-    /// Third door: the network block it is in, for rate limits. That is the address itself of version 4, and the /64 of
-    /// version 6, all of which one household or machine can use.
+    /// Third way out: its network block, for rate limits. That is the address itself for IPv4 and the /64 for
+    /// IPv6, all of which one household or machine can use.
     pub fn block(&self, key: &BlockKey) -> ClientBlock {
         let hash = match self.0 {
             IpAddr::V4(v4) => blake3::keyed_hash(&key.0, &v4.octets()),
@@ -104,14 +105,14 @@ impl ClientIp {
         ClientBlock::new(hash.as_bytes().iter().take(8).fold(0, |n, b| n << 8 | u64::from(*b)))
     }
 
-    /// Whether the internet does not route the address. When every hit has such a one, a proxy is not trusted that
-    /// should be; the data-quality page says so.
+    /// Whether the address is not publicly routable. If every hit has such an address, a proxy is missing
+    /// from the trusted ones; the data-quality page says so.
     pub fn is_private(&self) -> bool {
         sotto_geoip::is_private(self.0)
     }
 }
 
-/// What blocks of addresses are hashed with. Random, and gone with the process.
+/// Key for hashing address blocks. Random, and gone with the process.
 pub struct BlockKey([u8; 32]);
 
 static_assertions::assert_not_impl_any!(BlockKey: fmt::Debug, fmt::Display, serde::Serialize, Clone);
@@ -128,7 +129,7 @@ impl BlockKey {
     }
 }
 
-/// The networks whose word about forwarded addresses is taken.
+/// Networks trusted to report forwarded addresses.
 ///
 /// In the configuration: a list of networks (`"203.0.113.0/24"`), addresses and the words `"loopback"` and
 /// `"private"` (RFC 1918, unique local and link-local).

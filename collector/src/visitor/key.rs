@@ -4,9 +4,9 @@ use sotto_schema::id::{SiteId, VisitorKey};
 
 use crate::visitor::{client_ip::ClientIp, salts::Salt};
 
-/// The key: the first 64 bits of a keyed hash (BLAKE3) under the day's salt over the site, the address and the user
-/// agent, each with its length before it, so that no two different inputs are the same bytes. Never 0, which stands
-/// for "no visitor".
+/// The key: the first 64 bits of a keyed hash (BLAKE3) under the day's salt over the site, the address and
+/// the user agent, each length-prefixed, so that no two different inputs have the same encoding. Never 0,
+/// which means "no visitor".
 pub fn visitor_key(salt: &Salt, site: SiteId, client: &ClientIp, user_agent: &str) -> VisitorKey {
     let hash = salt.hash(|hasher| {
         let mut part = |bytes: &[u8]| {

@@ -1,9 +1,9 @@
 //! Visitors who objected today (GDPR Art. 21): their hits are taken as refused until the day's key dies with its salt.
 //!
-//! **Promises.** An objection holds for the rest of the site's day, also after a restart, where there is a RAM-backed
-//! directory; it is kept beside the salts, and goes with them. A bounded number is kept; a browser that comes when
-//! there is no room is told so. For longer than a day an objection has to live in the visitor's browser: nobody is
-//! known tomorrow.
+//! **Promises.** An objection holds for the rest of the site's day, also across a restart if there is a
+//! RAM-backed directory; it is kept beside the salts and expires with them. Their number is bounded; a
+//! browser that objects when the limit is reached is told so. Beyond a day an objection has to live in the
+//! visitor's browser: nobody is recognised tomorrow.
 //!
 //! **Crash.** The file is replaced whole (rename).
 
@@ -36,7 +36,8 @@ pub struct Objections {
 }
 
 impl Objections {
-    /// Reads what a run earlier today left in `dir`, which must be RAM-backed; `None` keeps them in memory only.
+    /// Loads what an earlier run today left in `dir`, which must be RAM-backed; `None` keeps them in memory
+    /// only.
     ///
     /// # Errors
     /// When the directory or file cannot be read or made.

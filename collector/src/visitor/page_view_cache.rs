@@ -1,5 +1,5 @@
-//! Which page a page view was of, so that what happens on it (reading time, interactions, vitals) is stored with its
-//! page: the script names the page once.
+//! Which page each page view was of, so that what happens on it (reading time, interactions, vitals) is
+//! stored with its page: the script sends the page only once.
 //!
 //! **Promises.** Bounded: the least used page views are forgotten; their later hits are stored without a page.
 //!
@@ -27,7 +27,7 @@ pub struct Page {
 #[derive(Debug)]
 pub struct PageViewCache {
     of_view: Cache<(SiteId, ViewId), Arc<Page>>,
-    /// Each page once, however many look at it.
+    /// Interned pages, shared by all their page views.
     pages: Cache<Page, Arc<Page>>,
 }
 

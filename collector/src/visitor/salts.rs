@@ -52,7 +52,7 @@ impl Salt {
         salt
     }
 
-    /// ShardedAppend the salt, for another collector. Whoever calls overwrites `out` when it was sent.
+    /// Appends the salt, for another collector. The caller must overwrite `out` after sending it.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&*self.0);
     }
@@ -63,8 +63,8 @@ impl Salt {
         Ok(salt)
     }
 
-    /// A keyed hash under this salt of what `feed` gives. Leaves no copy of the salt behind: a hasher holds its key as it
-    /// is, and so does the stack that it worked on (found by a scan of the memory).
+    /// A keyed hash under this salt of what `feed` gives. Leaves no copy of the salt behind: the hasher and
+    /// the stack it used hold the key in the clear (found by a memory scan).
     pub fn hash(&self, feed: impl FnOnce(&mut blake3::Hasher)) -> blake3::Hash {
         let hash = hash_and_clear(blake3::Hasher::new_keyed, &self.0, feed);
         scrub_stack();
@@ -82,11 +82,11 @@ impl Salt {
     }
 }
 
-/// How much of the stack below a caller is overwritten after the salt was used there: a hasher has two kilobytes, and
-/// is moved a few times without optimisation.
+/// How much of the stack below a caller is overwritten after the salt was used there: a hasher takes two
+/// kilobytes, and is moved a few times in unoptimised builds.
 const SCRUBBED_WORDS: usize = 2048;
 
-/// In a frame of its own, so that [`scrub_stack`] covers all that it used.
+/// A stack frame of its own, so that [`scrub_stack`] covers all that it used.
 #[inline(never)]
 fn hash_and_clear(
     new: impl FnOnce(&[u8; SALT_BYTES]) -> blake3::Hasher,
@@ -100,11 +100,11 @@ fn hash_and_clear(
     hash
 }
 
-/// Overwrites what the call before has left on the stack.
+/// Overwrites what the previous call left on the stack.
 #[inline(never)]
 fn scrub_stack() {
     let mut area = [0u64; SCRUBBED_WORDS];
-    // Not to be left out because nobody reads it.
+    // Keeps the compiler from optimising the write away.
     std::hint::black_box(&mut area);
 }
 
@@ -145,7 +145,8 @@ pub struct Salts {
 }
 
 impl Salts {
-    /// Reads what a run earlier today left in `dir`, which must be RAM-backed; `None` keeps salts in memory only.
+    /// Loads what an earlier run today left in `dir`, which must be RAM-backed; `None` keeps salts in memory
+    /// only.
     ///
     /// # Errors
     /// When the directory or file cannot be read or made.
@@ -168,7 +169,8 @@ impl Salts {
         self.alive.load().get(&(site, day)).cloned()
     }
 
-    /// The salt of `site` for `day`, made if it is not there. Only for today: a dead salt must not be made again.
+    /// The salt of `site` for `day`, made if missing. Only for today: a destroyed salt must not be made
+    /// again.
     ///
     /// # Errors
     /// When the operating system has no randomness or the file cannot be written.
@@ -189,8 +191,8 @@ impl Salts {
         Ok(salt)
     }
 
-    /// Takes over the salt that another collector uses for (site, day). Of two, all collectors keep the one with the
-    /// smaller commitment, whoever tells whom first.
+    /// Accepts the salt that another collector uses for (site, day). Of two, all collectors keep the one with
+    /// the smaller commitment, whatever the order of messages.
     ///
     /// # Errors
     /// When the file cannot be written; nothing has changed then.
@@ -278,8 +280,8 @@ impl Salts {
     }
 }
 
-/// Locks the memory of a salt, so that it is never written to a swap disk. Where the system allows no more locked
-/// memory, the salt is used all the same; the next start says so again.
+/// Locks a salt's memory, so that it is never swapped out. If the system's limit on locked memory is reached,
+/// the salt is used all the same; the next start logs it again.
 #[allow(unsafe_code)] // The system call takes an address; this is the only place that makes it.
 fn keep_out_of_swap(salt: &[u8; SALT_BYTES]) {
     // SAFETY: the address and length are those of a live allocation; locking changes no contents.
@@ -297,7 +299,7 @@ fn read_file(path: &Path, map: &mut Map) -> io::Result<()> {
     let mut bytes = Vec::new();
     match File::open(path) {
         Ok(mut file) => {
-            // As much as there is, at once: growing would leave copies.
+            // Allocated in full at once: growing would leave copies.
             bytes.reserve_exact(usize::try_from(file.metadata()?.len()).unwrap_or(0) + RECORD_BYTES);
             file.read_to_end(&mut bytes)?
         }
@@ -309,7 +311,7 @@ fn read_file(path: &Path, map: &mut Map) -> io::Result<()> {
         let (day, salt) = rest.split_at(2);
         let numbers = (site.try_into().map(u64::from_le_bytes), day.try_into().map(u16::from_le_bytes));
         if let (Ok(site), Ok(day)) = numbers {
-            // Filled where it stays: a copy on the way would be left behind.
+            // Filled in place: an intermediate copy would be left behind.
             let mut kept = Salt::from_bytes([0; SALT_BYTES]);
             kept.0.copy_from_slice(salt);
             map.insert((SiteId(site), Day(day)), Arc::new(kept));
@@ -320,8 +322,8 @@ fn read_file(path: &Path, map: &mut Map) -> io::Result<()> {
     Ok(())
 }
 
-/// A directory in memory that outlives this process but not the machine: for `data`, under `candidates`.
-/// `None` when none of them is a tmpfs.
+/// A directory in memory that survives this process but not a reboot: for `data`, under `candidates`. `None`
+/// when none of them is a tmpfs.
 pub fn ram_directory(data: &Path, candidates: &[PathBuf]) -> Option<PathBuf> {
     /// `TMPFS_MAGIC` of linux/magic.h.
     const TMPFS: i64 = 0x0102_1994;
@@ -389,7 +391,7 @@ mod tests {
         let salts = Salts::open(Some(dir.path())).unwrap();
         let dead = salts.today(SiteId(1), YESTERDAY).unwrap();
         salts.today(SiteId(1), TODAY).unwrap();
-        // A second name for the file's pages: what the old file held must be gone from them, too.
+        // A hard link to the file's pages: the old content must be gone from them, too.
         let old = File::open(dir.path().join("salts")).unwrap();
         assert_eq!(salts.retire(|_, day| day == YESTERDAY).unwrap(), 1);
         assert!(salts.get(SiteId(1), YESTERDAY).is_none());

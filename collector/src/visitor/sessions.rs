@@ -1,7 +1,7 @@
 //! Which visit a hit belongs to: a bounded map of the visitors of the last half hour.
 //!
-//! **Promises.** Two look-ups and one update per hit at most. Never more than `visitors_max` entries: when full, entries that
-//! have ended go first, then an arbitrary one (its visitor's next hit begins another visit).
+//! **Promises.** Two look-ups and one update per hit at most. Never more than `visitors_max` entries: when
+//! full, ended ones are evicted first, then an arbitrary one (its visitor's next hit begins another visit).
 //!
 //! A visit's number depends on the visitor and on the half hour of the clock in which it began, and on nothing else:
 //! collectors that see a new visitor at the same time give the same number without talking ([`crate::peers`]), and so
@@ -39,7 +39,7 @@ impl Session {
     }
 }
 
-/// By site and visitor. Visitors' keys are secret hashes, so that nobody can choose ones that collide.
+/// By site and visitor. Visitor keys are secret hashes, so nobody can choose colliding ones.
 type Map = HashMap<(SiteId, VisitorKey), Session, foldhash::fast::RandomState>;
 
 /// Visitors of the last half hour and their visits.
@@ -58,12 +58,13 @@ impl Sessions {
         }
     }
 
-    /// The visit of a hit at `time_ms`; nothing is changed, see [`Sessions::note`]. `before` is the visitor's key under
-    /// the salt of the day before, while that one is alive: a visit that began under it goes on. A hit that does not
-    /// `begin` visits (a report about a page view) belongs to the visitor's last one; none if there is none.
+    /// The visit of a hit at `time_ms`; nothing is changed, see [`Sessions::note`]. `before` is the visitor's
+    /// key under the previous day's salt, while that is alive: a visit that began under it continues. A hit
+    /// that does not `begin` visits (a report about a page view) belongs to the visitor's last one; none if
+    /// there is none.
     ///
-    /// A hit that comes so late that the visit of now began long after it belongs to an earlier visit, which is not
-    /// remembered: late hits of one half hour of the clock are one visit.
+    /// A hit so late that the current visit began long after it belongs to an earlier visit, which is no
+    /// longer remembered: late hits of one half hour of the clock form one visit.
     pub fn find(
         &self,
         site: SiteId,
@@ -85,8 +86,8 @@ impl Sessions {
         if begins { session_id(site, visitor, time_ms) } else { SessionId::NONE }
     }
 
-    /// Remembers that a hit of this visit was kept: by this collector, by it before a restart, or by another. Of several
-    /// visits of a visitor the one with the latest hit stays, so that all collectors end with the same.
+    /// Records that a hit of this visit was kept: by this collector, by it before a restart, or by another.
+    /// Of several visits of a visitor the one with the latest hit is kept, so that all collectors converge.
     pub fn note(&self, site: SiteId, visitor: VisitorKey, session: SessionId, time_ms: i64) {
         let mut shard = self.shard(site, visitor);
         match shard.get_mut(&(site, visitor)) {

@@ -9,9 +9,9 @@ use sha2::Digest as _;
 
 /// Length of a version: 64 bits of the content's hash.
 pub(super) const VERSION_CHARS: usize = 16;
-/// Best compression: done once per combination that is kept.
+/// Best compression level: used once per cached combination.
 const BROTLI_BEST: u32 = 11;
-/// Compression that costs about as much as sending.
+/// Compression level that costs about as much as sending.
 const BROTLI_FAST: u32 = 4;
 /// Window of brotli, as a power of two.
 const BROTLI_WINDOW: u32 = 22;
@@ -19,18 +19,18 @@ const BROTLI_WINDOW: u32 = 22;
 /// How hard to compress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effort {
-    /// For what is kept.
+    /// For cached combinations.
     Best,
-    /// For what is sent once.
+    /// For combinations that are sent once.
     Fast,
 }
 
-/// A script in the encodings that browsers take.
+/// A script in the encodings that browsers accept.
 pub(super) struct Compressed {
     pub(super) plain: Bytes,
     pub(super) gzip: Bytes,
     pub(super) brotli: Bytes,
-    /// Follows from the plain bytes.
+    /// Hash of the uncompressed bytes.
     pub(super) version: String,
     pub(super) etag: HeaderValue,
 }
@@ -56,7 +56,7 @@ impl Compressed {
         })
     }
 
-    /// For the attribute `integrity`; of the plain bytes, as browsers check it.
+    /// Value for the attribute `integrity`, computed over the uncompressed bytes, as browsers check it.
     pub(super) fn integrity(&self) -> String {
         let digest = sha2::Sha384::digest(&self.plain);
         format!("sha384-{}", base64ct::Base64::encode_string(&digest))

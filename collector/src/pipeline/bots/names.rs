@@ -1,4 +1,4 @@
-//! Names that crawlers, programs and automated browsers give themselves, compared without case.
+//! Names that crawlers, programs and automated browsers use for themselves; case-insensitive.
 
 /// Crawlers and fetchers that feed AI systems, from their operators' documentation.
 #[rustfmt::skip]
@@ -16,7 +16,7 @@ pub(super) const AI: &[&str] = &[
     "kagi-fetcher", "Poggio-Citations", "Brightbot", "Thinkbot", "Quora-Bot", "LCC (", "quillbot", "Sidetrade",
 ];
 
-/// Browsers that show that a program drives them.
+/// Markers of automated browsers.
 pub(super) const AUTOMATED: &[&str] = &[
     "HeadlessChrome",
     "HeadlessEdg",
@@ -39,7 +39,8 @@ pub(super) const AUTOMATED: &[&str] = &[
     "Zombie.js",
 ];
 
-/// Crawlers, monitors, previews, validators, scanners, libraries and tools. `…bot` is recognised without being here.
+/// Crawlers, monitors, previews, validators, scanners, libraries and tools. `…bot` is matched without an
+/// entry.
 #[rustfmt::skip]
 pub(super) const CRAWLERS: &[&str] = &[
     // Words that only programs have in their names.

@@ -13,7 +13,7 @@ use crate::pipeline::hints::Hints;
 pub(super) struct Browser<'a> {
     pub(super) name: &'a str,
     pub(super) version: &'a str,
-    /// The page was opened within an app.
+    /// The page was opened inside an app.
     pub(super) in_app: bool,
 }
 
@@ -36,7 +36,7 @@ fn by_token<'a>(ua: &'a str, system: &str) -> Option<Browser<'a>> {
         "Trident/" => after(ua, "rv:").unwrap_or("11"),
         _ => rest.trim_start_matches(['/', ' ']),
     };
-    // An Android view with the old version token is a page within an app that does not say which.
+    // An Android WebView with the old version token: a page inside an unnamed app.
     if name == "Chrome" && system == "Android" && ua.contains("Version/4.0") {
         return Some(Browser { name: "Android WebView", version, in_app: true });
     }
@@ -69,7 +69,8 @@ fn by_engine<'a>(ua: &'a str, system: &str, fallback: Option<&WootheeResult<'a>>
     }
 }
 
-/// Chromium's list of brands knows browsers that hide in the user agent. An app that says its name knows better.
+/// Chromium's brand list reveals browsers that hide in the user agent. An app that names itself takes
+/// precedence.
 fn by_hint<'a>(told: Browser<'a>, hints: &Hints<'a>) -> Browser<'a> {
     let Some((brand, name)) = BRANDS.iter().find(|(brand, _)| hints.brands.contains(brand)) else {
         return told;
@@ -83,7 +84,7 @@ fn by_hint<'a>(told: Browser<'a>, hints: &Hints<'a>) -> Browser<'a> {
     Browser { name, version, in_app: *name == "Android WebView" }
 }
 
-/// Brands of `Sec-CH-UA`, the particular before the general.
+/// Brands of `Sec-CH-UA`, specific before generic.
 const BRANDS: [(&str, &str); 17] = [
     ("\"Brave\"", "Brave"),
     ("\"Microsoft Edge\"", "Edge"),
@@ -124,7 +125,7 @@ static TOKENS: LazyLock<Tokens> = LazyLock::new(|| Tokens {
 /// Token, browser, what it names, rank.
 #[rustfmt::skip]
 const TABLE: &[(&str, &str, Within, u8)] = &[
-    // Apps: they carry the tokens of the engine as well.
+    // Apps: they also carry the engine's tokens.
     ("Instagram ", "Instagram", App, 95), ("Barcelona ", "Threads", App, 94), ("FBAN/", "Facebook", App, 90),
     ("FBAV/", "Facebook", App, 89), ("FB_IAB/", "Facebook", App, 89), ("musical_ly", "TikTok", App, 95),
     ("BytedanceWebview", "TikTok", App, 95), ("TikTok", "TikTok", App, 95), ("trill_", "TikTok", App, 94),
@@ -139,7 +140,7 @@ const TABLE: &[(&str, &str, Within, u8)] = &[
     ("discord/", "Discord", App, 92), ("Bluesky", "Bluesky", App, 90), ("YaApp", "Yandex", App, 81),
     ("YaSearch", "Yandex", App, 81), ("YandexSearch", "Yandex", App, 81), ("YandexMobileSearch", "Yandex", App, 81),
     ("DuckDuckGo/", "DuckDuckGo", Own, 82), ("Ddg/", "DuckDuckGo", Own, 82),
-    // Browsers that carry the token of Chrome or Safari, too.
+    // Browsers that also carry Chrome's or Safari's token.
     ("EdgA/", "Edge", Own, 80), ("EdgiOS/", "Edge", Own, 80), ("Edg/", "Edge", Own, 80), ("Edge/", "Edge", Own, 80),
     ("OPR/", "Opera", Own, 80), ("OPiOS/", "Opera", Own, 80), ("OPT/", "Opera", Own, 80), ("OPX/", "Opera", Own, 81),
     ("OPRGX/", "Opera", Own, 81), ("Opera Mini/", "Opera", Own, 82), ("Opera/", "Opera", Own, 79),

@@ -38,7 +38,7 @@ fn by_hint(platform: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether the user agent names a descendant of the hinted system.
+/// Whether the user agent names a derivative of the hinted system.
 fn is_finer(ua: &str, hinted: &str) -> bool {
     let told = by_token(ua);
     match hinted {
@@ -48,7 +48,7 @@ fn is_finer(ua: &str, hinted: &str) -> bool {
     }
 }
 
-/// The first token that is there, the particular before the general.
+/// The first matching token, specific before generic.
 fn by_token(ua: &str) -> &'static str {
     TOKENS.iter().find(|(token, _)| ua.contains(token)).map_or("", |(_, name)| name)
 }
@@ -96,7 +96,7 @@ const TOKENS: [(&str, &str); 40] = [
     ("X11", "Linux"),
 ];
 
-/// Windows 11 says 10 in the user agent; the version of the platform hint is 13 or more there.
+/// Windows 11 reports 10 in the user agent; its platform version hint is 13 or higher.
 fn windows(ua: &str, hints: &Hints<'_>) -> CompactString {
     if let Ok(platform) = major(hints.platform_version).parse::<u32>() {
         return CompactString::const_new(match platform {
@@ -113,7 +113,8 @@ fn windows(ua: &str, hints: &Hints<'_>) -> CompactString {
     known.iter().find(|(token, _)| nt.starts_with(token)).map_or("", |(_, name)| name).into()
 }
 
-/// Safari 26 and later freeze the system's version at 18; the browser's is the system's there. Apps say it apart.
+/// Safari 26 and later freeze the system version at 18, but there the browser's version equals the system's.
+/// Apps report it separately.
 fn ios(ua: &str) -> CompactString {
     for token in ["; iOS ", ";FBSV/", " iOS/"] {
         let version = after(ua, token).map(major).unwrap_or_default();

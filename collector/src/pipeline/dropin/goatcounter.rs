@@ -1,8 +1,8 @@
 //! GoatCounter's endpoints: `GET /count` of its script, `POST /api/v0/count` of its API.
 //!
-//! Source: GoatCounter `handlers/count.go`, `handlers/api.go`, `public/count.js`. GoatCounter has one host per site
-//! and sends paths without hosts; so the caller says which site and host are meant (by the request's path, token or
-//! `Referer`).
+//! Source: GoatCounter `handlers/count.go`, `handlers/api.go`, `public/count.js`. GoatCounter uses one host
+//! per site and sends paths without hosts, so the caller determines site and host (from the request's path,
+//! token or `Referer`).
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -29,12 +29,12 @@ pub struct Site<'a> {
     pub host: &'a str,
 }
 
-/// What a body of the API asks for.
+/// A parsed API body.
 #[derive(Clone, PartialEq, Default)]
 pub struct Batch {
     /// The hits, in order.
     pub hits: Vec<Claimed>,
-    /// The caller wants no hits of its own addresses (`"filter": ["ip"]`); answered with their numbers.
+    /// The caller excludes hits from its own addresses (`"filter": ["ip"]`); answered with their indices.
     pub filter: bool,
 }
 
@@ -111,7 +111,7 @@ impl Raw {
         if path.is_empty() {
             return Err(ParseError::Missing("p"));
         }
-        // The script sends 150 and more; less is for the server's own findings.
+        // The script sends 150 and above; lower values are reserved for the server's own findings.
         if !matches!(self.bot, 0 | 150..=153) {
             return Err(ParseError::Invalid("b"));
         }

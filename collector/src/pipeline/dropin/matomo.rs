@@ -22,23 +22,23 @@ use crate::pipeline::{
 /// The most requests in a bulk.
 pub const REQUESTS_MAX: usize = 500;
 
-/// A request that was understood.
+/// A parsed request.
 #[derive(Clone, PartialEq, Default)]
 pub struct Request {
     /// The hit; none if the request does not ask for recording (`rec=1`).
     pub hit: Option<Claimed>,
     /// The sender's token, for claims.
     pub token: Option<Box<str>>,
-    /// The sender wants an image for an answer, not 204.
+    /// The sender expects an image, not 204.
     pub image: bool,
 }
 
-/// Requests that were sent together. The answer says how many were understood and how many not.
+/// Requests sent together. The response says how many were parsed and how many were not.
 #[derive(Clone, PartialEq, Default)]
 pub struct Bulk {
-    /// Those that were.
+    /// Those parsed.
     pub requests: Vec<Request>,
-    /// How many were not.
+    /// Number of invalid ones.
     pub invalid: usize,
     /// The sender's token, for all of them.
     pub token: Option<Box<str>>,
@@ -88,7 +88,7 @@ pub fn is_bulk(body: &[u8]) -> bool {
     body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{')
 }
 
-/// The pairs of a query; the last of several with one key counts, as in PHP.
+/// A query's parameters; the last of several with the same key wins, as in PHP.
 struct Query<'a>(HashMap<Cow<'a, str>, Cow<'a, str>>);
 
 impl<'a> Query<'a> {
@@ -130,7 +130,7 @@ fn hit(query: &Query<'_>) -> Result<Hit, ParseError> {
     hit.props =
         event.props.iter().filter_map(|(key, parameter)| Some(prop(key, query.get(parameter)?))).collect();
     if let Some(amount) = query.get("revenue").and_then(decimal4_text).filter(|_| event.worth) {
-        // Matomo knows the currency of a site, not of an order; the site's own is filled in by who knows it.
+        // Matomo knows a site's currency, not an order's; the caller fills in the site's own.
         hit.revenue = Some((amount, CompactString::default()));
     }
     Ok(hit)
@@ -195,7 +195,7 @@ fn time_ms(text: &str) -> Option<i64> {
     time.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|z| z.timestamp().as_millisecond())
 }
 
-/// Six letters and digits, big letters too.
+/// Six letters and digits, case-insensitive.
 fn view(id: &str) -> Result<u64, ParseError> {
     let invalid = ParseError::Invalid("pv_id");
     if id.len() > parse::ID_CHARS_MAX {
@@ -212,9 +212,9 @@ fn view(id: &str) -> Result<u64, ParseError> {
     })
 }
 
-/// How long a page was seen at least when its heartbeat comes: the tracker's default.
+/// Minimum time a page was visible when its heartbeat arrives: the tracker's default.
 const HEARTBEAT_MS: u32 = 15_000;
-/// How many pairs of a query are looked at.
+/// Maximum parameters read from a query.
 const PAIRS_MAX: usize = 128;
 /// The longest token.
 const TOKEN_BYTES_MAX: usize = 256;

@@ -1,4 +1,4 @@
-//! Plausible's events API: `POST /api/event`, as its script, its npm packages and servers send it.
+//! Plausible's events API: `POST /api/event`, as sent by its script, npm packages and servers.
 //!
 //! Source: Plausible documentation, "Events API reference"; `lib/plausible/ingestion/request.ex`.
 
@@ -58,7 +58,7 @@ fn hit(event: &Map<String, Value>) -> Result<Hit, ParseError> {
     Ok(hit)
 }
 
-/// Props come as an object or as JSON within text.
+/// Props come as an object or as a JSON string.
 fn event_props(event: &Map<String, Value>) -> Vec<(compact_str::CompactString, compact_str::CompactString)> {
     match value(event, &["p", "props", "m", "meta"]) {
         Some(Value::String(text)) => props(serde_json::from_str(text).ok().as_ref()),
@@ -66,7 +66,7 @@ fn event_props(event: &Map<String, Value>) -> Vec<(compact_str::CompactString, c
     }
 }
 
-/// A revenue that is not understood is left out; the event stays.
+/// An unparsable revenue is left out; the event stays.
 fn revenue(
     event: &Map<String, Value>,
 ) -> Option<(sotto_schema::rowbinary::Decimal4, compact_str::CompactString)> {

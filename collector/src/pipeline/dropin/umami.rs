@@ -15,7 +15,7 @@ use crate::pipeline::{
     parse::{self, BODY_BYTES_MAX, CLS_MILLI_MAX, HITS_MAX, ParseError, clamped},
 };
 
-/// Reads one message. `identify` says who somebody is; it is understood and becomes no hit.
+/// Reads one message. `identify` identifies a visitor; it is accepted but yields no hit.
 pub fn send(body: &[u8]) -> Result<Option<Claimed>, ParseError> {
     message(&json(body, BODY_BYTES_MAX)?)
 }
@@ -89,5 +89,5 @@ fn vitals(payload: &Value) -> Vitals {
     }
 }
 
-/// Umami refuses more.
+/// Umami rejects higher values.
 const VITAL_MS_MAX: u32 = 60_000;

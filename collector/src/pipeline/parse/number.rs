@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, de};
 use sotto_schema::rowbinary::Decimal4;
 
-/// A measured number: fractions are rounded, negatives are 0, what does not fit is the highest.
+/// A measured number: fractions are rounded, negatives become 0, overflow becomes the maximum.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Measured(pub(super) u32);
 
@@ -15,7 +15,7 @@ impl<'de> Deserialize<'de> for Measured {
     }
 }
 
-/// `n` rounded and within 0 and `max`; what is no number is 0.
+/// `n` rounded and clamped to 0..=`max`; NaN becomes 0.
 pub(crate) fn clamped(n: f64, max: u32) -> u32 {
     (n.round() as u32).min(max)
 }
@@ -43,7 +43,7 @@ impl<'de> Deserialize<'de> for Flag {
     }
 }
 
-/// `amount` in ten-thousandths, rounded; `None` if it does not fit or is no number.
+/// `amount` in ten-thousandths, rounded; `None` if it overflows or is not a number.
 pub(crate) fn decimal4(amount: f64) -> Option<Decimal4> {
     let scaled = (amount * 10_000.0).round();
     (scaled.abs() <= AMOUNT_MAX).then_some(Decimal4(scaled as i64))
@@ -55,5 +55,5 @@ pub(crate) fn decimal4_text(text: &str) -> Option<Decimal4> {
     plain.then(|| text.parse().ok()).flatten().and_then(decimal4)
 }
 
-/// The highest amount in ten-thousandths: a thousand million. A double holds every ten-thousandth up to there.
+/// The maximum amount in ten-thousandths: one billion. A double represents every ten-thousandth up to there.
 const AMOUNT_MAX: f64 = 1.0e13;

@@ -1,10 +1,10 @@
-//! Text that is borrowed from the body where it has no escapes.
+//! Text borrowed from the body unless it has escapes.
 
 use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Deserializer, de};
 
-/// A string of the body. serde's own `Cow` copies always inside an `Option`; `&str` refuses escapes.
+/// A string in the body. serde's own `Cow` always copies inside an `Option`; `&str` rejects escapes.
 #[derive(Debug)]
 pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
 
@@ -27,7 +27,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// Whether `text` has at most `max` characters, without counting when its bytes already tell.
+/// Whether `text` has at most `max` characters, without counting where its byte length already decides.
 pub(crate) fn chars_within(text: &str, max: usize) -> bool {
     text.len() <= max || (text.len() <= max * 4 && text.chars().count() <= max)
 }

@@ -1,4 +1,5 @@
-//! The objects of the body, as they are spelled. Keys are never reused; the table is in the format's documentation.
+//! The objects of the body, as spelled on the wire. Keys are never reused; the table is in the format's
+//! documentation.
 
 use std::fmt;
 
@@ -62,7 +63,7 @@ pub(super) struct Wire<'a> {
     pub(super) rc: Option<WireReceipt<'a>>,
 }
 
-/// Several objects; one more than allowed is read, so that the caller sees that there were too many.
+/// Several objects; one more than allowed is read, so that the caller can detect an excess.
 pub(super) struct Batch<'a>(pub(super) Vec<&'a RawValue>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Batch<'a> {
@@ -235,7 +236,7 @@ impl<'de> Deserialize<'de> for Props {
     }
 }
 
-/// Text, or how a number or a flag is spelled; nothing for null.
+/// A string, or the text form of a number or flag; `None` for null.
 struct PropValue(Option<CompactString>);
 
 impl<'de> Deserialize<'de> for PropValue {

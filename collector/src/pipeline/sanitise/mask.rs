@@ -1,19 +1,19 @@
-//! Finds personal data in text: one pass from left to right over words, no backtracking.
+//! Finds personal data in text: one left-to-right pass over words, no backtracking.
 //!
-//! Text is cut at everything that cannot be part of an address, a number or a token. What is looked at then is a run
-//! of characters without those, so each rule sees a run once and whole.
+//! Text is split at every character that cannot be part of an address, a number or a token. Each rule sees
+//! each such run once, and whole.
 
 use std::borrow::Cow;
 
-/// Stands for an e-mail address.
+/// Replaces an e-mail address.
 pub const EMAIL: &str = "[email]";
-/// Stands for a phone number.
+/// Replaces a phone number.
 pub const PHONE: &str = "[phone]";
-/// Stands for a token or another secret.
+/// Replaces a token or another secret.
 pub const TOKEN: &str = "[token]";
-/// Stands for a network address.
+/// Replaces a network address.
 pub const IP: &str = "[ip]";
-/// Stands for the identifier of one thing or person.
+/// Replaces the identifier of a thing or person.
 pub const ID: &str = "[id]";
 
 /// The text with every finding replaced by its mask.
@@ -89,7 +89,7 @@ impl Iterator for Findings<'_> {
     }
 }
 
-/// What ends a word: what neither an address nor a token contains.
+/// Word separators: characters that occur in neither an address nor a token.
 fn is_separator(c: char) -> bool {
     match c {
         '/' | '?' | '&' | '=' | '#' | ',' | ';' | ':' | '"' | '\'' | '<' | '>' | '(' | ')' | '[' | ']'
@@ -98,7 +98,7 @@ fn is_separator(c: char) -> bool {
     }
 }
 
-/// The mask for a word that has to go as a whole.
+/// The mask for a word that must be masked as a whole.
 fn whole(word: &str, has_at_sign: bool) -> Option<&'static str> {
     if has_at_sign && is_email(word) {
         Some(EMAIL)
@@ -111,7 +111,7 @@ fn whole(word: &str, has_at_sign: bool) -> Option<&'static str> {
     }
 }
 
-/// A word with an `@`, plain or encoded, between something and a name with a top-level domain. `@name` alone is a
+/// `@`, plain or encoded, between a non-empty part and a name with a top-level domain. `@name` alone is a
 /// handle, `package@1.2.3` a version.
 fn is_email(word: &str) -> bool {
     let mut parts = word.split('@').flat_map(|part| part.split("%40"));
@@ -122,7 +122,7 @@ fn is_email(word: &str) -> bool {
     })
 }
 
-/// A name, and after a dot what can be a top-level domain, whatever follows.
+/// A name, a dot and a plausible top-level domain, whatever follows.
 fn is_domain(text: &str) -> bool {
     let mut labels = text.split('.');
     let named = labels.next().is_some_and(|label| !label.is_empty());
@@ -155,7 +155,7 @@ fn identifier(word: &str) -> Option<Finding> {
     }
 }
 
-/// A UUID with the letters and digits that touch it: they may be a number of their own.
+/// A UUID, including adjacent letters and digits: they may be a number of their own.
 fn uuid(word: &str) -> Option<Finding> {
     let found = word.as_bytes().windows(36).position(is_uuid)?;
     let touches = |b: &&u8| b.is_ascii_alphanumeric();
@@ -165,7 +165,7 @@ fn uuid(word: &str) -> Option<Finding> {
     Some(Finding { start, end, mask: ID })
 }
 
-/// A run of letters and digits that has to go.
+/// A run of letters and digits that must be masked.
 fn long_part(word: &str) -> Option<Finding> {
     let mut start = 0;
     for part in word.split(|c: char| !c.is_ascii_alphanumeric()) {
@@ -199,7 +199,7 @@ fn part_mask(part: &str) -> Option<&'static str> {
     (part.len() >= TOKEN_MIN && digits >= 2 && class_changes(part) >= 5).then_some(TOKEN)
 }
 
-/// A token that has `-` and `_` in it: mixed more than any title.
+/// A token with `-` and `_` in it: mixes character classes more than any title does.
 fn is_random_word(word: &str) -> bool {
     word.len() >= TOKEN_WORD_MIN
         && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_~+%".contains(&b))
@@ -209,7 +209,7 @@ fn is_random_word(word: &str) -> bool {
         && class_changes(word) >= 9
 }
 
-/// How often small letters, capitals and digits follow each other.
+/// Number of changes between lower case, upper case and digits.
 fn class_changes(text: &str) -> usize {
     let class = |b: u8| match b {
         b'0'..=b'9' => 1,
@@ -223,9 +223,9 @@ fn class_changes(text: &str) -> usize {
         .count()
 }
 
-/// The first phone number that begins in the word from `start` to `end`, or another number in groups (cards, bank
-/// accounts). Numbers begin at the word's beginning or after a character that is neither letter nor digit, and may
-/// go on over blanks and brackets.
+/// The first phone number, or other grouped number (cards, bank accounts), that begins in the word from
+/// `start` to `end`. It begins at the start of the word or after a character that is neither letter nor
+/// digit, and may continue across spaces and brackets.
 fn number(text: &str, start: usize, end: usize) -> Option<Finding> {
     let bytes = text.as_bytes();
     (start..end)
@@ -255,7 +255,7 @@ fn number_at(text: &str, start: usize) -> Option<Finding> {
             _ => break,
         }
     }
-    // A number that runs into a word ends with the group before it: `+49 170 1234567 5a`.
+    // A number that runs into a word ends at the previous group: `+49 170 1234567 5a`.
     if bytes.get(run.end).is_some_and(u8::is_ascii_alphanumeric) {
         run = before?;
     }
@@ -276,7 +276,7 @@ struct Run {
 }
 
 impl Run {
-    /// Whether the digits are a number with a country's code, with an area's code, or in three groups and more.
+    /// Whether the digits form a number: with a country code, an area code, or three or more groups.
     fn is_number(self, text: &str) -> bool {
         if text.starts_with('+') || text.starts_with("00") {
             self.digits >= 8
@@ -288,20 +288,20 @@ impl Run {
     }
 }
 
-/// A year, a month and a day come first: `2026-11-21-1430`.
+/// Starts with year, month and day: `2026-11-21-1430`.
 fn is_date(text: &str) -> bool {
     let mut groups = text.split(['-', '.', ' ']).map(|g| g.parse::<u32>().unwrap_or(0));
     let mut within = |low, high| groups.next().is_some_and(|n| (low..=high).contains(&n));
     within(1900, 2100) && within(1, 12) && within(1, 31)
 }
 
-/// Numbers with fewer digits name pages (years, articles, products).
+/// Shorter numbers name pages (years, articles, products).
 const DIGITS_MIN: usize = 9;
-/// Hexadecimal numbers with fewer digits are as often words or short hashes of assets.
+/// Shorter hexadecimal numbers are as often words or short asset hashes.
 const HEX_MIN: usize = 16;
-/// Mixed strings with fewer characters are too often names.
+/// Shorter mixed strings are too often names.
 const TOKEN_MIN: usize = 16;
-/// The same for strings with dashes, which titles have, too.
+/// The same for strings with dashes, which titles also have.
 const TOKEN_WORD_MIN: usize = 20;
 /// The longest phone number (ITU-T E.164).
 const PHONE_DIGITS_MAX: usize = 15;
