@@ -1,5 +1,5 @@
-//! Generates the event type, its encoding and the field list from `datamap.toml`, so that what may be stored
-//! is said in one place. Output: `$OUT_DIR/event.rs`, included by `src/event.rs`.
+//! Generates the event type, its encoding and the field list from `datamap.toml`, the single definition of
+//! what may be stored. Output: `$OUT_DIR/event.rs`, included by `src/event.rs`.
 
 #![allow(clippy::disallowed_methods)] // Cargo speaks to a build script through the environment.
 
@@ -40,7 +40,7 @@ impl Field {
         format!("Enum8({})", values.join(", "))
     }
 
-    /// Numbers of 64 bits are names of things, each with a type of its own.
+    /// 64-bit numbers are IDs; each kind has its own type.
     fn id_type(&self) -> &'static str {
         match self.name.as_str() {
             "site" => "SiteId",
@@ -72,7 +72,7 @@ impl Field {
         }
     }
 
-    /// Which rule of a site's policy decides about the field.
+    /// The policy rule that governs the field.
     fn rule(&self) -> &'static str {
         match (self.category.as_str(), self.exempt, self.campaign) {
             ("essential", false, false) => "Essential",

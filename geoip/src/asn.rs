@@ -1,4 +1,4 @@
-//! Makes a database of networks from CSV, for `sotto geoip build-asn`.
+//! Builds a database of networks from CSV, for `sotto geoip build-asn`.
 //!
 //! Input: lines `first,last,number,name` with inclusive ranges, as in the npm package `@ip-location-db/asn`
 //! (RouteViews and DB-IP, CC BY 4.0). Addresses are dotted or plain numbers. Both families may be mixed.
@@ -13,10 +13,10 @@ use std::{
 use maxminddb_writer::{Database, metadata::IpVersion};
 use serde::Serialize;
 
-/// Why no database was made. The output file is as it was before.
+/// Why no database was built. The output file is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// A line is not of the format; nothing is guessed.
+    /// A line does not have the expected format; nothing is guessed.
     #[error("line {line} of input {input} is not `first,last,number,name`")]
     Line {
         /// Which reader, from 1.
@@ -36,7 +36,7 @@ pub enum BuildError {
     /// A name cannot be stored, or the tree grew too large.
     #[error("the database cannot be encoded")]
     Encode(#[source] maxminddb_writer::Error),
-    /// Writing failed, or moving the finished file to its place.
+    /// Writing failed, or renaming the finished file.
     #[error("{path} cannot be written", path = path.display())]
     Write {
         /// The output.
@@ -47,19 +47,19 @@ pub enum BuildError {
     },
 }
 
-/// What was made.
+/// What was built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Built {
     /// Ranges read.
     pub ranges: usize,
     /// Networks (prefixes) they were cut into.
     pub prefixes: usize,
-    /// Different operators.
+    /// Distinct operators.
     pub operators: usize,
 }
 
-/// Reads the CSV files and writes one database of both address families to `out`, by way of a file beside it that is
-/// renamed. `build_epoch` is stored as the time of making, in seconds since 1970.
+/// Reads the CSV files and writes one database of both address families to `out`, via a temporary file next
+/// to it that is renamed. `build_epoch` is stored as the build time, in seconds since 1970.
 pub fn write_mmdb<R: Read>(
     inputs: impl IntoIterator<Item = R>,
     out: &Path,
@@ -100,7 +100,7 @@ struct Record<'a> {
     autonomous_system_organization: &'a str,
 }
 
-/// What the CSV files say, each operator once.
+/// The contents of the CSV files, each operator once.
 #[derive(Default)]
 struct Table {
     operators: Vec<(u32, String)>,
@@ -108,7 +108,7 @@ struct Table {
     ranges: Vec<Range>,
 }
 
-/// An inclusive range of addresses in the space of version 6, where version 4 is `::/96` as the format asks.
+/// An inclusive range of addresses in the IPv6 space, where IPv4 is `::/96` as the format requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Range {
     first: u128,
@@ -161,8 +161,8 @@ fn row(line: &str) -> Option<Row> {
     (first <= last).then_some(Row { first, last, number, name })
 }
 
-/// An address, dotted, with colons or as a plain number. Plain numbers below 2^32 are version 4: no version 6 range
-/// of the data begins there.
+/// An address, dotted, with colons or as a plain number. Plain numbers below 2^32 are IPv4: no IPv6 range of
+/// the data begins there.
 fn position(text: &str) -> Option<u128> {
     if let Ok(number) = text.parse::<u128>() {
         return Some(number);

@@ -11,7 +11,7 @@ use crate::{
     file::{Attribution, DbFile, FileError, FileStatus},
 };
 
-/// Why a database file is not used. The others are.
+/// Why a database file is not used. The other files are.
 #[derive(Debug, thiserror::Error)]
 #[error("{path} {source}", path = path.display())]
 pub struct GeoError {
@@ -21,8 +21,8 @@ pub struct GeoError {
     pub source: FileError,
 }
 
-/// Places and networks of addresses, from any number of files. Where several files know an address, the first that
-/// does answers.
+/// Places and networks of addresses, from any number of files. If several files know an address, the first
+/// one wins.
 #[derive(Default, Clone)]
 pub struct GeoDb {
     files: Vec<Arc<DbFile>>,
@@ -77,18 +77,18 @@ impl GeoDb {
     }
 }
 
-/// Whether the tree of the file can hold addresses of this version. Files of version 6 may hold both.
+/// Whether the file's tree can hold addresses of this IP version. IPv6 files may hold both.
 fn serves(file: &DbFile, address: IpAddr) -> bool {
     file.status().ip_version == 6 || address.is_ipv4()
 }
 
-/// The address in its shortest form, unless nobody can be located by it.
+/// The address in canonical form, unless it cannot be located.
 fn public(address: IpAddr) -> Option<IpAddr> {
     let address = address.to_canonical();
     (!is_private(address)).then_some(address)
 }
 
-/// Whether `address` is one that the internet does not route: it is used inside networks, or by nobody.
+/// Whether `address` is not routed on the internet: it is private or reserved.
 pub fn is_private(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {

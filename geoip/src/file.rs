@@ -1,7 +1,7 @@
-//! One database file: opened, its layout recognised, looked up in.
+//! One database file: opening it, detecting its layout, and lookups.
 //!
-//! The bytes are copied into an unlinked file beside the original and mapped from there. So the pages that are never
-//! asked for take no memory, and nobody can truncate what is mapped: `cp new.mmdb old.mmdb` under a running
+//! The bytes are copied into an unlinked file next to the original and mapped from there. So pages that are
+//! never read take no memory, and nobody can truncate the mapping: `cp new.mmdb old.mmdb` under a running
 //! collector is harmless. Where no such copy can be made, the file is read into memory.
 
 use std::{
@@ -36,7 +36,7 @@ pub struct FileStatus {
     pub entries: u32,
     /// Its size.
     pub bytes: u64,
-    /// What its licence asks to be shown, where its name tells.
+    /// The attribution that its licence requires, if its name identifies the licence.
     pub attribution: Option<Attribution>,
 }
 
@@ -51,7 +51,7 @@ pub enum FileKind {
     Network,
 }
 
-/// A link that a licence asks for on every page that shows the data.
+/// A link that a licence requires on every page that shows the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Attribution {
     /// The text of the link.
@@ -60,13 +60,13 @@ pub struct Attribution {
     pub url: &'static str,
 }
 
-/// Why one file cannot be used. Its answers are missing until it is replaced; the others are not affected.
+/// Why a file cannot be used. Its answers are missing until it is replaced; the others are not affected.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It is not there or not readable.
     #[error("cannot be read")]
     Read(#[source] io::Error),
-    /// It is cut short, or no database at all.
+    /// It is truncated, or not a database at all.
     #[error("is not a valid database")]
     Format(#[source] MaxMindDbError),
     /// It is a database, but its records have neither places nor networks.
@@ -78,17 +78,17 @@ pub enum FileError {
 pub(crate) struct DbFile {
     reader: Reader<Bytes>,
     status: FileStatus,
-    /// Decoded records by where they lie in the file, never by the address that led to them: a record speaks for a
-    /// whole range of addresses, so that what is remembered says nothing about who asked.
+    /// Decoded records by their offset in the file, never by the address that led to them: a record covers a
+    /// whole range of addresses, so the cache reveals nothing about who asked.
     places: Cache<usize, Option<Place>>,
     networks: Cache<usize, Option<Network>>,
 }
 
-/// How many decoded records of a file are kept: most visitors come from few places.
+/// Maximum number of decoded records cached per file: most visitors come from few places.
 const DECODED_MAX: usize = 16_384;
 
 impl DbFile {
-    /// Opens the file and finds out what it answers.
+    /// Opens the file and detects what it answers.
     pub(crate) fn open(path: &Path) -> Result<Self, FileError> {
         let bytes = Bytes::read(path).map_err(FileError::Read)?;
         let len = bytes.as_ref().len() as u64;
@@ -152,7 +152,7 @@ fn decode_network(found: &LookupResult<'_, Bytes>) -> Option<Network> {
     Some(Network { asn, name: name.into(), kind: kind::of(asn, name) })
 }
 
-/// The record that was found. One that cannot be decoded is one that the file does not have.
+/// Decodes the record found. One that cannot be decoded counts as missing.
 fn decode<'a, T: Deserialize<'a>>(found: &LookupResult<'a, Bytes>) -> Option<T> {
     found.decode().ok()?
 }
@@ -240,7 +240,7 @@ struct NetworkRecord<'a> {
     autonomous_system_organization: Option<&'a str>,
 }
 
-/// The keys that tell the layouts apart.
+/// The keys that distinguish the layouts.
 #[derive(Deserialize)]
 struct Probe {
     country_code: Option<serde::de::IgnoredAny>,
@@ -249,7 +249,7 @@ struct Probe {
     autonomous_system_number: Option<serde::de::IgnoredAny>,
 }
 
-/// Looks at the first records, since the names that files give themselves follow no rule.
+/// Probes the first records, since the names that files give themselves follow no rule.
 fn recognise(reader: &Reader<Bytes>) -> Result<FileKind, FileError> {
     let records = reader.networks(WithinOptions::default()).map_err(FileError::Format)?;
     for record in records.take(PROBED_RECORDS_MAX) {
@@ -274,7 +274,7 @@ fn upper(code: Option<&str>) -> CompactString {
     code
 }
 
-/// The city without its quarter: DB-IP writes `Berlin (Mitte)`, and nothing finer than a city is stored.
+/// The city without its district: DB-IP writes `Berlin (Mitte)`, and nothing finer than a city is stored.
 fn city(name: Option<&str>) -> CompactString {
     let name = name.unwrap_or_default();
     name.split_once(" (").map_or(name, |(city, _)| city).into()
@@ -285,8 +285,8 @@ fn is_country(code: &str) -> bool {
     code.len() == 2 && code != "ZZ" && code.bytes().all(|b| b.is_ascii_uppercase())
 }
 
-/// What the licences of the known databases ask for, by the names that a file has and gives itself: the npm packages
-/// say `dbip` only in the file's name.
+/// The attribution that the licences of known databases require, by file name and by the type in the
+/// metadata: the npm packages say `dbip` only in the file's name.
 fn attribution(path: &Path, database_type: &str) -> Option<Attribution> {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let name = format!("{file} {database_type}").to_ascii_lowercase();
@@ -336,5 +336,5 @@ impl AsRef<[u8]> for Bytes {
     }
 }
 
-/// How many records are looked at to recognise a layout; some files begin with empty ones.
+/// How many records are probed to detect a layout; some files begin with empty ones.
 const PROBED_RECORDS_MAX: usize = 256;

@@ -1,4 +1,4 @@
-//! What a network is used for, by its number and its operator's name. The facts are in `data/networks.toml`.
+//! What a network is used for, by its number and its operator's name. The data is in `data/networks.toml`.
 
 use std::{collections::HashSet, sync::LazyLock};
 
@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use crate::NetworkKind;
 
-/// The kind of the network. A number beats a name, and hosting beats consumer: many operators of both name a
-/// subsidiary for their servers.
+/// The kind of the network. A number takes precedence over a name, and hosting over consumer: many operators
+/// of both name a subsidiary for their servers.
 pub(crate) fn of(asn: u32, name: &str) -> NetworkKind {
     let facts = &*FACTS;
     if facts.hosting_asns.contains(&asn) {

@@ -1,4 +1,5 @@
-//! From a network address to a place and a network. A leaf of the house: it keeps nothing and imports nothing of ours.
+//! From a network address to a place and a network. A leaf crate: it stores nothing and depends on no other
+//! crate of ours.
 //!
 //! What it is for: country, region and city of a hit, and the network it came through.
 //! What it promises: a lookup never blocks, never fails and never writes; a broken or missing file is reported and
@@ -41,18 +42,18 @@ pub struct Network {
     pub asn: u32,
     /// Name of its operator.
     pub name: CompactString,
-    /// What it is used for, as far as number and name say.
+    /// What it is used for, as far as its number and name tell.
     pub kind: NetworkKind,
 }
 
 /// What a network is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum NetworkKind {
-    /// Neither of the others for certain.
+    /// Not clearly one of the others.
     #[default]
     Unknown,
     /// Connects homes and phones.
     Consumer,
-    /// Connects servers: data centres and clouds (where VPNs end, too).
+    /// Connects servers: data centres and clouds (which VPNs exit from, too).
     Hosting,
 }

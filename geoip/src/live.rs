@@ -1,4 +1,4 @@
-//! The snapshot in use, replaced while it is looked up in.
+//! The snapshot in use, replaced while lookups run.
 
 use std::{
     fs, io,
@@ -15,10 +15,11 @@ use crate::{
     file::{DbFile, FileError},
 };
 
-/// The databases in use. Lookups take a snapshot and never wait; a changed file is loaded beside it and swapped in.
+/// The databases in use. Lookups take a snapshot and never wait; a changed file is loaded alongside and
+/// swapped in.
 ///
-/// A source is a file or a directory, of which every `*.mmdb` is used. A file that is replaced by a broken one keeps
-/// answering from the old one; a file that is removed does not.
+/// A source is a file or a directory, of which every `*.mmdb` is used. If a file is replaced by a broken one,
+/// the old one keeps answering; a file that is removed stops answering.
 pub struct GeoIp {
     sources: Vec<PathBuf>,
     current: ArcSwap<GeoDb>,
@@ -36,7 +37,7 @@ pub enum Reload {
 }
 
 impl GeoIp {
-    /// Opens what the sources name; what is wrong is reported, and tried again when it changes.
+    /// Opens the sources; errors are reported, and a file is tried again when it changes.
     pub fn open(sources: Vec<PathBuf>) -> (Self, Vec<GeoError>) {
         let geo = Self { sources, current: ArcSwap::default(), seen: Mutex::default() };
         match geo.reload_if_changed() {
@@ -50,8 +51,8 @@ impl GeoIp {
         self.current.load()
     }
 
-    /// Loads the files that changed since they were last looked at, by inode, size and time of change. Reads files:
-    /// call it from a thread that may block.
+    /// Reloads the files that changed since the last check, by inode, size and modification time. Reads
+    /// files: call it from a thread that may block.
     pub fn reload_if_changed(&self) -> Reload {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let found: Vec<_> =

@@ -1,12 +1,12 @@
-//! The classes of sources, by their stored names and by the names that people read.
+//! Traffic channels: their stored names and display labels.
 
 use serde::Deserialize;
 
-/// The class of a source. The names are stored, so renaming one is a breaking change.
+/// A traffic channel. The names are stored, so renaming one is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
-    /// Typed, bookmarked, or not told.
+    /// Typed, bookmarked, or without a referrer.
     #[default]
     Direct,
     /// Search results.
@@ -89,7 +89,7 @@ impl Channel {
         Self::ALL.into_iter().find(|channel| channel.name() == name)
     }
 
-    /// Stored name and label.
+    /// Stored name and display label.
     const fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Direct => ("direct", "Direct"),
@@ -127,7 +127,7 @@ mod tests {
             assert_eq!(Channel::from_name(channel.name()), Some(channel));
             let read: Result<Channel, Error> = Channel::deserialize(channel.name().into_deserializer());
             assert_eq!(read, Ok(channel));
-            // So that a list can be searched by what it shows.
+            // A list must be searchable by the labels it shows.
             let written = channel.label().to_lowercase().replace([' ', '-'], "_");
             assert_eq!(written, channel.name());
         }

@@ -1,13 +1,13 @@
-//! What Sotto says about privacy, sentence by sentence, each with the tests that fail when it is false.
+//! The privacy claims that Sotto makes, each with the tests that fail when it is false.
 //!
-//! Every text for people takes these sentences from here, so that none can be said without a test
+//! Every user-facing text takes these sentences from here, so that no claim is made without a test
 //! (`every_claim_names_tests_that_exist`).
 
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-/// A language that texts for visitors are written in.
+/// A language for visitor-facing texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Language {
@@ -36,18 +36,18 @@ impl Language {
         Self::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(primary))
     }
 
-    /// The first language of an `Accept-Language` header that there are texts in (RFC 9110, 12.5.4; browsers list
-    /// them by preference).
+    /// The first supported language in an `Accept-Language` header (RFC 9110, 12.5.4; browsers list languages
+    /// by preference).
     pub fn of_header(accept: &str) -> Self {
         accept.split(',').find_map(|entry| Self::of_tag(entry.split(';').next()?)).unwrap_or_default()
     }
 }
 
-/// A sentence about privacy.
+/// A privacy claim.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
-    /// Its name, which texts use.
+    /// Identifier by which texts refer to it.
     pub id: String,
     /// In English.
     pub en: String,
@@ -70,7 +70,7 @@ pub fn claims() -> &'static [Claim] {
     &FILE.claim
 }
 
-/// The sentence of that id. An id that does not exist gives an empty text; a test finds it.
+/// The sentence with that id. An unknown id gives an empty text; a test catches it.
 pub fn claim(id: &str, language: Language) -> &'static str {
     claims().iter().find(|claim| claim.id == id).map_or("", |claim| match language {
         Language::En => &claim.en,

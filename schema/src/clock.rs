@@ -1,4 +1,4 @@
-//! Time, as an argument: the only place that reads the clock for the collector and the store.
+//! Time as an argument: the only place where the collector and the store read the clock.
 
 use std::sync::{
     Arc,
@@ -11,12 +11,12 @@ pub enum Clock {
     /// The system's clock.
     #[default]
     System,
-    /// A clock that tests and imports set.
+    /// A clock set by tests and imports.
     Fixed(Arc<AtomicI64>),
 }
 
 impl Clock {
-    /// A clock that stands at `ms`.
+    /// A clock fixed at `ms`.
     pub fn fixed(ms: i64) -> Self {
         Self::Fixed(Arc::new(AtomicI64::new(ms)))
     }
@@ -30,7 +30,8 @@ impl Clock {
     }
 }
 
-/// Now. The lint against reading the clock elsewhere (`clippy.toml`) leads here.
+/// The current time. Code that needs it uses this; a lint (`clippy.toml`) forbids reading the clock
+/// elsewhere.
 #[allow(clippy::disallowed_methods)]
 pub fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
@@ -41,7 +42,7 @@ pub fn now_ms() -> i64 {
     Clock::System.now_ms()
 }
 
-/// A version for a changed row: microseconds since 1970-01-01 UTC, so that a later change wins.
+/// Version number for a changed row: microseconds since 1970-01-01 UTC, so that the later change wins.
 pub fn version() -> u64 {
     u64::try_from(now().as_microsecond()).unwrap_or(0)
 }

@@ -1,4 +1,5 @@
-//! The data map as data: what is stored, why, under which category, for how long. Texts are made from it.
+//! The data map as data: what is stored, why, in which category and for how long. Privacy texts are generated
+//! from it.
 
 use std::sync::LazyLock;
 
@@ -16,17 +17,17 @@ pub struct Entry {
     pub values: Vec<String>,
     /// Consent category.
     pub category: String,
-    /// On the list of exempt audience measurement.
+    /// Whether it belongs to exempt audience measurement.
     #[serde(default)]
     pub exempt: bool,
-    /// Describes a campaign and identifies nobody.
+    /// Whether it describes a campaign and identifies nobody.
     #[serde(default)]
     pub campaign: bool,
     /// How long it is kept: `raw` stands for the site's raw retention.
     pub retention: String,
     /// What it is for.
     pub purpose: String,
-    /// What was done before storing, so that the stored value says less than the sent one.
+    /// How the value was generalised before storing, so that it reveals less than what was sent.
     pub generalisation: String,
 }
 
@@ -38,27 +39,27 @@ pub enum Lifetime {
     Site,
     /// [`Class::days`].
     Days,
-    /// Until somebody removes it.
+    /// Until somebody deletes it.
     Removed,
-    /// Until it is in the database.
+    /// Until it has been shipped to the database.
     Shipped,
     /// Until the archive has sealed its day or month.
     Sealed,
     /// In memory, for the day.
     Memory,
-    /// As long as this installation.
+    /// For the lifetime of this installation.
     Installation,
     /// It is not stored.
     Never,
 }
 
-/// A kind of data that is kept by a rule of its own.
+/// A kind of data with its own retention rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Class {
     /// Its name.
     pub name: String,
-    /// The tables that hold it; none for what is in files or memory.
+    /// The tables that hold it; empty for data in files or memory.
     #[serde(default)]
     pub tables: Vec<String>,
     /// Views that fill the tables.
@@ -71,11 +72,11 @@ pub struct Class {
     pub days: Option<u16>,
     /// What it is for.
     pub purpose: String,
-    /// On which legal basis, as far as a program can say.
+    /// The legal basis, as far as a program can state it.
     pub basis: String,
     /// Whether it holds personal data, of visitors or staff.
     pub personal: bool,
-    /// How it goes, and when at the latest.
+    /// How it is removed, and when at the latest.
     pub removal: String,
 }
 
@@ -98,7 +99,7 @@ pub fn classes() -> &'static [Class] {
     &FILE.class
 }
 
-/// For how many days the class of that name is kept; `None` if its rule is another one.
+/// Retention of the named class in days; `None` if its rule is not a number of days.
 pub fn class_days(name: &str) -> Option<u16> {
     classes().iter().find(|class| class.name == name)?.days
 }

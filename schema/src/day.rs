@@ -8,12 +8,12 @@ use jiff::{Span, Timestamp, civil, tz::TimeZone};
 const EPOCH: civil::Date = civil::date(1970, 1, 1);
 /// Days of a week.
 const WEEK: u16 = 7;
-/// What has to be added to a day's number so that Mondays are multiples of a week: 1970-01-01 was a Thursday.
+/// Offset that makes the day numbers of Mondays multiples of a week: 1970-01-01 was a Thursday.
 const MONDAY_OFFSET: u16 = 3;
 
 /// A day, as its number since 1970-01-01: ClickHouse's `Date`, so 1970-01-01 to 2149-06-06.
 ///
-/// Which hours it has depends on the site's time zone; the number alone does not know.
+/// Which hours it spans depends on the site's time zone; the number alone does not tell.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
 )]
@@ -24,13 +24,14 @@ impl Day {
     /// The last day that can be stored.
     pub const MAX: Self = Self(u16::MAX);
 
-    /// The day of the calendar; days outside the range give the nearest.
+    /// The day of a calendar date; dates outside the range are clamped.
     pub fn of(date: civil::Date) -> Self {
         let days = i64::from((date - EPOCH).get_days()).clamp(0, i64::from(u16::MAX));
         Self(u16::try_from(days).unwrap_or(u16::MAX))
     }
 
-    /// The day in a time zone at `time_ms`, in milliseconds since 1970-01-01 UTC; times outside the range give the nearest.
+    /// The day in a time zone at `time_ms`, in milliseconds since 1970-01-01 UTC; times outside the range are
+    /// clamped.
     pub fn at(time_ms: i64, zone: &TimeZone) -> Self {
         Timestamp::from_millisecond(time_ms).map_or(Self(0), |time| Self::of(zone.to_datetime(time).date()))
     }
@@ -51,7 +52,7 @@ impl Day {
         self.0.checked_sub(1).map(Self)
     }
 
-    /// `days` days later, at most the last that can be stored.
+    /// `days` days later, clamped to the last day that can be stored.
     #[must_use]
     pub const fn plus(self, days: u16) -> Self {
         Self(self.0.saturating_add(days))
@@ -64,7 +65,7 @@ impl Day {
     }
 }
 
-/// As in the calendar: 2026-11-26.
+/// Formats as an ISO date: 2026-11-26.
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.date().fmt(f)

@@ -1,7 +1,7 @@
-//! What reports can be grouped and filtered by: one table of names, labels, stored columns, and what is counted; and
-//! the dimensions of the archive.
+//! The dimensions by which reports can be grouped and filtered, in one table: names, labels, stored columns
+//! and the unit counted; and the dimensions of the archive.
 
-/// What the rows of a report stand for.
+/// A report dimension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dimension {
     /// Path of a page.
@@ -12,9 +12,9 @@ pub enum Dimension {
     ExitPage,
     /// Name of the site that linked to the visit's first page.
     Source,
-    /// Kind of that source.
+    /// Channel of that source.
     Channel,
-    /// Address of the page that linked.
+    /// URL of the linking page.
     Referrer,
     /// Campaign source.
     UtmSource,
@@ -48,17 +48,18 @@ pub enum Dimension {
     Hour,
 }
 
-/// What has one value of a dimension, and is counted by it.
+/// The unit that has exactly one value of a dimension and is counted by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CountedBy {
-    /// Every hit has its own; `at_entry` is the dimension whose value a visit began with, if any.
+    /// Every hit has its own value; `at_entry` is the dimension that holds the value at the start of the
+    /// visit, if any.
     Hit {
-        /// Name of the dimension by which a visit's beginning is known.
+        /// Name of the dimension that holds the value at the start of the visit.
         at_entry: Option<&'static str>,
     },
     /// A visit, from its first or last pageview.
     Visit,
-    /// A visitor: it stays the same during a visit, and every hit has it.
+    /// A visitor: the value stays the same during a visit, and every hit carries it.
     Visitor,
 }
 
@@ -95,8 +96,8 @@ const fn entry(
     Entry { dimension, name, label, plural, empty, column, counted_by, archived }
 }
 
-/// Name, label of one and of many values, label of an empty value, column of the events; what is counted; dimension and
-/// level of the archive.
+/// Name, label of one and of many values, label of an empty value, column of the events; unit counted;
+/// archive dimension and level.
 #[rustfmt::skip]
 const TABLE: [Entry; 21] = {
     use Dimension as D;
@@ -141,7 +142,7 @@ impl Dimension {
         &TABLE[self as usize]
     }
 
-    /// The name in addresses, the API and the command line; also the column of a report's scope.
+    /// The name in URLs, the API and the command line; also the column in a report's query.
     pub const fn name(self) -> &'static str {
         self.entry().name
     }
@@ -151,17 +152,17 @@ impl Dimension {
         Self::ALL.into_iter().find(|d| d.name() == name)
     }
 
-    /// All names with commas between, for messages.
+    /// All names, separated by commas, for messages.
     pub fn names() -> String {
         Self::ALL.map(Self::name).join(", ")
     }
 
-    /// The name for people, of one value.
+    /// The display label of one value.
     pub const fn label(self) -> &'static str {
         self.entry().label
     }
 
-    /// The name for people, of many values.
+    /// The display label of several values.
     pub const fn plural(self) -> &'static str {
         self.entry().plural
     }
@@ -171,17 +172,17 @@ impl Dimension {
         self.entry().empty
     }
 
-    /// The stored column from which it is made.
+    /// The stored column it is derived from.
     pub const fn column(self) -> &'static str {
         self.entry().column
     }
 
-    /// What is counted by it.
+    /// The unit counted by it.
     pub const fn counted_by(self) -> CountedBy {
         self.entry().counted_by
     }
 
-    /// Its dimension and level in the archive; none where it is not archived.
+    /// Its archive dimension and level; `None` if it is not archived.
     pub const fn archived(self) -> Option<(&'static str, u8)> {
         self.entry().archived
     }

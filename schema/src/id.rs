@@ -1,4 +1,4 @@
-//! Numbers that name things, each kind a type of its own, so that a visitor cannot be taken for a visit.
+//! IDs, each kind with its own type, so that a visitor cannot be mistaken for a visit.
 //!
 //! In the tables, in the spool and between collectors each is a `UInt64`; 0 stands for "none" (of a site: also "all").
 
@@ -21,7 +21,7 @@ macro_rules! ids {
             /// 0: none.
             pub const NONE: Self = Self(0);
 
-            /// Whether it names something.
+            /// Whether it identifies something.
             pub const fn is_some(self) -> bool {
                 self.0 != 0
             }
@@ -64,19 +64,20 @@ macro_rules! row_ids {
 }
 
 ids! {
-    /// A site. Of tokens, roles and lines of the audit log, [`SiteId::NONE`] stands for all sites or for none.
+    /// A site. In tokens, roles and audit log entries, [`SiteId::NONE`] stands for all sites or for none.
     SiteId
-    /// A visitor of one site on one day: the keyed hash of address and user agent under the day's salt. None: anonymous.
+    /// A visitor of one site on one day: the keyed hash of address and user agent under the day's salt. None:
+    /// anonymous.
     VisitorKey
-    /// A visit: events of a visitor with gaps under half an hour. None: anonymous.
+    /// A visit: a visitor's events with gaps of less than half an hour. None: anonymous.
     SessionId
     /// A page view, numbered by the script. None: not numbered.
     ViewId
-    /// A browser that agreed to be known again: the number it keeps for itself. None: no consent.
+    /// A browser that consented to being recognised: the number it keeps for itself. None: no consent.
     ReturningId
-    /// Somebody who may sign in. In the audit log, [`UserId::NONE`] stands for the command line.
+    /// A user who may sign in. In the audit log, [`UserId::NONE`] stands for the command line.
     UserId
-    /// A key for a program.
+    /// An API token.
     TokenId
     /// A goal of a site.
     GoalId

@@ -1,7 +1,8 @@
-//! What Sotto may store, and the words for it: the data map, events, consent policies, outcomes, channels, days, sites.
+//! What Sotto may store, and its vocabulary: data map, events, consent policies, outcomes, channels, days,
+//! sites.
 //!
-//! A leaf of the house: it knows no HTTP request, no address and no database. Where and how it is stored is the
-//! business of the crate in `store/`.
+//! A leaf crate: it knows no HTTP request, no address and no database. Storage is the job of the crate in
+//! `store/`.
 
 pub mod channel;
 pub mod claims;

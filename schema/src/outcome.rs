@@ -1,7 +1,7 @@
-//! What became of a hit. Every hit ends in exactly one outcome; its name is a metric label, a column value and the
-//! debug header, so renaming one is a breaking change.
+//! The outcome of a hit. Every hit has exactly one; its name is a metric label, a column value and part of
+//! the debug header, so renaming one is a breaking change.
 
-/// What became of a hit.
+/// The outcome of a hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Kept with all fields that the policy allows.
@@ -33,13 +33,14 @@ pub enum DropReason {
     BotNetwork,
     /// The referrer is on the spam list.
     ReferrerSpam,
-    /// The visitor refused and the site keeps nothing of refused visitors, or the kind of hit needs consent.
+    /// The visitor refused and the site stores nothing from refused visitors, or this kind of hit needs
+    /// consent.
     ConsentRefused,
-    /// It happened longer ago than a late hit may.
+    /// Older than a late hit may be.
     TooOld,
     /// A prop looks like personal data.
     PersonalData,
-    /// The browser sent it again although it had been kept: its first answer was lost.
+    /// The browser resent it although it had been kept: the first response was lost.
     Duplicate,
 }
 

@@ -1,4 +1,4 @@
-//! Consent: what a visitor said, what a site's policy asks for, and which fields may therefore be kept.
+//! Consent: what a visitor decided, what a site's policy requires, and which fields may therefore be kept.
 //!
 //! Pure. The rules per field come from `datamap.toml`; nothing else decides. Proof: property tests below and
 //! `hit_never_stores_a_field_outside_the_allowed_categories` in the collector.
@@ -97,13 +97,13 @@ impl Consent {
     }
 }
 
-/// The rule of a policy that decides about a field: its category, and within analytics and marketing the part
-/// that some laws treat apart.
+/// The policy rule that governs a field: its category, and within analytics and marketing the part that some
+/// laws treat separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// Essential fields.
     Essential,
-    /// Analytics fields on the list of exempt audience measurement.
+    /// Analytics fields of exempt audience measurement.
     Measurement,
     /// All other analytics fields.
     Analytics,
@@ -163,11 +163,11 @@ impl Keep {
     }
 }
 
-/// What happens to the hit of a visitor whose measurement fields may not be kept.
+/// What happens to the hit of a visitor whose measurement fields must not be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Minimal {
-    /// A pageview counts without visitor and session: essential fields only.
+    /// A pageview is counted without visitor and session: essential fields only.
     #[default]
     Count,
     /// Nothing is kept.
@@ -262,22 +262,22 @@ impl Policy {
         }
     }
 
-    /// Whether the fields under `rule` may be kept from a visitor who said `consent`.
+    /// Whether the fields under `rule` may be kept for a visitor whose consent is `consent`.
     pub const fn allows(&self, rule: Rule, consent: Consent) -> bool {
         self.keep(rule).allows(consent.state(rule.category()))
     }
 
-    /// The fields that may be kept from a visitor who said `consent`.
+    /// The fields that may be kept for a visitor whose consent is `consent`.
     pub fn allowed(&self, consent: Consent) -> FieldSet {
-        // 64 visitors' states, 6 rules: cheap enough to do per hit, but the sets per rule are constant.
+        // 64 consent states times 6 rules: cheap enough per hit, and the field set of each rule is constant.
         Rule::ALL
             .into_iter()
             .filter(|rule| self.allows(*rule, consent))
             .fold(FieldSet::EMPTY, |set, rule| set.union(fields_under(rule)))
     }
 
-    /// What the visitor said, with the browser's Global Privacy Control signal added
-    /// (W3C Global Privacy Control, 10 July 2025: only the header value `1` is a signal).
+    /// The visitor's consent with the browser's Global Privacy Control signal applied (W3C Global Privacy
+    /// Control, 10 July 2025: only the header value `1` is a signal).
     pub const fn with_gpc(&self, consent: Consent, gpc: bool) -> Consent {
         if !gpc {
             return consent;

@@ -1,6 +1,6 @@
-//! Texts that are made from the data map and a site's settings, so that they are always those of the program that runs:
-//! the records of processing (GDPR Art. 30), paragraphs for a privacy notice (Art. 13), and the self-assessment for
-//! audience measurement after the CNIL.
+//! Texts generated from the data map and a site's settings, so that they always describe the running program:
+//! the records of processing (GDPR Art. 30), paragraphs for a privacy notice (Art. 13), and the CNIL
+//! self-assessment for audience measurement.
 //!
 //! An engineer's reading, not legal advice.
 
@@ -30,11 +30,11 @@ pub fn purpose(entry: &Entry, language: Language) -> &str {
     }
 }
 
-/// The claims of a notice, in their order, apart from those about refusal.
+/// The claims of a notice, in order, except those about refusal.
 const BASIC_CLAIMS: [&str; 5] = ["address", "no-cookie", "day-key", "salt-death", "own-systems"];
 const FURTHER_CLAIMS: [&str; 6] = ["gate", "gpc", "returning", "receipt", "masking", "bots"];
 
-/// What is kept under one rule, for people.
+/// The fields kept under one rule, for display.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Group {
     /// When it is kept.
@@ -56,11 +56,11 @@ fn when(keep: Keep, language: Language) -> &'static str {
     }
 }
 
-/// What a site keeps, by when it is kept: always first, never last; empty groups are left out.
+/// What a site keeps, grouped by condition: "always" first, "never" last; empty groups are left out.
 pub fn groups(site: &Site, language: Language) -> Vec<Group> {
     let order = [Keep::Always, Keep::UnlessRefused, Keep::WithConsent, Keep::Never];
     let keep_of = |field: Field| {
-        // Whatever the policy says, the id of a returning visitor is kept after a yes only.
+        // Whatever the policy says, the id of a returning visitor is kept only after consent.
         let keep = site.policy.keep(field.rule());
         if field == Field::Returning && keep == Keep::UnlessRefused { Keep::WithConsent } else { keep }
     };
@@ -152,7 +152,7 @@ fn how_long(site: &Site, language: Language) -> String {
     }
 }
 
-/// The records of processing, for programs.
+/// The records of processing, in machine-readable form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Records {
     /// Name of the processing.
@@ -163,7 +163,7 @@ pub struct Records {
     pub data_subjects: [&'static str; 2],
     /// Who gets them.
     pub recipients: &'static str,
-    /// Whether they leave the country by themselves.
+    /// Whether Sotto transfers them abroad by itself.
     pub transfers: &'static str,
     /// How they are protected.
     pub measures: Vec<&'static str>,
@@ -173,8 +173,8 @@ pub struct Records {
     pub classes: &'static [Class],
 }
 
-/// The records of processing (GDPR Art. 30) as far as a program knows them; name and contact of the controller are the
-/// operator's to add.
+/// The records of processing (GDPR Art. 30) as far as a program knows them; the operator adds name and
+/// contact of the controller.
 pub fn records() -> Records {
     Records {
         processing: "Website analytics",
@@ -253,7 +253,7 @@ pub fn records_markdown() -> String {
     out
 }
 
-/// Whether a rule's fields are kept from somebody who was not asked.
+/// Whether a rule's fields are kept for a visitor who was not asked.
 pub(crate) fn kept_unasked(site: &Site, rule: Rule) -> bool {
     matches!(site.policy.keep(rule), Keep::Always | Keep::UnlessRefused)
 }

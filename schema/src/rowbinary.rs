@@ -17,18 +17,18 @@ pub struct Millis(pub i64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Decimal4(pub i64);
 
-/// The longest string, array or map that [`Value::decode`] accepts. Larger ones cannot come from our encoder.
+/// The longest string, array or map that [`Value::decode`] accepts. Our encoder never writes a longer one.
 pub const LENGTH_MAX: usize = 1 << 20;
 
 /// A value that can be written to and read from RowBinary.
 pub trait Value: Sized {
     /// Appends the value to `out`.
     fn encode(&self, out: &mut Vec<u8>);
-    /// Reads a value and moves `input` behind it; `None` if it is cut short or invalid.
+    /// Reads a value and advances `input` past it; `None` if the input is truncated or invalid.
     fn decode(input: &mut &[u8]) -> Option<Self>;
 }
 
-/// Whether the value is the one that stands for "not kept".
+/// Whether the value is the one that means "not kept".
 pub(crate) fn is_absent<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

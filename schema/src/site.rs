@@ -1,4 +1,4 @@
-//! Sites: what is measured, and by which rules.
+//! Sites: what is measured, and under which rules.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,11 +14,11 @@ pub const RETENTION_DAYS_MIN: u16 = 1;
 pub const RETENTION_DAYS_MAX: u16 = 760;
 /// Raw retention when none is chosen.
 pub const RETENTION_DAYS_DEFAULT: u16 = 90;
-/// Fewest people that a leaf of the archive may describe.
+/// Lowest allowed minimum of people per archive leaf.
 pub const K_MIN: u8 = 2;
-/// Most people that a leaf of the archive may have to describe.
+/// Highest allowed minimum of people per archive leaf.
 pub const K_MAX: u8 = 100;
-/// How many people a leaf of the archive describes at least when nothing is chosen.
+/// Default minimum of people per archive leaf.
 pub const K_DEFAULT: u8 = 5;
 /// The longest name of a site, in characters.
 pub const NAME_CHARS_MAX: usize = 100;
@@ -44,19 +44,19 @@ pub struct Site {
     pub policy: Policy,
     /// How many days raw events are kept.
     pub retention_days: u16,
-    /// Fewest people that a leaf of the archive describes: [`K_MIN`] to [`K_MAX`].
+    /// Minimum number of people per archive leaf: [`K_MIN`] to [`K_MAX`].
     #[serde(default = "default_k")]
     pub archive_k: u8,
     /// When it was set up, in milliseconds since 1970-01-01 UTC.
     pub created_ms: i64,
 }
 
-/// For copies of the rules that were written before there was an archive.
+/// For copies of the site rules written before the archive existed.
 const fn default_k() -> u8 {
     K_DEFAULT
 }
 
-/// Why a site cannot be as it was asked for. The messages are shown to people.
+/// Why a site's settings are rejected. The messages are shown to people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SiteError {
     /// See the message.
@@ -79,7 +79,7 @@ pub enum SiteError {
     ArchiveK,
 }
 
-/// Brings a host name into the one form that is compared: lower case, no trailing dot, no `www.`.
+/// Normalises a host name for comparison: lower case, no trailing dot, no `www.`.
 ///
 /// # Errors
 /// When it is no host name.
@@ -103,13 +103,12 @@ fn random_key() -> Result<String, getrandom::Error> {
 }
 
 impl Site {
-    /// A new site that is not stored yet.
+    /// A new site, not stored yet.
     ///
     /// # Errors
     /// When a value is not allowed.
     ///
-    /// # Panics
-    /// When the operating system has no randomness; nothing could be kept secret then.
+    /// When the operating system has no randomness: without it, nothing could be kept secret.
     pub fn new(name: &str, hostnames: &[&str], time_zone: &str, preset: Preset) -> Result<Self, SiteError> {
         let site = Self {
             id: SiteId::random().expect("the operating system has randomness"),

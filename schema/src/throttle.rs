@@ -1,8 +1,8 @@
-//! How often somebody may ask: a rate limit by key, in bounded memory.
+//! A rate limit per key, in bounded memory.
 //!
-//! A key starts with its whole allowance; what was used comes back evenly over the window (GCRA, by `governor`). The
-//! states are in a cache of fixed size that drops the keys used least, in constant time. A forgotten key starts anew, so
-//! memory pressure can only make the throttle more lenient, never lock anybody out.
+//! A key starts with its full allowance, which refills evenly over the window (GCRA, by `governor`). The
+//! states are in a fixed-size cache that evicts the least used keys in constant time. An evicted key starts
+//! afresh, so memory pressure can only make the throttle more lenient, never lock anybody out.
 
 use std::{hash::Hash, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -15,9 +15,9 @@ use governor::{
 };
 use quick_cache::sync::Cache;
 
-/// The network block a request came from, as a hash under a key that lives and dies with the process. Two requests from
-/// one block have the same number; nothing else can be learnt from it. It is for counting only: never stored, never
-/// logged, and therefore without `Debug`.
+/// The network block a request came from, as a hash under a key that lives only as long as the process. Two
+/// requests from one block have the same number; nothing else can be learnt from it. It is for counting only:
+/// never stored, never logged, and therefore without `Debug`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientBlock(u64);
 
@@ -31,39 +31,39 @@ impl ClientBlock {
     }
 }
 
-/// So many times in so long.
+/// A rate limit.
 #[derive(Debug, Clone, Copy)]
 pub struct Limit {
-    /// How often at once.
+    /// Largest burst.
     pub most: NonZeroU32,
-    /// How long it takes until all of it is available again.
+    /// Time until the full allowance is available again.
     pub window: Duration,
     /// How many keys are remembered.
     pub keys_max: usize,
 }
 
-/// Counts by key.
+/// A rate limiter with one state per key.
 pub struct Throttle<K: Key, C: Clock = DefaultClock> {
     limiter: RateLimiter<K, States<K>, C, NoOpMiddleware<C::Instant>>,
     states: States<K>,
 }
 
-/// What can be counted by.
+/// A key of the throttle.
 pub trait Key: Hash + Eq + Clone {}
 impl<T: Hash + Eq + Clone> Key for T {}
 
 impl<K: Key> Throttle<K> {
-    /// A throttle that has seen nobody.
+    /// A throttle with no recorded requests.
     pub fn new(limit: Limit) -> Self {
         Self::with_clock(limit, DefaultClock::default())
     }
 }
 
 impl<K: Key, C: Clock> Throttle<K, C> {
-    /// The same with a clock of the caller's, for tests.
+    /// The same with the caller's clock, for tests.
     pub fn with_clock(limit: Limit, clock: C) -> Self {
         let each = (limit.window / limit.most.get()).max(Duration::from_nanos(1));
-        // `with_period` refuses a period of nothing only, which the line above rules out.
+        // `with_period` only rejects a zero period, which the line above rules out.
         let quota = Quota::with_period(each).unwrap_or(Quota::per_hour(limit.most)).allow_burst(limit.most);
         let states = States(Arc::new(Cache::new(limit.keys_max)));
         Self { limiter: RateLimiter::new(quota, states.clone(), clock), states }
@@ -72,12 +72,12 @@ impl<K: Key, C: Clock> Throttle<K, C> {
     /// Counts one more request of this key.
     ///
     /// # Errors
-    /// How long to wait, when there were too many.
+    /// How long to wait, if the limit is exceeded.
     pub fn allow(&self, key: &K) -> Result<(), Duration> {
         self.limiter.check_key(key).map_err(|not_until| not_until.wait_time_from(self.limiter.clock().now()))
     }
 
-    /// Gives a key its whole allowance back.
+    /// Resets a key to its full allowance.
     pub fn forget(&self, key: &K) {
         self.states.0.remove(key);
     }

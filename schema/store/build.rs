@@ -1,4 +1,5 @@
-//! Lists the migrations, so that adding one is adding a file. Output: `$OUT_DIR/migrations.rs`, included by `src/migrate.rs`.
+//! Lists the migrations, so that adding one only takes a new file. Output: `$OUT_DIR/migrations.rs`, included
+//! by `src/migrate.rs`.
 
 #![allow(clippy::disallowed_methods)] // Cargo speaks to a build script through the environment.
 

@@ -1,4 +1,4 @@
-//! Load beside a fault, and the account afterwards.
+//! Load during a fault, and the reconciliation afterwards.
 
 use std::{
     collections::BTreeMap,
@@ -14,14 +14,14 @@ use sotto_tests::{
     wait_for, wait_for_at_most,
 };
 
-/// Load that goes on until it is ended.
+/// Load that runs until it is stopped.
 pub struct Running {
     pub target: Target,
     stop: Arc<AtomicBool>,
     sending: JoinHandle<Sent>,
 }
 
-/// No test takes longer.
+/// Upper bound for the duration of a test.
 const LONGEST: Duration = Duration::from_secs(1_800);
 /// How long shipping a backlog may take on a busy machine.
 const DRAIN: Duration = Duration::from_secs(300);
@@ -51,14 +51,14 @@ impl Running {
         wait_for("more hits to be acknowledged", || (self.target.acknowledged() >= wanted).then_some(()));
     }
 
-    /// Ends the load; what came of it.
+    /// Stops the load and returns its result.
     pub fn end(self) -> Sent {
         self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
         self.sending.join().unwrap()
     }
 }
 
-/// Compares what was acknowledged with what is stored: raw rows, and the report over them.
+/// Compares what was acknowledged with what is stored: raw rows, and the report on them.
 pub fn settle(sotto: &Sotto, site: &str, sent: &Sent, what: &str) {
     wait_for_at_most(DRAIN, "everything to be shipped", || (sotto.waiting() == 0).then_some(()));
     let mut stored: BTreeMap<u64, u32> = BTreeMap::new();
@@ -86,7 +86,7 @@ pub fn settle(sotto: &Sotto, site: &str, sent: &Sent, what: &str) {
         .map(|n| view_of(*n))
         .collect();
     assert!(stored.keys().all(|view| known.contains(view)), "{what}: something is stored that nobody sent");
-    // Clocks may have jumped: days around today belong to it.
+    // The clock may have jumped: include the days around today.
     let noon = Noon::now();
     let [from, to] = [3, -3].map(|age| noon.day(age).to_string());
     let report = sotto.report(site, &["--metrics", "pageviews", "--from", &from, "--to", &to]);

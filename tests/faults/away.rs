@@ -1,4 +1,4 @@
-//! ClickHouse cannot be reached for a while.
+//! ClickHouse is unreachable for a while.
 
 use serde_json::Value;
 use sotto_store::db::Access;
@@ -28,7 +28,7 @@ fn database_that_is_away_and_comes_back_has_every_hit_once() {
     for _ in 0..extent(3, 5) {
         load.goes_on_for(300);
         network.cut();
-        // Hits are acknowledged all the time. In the long run each cut is a minute and a half.
+        // Hits are acknowledged throughout. With `LONG=1` each cut lasts a minute and a half.
         load.goes_on_for(extent(3_000, 90_000) as u64);
         network.mend();
     }

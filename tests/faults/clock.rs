@@ -6,7 +6,7 @@ use sotto_tests::Sotto;
 
 use crate::account::{Running, settle};
 
-/// The library that tells a process another time, where Debian puts it.
+/// The library that fakes a process's clock (libfaketime), where Debian installs it.
 fn faketime() -> String {
     let found =
         fs::read_dir("/usr/lib").unwrap().flatten().map(|e| e.path().join("faketime/libfaketime.so.1"));
@@ -25,7 +25,7 @@ fn clock_that_jumps_loses_and_doubles_nothing() {
         ("LD_PRELOAD", faketime()),
         ("FAKETIME_TIMESTAMP_FILE", offset.path().display().to_string()),
         ("FAKETIME_NO_CACHE", "1".into()),
-        // The clock on the wall jumps; what measures durations does not, as in a real system.
+        // The wall clock jumps; the monotonic clock does not, as in a real system.
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
     ]);
     sotto.start_again();

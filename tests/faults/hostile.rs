@@ -1,4 +1,4 @@
-//! Clients that are broken, slow, many or hostile. Whatever they send, others are served and nothing is lost.
+//! Broken, slow, numerous or hostile clients. Whatever they send, others are served and nothing is lost.
 
 use std::{
     io::{Read, Write},
@@ -13,7 +13,7 @@ use crate::{
     extent,
 };
 
-/// What is written to a connection, and whether its writing half is closed then.
+/// The bytes written to a connection, and whether its write half is then closed.
 fn hostile(random: &mut fastrand::Rng, site: &str) -> (Vec<u8>, bool) {
     let head = |length: usize| {
         format!("POST /e HTTP/1.1\r\nHost: x\r\nUser-Agent: x\r\nContent-Length: {length}\r\n\r\n")
@@ -35,7 +35,7 @@ fn hostile(random: &mut fastrand::Rng, site: &str) -> (Vec<u8>, bool) {
             format!("POST /e HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-Many: 1\r\n".repeat(5_000)).into_bytes(),
             true,
         ),
-        // Whole, and half closed before it is answered.
+        // A complete request, half closed before it is answered.
         _ => (head(hit.len()).into_bytes().into_iter().chain(hit.bytes()).collect(), true),
     }
 }
@@ -50,7 +50,7 @@ fn flood_of_broken_clients_loses_no_hit_of_the_others() {
     for _ in 0..extent(3_000, 30_000) {
         let (bytes, half_close) = hostile(&mut random, &site);
         let mut stream = connect(&sotto.url);
-        // The server may have had enough before all of it was written.
+        // The server may close the connection before everything is written.
         let _written = stream.write_all(&bytes);
         if half_close {
             let _closed = stream.shutdown(Shutdown::Write);

@@ -31,7 +31,7 @@ fn kills_of_collector_and_clickhouse_at_random_points_lose_and_double_nothing() 
             (!pids.is_empty()).then_some(pids)
         });
         if victims != 1 {
-            // With the collector gone, its server ends by itself; when both are killed, it has no time to.
+            // If the collector is gone, its server exits by itself; when both are killed, it has no time to.
             if victims == 2 {
                 kill_all(&database);
             }
@@ -51,7 +51,7 @@ fn kills_of_collector_and_clickhouse_at_random_points_lose_and_double_nothing() 
 
 fn kill_all(pids: &[rustix::process::Pid]) {
     for pid in pids {
-        // It may have ended by itself a moment ago.
+        // It may have exited by itself a moment ago.
         let _gone = kill_process(*pid, Signal::KILL);
     }
 }

@@ -1,6 +1,7 @@
-//! Real processes, killed, starved and confused under load: whatever happens, what was acknowledged is stored, once.
+//! Real processes, killed, starved and confused under load: whatever happens, what was acknowledged is stored
+//! exactly once.
 //!
-//! `LONG=1` runs each for longer. The number that the random points come from is printed, and can be set with `SEED`.
+//! `LONG=1` runs each test for longer. The seed of the random points is printed, and can be set with `SEED`.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 

@@ -1,4 +1,5 @@
-//! The measure of all: hyper that reads the body and answers 204, with one listener and one runtime per core as ours.
+//! The baseline: hyper that reads the body and answers 204, with one listener and one runtime per core like
+//! ours.
 
 use std::{convert::Infallible, net::SocketAddr};
 
@@ -41,7 +42,7 @@ async fn accept(listener: TcpListener) {
 }
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Empty<bytes::Bytes>>, Infallible> {
-    // As little as a server can do that has the hit in its hands.
+    // The least that a server can do once it has received the hit.
     let _ = request.into_body().collect().await;
     let mut response = Response::new(Empty::new());
     *response.status_mut() = StatusCode::NO_CONTENT;

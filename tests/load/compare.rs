@@ -1,4 +1,4 @@
-//! The comparison: interleaved rounds at full speed, then half of it, then given rates.
+//! The comparison: interleaved rounds at full speed, then at half of it, then at fixed rates.
 
 use std::{
     net::SocketAddr,
@@ -26,22 +26,22 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// For figures to quote: about four minutes.
+    /// For publishable figures: about four minutes.
     pub fn full() -> Self {
         let s = Duration::from_secs;
         Self { rounds: 5, round: s(6), half: s(10), rate_10k: s(15), sustained: s(60) }
     }
 
-    /// To see where one is while changing the code.
+    /// For a quick check while changing the code.
     pub fn quick() -> Self {
         let s = Duration::from_secs;
         Self { rounds: 2, round: s(4), half: s(4), rate_10k: s(4), sustained: s(10) }
     }
 }
 
-/// Every browser has a connection of its own.
+/// Every simulated browser has its own connection.
 const CONNECTIONS: usize = 512;
-/// How long the backlog of a round at full speed may take to be shipped.
+/// How long shipping the backlog of a full-speed round may take.
 const DRAIN: Duration = Duration::from_secs(120);
 
 /// One server under load.
@@ -54,13 +54,13 @@ struct Server<'a> {
     sotto: Option<&'a Sotto>,
 }
 
-/// What one part of a run gave.
+/// The result of one part of a run.
 struct Part {
     sent: Sent,
     /// CPU per acknowledged hit, in microseconds: the server's own, and ClickHouse's until everything was shipped.
     cpu_us: f64,
     database_us: f64,
-    /// Hits that waited in the spool when the load ended.
+    /// Hits waiting in the spool when the load ended.
     waiting: f64,
     /// How long shipping them took.
     drained: Duration,
@@ -126,7 +126,7 @@ fn start_bare() -> (Bare, SocketAddr) {
     (bare, address)
 }
 
-/// Like production: shipping as by default, the bound of the spool far away.
+/// Like production: default shipping, and a spool limit that is never reached.
 const CONFIG: &str = "[spool]\nsize_max = \"8 GiB\"\n";
 
 /// The whole comparison, printed.
@@ -176,7 +176,7 @@ fn at_10k(plan: &Plan, ours: &Server<'_>, first: &mut u64) {
     );
 }
 
-/// Rounds as fast as answers come; the median of ours, in hits per second.
+/// Rounds as fast as answers come. Returns the median of ours, in hits per second.
 fn full_speed(plan: &Plan, bare: &Server<'_>, ours: &Server<'_>, first: &mut u64) -> f64 {
     println!(
         "full speed, {CONNECTIONS} connections, {} s each, load generator on the same cores",
@@ -269,7 +269,7 @@ fn sustained(plan: &Plan, sotto: &Sotto, ours: &Server<'_>, first: &mut u64) {
     }
 }
 
-/// Load alone, at full speed, for a profiler that is attached meanwhile.
+/// Load alone, at full speed, for attaching a profiler.
 pub fn profile(seconds: u64) {
     let sotto = Sotto::start_as_configured(CONFIG);
     let site = sotto.add_site("a.example", &[]);

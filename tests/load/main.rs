@@ -1,4 +1,5 @@
-//! `make bench`: Sotto with everything on beside a bare hyper server, under the same load, in the same minute.
+//! `make bench`: Sotto with everything on against a bare hyper server, under the same load, in the same
+//! minute.
 //!
 //! `load bare ADDRESS` is that bare server; `load` alone is the whole comparison.
 

@@ -1,4 +1,4 @@
-//! What the system says of a process (proc(5)).
+//! Process statistics from the system (proc(5)).
 
 use std::{fs, time::Duration};
 
@@ -13,7 +13,7 @@ pub fn cpu(pid: Pid) -> Duration {
     Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second() as f64)
 }
 
-/// Memory of a process: `VmRSS` (now) or `VmHWM` (at most so far), in MB of 10^6 bytes.
+/// Memory of a process: `VmRSS` (current) or `VmHWM` (peak), in MB of 10^6 bytes.
 pub fn memory_mb(pid: Pid, what: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix(what)?.strip_prefix(':')).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `make soak`: the same load for a long time. Memory must be flat and the account exact.
+//! `make soak`: the same load for a long time. Memory must stay flat and every hit be accounted for.
 
 use std::{
     process::ExitCode,
@@ -16,10 +16,10 @@ use sotto_tests::{
 use crate::process::memory_mb;
 
 const RATE: f64 = 2_000.0;
-/// How much more memory the last third may take than the second. The first fills caches.
+/// Highest allowed ratio of memory in the last third to the second. The first fills caches.
 const GROWTH_MAX: f64 = 1.10;
 
-/// Runs for `minutes`; whether memory was flat and nothing was lost.
+/// Runs for `minutes`. Fails unless memory stayed flat and nothing was lost.
 pub fn run(minutes: u64) -> ExitCode {
     let sotto = Sotto::start_as_configured("");
     let site = sotto.add_site("a.example", &[]);
@@ -72,7 +72,7 @@ fn anonymous(pid: Pid) -> f64 {
     memory_mb(pid, "RssAnon")
 }
 
-/// Mean of the last third by that of the second.
+/// Mean of the last third divided by that of the second.
 fn growth(values: &[f64]) -> f64 {
     let third = values.len() / 3;
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len().max(1) as f64;

@@ -1,4 +1,4 @@
-//! A real browser: headless Chromium, as a person's.
+//! A real browser: headless Chromium that looks like a person's.
 
 use std::process::{Command, Stdio};
 
@@ -25,7 +25,7 @@ impl Chromium {
         Self { profile: tempfile::tempdir().unwrap() }
     }
 
-    /// Opens a page, lets it run for a while of its own (virtual) time, and gives the document as it is then.
+    /// Opens a page, lets it run for some virtual time, and returns the resulting document.
     pub fn open(&self, url: &str) -> String {
         let output = Command::new("chromium")
             .args([
@@ -38,7 +38,7 @@ impl Chromium {
                 "--disable-background-networking",
                 "--disable-component-update",
                 "--disable-sync",
-                // As a person's browser: robots are not counted.
+                // Hides automation: bots are not counted.
                 "--disable-blink-features=AutomationControlled",
                 "--virtual-time-budget=5000",
                 "--dump-dom",

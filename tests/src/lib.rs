@@ -1,8 +1,8 @@
-//! The harness: starts the real program with its real embedded ClickHouse on free ports, asks it as browsers and people
-//! do, and takes it down by its process number.
+//! The harness: starts the real program with its real embedded ClickHouse on free ports, queries it as
+//! browsers and people do, and stops it by its process ID.
 //!
-//! What it promises: a test never waits a fixed time, but for a condition with a deadline; whatever a test started is
-//! gone when the test ends, also when it fails.
+//! Promises: a test never waits a fixed time, but for a condition with a deadline; whatever a test started is
+//! gone when the test ends, even when it fails.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)] // A test that cannot go on says where.
 
@@ -35,13 +35,13 @@ pub use proxy::Proxy;
 pub use road::Road;
 pub use site::Pages;
 
-/// How long a test waits for something that should happen at once, on a busy machine.
+/// How long a test waits for something that should happen at once; allows for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program under test, built before the tests are run.
 pub fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    // Tests are in `deps`, one below the program; the load generator is beside it.
+    // Tests are in `deps`, one level below the program; the load generator is next to it.
     let built = test.ancestors().skip(1).take(2).map(|dir| dir.join("sotto")).find(|path| path.exists());
     built.unwrap_or_else(|| {
         panic!("no `sotto` near {}: `cargo build` comes before `cargo test`", test.display())
@@ -53,18 +53,18 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Asks `condition` until it gives a value.
+/// Polls `condition` until it returns a value.
 ///
 /// # Panics
-/// When it gives none within [`PATIENCE`].
+/// When it returns none within [`PATIENCE`].
 pub fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
     wait_for_at_most(PATIENCE, what, condition)
 }
 
-/// Asks `condition` until it gives a value.
+/// Polls `condition` until it returns a value.
 ///
 /// # Panics
-/// When it gives none within `patience`.
+/// When it returns none within `patience`.
 pub fn wait_for_at_most<T>(patience: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + patience;
     loop {
@@ -109,10 +109,10 @@ pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -
     try_request(method, url, headers, body).unwrap_or_else(|e| panic!("{method} {url}: {e}"))
 }
 
-/// Sends a request that may fail before an answer comes.
+/// Sends a request that may fail before a response arrives.
 ///
 /// # Errors
-/// When no answer comes.
+/// When no response arrives.
 pub fn try_request(
     method: &str,
     url: &str,
@@ -152,14 +152,14 @@ pub struct Sotto {
     pub admin: String,
     /// One-time set-up link, while nobody owns the installation.
     pub set_up: Option<String>,
-    /// The command that runs: `serve`, or one half of it.
+    /// The subcommand that runs: `serve`, or one half of it.
     part: &'static str,
     log: Arc<Mutex<String>>,
     environment: Vec<(String, String)>,
 }
 
 const LOOPBACK: &str = "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n";
-/// So that tests do not wait.
+/// Ships at once, so that tests do not wait.
 const SHIP_AT_ONCE: &str = "[ship]\ninterval = \"50ms\"\n";
 
 impl Sotto {
@@ -179,7 +179,7 @@ impl Sotto {
         Self::start_in(part, Arc::new(tempfile::tempdir().unwrap()), SHIP_AT_ONCE, config)
     }
 
-    /// Starts Sotto on an empty directory, shipping as it does by default.
+    /// Starts Sotto on an empty directory, with the default shipping settings.
     pub fn start_as_configured(config: &str) -> Self {
         Self::start_in("serve", Arc::new(tempfile::tempdir().unwrap()), "", config)
     }
@@ -210,7 +210,7 @@ impl Sotto {
         self.data.path().join("data")
     }
 
-    /// The program on the same configuration and data, without arguments yet.
+    /// The program with the same configuration and data, without arguments yet.
     pub fn command(&self) -> Command {
         let mut command = Command::new(program());
         command.arg("--config").arg(self.config_file()).arg("--data").arg(self.data());
@@ -260,7 +260,7 @@ impl Sotto {
         assert!(status.success(), "{status}\n{}", self.log());
     }
 
-    /// Kills it with no chance to do anything.
+    /// Kills it without a chance to clean up.
     pub fn kill(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         child.kill().unwrap();
@@ -273,7 +273,7 @@ impl Sotto {
         self.spawn();
     }
 
-    /// Runs a command of the program on the same data; its standard output.
+    /// Runs a command of the program on the same data and returns its standard output.
     ///
     /// # Panics
     /// When the command fails.
@@ -283,7 +283,8 @@ impl Sotto {
         out
     }
 
-    /// Runs a command of the program on the same data with `input`; whether it succeeded, and what it wrote.
+    /// Runs a command of the program on the same data with `input`. Returns whether it succeeded, and its
+    /// output.
     pub fn try_run(&self, arguments: &[&str], input: &str) -> (bool, String) {
         let mut child = self
             .command()
@@ -303,8 +304,8 @@ impl Sotto {
         }
     }
 
-    /// Adds a site for pages on `hostname`, where it is noon unless `more` says where it is; its key. Waits until the
-    /// collector knows it.
+    /// Adds a site for pages on `hostname`, in a time zone where it is noon unless `more` sets one. Returns
+    /// its key. Waits until the collector knows it.
     pub fn add_site(&self, hostname: &str, more: &[&str]) -> String {
         let noon = Noon::now();
         let place = if more.contains(&"--time-zone") { &[][..] } else { &["--time-zone", &noon.zone] };
@@ -312,7 +313,7 @@ impl Sotto {
         let listed: Value = serde_json::from_str(&listed).unwrap();
         let key = listed[0]["key"].as_str().unwrap().to_owned();
         wait_for("the collector to know the site", || {
-            // A hit of a site that is not known makes the collector look.
+            // A hit for an unknown site makes the collector reload the sites.
             let probe =
                 format!(r#"{{"v":1,"s":"{key}","k":"p","i":"probe","q":0,"b":1,"u":"https://{hostname}/"}}"#);
             let before = self.outcomes("dropped", "bot_automated");
@@ -322,7 +323,7 @@ impl Sotto {
         key
     }
 
-    /// Sends a hit as a person's browser does; the status.
+    /// Sends a hit as a person's browser does. Returns the status.
     pub fn hit(&self, body: &str, headers: &[(&str, &str)]) -> u16 {
         let mut all = vec![("user-agent", PERSON), ("accept-language", "de-DE,de;q=0.9")];
         all.retain(|(name, _)| !headers.iter().any(|(other, _)| other == name));
@@ -337,7 +338,7 @@ impl Sotto {
         metrics.lines().find_map(|l| l.strip_prefix(&wanted)?.parse().ok()).unwrap()
     }
 
-    /// A report as the command line gives it.
+    /// A report as the command line prints it.
     pub fn report(&self, site: &str, more: &[&str]) -> Vec<Value> {
         let text = self.run(&[&["report", site, "--json"], more].concat());
         serde_json::from_str(&text).unwrap()
@@ -351,7 +352,7 @@ impl Sotto {
         });
     }
 
-    /// How many requests failed inside Sotto.
+    /// How many requests panicked inside Sotto.
     pub fn panics(&self) -> u64 {
         let metrics = request("GET", &format!("{}/metrics", self.admin), &[], b"").text();
         metrics.lines().find_map(|l| l.strip_prefix("sotto_panics_total ")?.parse().ok()).unwrap()
@@ -363,13 +364,13 @@ impl Sotto {
         told.as_array().unwrap().iter().map(|segment| segment["waiting"].as_u64().unwrap()).sum()
     }
 
-    /// Variables of the environment for the program, from the next start on.
+    /// Environment variables for the program, from the next start on.
     pub fn with_environment(&mut self, variables: &[(&str, String)]) {
         self.environment =
             variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     }
 
-    /// Process numbers of the embedded ClickHouse.
+    /// Process IDs of the embedded ClickHouse.
     pub fn clickhouse_pids(&self) -> Vec<Pid> {
         children(self.pid())
     }
@@ -400,7 +401,7 @@ fn collect(pipe: impl Read + Send + 'static, log: Arc<Mutex<String>>, lines: Opt
     });
 }
 
-/// Process numbers of the children of `parent`.
+/// Process IDs of the children of `parent`.
 pub fn children(parent: Pid) -> Vec<Pid> {
     let mut found = Vec::new();
     for task in
@@ -412,7 +413,7 @@ pub fn children(parent: Pid) -> Vec<Pid> {
     found
 }
 
-/// Whether a process is there (and not only its entry).
+/// Whether a process is running (not a zombie).
 pub fn is_alive(pid: Pid) -> bool {
     fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()))
         .is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z')))
@@ -430,7 +431,7 @@ pub fn connect(url: &str) -> TcpStream {
     stream
 }
 
-/// All files below `dir`, with their contents.
+/// All files under `dir`, with their contents.
 pub fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {

@@ -1,7 +1,7 @@
-//! Load as browsers make it: many keep-alive connections, varied hits, and a record of what was acknowledged.
+//! Browser-like load: many keep-alive connections, varied hits, and a record of what was acknowledged.
 //!
-//! What it promises: every hit has an id of its own (its page view), is sent once unless told otherwise, and is recorded
-//! as acknowledged only when the whole head of an answer with status 204 was read.
+//! Promises: every hit has its own id (its page view), is sent once unless told otherwise, and is recorded as
+//! acknowledged only when the whole head of a response with status 204 was read.
 
 use std::{
     io,
@@ -38,11 +38,12 @@ pub struct Load {
     pub threads: usize,
     /// Number of the first hit; hits are numbered upwards from it.
     pub first: u64,
-    /// Whether a connection that breaks is opened again, as browsers do.
+    /// Whether a broken connection is opened again, as browsers do.
     pub reconnect: bool,
 }
 
-/// Where to send, and how far the load has come; clones share both. A server that starts again may have moved.
+/// The target, and how many hits it has acknowledged; clones share both. A server that restarts may have
+/// moved.
 #[derive(Debug, Clone)]
 pub struct Target {
     address: Arc<Mutex<SocketAddr>>,
@@ -58,7 +59,7 @@ impl Target {
         Self { address: Arc::new(Mutex::new(address(url))), acknowledged: Arc::default() }
     }
 
-    /// Sends everything that follows to another server.
+    /// Sends all further hits to another server.
     ///
     /// # Panics
     /// When `url` is not like `http://127.0.0.1:40001`.
@@ -82,22 +83,22 @@ fn address(url: &str) -> SocketAddr {
 
 /// The page view that is stored for the hit with this number.
 pub fn view_of(number: u64) -> u64 {
-    // An id stands for the number that its digits and letters are with base 36.
+    // An id is read as a base-36 number.
     u64::from_str_radix(&format!("{number:011x}"), 36).expect("eleven digits").max(1)
 }
 
-/// What came of it.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Sent {
     /// Numbers of the hits that were answered 204.
     pub acknowledged: Vec<u64>,
     /// Numbers of the hits that were answered otherwise.
     pub refused: Vec<u64>,
-    /// Numbers of the hits that got no answer: whether they were kept is unknown.
+    /// Numbers of the hits without a response: whether they were kept is unknown.
     pub unanswered: Vec<u64>,
-    /// From when a hit was to be sent until its answer was read, in microseconds.
+    /// From a hit's scheduled send time until its response was read, in microseconds.
     pub latency: Histogram<u64>,
-    /// How long it took in all.
+    /// Total duration.
     pub time: Duration,
 }
 
@@ -166,7 +167,7 @@ fn run_thread(
         let mut connections = Vec::new();
         for index in (thread..load.connections).step_by(load.threads) {
             let mut connection = Connection::new(load, index);
-            // Opened before the clock starts; one that is refused is tried again when it is needed.
+            // Opened before the clock starts; a refused one is retried when it is needed.
             connection.stream = connect(load.target.address()).await.ok();
             connections.push(connection);
         }
@@ -197,7 +198,7 @@ struct Connection {
 
 /// How many different hits a connection sends in turn.
 const TEMPLATES: usize = 64;
-/// How long to wait before a server that does not accept is tried again: load, not a test that waits.
+/// Pause before a server that does not accept is retried: load, not a test that waits.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(5);
 
 impl Connection {
@@ -208,7 +209,7 @@ impl Connection {
     }
 
     async fn run(mut self, load: &Load, next: &AtomicU64, stop: &AtomicBool, started: Instant) -> Sent {
-        // Connections send in turn, not all at once.
+        // Connections take turns, instead of all sending at once.
         let gap = load.rate.map(|rate| Duration::from_secs_f64(load.connections as f64 / rate));
         let mut due = started + gap.unwrap_or_default().mul_f64(self.index as f64 / load.connections as f64);
         let end = started + load.time;
@@ -265,7 +266,8 @@ impl Connection {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             filled += read;
-            // Neither server sends a body with 204; others are short, and their connection is not used again.
+            // Neither server sends a body with 204; other responses are short, and their connection is not
+            // reused.
             if self.buffer[..filled].ends_with(b"\r\n\r\n") {
                 break;
             }

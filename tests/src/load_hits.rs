@@ -1,5 +1,5 @@
-//! Requests as browsers behind a proxy send them: varied pages, referrers, devices and addresses, each with room for the
-//! number of its hit.
+//! Requests as browsers behind a proxy send them: varied pages, referrers, devices and addresses, each with a
+//! placeholder for the number of its hit.
 
 /// Browsers with their share of requests: user agent with `{}` for the version, versions, brands of the client hint.
 const BROWSERS: &[(&str, std::ops::Range<u32>, &str, u32)] = &[
@@ -68,10 +68,10 @@ const SECTIONS: &[&str] = &["", "rooms", "prices", "blog/2026/11", "products", "
 const LANGUAGES: &[&str] =
     &["de-DE,de;q=0.9,en;q=0.8", "en-US,en;q=0.9", "fr-FR,fr;q=0.9", "en-GB,en;q=0.9,de;q=0.7", "es"];
 
-/// Characters of a page view's id in these requests.
+/// Length of a page view's id in these requests.
 const ID_LEN: usize = 11;
 
-/// A request with room for a number.
+/// A request with a placeholder for a number.
 #[derive(Debug)]
 pub struct Template {
     bytes: Vec<u8>,
@@ -79,7 +79,7 @@ pub struct Template {
 }
 
 impl Template {
-    /// One of very many different requests for `site`; the same `seed` gives the same.
+    /// One of very many different requests for `site`; the same `seed` gives the same one.
     pub fn new(site: &str, seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let body = body(site, &mut random);
@@ -117,7 +117,7 @@ impl Template {
     }
 }
 
-/// A body: of ten hits, six are pageviews, three reports of reading, one an interaction.
+/// A body: of ten hits, six are pageviews, three engagement reports, one an interaction.
 fn body(site: &str, random: &mut fastrand::Rng) -> String {
     let id = "0".repeat(ID_LEN);
     match random.u8(..10) {

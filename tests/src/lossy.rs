@@ -1,5 +1,5 @@
-//! A proxy before ClickHouse that loses the answer to one request: the server has done what it was asked, and nobody
-//! knows.
+//! A proxy in front of ClickHouse that loses the response to one request: the server has executed it, and the
+//! client does not know.
 
 use std::{
     io::{self, Read, Write},
@@ -10,14 +10,14 @@ use std::{
     },
 };
 
-/// Forwards everything but the answer to the first insert into a table.
+/// Forwards everything except the response to the first insert into a table.
 pub struct Lossy {
     address: SocketAddr,
     seen: Arc<AtomicUsize>,
 }
 
 impl Lossy {
-    /// A proxy before `url`, which loses the first answer to an insert into `table`.
+    /// A proxy in front of `url` that loses the first response to an insert into `table`.
     pub fn before(url: &str, table: &str) -> Self {
         let to: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -27,7 +27,7 @@ impl Lossy {
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let (seen, table) = (counted.clone(), table.clone());
-                // A connection that cannot be forwarded is closed; whoever opened it sees that.
+                // A connection that cannot be forwarded is closed; the client sees that.
                 std::thread::spawn(move || forward(client, to, &table, &seen));
             }
         });
@@ -39,7 +39,7 @@ impl Lossy {
         format!("http://{}", self.address)
     }
 
-    /// How many inserts into the table came by.
+    /// How many inserts into the table passed through.
     pub fn inserts(&self) -> usize {
         self.seen.load(Ordering::SeqCst)
     }

@@ -1,5 +1,5 @@
-//! The hour of a test. Days end at a site's midnight: what a test does "today" must not be cut in two by it, and what was
-//! an hour ago must be of today, at whatever hour and wherever the test runs.
+//! The hour of a test. Days end at a site's midnight: a test's "today" must not be split by it, and an hour
+//! ago must still be today, at whatever hour and wherever the test runs.
 
 use jiff::{
     Timestamp, ToSpan,
@@ -7,25 +7,25 @@ use jiff::{
     tz::{Offset, TimeZone},
 };
 
-/// For a site whose events a test writes into the tables, by days and hours of UTC.
+/// For a site whose events a test writes directly into the tables, by days and hours of UTC.
 pub const UTC: [&str; 2] = ["--time-zone", "UTC"];
 
-/// A place at which it is between noon and one o'clock.
+/// A time zone in which it is between noon and one o'clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Noon {
-    /// Its time zone: whole hours from UTC, without summer time.
+    /// Its name: whole hours from UTC, without daylight saving time.
     pub zone: String,
     /// Its day.
     pub today: Date,
 }
 
 impl Noon {
-    /// Where it is noon now.
+    /// A time zone where it is noon now.
     pub fn now() -> Self {
         Self::at(sotto_schema::clock::now())
     }
 
-    /// The day `age` days ago, or to come when that is negative.
+    /// The day `age` days ago, or in the future if that is negative.
     pub fn day(&self, age: i32) -> Date {
         self.today.saturating_sub(age.days())
     }
@@ -33,7 +33,7 @@ impl Noon {
     fn at(now: Timestamp) -> Self {
         let hours = 12 - now.to_zoned(TimeZone::UTC).hour();
         let zone = TimeZone::fixed(Offset::constant(hours));
-        // The signs in these names are the other way round: Etc/GMT-3 is three hours ahead.
+        // The signs in these names are inverted: Etc/GMT-3 is three hours ahead.
         Self { zone: format!("Etc/GMT{:+}", -hours), today: now.to_zoned(zone).date() }
     }
 }

@@ -36,7 +36,7 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let shared = accepting.clone();
-                // A connection that cannot be forwarded is closed; whoever opened it sees that.
+                // A connection that cannot be forwarded is closed; the client sees that.
                 thread::spawn(move || shared.forward(client));
             }
         });
@@ -48,7 +48,7 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// Ends all connections and forwards no more.
+    /// Closes all connections and stops forwarding.
     pub fn cut(&self) {
         self.shared.cut.store(true, Ordering::SeqCst);
         for stream in self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
@@ -56,7 +56,7 @@ impl Proxy {
         }
     }
 
-    /// Forwards again.
+    /// Resumes forwarding.
     pub fn mend(&self) {
         self.shared.cut.store(false, Ordering::SeqCst);
     }

@@ -1,4 +1,4 @@
-//! A road for TCP connections: a round-robin balancer over several targets, or a cable that can be cut.
+//! A TCP relay: a round-robin balancer over several targets, or a link that can be cut.
 
 use std::{
     io,
@@ -12,13 +12,13 @@ use std::{
 
 #[derive(Default)]
 struct Traffic {
-    /// Where connections lead, in turn; nowhere while the road is cut.
+    /// Targets of new connections, in turn; empty while the link is cut.
     targets: Vec<String>,
     next: usize,
     open: Vec<TcpStream>,
 }
 
-/// A listener whose connections lead to one of its targets after the other. Gone when dropped.
+/// A listener that forwards connections to its targets in turn. Closed when dropped.
 pub struct Road {
     address: SocketAddr,
     traffic: Arc<Mutex<Traffic>>,
@@ -27,7 +27,7 @@ pub struct Road {
 }
 
 impl Road {
-    /// A road that leads nowhere yet.
+    /// A relay without targets yet.
     pub fn build() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -38,42 +38,42 @@ impl Road {
                 if stopped.load(Ordering::Acquire) {
                     return;
                 }
-                // A target that does not answer is what a cut road looks like.
+                // A target that does not answer looks like a cut link.
                 let _refused = carry(stream, &carried);
             }
         });
         Self { address, traffic, stop, serving: Some(serving) }
     }
 
-    /// A road to `targets`, like `127.0.0.1:40001`, in turn.
+    /// A relay to `targets`, like `127.0.0.1:40001`, in turn.
     pub fn to(targets: &[&str]) -> Self {
         let road = Self::build();
         road.lead_to(targets);
         road
     }
 
-    /// Host and port of its beginning.
+    /// Host and port of the listener.
     pub fn address(&self) -> String {
         self.address.to_string()
     }
 
-    /// Its beginning as a URL.
+    /// The listener's URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Leads new connections elsewhere.
+    /// Sends new connections to other targets.
     pub fn lead_to(&self, targets: &[&str]) {
         let targets = targets.iter().map(|t| t.trim_start_matches("http://").to_owned()).collect();
         self.traffic.lock().unwrap().targets = targets;
     }
 
-    /// Ends all connections and lets none through until [`Road::lead_to`].
+    /// Closes all connections and lets none through until [`Road::lead_to`].
     pub fn cut(&self) {
         let mut traffic = self.traffic.lock().unwrap();
         traffic.targets.clear();
         for stream in traffic.open.drain(..) {
-            // It may have ended by itself.
+            // It may already be closed.
             let _gone = stream.shutdown(Shutdown::Both);
         }
     }
@@ -83,7 +83,7 @@ impl Drop for Road {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
         self.cut();
-        // Wakes the listener up.
+        // Wakes the listener.
         let _refused = TcpStream::connect(self.address);
         if let Some(serving) = self.serving.take() {
             let _panicked = serving.join();
@@ -96,7 +96,7 @@ fn carry(from: TcpStream, traffic: &Mutex<Traffic>) -> io::Result<()> {
     if traffic.targets.is_empty() {
         return Ok(());
     }
-    // A connection that has ended has no other end any more.
+    // A closed connection has no peer any more.
     traffic.open.retain(|stream| stream.peer_addr().is_ok());
     traffic.next = (traffic.next + 1) % traffic.targets.len();
     let to = TcpStream::connect(&traffic.targets[traffic.next])?;

@@ -1,4 +1,4 @@
-//! A web site: serves pages on an origin of its own.
+//! A web site: serves pages on its own origin.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -10,7 +10,7 @@ use std::{
     thread::JoinHandle,
 };
 
-/// A server of pages, gone when dropped.
+/// A web server for test pages, stopped when dropped.
 pub struct Pages {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -29,7 +29,7 @@ impl Pages {
                 if stopped.load(Ordering::Acquire) {
                     return;
                 }
-                // A browser that goes away in mid-request is none of the site's business.
+                // A browser that disconnects in the middle of a request is not an error.
                 let _gone = answer(stream, &page);
             }
         });

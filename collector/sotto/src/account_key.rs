@@ -1,6 +1,7 @@
-//! The file of the key of accounts (see `sotto_store::account`): made once, never in the database or a backup.
+//! The account key's file (see `sotto_store::account`): created once, never in the database or a backup.
 //!
-//! Without a usable file everything else works; whoever has two-step sign-in cannot sign in, and the log says why.
+//! Without a usable file everything else works; users with two-step sign-in cannot sign in, and the log says
+//! why.
 
 use std::{fs, path::Path};
 
@@ -10,13 +11,13 @@ use sotto_store::{
     private_file,
 };
 
-/// Where it is in the data directory, unless `account_key` names another place.
+/// Default file name within the data directory; `account_key` overrides it.
 const FILE: &str = "account-key";
 
-/// The key; what is wrong is said and degrades.
+/// The key; `None` if it is unusable, with the reason in the log.
 pub fn open(config: &Config) -> Option<AccountKey> {
     let path = config.account_key.clone().unwrap_or_else(|| config.data.join(FILE));
-    // On several machines a key made in a wrong place would not be the one that the others have.
+    // With several machines, a key created in the wrong place would differ from the others'.
     let may_make = config.account_key.is_none();
     match read_or_make(&path, may_make) {
         Ok(Some(key)) => Some(key),
@@ -34,7 +35,7 @@ pub fn open(config: &Config) -> Option<AccountKey> {
 fn read_or_make(path: &Path, may_make: bool) -> std::io::Result<Option<AccountKey>> {
     if may_make && !path.try_exists()? {
         fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-        // Never over another, which a start at the same time may have made.
+        // Never overwrites a key that a concurrent start may have created.
         private_file::create(path, AccountKey::random_file().map_err(std::io::Error::other)?.as_slice())?;
     }
     Ok(AccountKey::of_file(&fs::read(path)?))

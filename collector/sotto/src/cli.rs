@@ -1,4 +1,4 @@
-//! The command line: what was typed, what it means, and the commands that are not the server.
+//! The command line: parsing, and the commands other than the server.
 
 use std::{
     io::IsTerminal,
@@ -31,7 +31,7 @@ pub struct Args {
     /// Configuration file. Default: sotto.toml if it is there.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where everything is kept. Overrides SOTTO_DATA and the file.
+    /// Data directory. Overrides SOTTO_DATA and the file.
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Public address. Overrides SOTTO_LISTEN and the file.
@@ -62,7 +62,7 @@ pub enum Command {
     /// People who may sign in
     #[command(subcommand)]
     User(accounts::UserCommand),
-    /// Keys for programs
+    /// API tokens for programs
     #[command(subcommand)]
     Token(accounts::TokenCommand),
     /// What counts as success on a site
@@ -70,10 +70,10 @@ pub enum Command {
     Goal(accounts::GoalCommand),
     /// A report as a table or JSON
     Report(ReportArgs),
-    /// Anonymous cells that stay for ever: make them, prove them
+    /// The permanent anonymous archive: seal days, verify it
     #[command(subcommand)]
     Archive(archive::ArchiveCommand),
-    /// Salts: when they lived and died
+    /// Salts: when they were created and destroyed
     #[command(subcommand)]
     Salts(salts::SaltsCommand),
     /// How long data is kept, and what was removed when
@@ -90,7 +90,7 @@ pub enum Command {
     Backup(backup::BackupArgs),
     /// Restore a backup into an empty data directory
     Restore(backup::RestoreArgs),
-    /// Hits that wait for ClickHouse
+    /// Hits waiting for ClickHouse
     #[command(subcommand)]
     Spool(spool::SpoolCommand),
     /// GeoIP files
@@ -117,16 +117,16 @@ pub struct ReportArgs {
     /// What to count it by, like page, source or country
     #[arg(long)]
     pub by: Option<String>,
-    /// Only what matches, like country=DE or page!=/ ; may be given several times
+    /// Filter, like country=DE or page!=/ ; may be given several times
     #[arg(long)]
     pub filter: Vec<String>,
-    /// Most rows
+    /// Maximum number of rows
     #[arg(long, default_value_t = 100)]
     pub limit: u32,
     /// Where figures of sealed days come from: auto, archive or raw
     #[arg(long)]
     pub source: Option<String>,
-    /// Answer in JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -147,7 +147,7 @@ pub fn configuration(args: &Args, environment: &Environment) -> Result<Config, F
         config.listen = listen.parse().map_err(|_| {
             Failure::usage(format!("{origin} = {listen:?}, but it must be like 127.0.0.1:8787"))
         })?;
-        // A second copy on one machine must not fight for the private port: it takes a free one.
+        // A second copy on one machine must not compete for the private port: it takes a free one.
         if args.config.is_none()
             && !default.exists()
             && config.listen.port() != Config::default().listen.port()

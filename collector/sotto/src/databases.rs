@@ -1,5 +1,5 @@
-//! The database that a command works on: yours, the one of a running sotto, or the embedded one for as long as the command
-//! takes.
+//! The database that a command uses: an external one, that of a running sotto, or the embedded one, started
+//! for the duration of the command.
 
 use std::{
     fs::{self, File},
@@ -16,7 +16,7 @@ use sotto_store::{
 
 use crate::failure::Failure;
 
-/// Takes the data directory for this process alone, until the file is closed.
+/// Locks the data directory for this process, until the file is closed.
 pub fn lock(config: &Config) -> Result<File, Failure> {
     fs::create_dir_all(&config.data)
         .map_err(|e| Failure::usage(format!("data = {}: cannot be made: {e}", config.data.display())))?;
@@ -67,8 +67,8 @@ pub fn external(config: &Config) -> Option<Cluster> {
     Some(Cluster::new(shards.collect(), clickhouse.cluster.clone()))
 }
 
-/// Runs a command that needs the database: on the external server, on the one a running sotto has, or on the embedded
-/// one, started for as long as the command takes.
+/// Runs a command that needs the database: on the external server, on that of a running sotto, or on the
+/// embedded one, started for the duration of the command.
 pub async fn with_databases<T>(
     config: &Config,
     paths: &Paths,
@@ -84,8 +84,8 @@ pub async fn with_databases<T>(
             never = cluster.watch() => match never {},
         };
     }
-    // Whoever has the lock has the server. One that still answers without it belongs to a sotto that was killed, and
-    // is about to end.
+    // Whoever holds the lock owns the server. A server that still answers while nobody holds it belongs to a
+    // killed sotto and is about to exit.
     let _lock = match lock(config) {
         Ok(lock) => lock,
         Err(taken) => {

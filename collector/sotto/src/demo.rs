@@ -1,7 +1,8 @@
 //! `sotto demo`: fills demo.example with 90 days of traffic through the real ingestion path, then serves.
 //!
-//! Every hit is written in the wire format, parsed, gated, located, keyed, made durable in the spool and shipped, as
-//! if it came from a browser; only the socket is missing. The same seed, GeoIP data and day give the same traffic.
+//! Every hit is written in the wire format, parsed, filtered, geolocated, keyed, made durable in the spool
+//! and shipped, as if it came from a browser; only the socket is missing. The same seed, GeoIP data and day
+//! give the same traffic.
 
 use std::{
     fs,
@@ -96,14 +97,14 @@ async fn prepare(
         let mut site = Site::new("Demo: Lindenhof", &[HOSTNAME], TIME_ZONE, Preset::Cnil)?;
         site.retention_days = args.days + 30;
         fill(&plan, config, paths, databases, &site).await?;
-        // Last, so that a fill that was interrupted begins anew.
+        // Last, so that an interrupted fill starts over.
         sites::save(db, &site).await?;
     }
     println!("Sign in as {EMAIL} with the password {password}");
     Ok(())
 }
 
-/// The demo's owner, made at the first start; the password is random and kept beside the data.
+/// The demo's owner, created at the first start; the password is random and stored next to the data.
 async fn owner(config: &Config, db: &Db) -> Result<String, Failure> {
     fs::create_dir_all(&config.data)?;
     let path = config.data.join("demo-password");
@@ -119,7 +120,7 @@ async fn owner(config: &Config, db: &Db) -> Result<String, Failure> {
     Ok(password)
 }
 
-/// Sends the traffic of all days down the road.
+/// Sends the traffic of all days through the pipeline.
 async fn fill(
     plan: &Plan,
     config: &Config,
@@ -130,7 +131,7 @@ async fn fill(
     let began = Instant::now();
     let clock = Arc::new(AtomicI64::new(0));
     let config = Config { ship: Ship { interval: SHIP_INTERVAL, ..config.ship.clone() }, ..config.clone() };
-    // Salts of days that are over: in memory only, and not in the ledger of real ones.
+    // Salts of past days: in memory only, and not in the ledger of real ones.
     let (state, readers) =
         State::open(config, paths, databases.clone(), Clock::Fixed(clock.clone()), Lifetime::Process)?;
     state.rules.replace(vec![site.clone()])?;
@@ -154,7 +155,7 @@ async fn fill(
     print_size(&databases.writer.of_site(site.id), &sent).await
 }
 
-/// Says what an event takes on disk, for whoever plans.
+/// Prints the disk space per event, for capacity planning.
 async fn print_size(db: &Db, sent: &Sent) -> Result<(), Failure> {
     let stored: Stored = db.query(include_str!("demo/size.sql")).fetch_one().await?;
     println!(
@@ -173,7 +174,7 @@ struct Stored {
     bytes: u64,
 }
 
-/// What went down the road.
+/// What was sent.
 #[derive(Default)]
 struct Sent {
     hits: u64,
@@ -202,7 +203,7 @@ async fn send_days(plan: &Plan, state: &State, clock: &AtomicI64, site: &Site) -
             sent.hits += 1;
             sent.events += admitted.appends.len() as u64;
             sent.spool_bytes += admitted.appends.disk_bytes();
-            // A fill that does not reach the disk fails as a whole.
+            // If the fill does not reach the disk, it fails as a whole.
             admitted.end(&ShardRepeats::NONE);
             if group.len() >= GROUP {
                 let full = std::mem::replace(&mut group, collector.spools.appends());
@@ -218,11 +219,11 @@ async fn send_days(plan: &Plan, state: &State, clock: &AtomicI64, site: &Site) -
     Ok(sent)
 }
 
-/// A bar for people, lines for logs.
+/// A progress bar on a terminal, lines in logs.
 fn progress(done: usize, all: usize, hits: u64) {
     let mut out = std::io::stdout().lock();
     let percent = done * 100 / all.max(1);
-    // Progress that cannot be shown is no reason to stop.
+    // Failing to show progress is no reason to stop.
     let _shown = if out.is_terminal() {
         let full = percent / 4;
         write!(out, "\r  [{}{}] {percent} %  {hits} hits ", "#".repeat(full), "-".repeat(25 - full))

@@ -1,4 +1,4 @@
-//! What the environment says: variables, and where things lie on this machine.
+//! The environment: variables, and the paths on this machine.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use sotto_collector::config::{Config, Paths};
 /// Version of the embedded server's library that this program was measured with.
 pub const LIBCHDB_VERSION: &str = "26.7.3-stable.1";
 
-/// What the environment says.
+/// The environment variables that Sotto reads.
 #[derive(Debug, Default)]
 pub struct Environment {
     /// `SOTTO_DATA`.

@@ -1,4 +1,4 @@
-//! Why a command failed, in one line for people, with the exit code.
+//! Why a command failed, as one line for people, with the exit code.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Debug)]
 pub struct Failure {
     message: String,
-    /// 1: it failed; 2: it was asked wrongly.
+    /// 1: it failed; 2: wrong usage.
     pub code: u8,
 }
 
@@ -26,7 +26,7 @@ impl Failure {
         Self { message, code: 1 }
     }
 
-    /// Something was asked that cannot be.
+    /// A usage error.
     pub fn usage(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: 2 }
     }
@@ -44,7 +44,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Says what went wrong.
+/// Prints what went wrong.
 #[allow(clippy::print_stderr)]
 pub fn complain(failure: &Failure) {
     eprintln!("sotto: {failure}");

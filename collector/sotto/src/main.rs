@@ -26,7 +26,8 @@ use environment::Environment;
 use failure::{Failure, complain};
 use sotto_dashboard::report;
 
-/// A hit is some dozens of small allocations on one thread, freed on another: measured a third cheaper than the system's.
+/// A hit is a few dozen small allocations on one thread, freed on another: measured a third cheaper than with
+/// the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -102,20 +103,20 @@ fn dashboard(parts: serve::dashboard::DashboardParts) -> sotto_collector::http::
     serve::dashboard::from_router(router)
 }
 
-/// The script's modules as the dashboard knows them.
+/// The script's modules in the dashboard's type.
 fn modules(scripts: &Scripts) -> Vec<sotto_dashboard::ScriptModule> {
     let all = scripts.modules().into_iter();
     all.map(|m| sotto_dashboard::ScriptModule { name: m.name, brotli: m.brotli, requires: m.requires })
         .collect()
 }
 
-/// A combination of modules as the dashboard knows it.
+/// A combination of modules in the dashboard's type.
 fn facts(scripts: &Scripts, modules: &[&str]) -> Option<sotto_dashboard::ScriptInfo> {
     let Facts { path, versioned_path, integrity, brotli_bytes } = scripts.facts(modules)?;
     Some(sotto_dashboard::ScriptInfo { path, versioned_path, integrity, brotli_bytes })
 }
 
-/// `sotto report`: the dashboard's own questions, answered as a table or JSON.
+/// `sotto report`: the dashboard's queries, answered as a table or JSON.
 async fn report_command(databases: &Databases, args: cli::ReportArgs) -> Result<(), Failure> {
     let site = cli::site::find(&databases.reader, &args.site).await?;
     let today = sotto_schema::clock::now().in_tz(&site.time_zone)?.date();

@@ -1,4 +1,4 @@
-//! `sotto serve` and `collect`: puts the parts together, runs them, and takes them down in order.
+//! `sotto serve` and `collect`: assembles the parts, runs them, and shuts them down in order.
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,12 +33,12 @@ use database::Database;
 use listeners::{Listeners, taken};
 use signals::StopSignals;
 
-/// How long shipping may go on after a stop; what is left waits on disk for the next start.
+/// How long shipping may continue after a stop; what is left waits on disk for the next start.
 const SHIP_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long what is left may take to end; most of it has ended while the spool was shipped.
+/// How long the remaining parts may take to end; most have ended while the spool was shipped.
 const REST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Everything that runs, for taking it down in order.
+/// Everything that runs, for an orderly shutdown.
 struct Running {
     state: Arc<State>,
     database: Database,
@@ -51,7 +51,7 @@ struct Running {
     peers: Option<Arc<Peers>>,
 }
 
-/// Serves until told to stop, or until a part that cannot be started again has ended.
+/// Serves until told to stop, or until a part that cannot be restarted has ended.
 pub async fn run(config: Config, paths: Paths, dashboard: Option<MakeDashboard<'_>>) -> Result<(), Failure> {
     protect_memory()?;
     let _lock = databases::lock(&config)?;
@@ -69,8 +69,8 @@ pub async fn run(config: Config, paths: Paths, dashboard: Option<MakeDashboard<'
     ended
 }
 
-/// Keeps this process's memory, in which salts and addresses are, from core dumps and from other processes of the same
-/// user. The embedded server inherits that it dumps no core.
+/// Protects this process's memory, which holds salts and addresses, from core dumps and from other processes
+/// of the same user. The embedded server inherits the ban on core dumps.
 fn protect_memory() -> Result<(), Failure> {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
@@ -78,8 +78,8 @@ fn protect_memory() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Takes over what an earlier run left, then starts one part after the other; the public listener answers when all that
-/// a hit needs is there.
+/// Takes over what an earlier run left, then starts one part after the other; the public listener answers
+/// once everything that a hit needs is running.
 async fn start(
     state: Arc<State>,
     readers: Vec<spool::Reader>,
@@ -109,7 +109,7 @@ async fn start(
     Ok(Running { state, database, workers, jobs, rest, shippers, peers })
 }
 
-/// What answers requests that are not the collector's.
+/// Handles requests that are not the collector's.
 fn fallback(state: &State, dashboard: Option<MakeDashboard<'_>>, setup_token: Option<String>) -> HttpService {
     let Some(dashboard) = dashboard else {
         return stack::boxed(tower::service_fn(async |_| Ok(stack::empty(http::StatusCode::NOT_FOUND))));
@@ -125,7 +125,7 @@ fn fallback(state: &State, dashboard: Option<MakeDashboard<'_>>, setup_token: Op
     })
 }
 
-/// What the public listener answers with.
+/// The service of the public listener.
 fn public_service(
     state: &State,
     peers: Option<Arc<Peers>>,
@@ -137,7 +137,7 @@ fn public_service(
     Ok(stack::around(routes, (&state.config.server).into(), state.metrics.clone()))
 }
 
-/// Begins to talk to the other collectors, if there are any, and waits a moment until they are there.
+/// Connects to the other collectors, if there are any, and briefly waits for them.
 async fn meet_peers(state: &State, supervisor: &Supervisor) -> Result<Option<Arc<Peers>>, Failure> {
     let config = &state.config.peers;
     let (Some(listen), Some(key_file)) = (config.listen, &config.key_file) else { return Ok(None) };
@@ -178,7 +178,7 @@ fn start_workers(
     Ok(())
 }
 
-/// Ships from all spools, and notices when one cannot be written any more.
+/// Starts a shipper per spool, and notices when a spool cannot be written any more.
 fn start_shippers(
     state: &State,
     readers: Vec<spool::Reader>,
@@ -197,7 +197,7 @@ fn start_shippers(
 }
 
 impl Running {
-    /// Takes everything down: no new hits, then the spool is shipped, then the rest.
+    /// Shuts everything down: first no new hits, then the spool is shipped, then the rest.
     async fn stop(self) {
         tracing::info!("stopping");
         self.workers.stop();
@@ -207,7 +207,7 @@ impl Running {
         let until = tokio::time::Instant::now() + SHIP_TIMEOUT;
         for mut shipper in self.shippers {
             if tokio::time::timeout_at(until, &mut shipper).await.is_err() {
-                // The batch under way is sealed: the next start ships it under the same token.
+                // The batch in flight is sealed: the next start ships it with the same token.
                 shipper.abort();
             }
         }

@@ -1,8 +1,9 @@
-//! The self-assessment for audience measurement that needs no consent, filled in for the settings of a site.
+//! The self-assessment for audience measurement without consent, filled in from a site's settings.
 //!
-//! Source: CNIL, "Cookies: solutions pour les outils de mesure d'audience" (4 July 2025) and its self-assessment tool,
-//! read through secondary sources and in our own words: check the tool itself before you rely on it. The list of
-//! evaluated tools was withdrawn on 1 January 2026; what is left is an assessment of one's own.
+//! Source: CNIL, "Cookies: solutions pour les outils de mesure d'audience" (4 July 2025) and its
+//! self-assessment tool, taken from secondary sources and in our own words: check the tool itself before
+//! relying on it. The list of evaluated tools was withdrawn on 1 January 2026; what remains is
+//! self-assessment.
 
 use serde::Serialize;
 
@@ -38,7 +39,7 @@ impl Verdict {
 /// A criterion and its verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Criterion {
-    /// What is asked.
+    /// The question asked.
     pub criterion: &'static str,
     /// Whether it is met.
     pub verdict: Verdict,

@@ -1,11 +1,11 @@
-//! People and programs that may look: users, their roles per site, signed-in browsers, API tokens, and the log of what
-//! they changed.
+//! Who has access: users, their roles per site, sign-in sessions, API tokens, and the log of what they
+//! changed.
 //!
-//! Promises: a password is kept only as an argon2id hash, a cookie or token only as a BLAKE3 hash, the secret of two-step
-//! sign-in only sealed; a right password alone signs nobody in who has a second step ([`Proof`]); removing a user
-//! ends their sign-ins; every list is bounded. Every change is one new row, so that a crash leaves the old or the
-//! new state. E-mail addresses are unique as far as one process decides; two processes that add the same address in
-//! the same instant would both succeed.
+//! Promises: a password is kept only as an argon2id hash, a cookie or token only as a BLAKE3 hash, the secret
+//! of two-step sign-in only sealed; the right password alone does not sign in a user with a second step
+//! ([`Proof`]); removing a user ends their sign-ins; every list is bounded. Every change is one new row, so
+//! that a crash leaves either the old or the new state. E-mail addresses are unique only within one process;
+//! if two processes add the same address at the same instant, both succeed.
 
 use clickhouse::{Row, error::Error};
 use serde::{Deserialize, Serialize};
@@ -39,12 +39,12 @@ pub const USER_NAME_CHARS_MAX: usize = 100;
 /// How many users there may be.
 pub const USERS_MAX: usize = 10_000;
 
-/// Somebody who can sign in.
+/// A user who can sign in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Number in the tables.
     pub id: UserId,
-    /// Address they sign in with, in lower case.
+    /// E-mail address they sign in with, in lower case.
     pub email: String,
     /// What they are called; may be empty.
     pub name: String,
@@ -52,7 +52,7 @@ pub struct User {
     pub created_ms: i64,
 }
 
-/// Why an account cannot be as it was asked for. The messages are shown to people.
+/// Why an account operation fails. The messages are shown to people.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
     /// See the message.
@@ -79,13 +79,13 @@ pub enum AccountError {
     /// See the message.
     #[error("this is the last owner; make somebody else an owner first")]
     LastOwner,
-    /// The operating system gave no randomness, so that no secret can be made.
+    /// The operating system provided no randomness, so no secret can be generated.
     #[error("the operating system has no randomness")]
     Randomness(#[from] getrandom::Error),
     /// The password could not be hashed; nothing was stored.
     #[error("the password could not be hashed")]
     Hashing,
-    /// ClickHouse refused or cannot be reached; nothing is known to be stored.
+    /// ClickHouse refused or cannot be reached; whether anything was stored is unknown.
     #[error("cannot reach the database")]
     Database(#[from] Error),
 }
@@ -108,10 +108,10 @@ impl From<&UserRow> for User {
     }
 }
 
-/// Brings an e-mail address into the one form that is compared.
+/// Normalises an e-mail address for comparison.
 ///
 /// # Errors
-/// When it has not the shape `name@host`.
+/// When it does not have the form `name@host`.
 pub fn normalise_email(text: &str) -> Result<String, AccountError> {
     let email = text.trim().to_lowercase();
     let plain = |c: char| !c.is_whitespace() && !c.is_control();
@@ -131,7 +131,7 @@ pub fn normalise_email(text: &str) -> Result<String, AccountError> {
 /// All users, by e-mail address.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn users(db: &Db) -> Result<Vec<User>, AccountError> {
     let rows: Vec<UserRow> = db.query(include_str!("account/users.sql")).fetch_all().await?;
     Ok(rows.iter().map(User::from).collect())
@@ -144,7 +144,7 @@ async fn row_of(db: &Db, email: &str) -> Result<Option<UserRow>, Error> {
 /// The user who signs in with `email`.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn user(db: &Db, email: &str) -> Result<Option<User>, AccountError> {
     Ok(row_of(db, &email.trim().to_lowercase()).await?.as_ref().map(User::from))
 }
@@ -152,7 +152,7 @@ pub async fn user(db: &Db, email: &str) -> Result<Option<User>, AccountError> {
 /// Adds a user without any role; see [`grant`].
 ///
 /// # Errors
-/// When a value is not allowed, the address is taken, or ClickHouse cannot be asked.
+/// When a value is not allowed, the address is taken, or ClickHouse cannot be queried.
 pub async fn add_user(
     db: &Db,
     hasher: &Hasher,
@@ -186,10 +186,10 @@ pub async fn add_user(
     Ok(User::from(&row))
 }
 
-/// Gives a user another password and ends all their sign-ins.
+/// Changes a user's password and ends all their sign-ins.
 ///
 /// # Errors
-/// When the password is not allowed, there is no such user, or ClickHouse cannot be asked.
+/// When the password is not allowed, there is no such user, or ClickHouse cannot be queried.
 pub async fn set_password(db: &Db, hasher: &Hasher, email: &str, password: &str) -> Result<(), AccountError> {
     password::check(password)?;
     let row = row_of(db, &normalise_email(email)?).await?.ok_or(AccountError::NoUser)?;
@@ -201,7 +201,7 @@ pub async fn set_password(db: &Db, hasher: &Hasher, email: &str, password: &str)
 /// Removes a user, their roles and their sign-ins.
 ///
 /// # Errors
-/// When it is the last owner, there is no such user, or ClickHouse cannot be asked.
+/// When it is the last owner, there is no such user, or ClickHouse cannot be queried.
 pub async fn remove_user(db: &Db, email: &str) -> Result<(), AccountError> {
     let row = row_of(db, &normalise_email(email)?).await?.ok_or(AccountError::NoUser)?;
     let all = members(db).await?;
@@ -222,19 +222,20 @@ pub async fn remove_user(db: &Db, email: &str) -> Result<(), AccountError> {
     end_all(db, id).await
 }
 
-/// What a right password is worth.
+/// What the right password proves.
 #[derive(Debug)]
 pub enum Proof {
-    /// Who this is: the password was all that is asked for.
+    /// The user; no second step is needed.
     Whole(User),
     /// The first of two steps; see [`two_step::confirm`].
     First(two_step::Pending),
 }
 
-/// What address and password prove, if they belong together. Takes as long whether or not the address exists.
+/// Checks address and password, and returns what they prove. Takes equally long whether or not the address
+/// exists.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn authenticate(
     db: &Db,
     hasher: &Hasher,
@@ -249,10 +250,10 @@ pub async fn authenticate(
     Ok(row.as_ref().filter(|_| matches).map(two_step::proof))
 }
 
-/// Whether anybody owns this installation: before that, the set-up link is valid.
+/// Whether this installation has an owner; until then the set-up link is valid.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn owner_exists(db: &Db) -> Result<bool, AccountError> {
     Ok(members(db).await?.iter().any(|m| m.site.is_none() && m.role == Role::Owner))
 }

@@ -1,4 +1,4 @@
-//! What people changed. Entries are only ever added. They never hold a secret or anything about a visitor.
+//! The audit log. Entries are only ever added. They never hold a secret or anything about a visitor.
 
 use clickhouse::{Row, error::Error};
 use serde::{Deserialize, Serialize};
@@ -9,10 +9,10 @@ use sotto_schema::{
 
 use crate::db::Db;
 
-/// The longest detail in characters; longer ones are cut.
+/// Maximum length of a detail in characters; longer ones are truncated.
 pub const DETAIL_CHARS_MAX: usize = 500;
 
-/// What was done. The names are stored, so renaming one breaks the log.
+/// An audited action. The names are stored, so renaming one breaks the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// The set-up link was used.
@@ -35,7 +35,7 @@ pub enum Action {
     PasswordChange,
     /// Two-step sign-in was switched on.
     TwoStepOn,
-    /// Two-step sign-in was switched off by its owner.
+    /// A user switched off their own two-step sign-in.
     TwoStepOff,
     /// Two-step sign-in was switched off for somebody on the command line.
     TwoStepReset,
@@ -53,7 +53,7 @@ pub enum Action {
     Erase,
     /// Events were imported from a file.
     Import,
-    /// What was due under the rules of retention was removed.
+    /// Data due under the retention rules was removed.
     Retention,
     /// A visitor erased what was held under their own key or id.
     VisitorErase,
@@ -109,7 +109,7 @@ pub struct Entry {
 /// Adds a line. `actor` 0 stands for the command line, `site` 0 for none.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn append(db: &Db, actor: UserId, action: Action, site: SiteId, detail: &str) -> Result<(), Error> {
     let detail = detail.chars().take(DETAIL_CHARS_MAX).collect();
     let entry = Entry { time: now_ms(), actor, action: action.name().to_owned(), site, detail };
@@ -121,7 +121,7 @@ pub async fn append(db: &Db, actor: UserId, action: Action, site: SiteId, detail
 /// The newest lines of one kind.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn newest_of(db: &Db, action: Action, limit: u64) -> Result<Vec<Entry>, Error> {
     let query = db.query(include_str!("audit/of_action.sql"));
     query.param("action", action.name()).param("limit", limit).fetch_all().await
@@ -130,7 +130,7 @@ pub async fn newest_of(db: &Db, action: Action, limit: u64) -> Result<Vec<Entry>
 /// The newest lines, of one site or (0) of all.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn newest(db: &Db, site: SiteId, limit: u64) -> Result<Vec<Entry>, Error> {
     let query = db.query(include_str!("audit/newest.sql"));
     query.param("site", site).param("limit", limit).fetch_all().await

@@ -1,4 +1,4 @@
-//! Backups in the data directory, and how long they are kept.
+//! Backups in the data directory, and their retention.
 
 use std::{fs, io, path::Path};
 
@@ -10,16 +10,16 @@ pub mod sealed;
 
 /// Directory of backups within the data directory.
 pub const DIRECTORY: &str = "backups";
-/// What the name of a file has at its end until it is whole; one of a backup that was killed is aged like a backup.
+/// File name suffix until the backup is complete; leftovers of a killed backup age like backups.
 const UNFINISHED: &str = ".new";
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// For how many days a backup is kept, by the data map.
+/// Retention of backups in days, from the data map.
 pub fn days() -> i64 {
     datamap::class_days("backups").map_or(0, i64::from)
 }
 
-/// Name of a backup made at `now_ms`; the time in it is what its age is told by.
+/// File name of a backup made at `now_ms`; its age is derived from the time in the name.
 pub fn name(now_ms: i64) -> String {
     let time = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
     format!("sotto-{}.tar.age", time.strftime("%Y%m%dT%H%M%SZ"))
@@ -28,14 +28,15 @@ pub fn name(now_ms: i64) -> String {
 /// When the backup of that name was made; `None` for other files.
 fn made_ms(name: &str) -> Option<i64> {
     let (time, rest) = name.strip_prefix("sotto-")?.split_once('.')?;
-    // Backups were plain archives once.
+    // Early versions wrote backups as plain tar archives.
     let known = matches!(rest.strip_suffix(UNFINISHED).unwrap_or(rest), "tar" | "tar.age");
     let time = jiff::fmt::strtime::parse("%Y%m%dT%H%M%SZ", time).ok()?.to_datetime().ok()?;
     let time = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
     known.then(|| time.timestamp().as_millisecond())
 }
 
-/// Deletes the backups of `dir` that are older than the data map allows; with `dry` only says which. Other files stay.
+/// Deletes the backups in `dir` that are older than the data map allows; with `dry` it only lists them. Other
+/// files stay.
 ///
 /// # Errors
 /// When the directory cannot be read or a file not deleted.

@@ -1,31 +1,37 @@
 //! Several ClickHouse servers: shards, each of one or more replicas.
 //!
-//! **Where what is.** A site's events (and all else that is stored per site) are on one shard, which its number
-//! decides ([`crate::db::shard_of`]). Accounts, sites, goals, tokens, the audit log and the ledger ([`HOME_TABLES`]) are small and are on the
-//! first shard, on all its replicas. Every server has all tables, in the configured database, so that the same
-//! migrations run everywhere; those that are not used there stay empty.
+//! **Where data is.** A site's events (and everything else that is stored per site) are on one shard, chosen
+//! by the site's ID ([`crate::db::shard_of`]). Accounts, sites, goals, tokens, the audit log and the ledger
+//! ([`HOME_TABLES`]) are small and live on the first shard, on all its replicas. Every server has all tables,
+//! in the configured database, so that the same migrations run everywhere; tables that a server does not use
+//! stay empty.
 //!
-//! **Reading.** Beside the database there is one called `…_all` with the same table names, from which reports read: a
-//! `Distributed` table over all shards for what is stored per site, and on the first shard a `Merge` table over what is
-//! only there. So no query knows whether there is a cluster. Questions about one site go to the site's own shard
-//! ([`crate::db::Db::of_site`]) and touch no other (`optimize_skip_unused_shards`): a shard that is away takes only its
-//! own sites' reports with it, and an answer is never a part of the truth. While the *first* shard has no replica left,
-//! nobody can sign in; collectors go on with their copy of the sites.
+//! **Reading.** Next to the database there is one called `…_all` with the same table names, from which
+//! reports read: a `Distributed` table over all shards for data stored per site, and on the first shard a
+//! `Merge` table over data that is only there. So no query has to know whether there is a cluster. Queries
+//! about one site go to the site's own shard ([`crate::db::Db::of_site`]) and touch no other
+//! (`optimize_skip_unused_shards`): a shard that is unavailable takes only its own sites' reports with it,
+//! and a result is never partial. While the *first* shard has no replica left, nobody can sign in; collectors
+//! go on with their copy of the sites.
 //!
-//! `Distributed` needs the cluster by name in the servers' `remote_servers`. That is the operator's: Sotto does not
-//! write to an external server's files, and `CREATE NAMED COLLECTION` or `remote()` would put a password into a table's
-//! definition. The cluster must list the same shards in the same order, with the same weight, and
-//! `internal_replication`; a `<secret>` spares a user between servers.
+//! `Distributed` needs the cluster by name in the servers' `remote_servers`. Configuring that is the
+//! operator's job: Sotto does not write to an external server's files, and `CREATE NAMED COLLECTION` or
+//! `remote()` would put a password into a table's definition. The cluster must list the same shards in the
+//! same order, with the same weight, and `internal_replication`; with a `<secret>`, no user between servers
+//! is needed.
 //!
-//! **Replicas** hold the same only by replication. Where a server has Keeper (`system.zookeeper` answers), tables are
-//! made `Replicated…`, under `/sotto/{database}/{table}/sN`. Several replicas without Keeper are refused.
+//! **Replicas** share data only by replication. Where a server has Keeper (`system.zookeeper` answers),
+//! tables are created as `Replicated…`, under `/sotto/{database}/{table}/sN`. Several replicas without Keeper
+//! are refused.
 //!
-//! **The number and order of shards are fixed**: each server notes which shard of how many it is, and a configuration
-//! that says otherwise stops the start; rows would be where nobody looks for them. To have room, begin with more shards
-//! than machines (several databases' servers on one machine); to change the number, `sotto export` and `import`.
+//! **The number and order of shards are fixed**: each server records which shard of how many it is, and a
+//! configuration that contradicts it stops the start; otherwise rows would be on shards where no query looks.
+//! To leave room for growth, begin with more shards than machines (servers of several shards on one machine);
+//! to change the number, use `sotto export` and `import`.
 //!
-//! **Migrations** run server by server while one program holds the lock ([`crate::migrate::lock`]) on the first server
-//! of the list; they need it, and go on without others that are away, which get theirs when they are back.
+//! **Migrations** run server by server while one program holds the lock ([`crate::migrate::lock`]) on the
+//! first server of the list. That server is required; others that are unavailable are skipped and migrated
+//! when they are back.
 //!
 //! **Proof**: `tests/suite/cluster.rs`: two shards, one of which is killed under load. Replication itself needs
 //! external servers with Keeper, which tests do not have; they prove that ClickHouse takes the statements up to the
@@ -49,17 +55,18 @@ use crate::{
 /// Tables that are on the first shard only.
 pub const HOME_TABLES: &[&str] =
     &["sites", "users", "members", "sign_ins", "tokens", "goals", "audit_log", "salt_ledger", "used_codes"];
-/// What the database from which reports read is called beside the other.
+/// Suffix of the database from which reports read.
 const ALL_SUFFIX: &str = "_all";
-/// Questions about one site touch its shard only; a shard that is needed and away is an error, not an empty answer.
+/// Queries about one site touch only its shard; if that shard is unavailable, the query fails instead of
+/// returning nothing.
 const READ_SETTINGS: &[(&str, &str)] = &[
     ("optimize_skip_unused_shards", "1"),
     ("skip_unavailable_shards", "0"),
     ("distributed_product_mode", "global"),
 ];
-/// How often servers are looked after.
+/// Health check interval of the servers.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a server may take for an answer before another replica is asked.
+/// Health check timeout, after which another replica is used.
 const LOOK_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The servers that are configured: one, or a list of shards of replicas.
@@ -101,8 +108,8 @@ impl Cluster {
         Self { shards: vec![vec![access]], name: None, databases }
     }
 
-    /// Shards, each a list of replicas. `name` is the cluster's in `remote_servers`; without one, which one shard may do,
-    /// reports read the tables themselves.
+    /// Shards, each a list of replicas. `name` is the cluster's name in `remote_servers`; it may be omitted
+    /// with a single shard: then reports read the tables themselves.
     ///
     /// # Panics
     /// When a shard has no replica or there is no shard.
@@ -134,7 +141,7 @@ impl Cluster {
         self.shards.len()
     }
 
-    /// Brings the tables of all servers that answer to the shape this version needs.
+    /// Migrates the tables of all reachable servers to this version's schema.
     ///
     /// # Errors
     /// See [`MigrateError`]; also when the first server does not answer. Running it again is always safe.
@@ -164,7 +171,7 @@ impl Cluster {
         Ok(prepared)
     }
 
-    /// Looks after all servers for ever: where one does not answer, another replica is asked.
+    /// Health-checks all servers for ever; where one does not answer, switches to another replica.
     pub async fn watch(&self) -> Infallible {
         let Databases { writer, reader } = &self.databases;
         loop {
@@ -188,7 +195,7 @@ impl Cluster {
         Ok(self.is_in_its_place(db, place).await? && self.is_readable(db, place).await?)
     }
 
-    /// Brings one server to the current shape while `lock` is held.
+    /// Migrates one server to the current schema while `lock` is held.
     async fn finish(&self, db: &Db, place: Place, lock: &Lock) -> Result<usize, MigrateError> {
         if !self.is_in_its_place(db, place).await? {
             let shards = u32::try_from(self.shards.len()).unwrap_or(u32::MAX);
@@ -211,7 +218,7 @@ impl Cluster {
         Ok(ran)
     }
 
-    /// Whether a server has noted its place; an error if it noted another.
+    /// Whether a server has recorded its place; an error if it recorded another.
     async fn is_in_its_place(&self, db: &Db, place: Place) -> Result<bool, MigrateError> {
         db.query(include_str!("cluster/create_layout.sql")).execute().await?;
         let noted = db.query(include_str!("cluster/layout.sql")).fetch_optional::<Layout>().await?;
@@ -270,7 +277,7 @@ const FIRST: Place = Place { shard: 0, replica: 0 };
 
 /// How reports read a table.
 enum Readable {
-    /// Where it is.
+    /// Directly, on the first shard.
     Home,
     /// From all shards.
     Sharded,
@@ -312,7 +319,7 @@ async fn has_keeper(db: &Db) -> Result<bool, Error> {
     }
 }
 
-/// Whether the server could not be reached; other errors would come again.
+/// Whether the server could not be reached; other errors would recur.
 fn is_away(error: &MigrateError) -> bool {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = source {

@@ -1,4 +1,5 @@
-//! How to reach ClickHouse: the one client that everything uses, whether the server is embedded or external.
+//! The connection to ClickHouse: the one client that everything uses, whether the server is embedded or
+//! external.
 
 use std::{fmt, sync::Arc};
 
@@ -7,7 +8,7 @@ use clickhouse::{Client, Compression};
 use serde::{Deserialize, Serialize};
 use sotto_schema::id::SiteId;
 
-/// Where a ClickHouse server is and who asks.
+/// Address and credentials of a ClickHouse server.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
     /// `http://host:port` or `https://…`.
@@ -37,7 +38,7 @@ impl Access {
             .with_product_info("sotto", env!("CARGO_PKG_VERSION"))
     }
 
-    /// None on the way to this very machine: it would cost both ends more than it saves.
+    /// No compression on loopback: it would cost both ends more than it saves.
     fn compression(&self) -> Compression {
         let local = ["http://127.0.0.1:", "http://[::1]:", "http://localhost:"];
         if local.iter().any(|start| self.url.starts_with(start)) {
@@ -47,18 +48,18 @@ impl Access {
         }
     }
 
-    /// The same server with no database chosen, to create one.
+    /// The same server without a selected database, to create one.
     pub(crate) fn without_database(&self) -> Client {
         Client::default().with_url(&self.url).with_user(&self.user).with_password(&self.password)
     }
 }
 
-/// A connection to ClickHouse, to one of several replicas that hold the same. Clones share it; [`Db::redirect`] moves
-/// all of them to another address, which happens when the embedded server had to be restarted on another port;
-/// [`Db::turn`] moves them to the next replica.
+/// A connection to ClickHouse, to one of several replicas with the same data. Clones share it;
+/// [`Db::redirect`] moves all of them to another address, which happens when the embedded server had to
+/// restart on another port; [`Db::turn`] moves them to the next replica.
 ///
-/// In a cluster each site's events are on one shard: [`Db::of_site`] leads there. Where there is one server, it leads to
-/// where one is, so that whoever asks for events of a site may always go through it.
+/// In a cluster each site's events are on one shard: [`Db::of_site`] returns its connection. With a single
+/// server it returns the same connection, so queries for a site's events can always go through it.
 #[derive(Clone)]
 pub struct Db {
     shared: Arc<Shared>,
@@ -79,14 +80,15 @@ impl fmt::Debug for Db {
     }
 }
 
-/// Which of `shards` holds the events of `site`, from 0: as a Distributed table with the key `bitShiftRight(site, 1)` has
-/// it when all shards weigh the same. Numbers of sites are random but odd, so their lowest bit says nothing.
+/// Which of `shards` holds the events of `site`, from 0: the choice of a Distributed table with the key
+/// `bitShiftRight(site, 1)` when all shards have the same weight. Site IDs are random but odd, so their
+/// lowest bit carries no information.
 pub fn shard_of(site: SiteId, shards: usize) -> usize {
     usize::try_from((site.0 >> 1) % shards.max(1) as u64).unwrap_or(0)
 }
 
 impl Db {
-    /// A connection that is opened with the first query.
+    /// A lazy connection, opened by the first query.
     pub fn new(access: Access) -> Self {
         Self::of_replicas(vec![access.clone()], access, &[])
     }
@@ -110,17 +112,17 @@ impl Db {
         Self { shared: Arc::new(Shared { current, replicas, settings }), shards: Arc::default() }
     }
 
-    /// The same connection as the door to the shards of a cluster.
+    /// The same connection as the entry point to the shards of a cluster.
     pub fn with_shards(self, shards: Vec<Self>) -> Self {
         Self { shards: shards.into(), ..self }
     }
 
-    /// Where the events of a site are.
+    /// The connection to the shard that holds a site's events.
     pub fn of_site(&self, site: SiteId) -> Self {
         self.shards.get(shard_of(site, self.shards.len())).unwrap_or(self).clone()
     }
 
-    /// The shards; only this one where there is one server.
+    /// The shards; only this connection with a single server.
     pub fn shards(&self) -> Vec<Self> {
         if self.shards.is_empty() { vec![self.clone()] } else { self.shards.to_vec() }
     }
@@ -130,7 +132,7 @@ impl Db {
         self.shared.current.load().1.clone()
     }
 
-    /// Where the server is now.
+    /// The server's current address and credentials.
     pub fn access(&self) -> Access {
         self.shared.current.load().0.clone()
     }
@@ -153,7 +155,7 @@ impl Db {
         }
     }
 
-    /// Asks whether the server answers; if it does not, turns to the next that does.
+    /// Checks that the server answers; if not, moves to the next that does.
     pub async fn look(&self, patience: std::time::Duration) {
         if self.shared.replicas.len() < 2 {
             return;
@@ -166,12 +168,12 @@ impl Db {
         }
     }
 
-    /// A query whose text is sent as it is: `{name:Type}` are parameters, `?` is only a question mark.
+    /// A query whose text is sent verbatim: `{name:Type}` are parameters, `?` is just a question mark.
     pub fn query(&self, sql: &str) -> clickhouse::query::Query {
         self.shared.current.load().1.query_raw(sql)
     }
 
-    /// A client of the same server and user with no database chosen, to create or restore one.
+    /// A client of the same server and user without a selected database, to create or restore one.
     pub fn without_database(&self) -> Client {
         self.access().without_database()
     }
@@ -179,7 +181,7 @@ impl Db {
     /// Whether the server answers this user.
     ///
     /// # Errors
-    /// When it cannot be reached or refuses the password. `/ping` would not do: another server may answer it.
+    /// When it cannot be reached or rejects the password. `/ping` would not do: another server may answer it.
     pub async fn ping(&self) -> Result<(), clickhouse::error::Error> {
         self.query("SELECT 1").fetch_one::<u8>().await.map(|_| ())
     }
@@ -189,14 +191,14 @@ fn client(access: &Access, settings: &[(&str, &str)]) -> Client {
     settings.iter().fold(access.client(), |client, (name, value)| client.with_setting(*name, *value))
 }
 
-/// The two connections that everything works with.
+/// The connections for writing and for reading.
 #[derive(Debug, Clone)]
 pub struct Databases {
-    /// May write; for the collector and for what people set up. In a cluster it leads to the first shard, where
-    /// accounts, sites and the like are; `of_site` to the tables in which events of a site are stored.
+    /// Read and write; for the collector and for settings. In a cluster it leads to the first shard, where
+    /// accounts, sites and the like are; `of_site` leads to the tables that store a site's events.
     pub writer: Db,
-    /// May only read, within limits of time and memory; for reports. In a cluster it sees the events of all shards;
-    /// `of_site` asks where those of a site are, and sees the same.
+    /// Read-only, with limits on time and memory; for reports. In a cluster it sees the events of all shards;
+    /// `of_site` queries the site's own shard and sees the same.
     pub reader: Db,
 }
 

@@ -1,15 +1,16 @@
-//! Whether a server ignores a batch that it gets again: what "exactly once" rests on.
+//! Whether a server deduplicates repeated batches, on which "exactly once" relies.
 //!
-//! Proof: `tests/suite/shipping.rs` (real server; with the window taken away, and given back).
+//! Proof: `tests/suite/shipping.rs` (real server; with the deduplication window removed and restored).
 
 use clickhouse::Row;
 use serde::Deserialize;
 
 use crate::db::Db;
 
-/// How many blocks a table must remember: those that others may insert between an attempt and its repetition.
+/// Smallest deduplication window of a table, in blocks: those that others may insert between an attempt and
+/// its retry.
 pub const WINDOW_MIN: u64 = 1_000;
-/// How long a replicated table must remember them: an outage between an attempt and its repetition. One day.
+/// Shortest deduplication window of a replicated table: an outage between an attempt and its retry. One day.
 pub const SECONDS_MIN: u64 = 24 * 60 * 60;
 
 #[derive(Row, Deserialize)]
@@ -19,10 +20,11 @@ struct Window {
     lasting: u64,
 }
 
-/// What would let a repeated batch be counted twice, in words for the operator; empty when all is well on all shards.
+/// Settings that would let a repeated batch be counted twice, described for the operator; empty if all shards
+/// are fine.
 ///
 /// # Errors
-/// When a server cannot be asked.
+/// When a server cannot be queried.
 pub async fn flaws(db: &Db) -> Result<Vec<String>, clickhouse::error::Error> {
     let shards = db.shards();
     let mut flaws = Vec::new();
@@ -59,7 +61,7 @@ async fn flaws_of_server(db: &Db) -> Result<Vec<String>, clickhouse::error::Erro
     match settings {
         Ok(1) => {}
         Ok(_) => flaws.push("the server does not let inserts be deduplicated".into()),
-        // Constraints of the user's profile forbid the settings.
+        // The settings are forbidden by constraints in the user's profile.
         Err(clickhouse::error::Error::BadResponse(text)) => {
             let said = text.lines().next().unwrap_or_default();
             flaws.push(format!("the server does not let inserts be deduplicated: {said}"));

@@ -1,16 +1,18 @@
-//! The embedded ClickHouse: a child of this program that loads `libchdb` and serves real ClickHouse on loopback.
+//! The embedded ClickHouse: a child process of this program that loads `libchdb` and serves real ClickHouse
+//! on loopback.
 //!
-//! **How** (measured with libchdb 26.7.3-stable.1, ClickHouse 26.7.2.1): the child runs `clickhouse-local` with
-//! `SYSTEM START LISTEN HTTP` in interactive mode on a pseudo-terminal whose other end this process holds. The
-//! terminal is needed: with another standard input an HTTP client that resets its connection in mid-header aborts
-//! the server (ClickHouse issue 115666, fixed in 26.9; `rude_client_leaves_the_server_alive` stands guard).
+//! **How** (measured with libchdb 26.7.3-stable.1, ClickHouse 26.7.2.1): the child runs `clickhouse-local`
+//! with `SYSTEM START LISTEN HTTP` in interactive mode on a pseudo-terminal whose other end this process
+//! holds. The terminal is needed: with any other standard input, an HTTP client that resets its connection in
+//! the middle of a header aborts the server (ClickHouse issue 115666, fixed in 26.9; guarded by
+//! `rude_client_leaves_the_server_alive`).
 //!
-//! **Promises.** Started means: an authenticated query was answered. The server listens on 127.0.0.1 only, with
-//! random passwords made anew at each start and kept in a file only the owner can read. If it ends, it is started
-//! again with growing pauses. When this process ends, however it ends, the terminal closes and the child stops by
-//! itself within seconds.
+//! **Promises.** Started means that an authenticated query was answered. The server listens on 127.0.0.1
+//! only, with random passwords generated at each start and kept in a file that only the owner can read. If it
+//! exits, it is restarted with growing pauses. When this process ends, however it ends, the terminal closes
+//! and the child stops by itself within seconds.
 //!
-//! **Refuses** to start when the library is missing, with the command that fetches it.
+//! **Refuses** to start when the library is missing, and names the command that fetches it.
 //!
 //! **Crash.** ClickHouse's own guarantees; inserts are synced (`fsync_after_insert`).
 //!
@@ -45,27 +47,27 @@ mod files;
 
 pub use files::Memory;
 
-/// The first argument that makes the program a child which serves ClickHouse.
+/// The first argument that makes the program run as the ClickHouse child process.
 pub const CHILD_COMMAND: &str = "clickhouse-child";
 /// Database that holds Sotto's tables.
 pub const DATABASE: &str = "sotto";
 /// The database's files within the server's directory.
 pub const STORE: &str = "store";
-/// Where the server writes and reads archives, within its directory. They are not encrypted, and only pass through:
-/// what lies there at a start is of a backup that was killed, and is deleted.
+/// Where the server writes and reads archives, within its directory. They are not encrypted and only
+/// temporary: whatever is there at start was left by a killed backup, and is deleted.
 pub const BACKUPS: &str = "backups";
-/// How long a start may take, with a large database on a busy machine.
+/// Start timeout; allows for a large database on a busy machine.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a clean stop may take before the child is killed (merges and inserts are finished first).
+/// How long a clean stop may take before the child is killed (it finishes merges and inserts first).
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
-/// The pause before the server is started again.
+/// The shortest pause before the server is restarted.
 const RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest of these pauses.
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(30);
-/// How often a start is tried that ends at once: somebody took the port, or a server whose parent was killed has not
-/// let go of the data yet (about 2 s, with a query under way 7 s).
+/// Maximum attempts for a start that fails at once: the port was taken, or a server whose parent was killed
+/// still holds the data (about 2 s, with a running query 7 s).
 const START_ATTEMPTS: u32 = 20;
-/// Pause before a start is tried again.
+/// Pause between these attempts.
 const START_PAUSE: Duration = Duration::from_millis(500);
 
 /// How the embedded server is started.
@@ -81,7 +83,7 @@ pub struct Settings {
     pub memory: Memory,
 }
 
-/// Why the embedded server is not there.
+/// Why the embedded server is not running.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The start stops.
@@ -112,7 +114,8 @@ pub enum EngineError {
     },
 }
 
-/// Where a running embedded server can be reached by other processes of the same owner, as `endpoint.json`.
+/// The address and credentials of a running embedded server for other processes of the same owner, as
+/// `endpoint.json`.
 #[derive(Serialize, Deserialize)]
 struct Endpoint {
     writer: Access,
@@ -124,7 +127,7 @@ struct Endpoint {
 pub enum Health {
     /// It answers.
     Up,
-    /// Its process ended; it is being started again.
+    /// Its process ended; it is being restarted.
     Down,
 }
 
@@ -188,19 +191,19 @@ impl Embedded {
         Ok(Self { databases, health, stop, supervisor: tokio::spawn(run.supervise(server)) })
     }
 
-    /// The connections; they follow the server when it has to move to another port.
+    /// The connections; they follow the server when it moves to another port.
     pub fn databases(&self) -> Databases {
         self.databases.clone()
     }
 
-    /// Whether the server runs. Closed when nobody starts it again any more.
+    /// Whether the server runs. The channel closes when nothing will restart it.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.health.clone()
     }
 
     /// Stops the server and waits until it has ended.
     pub async fn stop(self) {
-        // The server waits for open connections: ours, kept for the next query, are closed.
+        // The server waits for open connections, so we close our idle ones.
         for db in [&self.databases.writer, &self.databases.reader] {
             db.redirect(db.access());
         }
@@ -221,7 +224,7 @@ struct Run {
 }
 
 impl Run {
-    /// Starts the server again whenever it ends, until told to stop.
+    /// Restarts the server whenever it exits, until told to stop.
     async fn supervise(self, mut server: Server) {
         let Self { settings, passwords, databases, stop, told } = self;
         let mut pause = RESTART_PAUSE_MIN;
@@ -257,7 +260,7 @@ impl Run {
     }
 }
 
-/// Passwords of the two users, made at each start.
+/// Passwords of the two users, generated at each start.
 #[derive(Clone)]
 struct Passwords {
     collector: String,
@@ -296,7 +299,7 @@ impl Passwords {
 /// One run of the child.
 struct Server {
     child: Child,
-    /// Our end of the terminal. Closing it, or writing ^D, stops the child cleanly.
+    /// Our end of the pseudo-terminal. Closing it, or writing ^D, stops the child cleanly.
     terminal: File,
     port: u16,
     db: Db,
@@ -347,7 +350,7 @@ impl Server {
         Ok(Self { child, terminal, port, db: Db::new(passwords.writer(port)), log })
     }
 
-    /// Starts the child again, on the port it had if it still can be had.
+    /// Restarts the child, on its previous port if that is still free.
     async fn restart(settings: &Settings, passwords: &Passwords, port: u16) -> Result<Self, EngineError> {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
         let mut server = Self::start(settings, passwords, free.then_some(port)).await?;
@@ -381,7 +384,7 @@ impl Server {
         }
     }
 
-    /// Tells other processes of the same owner where the server is.
+    /// Publishes the server's address to other processes of the same owner.
     fn announce(&self, settings: &Settings, passwords: &Passwords) -> Result<(), EngineError> {
         let path = settings.dir.join("endpoint.json");
         let endpoint = Endpoint { writer: passwords.writer(self.port), reader: passwords.reader(self.port) };
@@ -390,7 +393,7 @@ impl Server {
             .map_err(|source| EngineError::Prepare { path, source })
     }
 
-    /// Stops the child as its user would: end of file at the prompt.
+    /// Stops the child as an interactive user would: end of file at the prompt.
     async fn stop(mut self, settings: &Settings) {
         self.db.redirect(self.db.access());
         if let Err(error) = fs::remove_file(settings.dir.join("endpoint.json")) {
@@ -451,7 +454,7 @@ fn terminal() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((master, slave))
 }
 
-/// Reads and forgets what the child's line editor echoes, so that the terminal's buffer never fills.
+/// Discards what the child's line editor echoes, so that the terminal's buffer never fills.
 fn drain(mut terminal: File) {
     std::thread::spawn(move || {
         let mut buffer = [0u8; 4096];

@@ -1,10 +1,11 @@
-//! ClickHouse's error codes, by number: names and texts change between versions, numbers do not (`ErrorCodes.cpp`).
+//! ClickHouse's error codes by number: names and texts change between versions, numbers do not
+//! (`ErrorCodes.cpp`).
 
 use std::fmt;
 
 use clickhouse::error::Error;
 
-/// The code of an error that ClickHouse answered with.
+/// The code of an error returned by ClickHouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ErrorCode(pub u32);
 
@@ -18,21 +19,21 @@ impl ErrorCode {
     /// `NO_ZOOKEEPER`
     pub const NO_ZOOKEEPER: Self = Self(225);
 
-    /// The code of `error`; none when it is not an answer of ClickHouse (the network, a proxy, an answer that cannot be
-    /// read).
+    /// The code of `error`; `None` if it did not come from ClickHouse (the network, a proxy, an unreadable
+    /// response).
     pub fn of(error: &Error) -> Option<Self> {
-        // The client hands on the exception's text, which begins with its code.
+        // The client passes on the exception's text, which begins with its code.
         let Error::BadResponse(text) = error else { return None };
         let digits = text.strip_prefix("Code: ")?;
         let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
         digits[..end].parse().ok().map(Self)
     }
 
-    /// ClickHouse's name of a code that says that what was sent can never be taken as it is: values that cannot be read,
-    /// are out of range or violate a constraint.
+    /// ClickHouse's name of a code that means that the data itself can never be accepted: values that cannot
+    /// be parsed, are out of range or violate a constraint.
     ///
-    /// Not among them: what is wrong with the server or the table (unknown or read-only tables and columns, memory,
-    /// room, quotas, too many parts or queries), since the same rows are taken when that is right again.
+    /// Faults of the server or the table are excluded (unknown or read-only tables and columns, memory, disk
+    /// space, quotas, too many parts or queries): the same rows are accepted once those are fixed.
     pub fn content_name(self) -> Option<&'static str> {
         CONTENT.iter().find(|(code, _)| *code == self.0).map(|(_, name)| *name)
     }

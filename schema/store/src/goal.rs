@@ -1,4 +1,4 @@
-//! Goals: what a site wants its visitors to do.
+//! Goals: the conversions that a site tracks.
 
 use clickhouse::{Row, error::Error};
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub const PATTERN_BYTES_MAX: usize = 500;
 /// How many goals a site may have.
 pub const GOALS_MAX: usize = 200;
 
-/// What reaches a goal.
+/// What completes a goal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize_repr, Deserialize_repr)]
 #[repr(i8)]
 pub enum Kind {
@@ -54,7 +54,7 @@ pub struct Goal {
     pub site: SiteId,
     /// What people call it.
     pub name: String,
-    /// What reaches it.
+    /// What completes it.
     pub kind: Kind,
     /// Path with `*`, or name of an event.
     pub pattern: String,
@@ -62,7 +62,7 @@ pub struct Goal {
     pub created_ms: i64,
 }
 
-/// Why a goal cannot be as it was asked for. The messages are shown to people.
+/// Why a goal is rejected. The messages are shown to people.
 #[derive(Debug, thiserror::Error)]
 pub enum GoalError {
     /// See the message.
@@ -129,7 +129,7 @@ async fn rows(db: &Db, site: SiteId) -> Result<Vec<GoalRow>, Error> {
 /// The goals of a site, by name.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn all(db: &Db, site: SiteId) -> Result<Vec<Goal>, GoalError> {
     Ok(rows(db, site).await?.iter().map(Goal::from).collect())
 }
@@ -137,7 +137,7 @@ pub async fn all(db: &Db, site: SiteId) -> Result<Vec<Goal>, GoalError> {
 /// Adds a goal.
 ///
 /// # Errors
-/// When a value is not allowed, there are too many, or ClickHouse cannot be asked.
+/// When a value is not allowed, there are too many, or ClickHouse cannot be queried.
 pub async fn add(db: &Db, site: SiteId, name: &str, kind: Kind, pattern: &str) -> Result<Goal, GoalError> {
     let (name, pattern) = (name.trim(), pattern.trim());
     check(name, kind, pattern)?;
@@ -161,7 +161,7 @@ pub async fn add(db: &Db, site: SiteId, name: &str, kind: Kind, pattern: &str) -
 /// Removes a goal. Returns whether there was one.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn remove(db: &Db, site: SiteId, id: GoalId) -> Result<bool, GoalError> {
     let Some(row) = rows(db, site).await?.into_iter().find(|g| g.id == id) else { return Ok(false) };
     write(db, &GoalRow { version: version(), deleted: 1, ..row }).await?;

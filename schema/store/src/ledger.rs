@@ -1,8 +1,9 @@
-//! The ledger of salts: which salt lived when, provable, without telling any salt.
+//! The ledger of salts: proves which salt existed when, without revealing any salt.
 //!
-//! Each line carries the hash of the line before it, so that no line can be changed, removed or put in between
-//! without every later hash changing. Where several collectors share salts, each has a chain of its own, which tells
-//! when its copies came and went: a salt is gone when it has died in every chain in which it was born.
+//! Each line carries the hash of the previous one, so that no line can be changed, removed or inserted
+//! without changing every later hash. Where several collectors share salts, each has its own chain, which
+//! records when its copies were made and destroyed: a salt is gone once it has died in every chain in which
+//! it was born.
 //! Proof: tests below; `sotto salts ledger --verify` reads the stored lines.
 
 use clickhouse::Row;
@@ -24,13 +25,13 @@ pub struct Line {
     pub site: SiteId,
     /// For which day, in days since 1970-01-01.
     pub day: u16,
-    /// Hash that proves which salt it was to whoever has the salt.
+    /// A commitment to the salt, which anybody who has the salt can check.
     pub commitment: [u8; 32],
-    /// Hash of the line before; zeros in the first.
+    /// Hash of the previous line; zeros in the first.
     pub previous: [u8; 32],
     /// Hash of this line.
     pub hash: [u8; 32],
-    /// Whose chain it is: the collector's name, empty for an only one.
+    /// The chain's owner: the collector's name, empty if it is the only one.
     pub collector: String,
 }
 
@@ -48,7 +49,7 @@ pub struct Life {
     pub site: SiteId,
     /// Of which day.
     pub day: Day,
-    /// What proves which salt it was.
+    /// The commitment to the salt.
     pub commitment: [u8; 32],
 }
 
@@ -85,27 +86,27 @@ impl Line {
     }
 }
 
-/// What a ledger that is not whole shows.
+/// What is wrong with a ledger.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
     /// A line is missing or there twice.
     #[error("line {expected} is missing or doubled: found {found}")]
     Gap {
-        /// Number that should come.
+        /// The expected line number.
         expected: u64,
-        /// Number that came.
+        /// The line number found.
         found: u64,
     },
-    /// A line does not follow from the one before it.
+    /// A line does not match the one before it.
     #[error("line {0} was changed, or the line before it was")]
     Changed(u64),
-    /// A salt died that was never made, or was made again.
+    /// A salt died without having been made, or was made twice.
     #[error("line {0} tells of a salt that was made twice or died without having been made")]
     Life(u64),
 }
 
-/// Checks a whole ledger: chain by chain, each oldest line first. Returns how many salts are alive according to it,
-/// those with several collectors once.
+/// Checks a whole ledger, chain by chain, each oldest line first. Returns how many salts are alive according
+/// to it; one held by several collectors counts once.
 ///
 /// # Errors
 /// The first flaw.
@@ -144,7 +145,7 @@ fn verify_chain(lines: &[Line]) -> Result<std::collections::HashSet<[u8; 32]>, F
 /// All lines, oldest first.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn all(db: &Db) -> Result<Vec<Line>, clickhouse::error::Error> {
     db.query(include_str!("ledger/all.sql")).fetch_all().await
 }
@@ -152,7 +153,7 @@ pub async fn all(db: &Db) -> Result<Vec<Line>, clickhouse::error::Error> {
 /// The last line of the chain of `collector`.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn last(db: &Db, collector: &str) -> Result<Option<Line>, clickhouse::error::Error> {
     db.query(include_str!("ledger/last.sql")).param("collector", collector).fetch_optional().await
 }
@@ -160,18 +161,18 @@ pub async fn last(db: &Db, collector: &str) -> Result<Option<Line>, clickhouse::
 /// The newest lines about the salts of one site, newest first.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn of_site(db: &Db, site: SiteId, limit: u64) -> Result<Vec<Line>, clickhouse::error::Error> {
     let query = db.query(include_str!("ledger/of_site.sql"));
     query.param("site", site).param("limit", limit).fetch_all().await
 }
 
-/// Appends lines that follow each other.
+/// Appends consecutive lines.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked, or its answer is lost; nothing or everything was appended then. Before the same lines
-/// are appended again, [`last`] tells whether they are there. Where the table remembers what it got, it also ignores
-/// them by itself.
+/// When ClickHouse cannot be queried, or its response is lost; then either all or none of the lines were
+/// appended. Before the same lines are appended again, [`last`] tells whether they are there. Where the table
+/// deduplicates inserts, it ignores the repetition by itself.
 pub async fn append(db: &Db, lines: &[Line]) -> Result<(), clickhouse::error::Error> {
     let Some(last) = lines.last() else { return Ok(()) };
     let token = blake3::Hash::from(last.hash).to_hex();

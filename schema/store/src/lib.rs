@@ -1,5 +1,6 @@
-//! The ClickHouse in which Sotto keeps what [`sotto_schema`] allows: how it is reached or started, its tables and their
-//! migrations, and what is kept there besides events: accounts, sites, goals, the audit log, the ledger of salts.
+//! The ClickHouse in which Sotto keeps what [`sotto_schema`] allows: how it is reached or started, its tables
+//! and migrations, and everything stored besides events: accounts, sites, goals, the audit log, the ledger of
+//! salts.
 //!
 //! It knows no HTTP request of a visitor and no address.
 

@@ -1,9 +1,9 @@
-//! Brings the tables to the shape this version needs.
+//! Migrates the tables to this version's schema.
 //!
-//! Promises: files of `migrations/` run in order, each once, by one program at a time ([`lock`]); a crash at any point is
-//! healed by the next start,
-//! because every statement may run again (`IF NOT EXISTS` and the like) and a version is noted only after its last
-//! statement. Refuses: a file that was changed after it ran, and a database of a newer version.
+//! Promises: the files in `migrations/` run in order, each once, by one program at a time ([`lock`]); the
+//! next start recovers from a crash at any point, because every statement may run again (`IF NOT EXISTS` and
+//! the like) and a version is recorded only after its last statement. Refuses: a file that was changed after
+//! it ran, and a database of a newer version.
 //! Proof: `tests/suite/schema.rs` (real server; every cut between two statements) and the tests below.
 
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ pub struct Migration {
 
 include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 
-/// Why the tables could not be brought to the current shape.
+/// Why the migration failed.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     /// ClickHouse refused or could not be reached; the next start continues.
@@ -46,10 +46,10 @@ pub enum MigrateError {
     /// ClickHouse refused or could not be reached.
     #[error("cannot read which migrations have run")]
     Database(#[from] clickhouse::error::Error),
-    /// Another program migrates, or nobody can tell; the next start continues.
+    /// Another program is migrating, or that cannot be determined; the next start continues.
     #[error("the tables are not migrated")]
     Lock(#[from] LockError),
-    /// The start stops: nobody knows what the tables look like.
+    /// The start stops: the state of the tables is unknown.
     #[error(
         "migration {name} was changed after it ran; restore the file, and put the change into a new migration"
     )]
@@ -57,7 +57,7 @@ pub enum MigrateError {
         /// The file.
         name: &'static str,
     },
-    /// The start stops: replicas would not hold the same.
+    /// The start stops: replicas would diverge.
     #[error(
         "{url} is one of several replicas but has no Keeper, so nothing would replicate its tables; configure <zookeeper> there, or list one server per shard"
     )]
@@ -65,7 +65,7 @@ pub enum MigrateError {
         /// The server.
         url: String,
     },
-    /// The start stops: replicas would not hold the same.
+    /// The start stops: replicas would diverge.
     #[error(
         "table {table} on {url} is not replicated although the shard has several replicas; it was made when it was alone: export, drop the database, start, import"
     )]
@@ -75,14 +75,14 @@ pub enum MigrateError {
         /// The table.
         table: String,
     },
-    /// The start stops: rows would be where nobody looks for them.
+    /// The start stops: rows would be on shards where no query looks.
     #[error(
         "{url} was set up as {noted}, but clickhouse.shards lists it as {configured}; restore the list's order and length"
     )]
     OtherPlace {
         /// The server.
         url: String,
-        /// What the server noted.
+        /// What the server recorded.
         noted: String,
         /// What the configuration says.
         configured: String,
@@ -123,7 +123,7 @@ fn checksum(sql: &str) -> String {
     blake3::hash(sql.as_bytes()).to_hex()[..32].to_owned()
 }
 
-/// Creates the database where it is missing and runs what has not run. Returns how many migrations ran.
+/// Creates the database if it is missing and runs pending migrations. Returns how many ran.
 ///
 /// # Errors
 /// See [`MigrateError`]; running it again is always safe.
@@ -131,7 +131,7 @@ pub async fn migrate(db: &Db) -> Result<usize, MigrateError> {
     migrate_to(db, MIGRATIONS.len()).await
 }
 
-/// The same with the first `count` migrations only: how an older version left the database.
+/// The same with only the first `count` migrations: the state in which an older version left the database.
 ///
 /// # Errors
 /// See [`MigrateError`].
@@ -145,14 +145,15 @@ pub async fn migrate_to(db: &Db, count: usize) -> Result<usize, MigrateError> {
     Ok(ran)
 }
 
-/// Runs what is missing on a server while `lock` is held; replicated where the server has Keeper and a `place`.
+/// Runs a server's pending migrations while `lock` is held; replicated where the server has Keeper and a
+/// `place`.
 pub(crate) async fn run(
     db: &Db,
     count: usize,
     lock: &Lock,
     place: Option<Place>,
 ) -> Result<usize, MigrateError> {
-    // What another ran until it released the lock is not missing any more.
+    // Migrations that another program ran before it released the lock are no longer pending.
     let missing = missing(db, count).await?;
     for migration in &missing {
         apply(db, migration, lock, place).await?;
@@ -160,8 +161,7 @@ pub(crate) async fn run(
     Ok(missing.len())
 }
 
-/// The migrations that have not run on a server. Creates the database and the list of migrations where they are
-/// missing.
+/// The pending migrations of a server. Creates the database and the table of migrations if they are missing.
 pub(crate) async fn missing(db: &Db, count: usize) -> Result<Vec<Migration>, MigrateError> {
     let access = db.access();
     access

@@ -1,23 +1,23 @@
 //! Files that only their owner can read: keys, tokens, passwords, the copy of the sites.
 //!
-//! **Promises.** A file is there whole or not at all, also after a power cut: it is written under another name with mode
-//! 0600, synced, and then gets its name; the directory is synced last.
+//! **Promises.** A file is complete or absent, even after a power cut: it is written under a temporary name
+//! with mode 0600, synced and renamed; the directory is synced last.
 
 use std::{fs::File, io, io::Write as _, path::Path};
 
 use tempfile::NamedTempFile;
 
-/// Writes a file, in the place of one of the same name.
+/// Writes a file, replacing any of the same name.
 ///
 /// # Errors
-/// When it cannot be written; one of the same name is as it was then.
+/// When it cannot be written; an existing file is then unchanged.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (file, dir) = written(path, bytes)?;
     file.persist(path).map_err(|e| e.error)?;
     File::open(dir)?.sync_all()
 }
 
-/// Makes a file unless there is one of that name, which stays; whether it was made.
+/// Creates a file unless one of that name exists, which is kept. Returns whether it was created.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -32,7 +32,7 @@ pub fn create(path: &Path, bytes: &[u8]) -> io::Result<bool> {
     Ok(made)
 }
 
-/// A synced file without a name of its own yet, and its directory.
+/// A synced file that has not got its final name yet, and its directory.
 fn written<'a>(path: &'a Path, bytes: &[u8]) -> io::Result<(NamedTempFile, &'a Path)> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Made with mode 0600.

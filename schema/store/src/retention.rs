@@ -1,11 +1,12 @@
-//! How data ages: what is due is removed, by the rules of the data map and of each site.
+//! Retention: removes what is due under the rules of the data map and of each site.
 //!
 //! **Promises.** A raw event is removed on the day it expires under its site's retention, and after
-//! [`RETENTION_DAYS_MAX`] days whatever any setting says. A day that the archive has not taken over yet is held back
-//! until then ([`Seals`]). A week of which everything is due is dropped as a partition; from any other week what is
-//! due is rewritten away, and that is waited for. Running it twice, or on two machines at once, removes nothing more.
+//! [`RETENTION_DAYS_MAX`] days whatever the settings say. A day that is not archived yet is held back until
+//! it is ([`Seals`]). A week in which everything is due is dropped as a partition; in any other week the due
+//! rows are deleted by a mutation, which is waited for. Running it twice, or on two machines at once, removes
+//! nothing more.
 //!
-//! **Crash.** Every step may be interrupted: the next run finds what is left and goes on.
+//! **Crash.** Every step may be interrupted: the next run finds what is left and continues.
 //!
 //! **Proof**: tests below; `tests/suite/retention.rs` on the real tables.
 
@@ -27,27 +28,27 @@ use crate::{
     sites,
 };
 
-/// Most days of sites that one statement names: they travel in the address of the request.
+/// Maximum number of site days in one statement: they travel in the request's URL.
 const DAYS_PER_STATEMENT: usize = 500;
-/// Marks of removal that are younger are left for the next day, in microseconds: one hour.
+/// Deletion marks younger than this are left for the next day, in microseconds: one hour.
 const REMOVED_AGE_US: u64 = 3_600_000_000;
-/// Tables whose rows are dropped by month, with the class that says when.
+/// Tables dropped by month, with the class that sets their retention.
 const BY_MONTH: [(&str, &str); 3] =
     [("consent_receipts", "consent_receipts"), ("outcomes", "outcomes"), ("audit_log", "audit_log")];
-/// Tables of which only the newest version of a row is wanted.
+/// Tables of which only the newest version of a row is needed.
 const VERSIONED: [&str; 5] = ["users", "members", "tokens", "goals", "sites"];
 
-/// Which days the archive has taken over, so that their raw events may go.
+/// Which days are archived, so that their raw events may be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seals {
-    /// There is no archive: nothing waits for it.
+    /// There is no archive to wait for.
     NoArchive,
-    /// The days that are sealed, by site.
+    /// The sealed days, by site.
     Days(BTreeSet<(SiteId, Day)>),
 }
 
 impl Seals {
-    /// Whether raw events of that day need not wait for the archive.
+    /// Whether raw events of that day may be removed without waiting for the archive.
     pub fn let_go(&self, site: SiteId, day: Day) -> bool {
         match self {
             Self::NoArchive => true,
@@ -56,21 +57,21 @@ impl Seals {
     }
 }
 
-/// Raw events of one site that were made on one day and expire on another.
+/// Raw events of one site with the same day and the same expiry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Row, Serialize, Deserialize)]
 pub struct Group {
     /// Whose.
     pub site: SiteId,
     /// Of which day of the site.
     pub day: u16,
-    /// When they expire, as it was decided when they were stored.
+    /// When they expire, as decided when they were stored.
     pub expires: u16,
     /// How many.
     pub rows: u64,
 }
 
 impl Group {
-    /// The partition they lie in: the Monday of the week in which they expire (`toMonday(expires)`).
+    /// Their partition: the Monday of the week in which they expire (`toMonday(expires)`).
     fn week(&self) -> u16 {
         Day(self.expires).monday().0
     }
@@ -81,7 +82,7 @@ impl Group {
 pub struct Week {
     /// Its Monday.
     pub monday: Day,
-    /// Everything in it is due: the partition is dropped. Otherwise `due` is rewritten away.
+    /// Whether everything in it is due: then the partition is dropped. Otherwise only `due` is deleted.
     pub whole: bool,
     /// What is due.
     pub due: Vec<Group>,
@@ -96,7 +97,7 @@ pub struct Plan {
     pub held: Vec<Group>,
 }
 
-/// A site's rules as far as they matter here.
+/// The part of a site's rules that matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
     /// Today in the site's time zone.
@@ -105,7 +106,8 @@ pub struct Rule {
     pub days: u16,
 }
 
-/// What is due, given what is stored. A site that is not in `rules` was removed: its events go when they were to.
+/// What is due, given what is stored. A site that is not in `rules` was removed: its events expire as
+/// planned.
 pub fn plan(groups: &[Group], rules: &BTreeMap<SiteId, Rule>, seals: &Seals, utc_today: Day) -> Plan {
     let mut plan = Plan::default();
     let mut weeks: BTreeMap<u16, (Vec<Group>, bool)> = BTreeMap::new();
@@ -116,7 +118,7 @@ pub fn plan(groups: &[Group], rules: &BTreeMap<SiteId, Rule>, seals: &Seals, utc
         let days = rule.map_or(RETENTION_DAYS_MAX, |rule| rule.days);
         let over = group.expires.min(group.day.saturating_add(days)) <= today;
         let beyond = group.day.saturating_add(RETENTION_DAYS_MAX) <= today;
-        // Nobody will ever seal a day of a site that is gone.
+        // Nothing will ever seal a day of a removed site.
         let free = rule.is_none() || seals.let_go(group.site, Day(group.day));
         if beyond || (over && free) {
             due.push(*group);
@@ -132,12 +134,12 @@ pub fn plan(groups: &[Group], rules: &BTreeMap<SiteId, Rule>, seals: &Seals, utc
     plan
 }
 
-/// Something that was removed, or would be.
+/// Something that was removed, or would be in a dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Removed {
     /// The class of the data map.
     pub class: &'static str,
-    /// Whose; 0 for what belongs to no single site.
+    /// The site; 0 for data that belongs to no single site.
     #[serde(serialize_with = "as_text")]
     pub site: SiteId,
     /// First day, where there is one.
@@ -150,7 +152,7 @@ pub struct Removed {
     pub how: &'static str,
 }
 
-/// Numbers of sites need all 64 bits, which JSON's readers do not keep.
+/// Site IDs need all 64 bits, which most JSON parsers do not preserve.
 fn as_text<S: serde::Serializer>(number: &SiteId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(number)
 }
@@ -187,21 +189,22 @@ pub fn rules(sites: &[Site], now_ms: i64) -> BTreeMap<SiteId, Rule> {
 /// Which days with raw events are sealed.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn seals(db: &Db) -> Result<Seals, Error> {
     let days: Vec<(u64, u16)> = db.query(include_str!("retention/sealed.sql")).fetch_all().await?;
     Ok(Seals::Days(days.into_iter().map(|(site, day)| (SiteId(site), Day(day))).collect()))
 }
 
-/// Removes what is due and says what it was; with `dry` it only says so. What was removed is noted in the audit log.
+/// Removes what is due and reports it; with `dry` it only reports. What was removed is recorded in the audit
+/// log.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked; what was removed before is noted all the same.
+/// When ClickHouse cannot be queried; what was removed before is still recorded.
 pub async fn run(db: &Db, now_ms: i64, dry: bool) -> Result<Vec<Removed>, Error> {
     let rules = rules(&sites::all(db).await?, now_ms);
     let (mut removed, mut failed) = (Vec::new(), None);
     for shard in db.shards() {
-        // A shard that is away is tried again; the others need not wait for it.
+        // A shard that is unavailable is retried later; the others need not wait for it.
         match run_on(db, &shard, &rules, now_ms, dry).await {
             Ok(done) => removed.extend(done),
             Err(error) => failed = Some(error),
@@ -213,7 +216,7 @@ pub async fn run(db: &Db, now_ms: i64, dry: bool) -> Result<Vec<Removed>, Error>
     failed.map_or(Ok(removed), Err)
 }
 
-/// The same on one shard; the audit log is `home`.
+/// The same on one shard; the audit log is on `home`.
 async fn run_on(
     home: &Db,
     shard: &Db,
@@ -269,7 +272,7 @@ async fn remove_week(db: &Db, week: &Week) -> Result<(), Error> {
     Ok(())
 }
 
-/// One line a site.
+/// One entry per site.
 fn by_site(class: &'static str, groups: &[Group], how: &'static str) -> Vec<Removed> {
     let mut sites: BTreeMap<SiteId, (u16, u16, u64)> = BTreeMap::new();
     for group in groups {
@@ -321,8 +324,8 @@ async fn months(
     Ok(removed)
 }
 
-/// Rewrites what was replaced or removed out of the tables of accounts and settings: an old password's hash or the
-/// address of somebody who left must not linger.
+/// Purges replaced or removed rows from the tables of accounts and settings: an old password hash or the
+/// address of a former user must not linger.
 async fn stale(db: &Db, dry: bool) -> Result<Vec<Removed>, Error> {
     let count: i64 = db.query(include_str!("retention/stale.sql")).fetch_one().await?;
     let count = u64::try_from(count).unwrap_or(0);

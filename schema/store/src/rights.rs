@@ -1,13 +1,14 @@
-//! The rights of a visitor (GDPR Art. 15 to 21) on the tables: what is held, and erasing it.
+//! A visitor's rights (GDPR Art. 15 to 21) on the tables: access and erasure.
 //!
-//! **Who is asking.** A browser can show two things. The *id* that it keeps itself after a consent to analytics is a
-//! secret that only it knows: whoever shows it sees and erases everything under it. The *key of the day* is made of
-//! address and user agent, which others behind the same connection may share: it is no proof of who is asking, so what
-//! lies under it is counted and may be erased, but its pages and times are never shown. Older keys cannot be made
-//! again by anybody, because their salts are destroyed: nothing of earlier days can be found without an id (Art. 11).
+//! **Who is asking.** A browser can present two things. The *id* that it keeps after consent to analytics is
+//! a secret only it knows: whoever presents it sees and erases everything under it. The *key of the day* is
+//! derived from address and user agent, which others behind the same connection may share. It does not prove
+//! who is asking, so the events under it are counted and may be erased, but their pages and times are never
+//! shown. Nobody can derive older keys again, because their salts are destroyed: nothing of earlier days can
+//! be found without an id (Art. 11).
 //!
-//! **Promises.** [`erase`] comes back when the rows are gone from all active parts. What it tied to an id (other events
-//! under the same key on the same day) goes, too.
+//! **Promises.** [`erase`] returns when the rows are gone from all active parts. Events linked to an id
+//! (others under the same key on the same day) are erased, too.
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
@@ -16,18 +17,18 @@ use sotto_schema::id::{ReturningId, SiteId, VisitorKey};
 
 use crate::db::Db;
 
-/// Most events that are shown or given out at once.
+/// Maximum number of events shown or exported at once.
 pub const ROWS_MAX: u64 = 10_000;
-/// Most decisions that are shown of one receipt.
+/// Maximum number of decisions shown per receipt.
 pub const DECISIONS_MAX: u64 = 20;
-/// Most events under keys of the day that a browser may erase by itself: more look like many people behind one
-/// address, and are for the operator to decide.
+/// Maximum number of events under keys of the day that a browser may erase by itself: more suggest many
+/// people behind one address, and are for the operator to decide.
 pub const KEY_ROWS_MAX: u64 = 2_000;
-/// Most keys of days that one statement names: they travel in the address of the request.
+/// Maximum number of day keys in one statement: they travel in the request's URL.
 const KEYS_PER_STATEMENT: usize = 500;
-/// How often erasing is tried while hits of the same browser go on arriving.
+/// Maximum attempts to erase while hits of the same browser keep arriving.
 const ATTEMPTS_MAX: u32 = 3;
-/// Most keys of days that are tied to one id: 25 months with several connections a day.
+/// Maximum number of day keys linked to one id: 25 months with several connections a day.
 const KEYS_MAX: u64 = 5_000;
 
 /// The key of a visitor on one day of a site.
@@ -39,14 +40,14 @@ pub struct DayKey {
     pub visitor: VisitorKey,
 }
 
-/// What a browser shows for itself, on one site.
+/// What a browser presents, on one site.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Shown {
     /// The site.
     pub site: SiteId,
-    /// Its keys under salts that are alive.
+    /// Its keys under salts that still exist.
     pub keys: Vec<DayKey>,
-    /// The number of the id that it keeps; 0 for none.
+    /// The id that it keeps; 0 for none.
     pub returning: ReturningId,
     /// The number of its consent receipt; empty for none.
     pub receipt: String,
@@ -61,7 +62,7 @@ pub struct Count {
     pub rows: u64,
 }
 
-/// How much lies under an id.
+/// A summary of the events under an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Row, Serialize, Deserialize)]
 pub struct Summary {
     /// How many events.
@@ -105,7 +106,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// How many events lie under the keys of the day.
+    /// How many events are under the keys of the day.
     pub fn today_rows(&self) -> u64 {
         self.today.iter().map(|count| count.rows).sum()
     }
@@ -117,10 +118,10 @@ pub enum RightsError {
     /// ClickHouse is away or refuses.
     #[error("cannot reach the database")]
     Database(#[from] clickhouse::error::Error),
-    /// What came back is no JSON.
+    /// The response is not JSON.
     #[error("the database's answer cannot be read")]
     Answer(#[from] serde_json::Error),
-    /// Under the key of the day lies more than one person's use.
+    /// More than one person's use is under the key of the day.
     #[error("{0} events lie under this key; more than {KEY_ROWS_MAX} are not erased without the operator")]
     TooMany(u64),
     /// Events are left.
@@ -131,7 +132,7 @@ pub enum RightsError {
 /// What is held about a browser; at most `limit` events.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn held(db: &Db, shown: &Shown, limit: u64) -> Result<Held, RightsError> {
     let db = &db.of_site(shown.site);
     let mut held = Held::default();
@@ -164,7 +165,7 @@ pub async fn held(db: &Db, shown: &Shown, limit: u64) -> Result<Held, RightsErro
 }
 
 async fn json_rows(query: clickhouse::query::Query) -> Result<Vec<Map<String, Value>>, RightsError> {
-    // Numbers of 64 bits as text: most readers of JSON keep only 53 of them.
+    // 64-bit numbers as text: most JSON parsers preserve only 53 bits.
     let query = query
         .with_setting("output_format_json_quote_64bit_integers", "1")
         .with_setting("output_format_json_escape_forward_slashes", "0");
@@ -177,11 +178,11 @@ fn columns(keys: &[DayKey]) -> (Vec<u16>, Vec<VisitorKey>) {
     keys.iter().map(|key| (key.day, key.visitor)).unzip()
 }
 
-/// Erases the raw events under the id, and those under the keys of the day; returns how many. Comes back when they are
-/// gone. What waits in the spool has to be shipped before.
+/// Erases the raw events under the id, and those under the keys of the day; returns how many. Returns when
+/// they are gone. Hits waiting in the spool have to be shipped before.
 ///
 /// # Errors
-/// See [`RightsError`]; some may be gone already then, and the next call erases the rest.
+/// See [`RightsError`]; some may be erased by then, and the next call erases the rest.
 pub async fn erase(db: &Db, shown: &Shown) -> Result<u64, RightsError> {
     let db = &db.of_site(shown.site);
     let count = async |keys: &[DayKey], returning: ReturningId| {
@@ -201,7 +202,7 @@ pub async fn erase(db: &Db, shown: &Shown) -> Result<u64, RightsError> {
         keys.extend(query.fetch_all::<DayKey>().await?);
     }
     let mut erased = 0;
-    // At least once, for an id under which no key lies.
+    // At least once, for an id without linked keys.
     let parts: Vec<&[DayKey]> =
         if keys.is_empty() { vec![&[]] } else { keys.chunks(KEYS_PER_STATEMENT).collect() };
     for part in parts {
@@ -211,7 +212,7 @@ pub async fn erase(db: &Db, shown: &Shown) -> Result<u64, RightsError> {
         }
         let (days, visitors) = columns(part);
         let mut left = there;
-        // Again where a hit arrived in the meantime.
+        // Retries if a hit arrived in the meantime.
         for _ in 0..ATTEMPTS_MAX {
             db.query(include_str!("rights/erase.sql"))
                 .param("site", shown.site)

@@ -1,7 +1,8 @@
-//! What is sealed of a site: which days and months have been turned into the anonymous archive.
+//! Seals: which days and months of a site have been turned into the anonymous archive.
 //!
-//! The archive's rows are visible only through these lines: a seal writes its rows under a number of its own, and its
-//! line last. How days are sealed, and what is proven about the result, is said in `collector/src/archive.rs`.
+//! The archive's rows become visible only through these lines: a seal writes its rows under its own ID, and
+//! its line last. How days are sealed, and what is proven about the result, is described in
+//! `collector/src/archive.rs`.
 
 use clickhouse::Row;
 use jiff::civil::Date;
@@ -28,9 +29,9 @@ pub struct Seal {
     pub period: Period,
     /// The day, or the first day of the month.
     pub day: Date,
-    /// Number under which its rows are.
+    /// ID under which its rows are stored.
     pub seal: u64,
-    /// Fewest people of its leaves.
+    /// Minimum number of people per leaf.
     pub k: u8,
     /// How many raw rows the day had.
     pub rows: u64,
@@ -56,10 +57,10 @@ struct NewSeal {
     sealed: i64,
 }
 
-/// What is sealed of a site between two days, days before months.
+/// A site's seals between two days, days before months.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn seals(
     db: &Db,
     site: SiteId,
@@ -78,11 +79,11 @@ pub async fn seals(
     Ok(rows.into_iter().map(seal).collect())
 }
 
-/// Whether a day of a site is sealed, so that its raw rows may be dropped: retention asks this first. True also when
-/// only its month is sealed, because what comes later than that is not archived.
+/// Whether a day of a site is sealed, so that its raw rows may be dropped: retention checks this first. Also
+/// true when only its month is sealed, because later arrivals are not archived.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn is_sealed(db: &Db, site: SiteId, day: Date) -> Result<bool, clickhouse::error::Error> {
     db.query(include_str!("seals/is_sealed.sql"))
         .param("site", site)
@@ -94,7 +95,7 @@ pub async fn is_sealed(db: &Db, site: SiteId, day: Date) -> Result<bool, clickho
 /// Makes the rows of a seal visible. From here on the period is sealed.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn commit(db: &Db, site: SiteId, seal: &Seal, now_ms: i64) -> Result<(), clickhouse::error::Error> {
     let mut insert = db.client().insert::<NewSeal>("archive_seals").await?;
     insert

@@ -1,4 +1,4 @@
-//! The sites in the database: rules of measurement that people set up.
+//! The sites in the database: measurement rules set up by people.
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ impl From<SiteRow> for Site {
     fn from(row: SiteRow) -> Self {
         let preset = Preset::from_name(&row.preset).unwrap_or_default();
         Self {
-            // A policy that cannot be read is replaced by its preset's, never by a laxer one.
+            // An unreadable policy is replaced by its preset's, never by a laxer one.
             policy: serde_json::from_str(&row.policy).unwrap_or_else(|_| preset.policy()),
             id: row.id,
             key: row.key,
@@ -44,7 +44,7 @@ impl From<SiteRow> for Site {
 /// All sites, by name.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn all(db: &Db) -> Result<Vec<Site>, clickhouse::error::Error> {
     let rows: Vec<SiteRow> = db.query(include_str!("sites/all.sql")).fetch_all().await?;
     Ok(rows.into_iter().map(Site::from).collect())
@@ -53,7 +53,7 @@ pub async fn all(db: &Db) -> Result<Vec<Site>, clickhouse::error::Error> {
 /// Stores a new or changed site.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn save(db: &Db, site: &Site) -> Result<(), clickhouse::error::Error> {
     write(db, site, 0).await
 }
@@ -61,7 +61,7 @@ pub async fn save(db: &Db, site: &Site) -> Result<(), clickhouse::error::Error> 
 /// Removes a site; its events go with their retention or by `sotto privacy erase`.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn remove(db: &Db, site: &Site) -> Result<(), clickhouse::error::Error> {
     write(db, site, 1).await
 }

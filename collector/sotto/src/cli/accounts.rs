@@ -19,11 +19,11 @@ use crate::failure::Failure;
 /// What to do with users.
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
-    /// Add somebody who may sign in; the password is read from standard input
+    /// Add a user; the password is read from standard input
     Add {
         /// E-mail address
         email: String,
-        /// What they are called
+        /// Name of the person
         #[arg(long, default_value = "")]
         name: String,
         /// What they may do
@@ -33,7 +33,7 @@ pub enum UserCommand {
         #[arg(long)]
         site: Option<String>,
     },
-    /// Give somebody another password, read from standard input, and end their sign-ins
+    /// Change a user's password (read from standard input) and end their sign-ins
     Password {
         /// E-mail address
         email: String,
@@ -43,13 +43,13 @@ pub enum UserCommand {
         /// E-mail address
         email: String,
     },
-    /// List everybody and what they may do
+    /// List users and their roles
     List {
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Remove somebody
+    /// Remove a user
     Remove {
         /// E-mail address
         email: String,
@@ -59,7 +59,7 @@ pub enum UserCommand {
 /// What to do with tokens.
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
-    /// Make a token and print it: it is shown this once
+    /// Create a token and print it; it is shown only once
     Add {
         /// What it is for
         name: String,
@@ -69,13 +69,13 @@ pub enum TokenCommand {
         /// What it may do
         #[arg(long, value_enum, default_value_t)]
         scope: ScopeName,
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// List all tokens, without their secrets
     List {
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -106,7 +106,7 @@ pub enum GoalCommand {
     List {
         /// Key, name or host name of the site
         site: String,
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 /// What to do with the archive.
 #[derive(Debug, Subcommand)]
 pub enum ArchiveCommand {
-    /// Turn days that are over into anonymous cells that stay, and months after their days
+    /// Turn past days into permanent anonymous cells, and months after their days
     Seal {
         /// Key, name or host name of the site; default: all
         #[arg(long)]
@@ -23,16 +23,16 @@ pub enum ArchiveCommand {
         /// Only this day, like 2026-11-01
         #[arg(long)]
         day: Option<String>,
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Prove from the stored archive alone that nobody can be singled out; ends with an error if it cannot
+    /// Prove from the stored archive alone that nobody can be singled out; exits with an error otherwise
     Verify {
         /// Key, name or host name of the site; default: all
         #[arg(long)]
         site: Option<String>,
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },

@@ -25,7 +25,7 @@ use crate::{
 };
 use sotto_collector::config::Paths;
 
-/// Where a restored database grows within the server's directory, until it is whole.
+/// Subdirectory of the server's directory in which a database is restored until it is complete.
 const RESTORING: &str = "restoring";
 
 /// `sotto backup`
@@ -53,7 +53,7 @@ fn only_embedded(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A file that goes when this goes: the archive as the server writes and reads it, which is not encrypted.
+/// A file deleted on drop: the archive as the server writes and reads it, which is not encrypted.
 struct Plain(PathBuf);
 
 impl Drop for Plain {
@@ -66,7 +66,7 @@ impl Drop for Plain {
     }
 }
 
-/// For whom backups are made, and in words who that is.
+/// The recipients of backups, and a description of them.
 fn recipients(config: &Config) -> Result<(Vec<age::x25519::Recipient>, String), Failure> {
     let named = &config.backup.recipients;
     if named.is_empty() {
@@ -122,7 +122,7 @@ pub async fn backup(args: BackupArgs, config: &Config, paths: &Paths) -> Result<
     Ok(())
 }
 
-/// Only a directory without a database is restored into.
+/// Refuses to restore into a directory that already holds a database.
 fn refuse_database(config: &Config) -> Result<(), Failure> {
     if engine_directory(config).join(engine::STORE).exists() {
         return Err(Failure::usage(format!(
@@ -133,13 +133,14 @@ fn refuse_database(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs `sotto restore`. The database is there when all of it was restored; before that, and after a failure, there is
-/// none.
+/// Runs `sotto restore`. The database appears only once all of it was restored; until then, and after a
+/// failure, there is none.
 pub async fn restore(args: RestoreArgs, config: &Config, paths: &Paths) -> Result<(), Failure> {
     only_embedded(config)?;
     refuse_database(config)?;
     let identity = args.identity.unwrap_or_else(|| config.data.join(sealed::KEY_FILE));
-    // Once to the end before anything is made: a wrong key or a broken file leaves everything as it was.
+    // Read to the end once before anything is created: a wrong key or a broken file leaves everything
+    // unchanged.
     sealed::open(&args.file, &identity, &mut io::sink()).map_err(|e| Failure::usage(e.to_string()))?;
     let _lock = lock(config)?;
     refuse_database(config)?;
@@ -158,7 +159,7 @@ pub async fn restore(args: RestoreArgs, config: &Config, paths: &Paths) -> Resul
         fs::remove_dir_all(&growing)?;
     }
     if restored.is_err() {
-        // Only if nothing is in it: then it was made here. The failure before is the one to tell of.
+        // Succeeds only if it is empty, so it was created here. The earlier error is the one to report.
         let _kept = fs::remove_dir(&target);
     }
     restored?;
@@ -166,7 +167,7 @@ pub async fn restore(args: RestoreArgs, config: &Config, paths: &Paths) -> Resul
     Ok(())
 }
 
-/// Moves a database to its place when all of it is on disk, also if the machine loses power.
+/// Moves a database into place once all of it is on disk, durably even if the machine loses power.
 fn publish(growing: &Path, target: &Path) -> io::Result<()> {
     let dir = File::open(target)?;
     rustix::fs::syncfs(&dir)?;
@@ -174,7 +175,7 @@ fn publish(growing: &Path, target: &Path) -> io::Result<()> {
     dir.sync_all()
 }
 
-/// Makes a database in a directory of its own and fills it from a backup.
+/// Creates a database in its own directory and fills it from a backup.
 async fn restore_into(file: &Path, identity: &Path, settings: engine::Settings) -> Result<(), Failure> {
     let dir = settings.dir.clone();
     let engine = Embedded::start(settings).await?;

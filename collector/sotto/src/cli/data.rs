@@ -20,7 +20,7 @@ use sotto_store::{
 use super::site::find;
 use crate::failure::Failure;
 
-/// Most lines that are imported at once.
+/// Maximum number of lines imported at once.
 const IMPORT_LINES: usize = 20_000;
 /// The longest line of an import, in bytes.
 const LINE_BYTES_MAX: usize = 1 << 20;
@@ -58,7 +58,7 @@ enum ImportKind {
     Sotto,
 }
 
-/// Prints the events that a query of one site and visitor (key or number; 0 for none) finds, as JSON lines.
+/// Prints the events found by a query for one site and visitor (key or id; 0 for none), as JSON lines.
 pub async fn print_lines(
     databases: &Databases,
     sql: &str,
@@ -99,7 +99,7 @@ pub async fn export(args: ExportArgs, databases: &Databases) -> Result<(), Failu
     print_query(query).await
 }
 
-/// Runs `sotto import`. May be run again after a failure: what is there already is not doubled.
+/// Runs `sotto import`. May be run again after a failure: events already stored are not duplicated.
 pub async fn import(args: ImportArgs, databases: &Databases) -> Result<(), Failure> {
     let ImportKind::Sotto = args.from;
     let db = &databases.writer;
@@ -140,7 +140,7 @@ pub async fn import(args: ImportArgs, databases: &Databases) -> Result<(), Failu
     Ok(())
 }
 
-/// A line with only fields of the data map, for `site` if one is given, and for which site it is.
+/// Checks that a line has only fields of the data map; returns its site (`site` if given) and its JSON.
 fn checked_line(line: &str, site: Option<SiteId>) -> Result<(u64, Vec<u8>), String> {
     if line.len() > LINE_BYTES_MAX {
         return Err(format!("is longer than {LINE_BYTES_MAX} bytes"));

@@ -1,4 +1,4 @@
-//! `sotto doctor`: checks what has to be there, and says what to do where it is not.
+//! `sotto doctor`: checks the prerequisites, and says how to fix what is missing.
 
 use std::{
     fmt::Display,
@@ -24,12 +24,12 @@ use sotto_collector::config::Paths;
 /// `sotto doctor`
 #[derive(Debug, clap::Args)]
 pub struct DoctorArgs {
-    /// Answer in JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Free space below which hits will soon be refused.
+/// Free disk space below which hits will soon be refused.
 const FREE_BYTES_MIN: u64 = 1 << 30;
 
 struct Check {

@@ -18,7 +18,7 @@ use sotto_collector::config::Paths;
 /// What to do with GeoIP files.
 #[derive(Debug, Subcommand)]
 pub enum GeoipCommand {
-    /// Make a database of networks from CSV files of address ranges
+    /// Build a database of networks from CSV files of address ranges
     BuildAsn {
         /// CSV files: first address, last address, number, operator
         #[arg(required = true)]
@@ -102,7 +102,7 @@ fn update(args: &UpdateArgs, paths: &Paths) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Fetches a package by npm, which knows its registry and checks what it fetches.
+/// Fetches a package with npm, which knows its registry and verifies what it fetches.
 fn npm_archive(package: &str, work: &Path) -> Result<Vec<u8>, Failure> {
     let output = Command::new("npm")
         .args(["pack", "--loglevel", "error", "--pack-destination"])
@@ -120,7 +120,7 @@ fn npm_archive(package: &str, work: &Path) -> Result<Vec<u8>, Failure> {
     Ok(fs::read(work.join(name))?)
 }
 
-/// Downloads MaxMind's archive and compares it with the checksum beside it.
+/// Downloads MaxMind's archive and verifies it against the published checksum.
 fn maxmind_archive(args: &UpdateArgs, account: &str) -> Result<Vec<u8>, Failure> {
     let key_file =
         args.licence_key_file.as_deref().ok_or_else(|| Failure::usage("--licence-key-file is missing"))?;
@@ -150,7 +150,7 @@ fn maxmind_archive(args: &UpdateArgs, account: &str) -> Result<Vec<u8>, Failure>
     Ok(archive)
 }
 
-/// Puts the databases of an archive into `dir`, each replaced as a whole, and only if it can be read.
+/// Moves the databases of an archive into `dir`, each replaced atomically, and only if it can be read.
 fn take_databases(archive: &[u8], work: &Path, dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut taken = Vec::new();
     for entry in tar::Archive::new(flate2::read::GzDecoder::new(archive)).entries()? {

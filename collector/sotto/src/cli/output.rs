@@ -1,4 +1,4 @@
-//! How a command answers: a table for people, JSON for programs.
+//! Command output: a table for people, JSON for programs.
 
 use serde_json::Value;
 
@@ -68,13 +68,13 @@ impl Listing {
     }
 }
 
-/// Says something about an answer that is no part of it.
+/// Prints a remark that is not part of the output.
 #[allow(clippy::print_stderr)]
 pub fn note(text: &str) {
     eprintln!("{text}");
 }
 
-/// A figure: whole where it is a count, else with its fraction; null where there is none.
+/// A figure: a count as a whole number, otherwise with its fraction; null if there is none.
 pub fn number(figure: Option<f64>) -> Value {
     match figure {
         Some(n) if n.fract() == 0.0 && n.abs() < 9e15 => Value::from(n as i64),

@@ -6,10 +6,10 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 
 use crate::failure::Failure;
 
-/// Reads a password from standard input; asks for it when somebody sits there, and does not show what is typed.
+/// Reads a password from standard input; on a terminal it prompts, and does not echo what is typed.
 pub fn read() -> Result<String, Failure> {
     let stdin = std::io::stdin();
-    // Before the question: whoever reads it may type at once.
+    // Before the prompt: whoever reads it may type at once.
     let hidden = if stdin.is_terminal() { Some(Hidden::on(&stdin)?) } else { None };
     if hidden.is_some() {
         print!("Password: ");
@@ -20,7 +20,7 @@ pub fn read() -> Result<String, Failure> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// A terminal that does not show what is typed, until this is dropped.
+/// A terminal with echo switched off until this is dropped.
 struct Hidden<'a> {
     terminal: &'a Stdin,
     before: Termios,
@@ -31,7 +31,7 @@ impl<'a> Hidden<'a> {
         let before = tcgetattr(terminal)?;
         let mut modes = before.clone();
         modes.local_modes.remove(LocalModes::ECHO);
-        // The end of the line shows, so that what follows begins on the next one.
+        // The newline is echoed, so that further output begins on a new line.
         modes.local_modes.insert(LocalModes::ECHONL);
         tcsetattr(terminal, OptionalActions::Now, &modes)?;
         Ok(Self { terminal, before })
@@ -40,7 +40,7 @@ impl<'a> Hidden<'a> {
 
 impl Drop for Hidden<'_> {
     fn drop(&mut self) {
-        // A terminal that is gone needs none.
+        // A terminal that is gone needs no restoring.
         let _gone = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
     }
 }

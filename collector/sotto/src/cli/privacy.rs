@@ -28,7 +28,7 @@ use sotto_collector::config::Paths;
 pub enum PrivacyCommand {
     /// The records of processing (GDPR Art. 30), from the data map
     Records {
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -44,7 +44,7 @@ pub enum PrivacyCommand {
     Assessment {
         /// Key, name or host name of the site
         site: String,
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -68,7 +68,7 @@ pub struct Whose {
 }
 
 impl Whose {
-    /// What the visitor shows for themselves: a key of whatever day, or the number.
+    /// What the visitor presents: a key of any day, or the id.
     fn shown(&self, site: SiteId) -> Result<(VisitorKey, ReturningId), Failure> {
         match (&self.visitor, &self.id) {
             (Some(0), _) => Err(Failure::usage(
@@ -85,7 +85,7 @@ impl Whose {
     }
 }
 
-/// How long hits may take into the database before an erasure is given up.
+/// How long pending hits may take to reach the database before an erasure is abandoned.
 const SPOOL_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the command.
@@ -120,7 +120,7 @@ pub async fn run(command: PrivacyCommand, config: &Config, paths: &Paths) -> Res
             .await?;
         }
         PrivacyCommand::Erase(whose) => {
-            // Hits that wait would come back after the erasure.
+            // Pending hits would reappear after the erasure.
             if lock(config).is_ok() {
                 spool::ship_all(config, paths).await?;
             }
@@ -160,7 +160,7 @@ async fn erase_key(db: &Db, site: SiteId, visitor: VisitorKey) -> Result<u64, Fa
     }
 }
 
-/// Waits until a running sotto has shipped what waits now.
+/// Waits until a running sotto has shipped what is pending now.
 async fn await_spool(config: &Config, site: SiteId) -> Result<(), Failure> {
     let dir = sharded::directory(&config.data, shard_of(site, config.shard_count()));
     let inspected = || -> std::io::Result<(u64, u64)> {
@@ -170,7 +170,7 @@ async fn await_spool(config: &Config, site: SiteId) -> Result<(), Failure> {
     };
     let (wanted, _) = inspected()?;
     let shipped = async {
-        // A segment may be removed while it is read: then it is read again.
+        // A segment may be removed while it is read; then it is read again.
         while inspected().map_or(true, |(_, shipped)| shipped < wanted) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

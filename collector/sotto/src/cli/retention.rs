@@ -18,7 +18,7 @@ use sotto_store::{
 use super::output::{Listing, time};
 use crate::failure::Failure;
 
-/// Most lines of the log that are shown.
+/// Maximum number of log lines shown.
 const LOG_LINES_MAX: u64 = 10_000;
 
 /// What to do about how long data is kept.
@@ -29,19 +29,19 @@ pub enum RetentionCommand {
         /// Only say what would be removed
         #[arg(long)]
         dry_run: bool,
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// What was removed when, from the audit log
     Log {
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// What is kept for how long
     Rules {
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },

@@ -11,10 +11,10 @@ use crate::failure::Failure;
 pub enum SaltsCommand {
     /// When each salt was made and destroyed, from the hash-chained ledger
     Ledger {
-        /// Check the chain; ends with an error if a line was changed, removed or put in
+        /// Verify the chain; exits with an error if a line was changed, removed or inserted
         #[arg(long)]
         verify: bool,
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },

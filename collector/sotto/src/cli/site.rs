@@ -32,16 +32,16 @@ pub enum SiteCommand {
         /// How many days raw events are kept (1 to 760)
         #[arg(long, default_value_t = sotto_schema::site::RETENTION_DAYS_DEFAULT)]
         retention_days: u16,
-        /// Fewest people that a leaf of the archive describes (2 to 100)
+        /// Minimum number of people per archive leaf (2 to 100)
         #[arg(long, default_value_t = sotto_schema::site::K_DEFAULT)]
         archive_k: u8,
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// List all sites
     List {
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },

@@ -23,7 +23,7 @@ use sotto_collector::config::Paths;
 pub enum SpoolCommand {
     /// List the segments, the batches set aside, and what can be read of them; works beside a running sotto
     Inspect {
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -56,7 +56,7 @@ async fn replay(config: &Config, paths: &Paths) -> Result<(), Failure> {
                 .await;
         }
     };
-    // The embedded server takes the lock for itself; with an external one it is kept here.
+    // The embedded server takes the lock itself; with an external one it is held here.
     let _kept = external(config).is_some().then_some(taken);
     with_databases(config, paths, async |databases| {
         let shipped = ship_waiting(config, &databases).await?;
@@ -66,11 +66,11 @@ async fn replay(config: &Config, paths: &Paths) -> Result<(), Failure> {
     .await
 }
 
-/// Ships what waits while no sotto runs on the data; how many hits it was.
+/// Ships pending hits while no sotto runs on the data. Returns how many hits it shipped.
 pub async fn ship_all(config: &Config, paths: &Paths) -> Result<u64, Failure> {
     let running = |_| Failure::usage("a sotto is running on this data; it ships what waits by itself");
     let taken = lock(config).map_err(running)?;
-    // The embedded server takes the lock for itself; with an external one it is kept here.
+    // The embedded server takes the lock itself; with an external one it is held here.
     let _kept = external(config).is_some().then_some(taken);
     with_databases(config, paths, async |databases| ship_waiting(config, &databases).await).await
 }
@@ -85,7 +85,7 @@ async fn ship_waiting(config: &Config, databases: &Databases) -> Result<u64, Fai
             match shipper.ship_one().await {
                 Ok(Progress::Nothing) => break,
                 Ok(Progress::Shipped(count)) => shipped += count,
-                // Said below. A refused batch is tried a few times before it is set aside.
+                // Reported below. A refused batch is retried a few times before it is set aside.
                 Ok(Progress::SetAside(_)) | Err(ShipError::Refused(_)) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -95,12 +95,12 @@ async fn ship_waiting(config: &Config, databases: &Databases) -> Result<u64, Fai
     Ok(shipped)
 }
 
-/// Where the spools of all shards lie, in their order.
+/// The spool directories of all shards, in order.
 fn directories(config: &Config) -> impl Iterator<Item = PathBuf> {
     (0..config.shard_count()).map(|shard| sharded::directory(&config.data, shard))
 }
 
-/// Ships every batch that was set aside, each to its shard under its token, and removes its file.
+/// Ships every batch that was set aside, each to its shard with its token, and removes its file.
 async fn replay_aside(config: &Config, databases: &Databases) -> Result<(), Failure> {
     let mut failed = 0;
     for (dir, db) in directories(config).zip(databases.writer.shards()) {

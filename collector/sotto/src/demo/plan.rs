@@ -1,4 +1,5 @@
-//! Which days the demo is about. The moment is an argument: whatever day it is, and in whatever zone the machine is.
+//! Which days the demo covers. The current time is an argument, so the result depends on neither the day nor
+//! the machine's time zone.
 
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
@@ -9,7 +10,7 @@ use super::{DemoArgs, TIME_ZONE};
 pub struct Plan {
     /// See [`DemoArgs`].
     pub seed: u64,
-    /// One after the other; the last one is not over yet.
+    /// In order; the last one is not over yet.
     pub days: Vec<Day>,
     /// The end of the traffic, in milliseconds since 1970-01-01 UTC.
     pub until_ms: i64,
@@ -27,7 +28,7 @@ pub struct Day {
 }
 
 impl Plan {
-    /// Whole days, and the day of `now_ms` as far as it has come.
+    /// Whole days, and the day of `now_ms` up to that moment.
     pub fn until(now_ms: i64, args: &DemoArgs) -> Result<Self, jiff::Error> {
         let zone = TimeZone::get(TIME_ZONE)?;
         let today = Timestamp::from_millisecond(now_ms)?.to_zoned(zone.clone()).date();
@@ -60,7 +61,7 @@ mod tests {
             ("2026-12-31T23:00:00Z", ["2026-12-31", "2027-01-01"], [24, 24]),
             ("2028-02-29T12:00:00Z", ["2028-02-28", "2028-02-29"], [24, 24]),
             ("2028-03-01T12:00:00Z", ["2028-02-29", "2028-03-01"], [24, 24]),
-            // Both changes of summer time.
+            // Both daylight saving time changes.
             ("2027-03-28T01:00:00Z", ["2027-03-27", "2027-03-28"], [24, 23]),
             ("2027-10-31T00:30:00Z", ["2027-10-30", "2027-10-31"], [24, 25]),
         ] {

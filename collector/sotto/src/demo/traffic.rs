@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use sotto_collector::visitor::client_ip::{Peer, TrustedProxies, client_ip};
 use sotto_geoip::GeoDb;
 
-/// A hit on its way.
+/// A hit to send.
 pub struct Sent {
     /// When it is sent, in milliseconds since 1970-01-01 UTC.
     pub time_ms: i64,
-    /// Its headers, with the visitor's address as a proxy on this machine would tell it.
+    /// Its headers, with the visitor's address as set by a proxy on this machine.
     pub headers: HeaderMap,
     /// Its body in the native format.
     pub body: String,
@@ -48,7 +48,7 @@ const SOURCES: &[(&str, &str, u32)] = &[
     ),
 ];
 
-/// Those of [`SOURCES`] that are campaigns, the newsletter first.
+/// The entries of [`SOURCES`] that are campaigns, the newsletter first.
 const CAMPAIGNS: Range<usize> = 16..SOURCES.len();
 
 /// Pages: path, weight as a landing page, weight as a next page, seconds of reading.
@@ -68,7 +68,7 @@ const PAGES: &[(&str, u32, u32, u32)] = &[
     ("/booking", 16, 110, 90),
 ];
 
-/// User agents with their share, robots last.
+/// User agents with their share, bots last.
 const BROWSERS: &[(&str, u16, u32)] = &[
     (
         "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.1 Mobile/15E148 Safari/604.1",
@@ -125,7 +125,7 @@ const BROWSERS: &[(&str, u16, u32)] = &[
     ),
 ];
 
-/// Those of [`BROWSERS`] that people have.
+/// The entries of [`BROWSERS`] that people use.
 const PEOPLE: Range<usize> = 0..BROWSERS.len() - 2;
 
 /// Countries with their share and their visitors' language.
@@ -153,12 +153,12 @@ const EVERYTHING: Option<u8> = Some(15);
 const HOURS: [u32; 24] =
     [10, 6, 4, 3, 3, 5, 12, 24, 38, 48, 54, 56, 58, 54, 50, 50, 54, 60, 68, 78, 84, 72, 46, 24];
 
-/// Addresses that are kept per country.
+/// Addresses kept per country.
 const ADDRESSES: usize = 400;
-/// Random addresses that are looked up to find them.
+/// Random addresses tried to find them.
 const PROBES: usize = 400_000;
 
-/// Why somebody comes.
+/// What brings a visitor to the site.
 #[derive(Clone, Copy)]
 enum Occasion {
     Chance,
@@ -168,7 +168,7 @@ enum Occasion {
     Campaign(usize),
 }
 
-/// The visitors' world.
+/// The simulated visitors.
 pub struct World {
     random: fastrand::Rng,
     /// Addresses of each of [`COUNTRIES`].
@@ -188,7 +188,7 @@ fn weighted(random: &mut fastrand::Rng, weights: impl Iterator<Item = u32> + Clo
 }
 
 impl World {
-    /// A world with addresses that `geo` places in its countries.
+    /// Visitors with addresses that `geo` places in their countries.
     pub fn new(seed: u64, geo: &GeoDb) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut addresses = vec![Vec::new(); COUNTRIES.len()];
@@ -217,7 +217,8 @@ impl World {
 
     /// All hits of one day in a time zone, in order of time.
     ///
-    /// On any day every campaign brings somebody who agrees to everything: left to chance, some short demos had none.
+    /// On any day every campaign brings somebody who consents to everything: left to chance, some short demos
+    /// had none.
     pub fn day(
         &mut self,
         site: &str,
@@ -241,7 +242,7 @@ impl World {
         for occasion in occasions.take(count) {
             let hour = weighted(&mut self.random, HOURS.iter().copied()) as i8;
             let (minute, second) = (self.random.i8(0..60), self.random.i8(0..60));
-            // An hour that the clocks skip is the one after.
+            // An hour skipped by the clock change becomes the next one.
             let start = date.at(hour, minute, second, 0).to_zoned(zone.clone())?.timestamp().as_millisecond();
             self.visit(site, start, occasion, &mut hits);
         }
@@ -423,7 +424,7 @@ mod tests {
             let first = hits.iter().filter(|hit| hit.body.contains(r#""q":0"#)).map(|hit| hit.time_ms);
             let (from, to) = (start.timestamp().as_millisecond(), end.timestamp().as_millisecond());
             let inside = first.clone().filter(|ms| (from..to).contains(ms)).count();
-            // Who comes just before midnight reads on after it.
+            // Visits that begin just before midnight continue after it.
             assert!(inside * 100 > first.count() * 98, "{day}");
             assert!(hits.iter().all(|hit| hit.time_ms >= from), "{day}");
             let last_hour = hits.iter().any(|hit| (to - 3_600_000..to).contains(&hit.time_ms));

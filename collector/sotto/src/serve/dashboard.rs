@@ -25,13 +25,13 @@ use super::{
 };
 use crate::{account_key, databases, failure::Failure};
 
-/// What the dashboard needs from the rest.
+/// What the dashboard needs from the other parts.
 pub struct DashboardParts {
     /// Where reports are read and settings stored.
     pub databases: Databases,
-    /// How browsers reach Sotto.
+    /// The URL at which browsers reach Sotto.
     pub public_url: String,
-    /// To be told when sites change.
+    /// Notified when sites change.
     pub sites_changed: Arc<Notify>,
     /// Token of the one-time set-up link.
     pub setup_token: Option<String>,
@@ -39,14 +39,14 @@ pub struct DashboardParts {
     pub account_key: Option<AccountKey>,
     /// The script that browsers can fetch.
     pub scripts: Arc<Scripts>,
-    /// Sentence and address that the GeoIP data's licence asks for.
+    /// Attribution text and link that the licence of the GeoIP data requires.
     pub geo_attribution: Option<String>,
 }
 
-/// Makes the dashboard; main knows how.
+/// Builds the dashboard; only main knows how.
 pub type MakeDashboard<'a> = &'a dyn Fn(DashboardParts) -> HttpService;
 
-/// A router of axum as a service that can stand beside the collector's routes.
+/// An axum router as a service next to the collector's routes.
 pub fn from_router(router: axum::Router) -> HttpService {
     let service = router
         .map_request(|request: http::Request<hyper::body::Incoming>| request.map(axum::body::Body::new))
@@ -80,7 +80,8 @@ pub async fn run(config: Config, paths: Paths, dashboard: MakeDashboard<'_>) -> 
         setup_token: setup_token.clone(),
         account_key: account_key::open(&config),
         scripts: Arc::new(Scripts::embedded()?),
-        // The collectors' files: the same on every machine, so that the licence's sentence is shown here, too.
+        // The same GeoIP files as on the collectors' machines, so that the licence's attribution is shown
+        // here, too.
         geo_attribution: state::geo_attribution(&state::open_geoip(&config, &paths)),
     };
     let dashboard = routes::without_address(dashboard(parts), config.server.trusted_proxies.clone())?;

@@ -1,4 +1,4 @@
-//! ClickHouse: an external server or the embedded one, with its tables in this version's shape.
+//! ClickHouse: an external server or the embedded one, migrated to this version's schema.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,12 +17,12 @@ use tokio::sync::watch;
 
 use crate::{databases, failure::Failure};
 
-/// How long to wait before an external server that was away is asked again.
+/// Pause before an external server that was unreachable is tried again.
 const MIGRATE_PAUSE: Duration = Duration::from_secs(2);
 
-/// Where events are stored, and what has to be looked after for it.
+/// Where events are stored, and what has to be monitored for it.
 pub enum Database {
-    /// A server of the operator's.
+    /// A server run by the operator.
     External {
         /// Its connections.
         cluster: Cluster,
@@ -33,7 +33,7 @@ pub enum Database {
     Embedded(Embedded),
 }
 
-/// Reaches or starts ClickHouse and brings its tables to this version's shape.
+/// Connects to ClickHouse or starts it, and migrates its tables to this version's schema.
 pub async fn start(config: &Config, paths: &Paths) -> Result<Database, Failure> {
     let Some(cluster) = databases::external(config) else {
         let engine = Embedded::start(databases::engine_settings(config, paths)?).await?;
@@ -67,7 +67,7 @@ impl Database {
         }
     }
 
-    /// Looks after it from now on.
+    /// Monitors it from now on.
     pub fn watch(&self, board: &Arc<Board>, supervisor: &Supervisor) {
         match self {
             Self::External { cluster, is_prepared } => {
@@ -92,7 +92,7 @@ impl Database {
     }
 }
 
-/// Has another replica asked where one does not answer.
+/// Switches to another replica where one does not answer.
 pub fn watch_cluster(cluster: &Cluster, supervisor: &Supervisor) {
     let (cluster, stop) = (cluster.clone(), supervisor.stopping().clone());
     supervisor.keep(Part::ClusterWatch, move || {
@@ -106,7 +106,7 @@ pub fn watch_cluster(cluster: &Cluster, supervisor: &Supervisor) {
     });
 }
 
-/// Writes on the board when the embedded server's process ends. Returns when nobody starts it again any more.
+/// Reports on the board when the embedded server's process ends. Returns when nothing will restart it.
 async fn note_ends(mut health: watch::Receiver<Health>, board: Arc<Board>) {
     let mut down = None;
     while health.changed().await.is_ok() {

@@ -1,4 +1,4 @@
-//! The addresses that Sotto listens on, bound before anything slow: one that is taken should be said at once.
+//! The listening addresses, bound before anything slow: a port that is taken should be reported at once.
 
 use std::net::TcpListener;
 
@@ -19,7 +19,7 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Binds what `config` names. The configuration that comes back has the ports that were given for port 0.
+    /// Binds what `config` names. The returned configuration has the ports assigned for port 0.
     pub fn bind(config: Config) -> Result<(Config, Self), Failure> {
         let public = server::listen_alone(config.listen).map_err(|e| taken("listen", config.listen, &e))?;
         let admin = server::listen_alone(config.admin_listen)
@@ -29,14 +29,14 @@ impl Listeners {
     }
 }
 
-/// An address cannot be listened on.
+/// The error for an address that cannot be listened on.
 pub fn taken(key: &str, address: impl std::fmt::Display, error: &std::io::Error) -> Failure {
     Failure::usage(format!(
         "{key} = {address}: {error}; stop what listens there, or choose another in sotto.toml"
     ))
 }
 
-/// Answers on a listener until the supervisor stops. Whatever happens to the task, the socket stays.
+/// Serves a listener until the supervisor stops. Whatever happens to the task, the socket stays open.
 pub fn keep_serving(
     part: Part,
     listener: TcpListener,

@@ -1,4 +1,4 @@
-//! What somebody is told who has just started Sotto, and the one-time link with which they make their account.
+//! The welcome message of a new installation, with the one-time link for creating the owner's account.
 
 use std::{
     fs,
@@ -13,7 +13,8 @@ use crate::failure::Failure;
 /// File of the one-time set-up link's token.
 const SETUP_TOKEN: &str = "setup-token";
 
-/// The token of the one-time set-up link; none once an owner exists. Kept, so that a restart prints the same link.
+/// The token of the one-time set-up link; `None` once an owner exists. It is stored, so a restart prints the
+/// same link.
 pub async fn token(config: &Config, databases: &Databases) -> Result<Option<String>, Failure> {
     let path = config.data.join(SETUP_TOKEN);
     match account::owner_exists(&databases.writer).await {
@@ -41,7 +42,7 @@ pub async fn token(config: &Config, databases: &Databases) -> Result<Option<Stri
     Ok(Some(token))
 }
 
-/// Says where Sotto is and what to do first.
+/// Prints Sotto's address and the first steps.
 pub fn announce(config: &Config, part: &str, token: Option<&str>) {
     let url = config.public_url();
     println!("Sotto is running.\n  {part}  {url}/");

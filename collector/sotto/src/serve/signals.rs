@@ -1,20 +1,20 @@
-//! What asks for a stop.
+//! The signals that ask for a stop.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Listened for before anybody is told that Sotto runs: who is told may stop it at once.
+/// Installed before Sotto announces that it runs: whoever reads that may stop it at once.
 pub struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl StopSignals {
-    /// Listens from now on.
+    /// Starts listening for them.
     pub fn listen() -> std::io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Resolves when one came.
+    /// Resolves when one arrived.
     pub async fn come(mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

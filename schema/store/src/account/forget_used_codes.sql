@@ -1,2 +1,3 @@
--- Forgets the recovery codes that a user used: they end with the secret. Steps stay for their day.
+-- Deletes the marks of a user's used recovery codes: they end with the secret. Those of time steps stay for
+-- their day.
 DELETE FROM used_codes WHERE user = {user:UInt64} AND step = 0

@@ -1,9 +1,9 @@
-//! The key of accounts: 32 random bytes in a file, which never go into the database. What only a running Sotto has to
-//! read (secrets of two-step sign-in) is sealed with it, so that a copy of the database or of a backup does not tell
-//! it.
+//! The account key: 32 random bytes in a file, never stored in the database. It seals what only a running
+//! Sotto has to read (secrets of two-step sign-in), so that a copy of the database or of a backup does not
+//! reveal them.
 //!
-//! Sealed with XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03), whose 24-byte nonces may be random. What it is for and
-//! whose it is are authenticated with it, so that a sealed text cannot be moved to another user or purpose.
+//! Sealed with XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03), whose 24-byte nonces may be random. Purpose
+//! and user are authenticated data, so a sealed text cannot be reused for another user or purpose.
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use chacha20poly1305::{
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 /// Length of the key file in bytes.
 pub const ACCOUNT_KEY_BYTES: usize = 32;
-/// The first bytes of a sealed text say which key sealed it, without telling it.
+/// The first bytes of a sealed text identify the key that sealed it without revealing it.
 const NAME_BYTES: usize = 8;
 const NONCE_BYTES: usize = 24;
 
@@ -31,7 +31,7 @@ pub enum KeyError {
     /// It was changed, or belongs to somebody or something else.
     #[error("what is stored was damaged")]
     Damaged,
-    /// It could not be sealed.
+    /// Sealing failed.
     #[error("nothing can be sealed")]
     Sealing,
 }
@@ -39,11 +39,11 @@ pub enum KeyError {
 /// What a sealed text is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Secret and recovery codes of somebody who switched two-step sign-in on.
+    /// Secret and recovery codes of a user with two-step sign-in.
     Secret,
-    /// A secret that is shown and not yet confirmed.
+    /// A secret that was shown but not yet confirmed.
     Enrolment,
-    /// That the password was right a moment ago.
+    /// Proof that the password was right a moment ago.
     Ticket,
 }
 
@@ -61,7 +61,7 @@ impl Purpose {
     }
 }
 
-/// The key. Overwritten in memory when it is dropped, and never shown.
+/// The key. Zeroed in memory on drop, and never printed.
 #[derive(Clone)]
 pub struct AccountKey(Zeroizing<[u8; ACCOUNT_KEY_BYTES]>);
 
@@ -72,7 +72,7 @@ impl std::fmt::Debug for AccountKey {
 }
 
 impl AccountKey {
-    /// The key in a file of these bytes; none unless they are exactly [`ACCOUNT_KEY_BYTES`].
+    /// The key from the contents of its file; `None` unless they are exactly [`ACCOUNT_KEY_BYTES`] long.
     pub fn of_file(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(|key| Self(Zeroizing::new(key)))
     }
@@ -97,7 +97,8 @@ impl AccountKey {
         XChaCha20Poly1305::new((&*key).into())
     }
 
-    /// What stands for a one-time code in the database: without the key nobody can try codes against it.
+    /// Keyed hash of a one-time code, stored in the database: without the key nobody can try codes against
+    /// it.
     pub(super) fn mark(&self, user: UserId, code: &str) -> [u8; 32] {
         let key = Zeroizing::new(blake3::derive_key("sotto 2026-11 recovery codes", self.0.as_slice()));
         let mut hasher = blake3::Hasher::new_keyed(&key);

@@ -11,7 +11,7 @@ use sotto_schema::{
 use super::AccountError;
 use crate::db::Db;
 
-/// What somebody may do. A greater role may do all that a smaller one may.
+/// What a user may do. A higher role includes all lower ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize_repr, Deserialize_repr)]
 #[repr(i8)]
 pub enum Role {
@@ -71,7 +71,7 @@ impl From<MemberRow> for Member {
 /// All roles of all users.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn members(db: &Db) -> Result<Vec<Member>, AccountError> {
     let rows: Vec<MemberRow> = db.query(include_str!("members.sql")).fetch_all().await?;
     Ok(rows.into_iter().map(Member::from).collect())
@@ -80,25 +80,25 @@ pub async fn members(db: &Db) -> Result<Vec<Member>, AccountError> {
 /// All roles of one user.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn roles(db: &Db, user: UserId) -> Result<Vec<Member>, AccountError> {
     let rows: Vec<MemberRow> =
         db.query(include_str!("roles_of_user.sql")).param("user", user).fetch_all().await?;
     Ok(rows.into_iter().map(Member::from).collect())
 }
 
-/// Gives a user a role on a site (0: on all sites), in place of the one they had there.
+/// Grants a user a role on a site (0: on all sites), replacing the one they had there.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn grant(db: &Db, user: UserId, site: SiteId, role: Role) -> Result<(), AccountError> {
     Ok(write(db, &MemberRow { user, site, role, version: version(), deleted: 0 }).await?)
 }
 
-/// Takes a user's role on a site (0: the one on all sites).
+/// Revokes a user's role on a site (0: the one on all sites).
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn revoke(db: &Db, user: UserId, site: SiteId) -> Result<(), AccountError> {
     Ok(write(db, &MemberRow { user, site, role: Role::Viewer, version: version(), deleted: 1 }).await?)
 }

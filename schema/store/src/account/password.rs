@@ -1,4 +1,5 @@
-//! Passwords: argon2id with 19 MiB, two passes and one lane (OWASP, Password Storage Cheat Sheet), a few at a time.
+//! Passwords: argon2id with 19 MiB, two passes and one lane (OWASP, Password Storage Cheat Sheet), with
+//! bounded concurrency.
 
 use std::sync::Arc;
 
@@ -12,9 +13,9 @@ use super::AccountError;
 
 /// The shortest password, in characters.
 pub const PASSWORD_CHARS_MIN: usize = 10;
-/// The longest password, in bytes: hashing takes as long for each, but what is read must end somewhere.
+/// The longest password, in bytes. Hashing time hardly depends on the length, but input must be bounded.
 pub const PASSWORD_BYTES_MAX: usize = 200;
-/// How many passwords are hashed at once, at most: each takes a core and 19 MiB.
+/// Maximum number of concurrent hashes: each takes a core and 19 MiB.
 const CONCURRENT_MAX: usize = 2;
 /// Memory of one hash in KiB.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -30,11 +31,11 @@ pub(super) fn check(password: &str) -> Result<(), AccountError> {
     if allowed { Ok(()) } else { Err(AccountError::Password) }
 }
 
-/// Hashes and compares passwords, a bounded number at once, away from the threads that serve.
+/// Hashes and verifies passwords, a bounded number at once, off the serving threads.
 #[derive(Debug, Clone)]
 pub struct Hasher {
     permits: Arc<Semaphore>,
-    /// The hash of nobody's password: compared when there is no such user, so that both take as long.
+    /// A dummy hash, compared when there is no such user so that both cases take equally long.
     nobody: Arc<str>,
 }
 
@@ -48,7 +49,7 @@ impl Hasher {
         Ok(Self { permits: Arc::new(Semaphore::new(concurrent())), nobody: hash(&secret)?.into() })
     }
 
-    /// The text under which a password is stored.
+    /// The hash string under which a password is stored.
     ///
     /// # Errors
     /// When it cannot be hashed.
@@ -81,7 +82,7 @@ impl Hasher {
     }
 }
 
-/// Half of the cores, so that hits keep the others.
+/// Half of the cores; the others are left for hits.
 fn concurrent() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).clamp(1, CONCURRENT_MAX))
 }

@@ -1,4 +1,4 @@
-//! Signed-in browsers. The cookie's value is random and only its hash is stored, so that neither a copy of the
+//! Sign-in sessions. The cookie's value is random and only its hash is stored, so that neither a copy of the
 //! database nor a guess signs anybody in.
 
 use clickhouse::{Row, error::Error};
@@ -11,7 +11,7 @@ use sotto_schema::{
 use super::{AccountError, User, random_secret, secret_hash};
 use crate::db::Db;
 
-/// How many days a sign-in lasts after it was last used.
+/// How many days a sign-in lasts after its last use.
 pub const SIGN_IN_DAYS: i64 = 14;
 const DAY_MS: i64 = 86_400_000;
 
@@ -20,7 +20,7 @@ const DAY_MS: i64 = 86_400_000;
 pub struct SignIn {
     /// Who signed in.
     pub user: User,
-    /// Whether the cookie should be sent again, because its time was extended.
+    /// Whether the cookie should be sent again because its lifetime was extended.
     pub extended: bool,
 }
 
@@ -48,7 +48,7 @@ struct FoundRow {
 /// Signs a user in. Returns the cookie's value, which is not stored.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn begin(db: &Db, user: UserId) -> Result<String, AccountError> {
     let (secret, id) = random_secret()?;
     let now = now_ms();
@@ -72,10 +72,10 @@ async fn find(db: &Db, secret: &str) -> Result<Option<FoundRow>, Error> {
         .await
 }
 
-/// Who the cookie's value signs in, if it has not expired. Extends it, at most once a day.
+/// The session of a cookie value, if it has not expired. Extends it, at most once a day.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn resume(db: &Db, secret: &str) -> Result<Option<SignIn>, AccountError> {
     let Some(found) = find(db, secret).await? else { return Ok(None) };
     let now = now_ms();
@@ -102,7 +102,7 @@ fn should_extend(expires_ms: i64, now_ms: i64) -> bool {
 /// Signs a browser out.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn end(db: &Db, secret: &str) -> Result<(), AccountError> {
     let Some(found) = find(db, secret).await? else { return Ok(()) };
     let row = SignInRow {
@@ -119,7 +119,7 @@ pub async fn end(db: &Db, secret: &str) -> Result<(), AccountError> {
 /// Signs a user out everywhere.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn end_all(db: &Db, user: UserId) -> Result<(), AccountError> {
     let query = db.query(include_str!("end_sign_ins.sql"));
     Ok(query.param("user", user).param("version", version()).execute().await?)

@@ -15,7 +15,7 @@ use crate::db::Db;
 pub const TOKEN_NAME_CHARS_MAX: usize = 100;
 /// How many tokens there may be.
 pub const TOKENS_MAX: usize = 1_000;
-/// How a token begins, so that secret scanners find one that leaked.
+/// Token prefix, so that secret scanners recognise leaked ones.
 const PREFIX: &str = "sotto_";
 
 /// What a token may do.
@@ -61,11 +61,11 @@ pub struct Token {
     pub created_ms: i64,
 }
 
-/// A token that was just made.
+/// A newly issued token.
 pub struct IssuedToken {
     /// As it will be listed.
     pub token: Token,
-    /// What the program sends; shown now and never again.
+    /// The secret that the program sends; shown only now.
     pub secret: String,
 }
 
@@ -103,7 +103,7 @@ async fn rows(db: &Db) -> Result<Vec<TokenRow>, Error> {
 /// All tokens, oldest first.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn tokens(db: &Db) -> Result<Vec<Token>, AccountError> {
     Ok(rows(db).await?.iter().map(Token::from).collect())
 }
@@ -116,7 +116,7 @@ fn check_name(name: &str) -> Result<(), AccountError> {
 /// Makes a token for a site (0: for all sites).
 ///
 /// # Errors
-/// When the name is not allowed, there are too many, or ClickHouse cannot be asked.
+/// When the name is not allowed, there are too many, or ClickHouse cannot be queried.
 pub async fn issue(db: &Db, name: &str, site: SiteId, scope: Scope) -> Result<IssuedToken, AccountError> {
     let name = name.trim();
     check_name(name)?;
@@ -141,17 +141,17 @@ pub async fn issue(db: &Db, name: &str, site: SiteId, scope: Scope) -> Result<Is
 /// Removes a token; requests with it are refused from then on. Returns whether there was one.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn remove(db: &Db, id: TokenId) -> Result<bool, AccountError> {
     let Some(row) = rows(db).await?.into_iter().find(|t| t.id == id) else { return Ok(false) };
     write(db, &TokenRow { version: version(), deleted: 1, ..row }).await?;
     Ok(true)
 }
 
-/// The hashes of all tokens, and what requests with them may do: for whoever checks tokens without asking here.
+/// The hashes of all tokens and what each allows, for callers that check tokens without a query.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn credentials(db: &Db) -> Result<Vec<([u8; 32], Bearer)>, AccountError> {
     let bearer = |row: &TokenRow| (row.hash, Bearer { site: row.site, scope: row.scope });
     Ok(rows(db).await?.iter().map(bearer).collect())
@@ -160,7 +160,7 @@ pub async fn credentials(db: &Db) -> Result<Vec<([u8; 32], Bearer)>, AccountErro
 /// What a request with this token may do, if the token is valid.
 ///
 /// # Errors
-/// When ClickHouse cannot be asked.
+/// When ClickHouse cannot be queried.
 pub async fn bearer(db: &Db, secret: &str) -> Result<Option<Bearer>, AccountError> {
     let found: Option<TokenRow> = db
         .query(include_str!("token_by_hash.sql"))

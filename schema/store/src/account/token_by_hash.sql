@@ -1,4 +1,4 @@
--- The token whose hash this is.
+-- The token with this hash.
 SELECT id, hash, name, site, scope, created, version, deleted
 FROM tokens FINAL
 WHERE deleted = 0 AND hash = toFixedString(unhex({hash:String}), 32)

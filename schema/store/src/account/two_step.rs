@@ -1,12 +1,12 @@
 //! Two-step sign-in: after the password a code of six digits from an app (RFC 6238 with SHA-1, 30 seconds and one step
 //! of tolerance each way), or one of eight recovery codes.
 //!
-//! Promises: secret and recovery codes are stored only under the key of accounts ([`super::key`]); a code is accepted
-//! once, and none older than the newest that was, also when two dashboards are asked in the same instant; without the
-//! key nobody who switched it on can sign in, and the second step is never left out. Codes are compared in constant
-//! time.
+//! Promises: secret and recovery codes are stored only under the account key ([`super::key`]); a code is
+//! accepted once, and never after a newer one was accepted, even when two dashboards are asked at the same
+//! instant; without the key, users with two-step sign-in cannot sign in, and the second step is never
+//! skipped. Codes are compared in constant time.
 //!
-//! **Crash.** A code is marked as used before it is accepted: what is interrupted in between costs a code.
+//! **Crash.** A code is marked as used before it is accepted: a crash in between costs one code.
 
 use clickhouse::{Row, error::Error};
 use serde::Serialize;
@@ -25,7 +25,7 @@ use crate::db::Db;
 
 /// Seconds for which a code is shown (RFC 6238, 5.2).
 pub const STEP_SECONDS: u64 = 30;
-/// Steps before and after the present one whose code is accepted (RFC 6238, 5.2).
+/// Accepted time steps before and after the current one (RFC 6238, 5.2).
 const TOLERANCE_STEPS: u16 = 1;
 /// Length of a secret in bytes (RFC 4226, 4: 160 bits).
 const SECRET_BYTES: usize = 20;
@@ -34,11 +34,11 @@ pub const RECOVERY_CODES: usize = 8;
 /// Random bytes of a recovery code, twice as many characters: 64 bits.
 const RECOVERY_BYTES: usize = 8;
 const MARK_BYTES: usize = 32;
-/// How long the second step may follow the first, in milliseconds: ten minutes.
+/// How long after the first step the second is accepted, in milliseconds: ten minutes.
 pub const TICKET_MS: i64 = 600_000;
-/// How far the clocks of two machines with dashboards may be apart, in milliseconds.
+/// Allowed clock difference between two machines with dashboards, in milliseconds.
 const CLOCKS_MS: i64 = 60_000;
-/// Who codes are for, as apps show it.
+/// Issuer name shown by authenticator apps.
 const ISSUER: &str = "Sotto";
 
 /// Why a second step is not accepted. The messages are shown to people.
@@ -50,13 +50,13 @@ pub enum TwoStepError {
     /// See the message.
     #[error("This code was used already. Wait until your app shows the next one.")]
     Used,
-    /// The first step is too long ago, or was not for this user and password.
+    /// The first step was too long ago, or was for another user or password.
     #[error("That took too long. Sign in again.")]
     Ticket,
     /// It is on already, or off.
     #[error("Two-step sign-in was changed in the meantime. Load the page again.")]
     Changed,
-    /// What is sealed cannot be read.
+    /// The sealed data cannot be read.
     #[error("Two-step sign-in does not work here: {0}. Ask whoever runs this installation.")]
     Key(#[from] KeyError),
     /// The account could not be read or changed.
@@ -70,13 +70,13 @@ impl From<Error> for TwoStepError {
     }
 }
 
-/// Somebody whose password was right and who has to give a code.
+/// A user whose password was right and who still has to give a code.
 #[derive(Debug)]
 pub struct Pending {
     /// Who.
     pub user: User,
     sealed: String,
-    /// Of password and secret, so that a ticket ends when one of them changes.
+    /// Fingerprint of password and secret: a ticket becomes invalid when one of them changes.
     fingerprint: [u8; 32],
 }
 
@@ -88,18 +88,18 @@ impl Pending {
     }
 }
 
-/// What a right password is worth.
+/// What the right password proves.
 pub(super) fn proof(row: &UserRow) -> Proof {
     if row.totp.is_empty() { Proof::Whole(row.into()) } else { Proof::First(Pending::of(row)) }
 }
 
-/// A secret that is to be confirmed with a code.
+/// A secret waiting to be confirmed with a code.
 pub struct Enrolment {
     /// The secret for the form that confirms it, sealed.
     pub sealed: String,
-    /// The secret for typing.
+    /// The secret for manual entry.
     pub base32: String,
-    /// The secret as an address that apps read (Google Authenticator's key URI format).
+    /// The secret as a URL that apps read (Google Authenticator's key URI format).
     pub url: String,
 }
 
@@ -122,7 +122,7 @@ struct UsedRow {
 
 fn totp(secret: &[u8], email: &str) -> Result<Totp, KeyError> {
     let secret: [u8; SECRET_BYTES] = secret.try_into().map_err(|_| KeyError::Damaged)?;
-    // An app shows this as the name; the colon of a quoted address would part issuer and name.
+    // Apps show this as the account name; a colon from a quoted address would separate issuer and name.
     let name = email.replace(':', "");
     Builder::new()
         .with_secret(secret)
@@ -161,7 +161,7 @@ fn new_recovery_codes() -> Result<Vec<String>, AccountError> {
 /// Whether the user has two-step sign-in.
 ///
 /// # Errors
-/// When there is no such user or ClickHouse cannot be asked.
+/// When there is no such user or ClickHouse cannot be queried.
 pub async fn is_on(db: &Db, email: &str) -> Result<bool, AccountError> {
     Ok(!row_of(db, email).await?.ok_or(AccountError::NoUser)?.totp.is_empty())
 }
@@ -178,7 +178,7 @@ pub fn enrol(key: Option<&AccountKey>, user: &User) -> Result<Enrolment, TwoStep
     enrolment(secret.as_slice(), user, sealed)
 }
 
-/// The secret that is being confirmed, again.
+/// The secret that is being confirmed, shown again.
 ///
 /// # Errors
 /// When it was not sealed for this user.
@@ -197,7 +197,7 @@ fn enrolment(secret: &[u8], user: &User, sealed: String) -> Result<Enrolment, Tw
 /// hashes.
 ///
 /// # Errors
-/// When the code is not right or was used, it is on already, or something cannot be asked.
+/// When the code is not right or was used, it is on already, or the database cannot be queried.
 pub async fn switch_on(
     db: &Db,
     key: Option<&AccountKey>,
@@ -228,7 +228,7 @@ pub async fn switch_on(
 /// Switches two-step sign-in off; whether it was on.
 ///
 /// # Errors
-/// When there is no such user or ClickHouse cannot be asked.
+/// When there is no such user or ClickHouse cannot be queried.
 pub async fn switch_off(db: &Db, email: &str) -> Result<Option<User>, AccountError> {
     let row = row_of(db, &normalise_email(email)?).await?.ok_or(AccountError::NoUser)?;
     if row.totp.is_empty() {
@@ -240,7 +240,7 @@ pub async fn switch_off(db: &Db, email: &str) -> Result<Option<User>, AccountErr
     Ok(Some(user))
 }
 
-/// Seals that the password was right, for the form of the second step.
+/// Seals a proof that the password was right, for the form of the second step.
 ///
 /// # Errors
 /// When the user's secret cannot be read with this key: then no code can be checked.
@@ -265,7 +265,7 @@ fn check_ticket(key: &AccountKey, pending: &Pending, ticket: &str, now_ms: i64) 
 /// The second step of signing in.
 ///
 /// # Errors
-/// When ticket or code are not right, the code was used, or something cannot be asked.
+/// When ticket or code are not right, the code was used, or the database cannot be queried.
 pub async fn confirm(
     db: &Db,
     key: Option<&AccountKey>,
@@ -299,7 +299,7 @@ fn matching_step(secret: &[u8], user: &User, code: &str, now_ms: i64) -> Result<
 
 fn matching_mark(key: &AccountKey, marks: &[u8], user: &User, code: &str) -> Option<[u8; MARK_BYTES]> {
     let mark = key.mark(user.id, &recovery(code)?);
-    // Hashes of the crate are compared in constant time.
+    // The crate's hash type compares in constant time.
     let (all, _) = marks.as_chunks::<MARK_BYTES>();
     all.iter().any(|m| blake3::Hash::from(*m) == blake3::Hash::from(mark)).then_some(mark)
 }
@@ -310,8 +310,8 @@ enum Code {
     Recovery([u8; MARK_BYTES]),
 }
 
-/// Marks a code as used; refuses one that was. Of several that try in the same instant at most one gets on: each
-/// writes its mark first and then looks whether it is the only one.
+/// Marks a code as used; refuses one that already was. Of several concurrent attempts at most one succeeds:
+/// each writes its mark first and then checks that it is the only one.
 async fn use_once(db: &Db, user: UserId, code: Code) -> Result<(), TwoStepError> {
     if marks(db, user, code).await? > 0 {
         return Err(TwoStepError::Used);
@@ -326,7 +326,7 @@ async fn use_once(db: &Db, user: UserId, code: Code) -> Result<(), TwoStepError>
     if marks(db, user, code).await? == 1 { Ok(()) } else { Err(TwoStepError::Used) }
 }
 
-/// How many marks speak against a code: of a step, those of it and of later ones.
+/// How many marks rule a code out: for a time step, those of that step and of later ones.
 async fn marks(db: &Db, user: UserId, code: Code) -> Result<u64, Error> {
     let query = match code {
         Code::Step(step) => db.query(include_str!("used_steps.sql")).param("step", step),

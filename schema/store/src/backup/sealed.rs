@@ -1,7 +1,8 @@
-//! Backups in the age format (<https://age-encryption.org/v1>): written for those who hold a key, read with one.
+//! Backups in the age format (<https://age-encryption.org/v1>): encrypted for recipients, read with one of
+//! their keys.
 //!
-//! A file passes through in pieces of 64 KiB, each with its own authentication, so that memory is constant and a file
-//! that was cut off or changed is found out.
+//! Files are streamed in chunks of 64 KiB, each authenticated on its own, so that memory is constant and
+//! truncation or tampering is detected.
 
 use std::{
     fs::{self, File},
@@ -21,13 +22,13 @@ use crate::private_file;
 
 /// The key file within the data directory.
 pub const KEY_FILE: &str = "backup-key.txt";
-/// The longest file of identities that is read, in bytes.
+/// The longest identity file that is read, in bytes.
 pub const IDENTITY_BYTES_MAX: u64 = 64 << 10;
-/// Most recipients of a backup.
+/// Maximum number of recipients of a backup.
 pub const RECIPIENTS_MAX: usize = 20;
-/// How a file in the age format begins.
+/// Magic bytes of a file in the age format.
 const SEALED: &[u8] = b"age-encryption.org/v1\n";
-/// What a tar archive has in its first block, and where.
+/// Offset and bytes of the magic in a tar archive's first block.
 const TAR: (usize, &[u8]) = (257, b"ustar");
 
 /// Why a backup cannot be encrypted or read.
@@ -48,7 +49,7 @@ pub enum SealError {
     NoKeyFile {
         /// The backup.
         file: PathBuf,
-        /// Where a key was looked for.
+        /// Where the key was expected.
         identity: PathBuf,
     },
     /// A file has no secret key of age, or is too long to be such a file.
@@ -64,7 +65,7 @@ pub enum SealError {
         /// Where the keys are from.
         identity: PathBuf,
     },
-    /// The file was cut off, or is not as it was written.
+    /// The file was truncated or modified.
     #[error("{0} is cut off or was changed since it was made")]
     Damaged(PathBuf),
     /// The file is no backup.
@@ -75,12 +76,12 @@ pub enum SealError {
     Recipients(#[from] age::EncryptError),
 }
 
-/// Adds the path to a failure of the disk.
+/// Adds the path to an I/O error.
 fn at(path: &Path) -> impl Fn(io::Error) -> SealError {
     move |source| SealError::File { path: path.into(), source }
 }
 
-/// Somebody who can read a backup, as written by `age-keygen`: "age1…".
+/// A recipient of a backup, as written by `age-keygen`: "age1…".
 ///
 /// # Errors
 /// What is wrong. The text is not repeated: it may be a secret key, put there by mistake.
@@ -91,7 +92,8 @@ pub fn recipient(text: &str) -> Result<Recipient, &'static str> {
     text.trim().parse().map_err(|_| "it must be a public key of age-keygen, \"age1…\"")
 }
 
-/// The recipient of this installation's own key file, which is made if it is not there, for its owner alone.
+/// The recipient of this installation's own key file, which is created, readable by its owner only, if
+/// missing.
 ///
 /// # Errors
 /// When the file can be neither read nor made, or has no key.
@@ -103,7 +105,7 @@ pub fn own_recipient(path: &Path, now_ms: i64) -> Result<Recipient, SealError> {
     keys.first().map(Identity::to_public).ok_or_else(|| SealError::NoIdentity(path.into()))
 }
 
-/// Writes a key file like those of `age-keygen`, durably; one that somebody else made meanwhile stays.
+/// Writes a key file like those of `age-keygen`, durably; one that another process created meanwhile is kept.
 fn make_key(path: &Path, now_ms: i64) -> io::Result<()> {
     let key = Identity::generate();
     let created = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
@@ -130,7 +132,8 @@ fn identities(path: &Path) -> Result<Vec<Identity>, SealError> {
     keys.ok().filter(|keys| !keys.is_empty()).ok_or_else(none)
 }
 
-/// Encrypts `plain` for `recipients` into `file`, which is there whole or not at all. Returns its size in bytes.
+/// Encrypts `plain` for `recipients` into `file`, atomically: it is complete or absent. Returns its size in
+/// bytes.
 ///
 /// # Errors
 /// When there is no recipient, or `plain` or `file` fails.
@@ -147,7 +150,7 @@ pub fn seal(plain: &Path, recipients: &[Recipient], file: &Path) -> Result<u64, 
         Ok(bytes)
     });
     if written.is_err() {
-        // The first failure is the one to tell of.
+        // The first error is the one to report.
         let _gone = fs::remove_file(&new);
     }
     written.map_err(at(file))
@@ -162,11 +165,11 @@ fn write_sealed(encryptor: Encryptor, plain: &mut File, new: &Path) -> io::Resul
     Ok(out.metadata()?.len())
 }
 
-/// Writes the tar archive of a backup to `out`: decrypted with a key of the file `identity`, or as it is if it was made
-/// before backups were encrypted. Only when this succeeds was all of it what had been written.
+/// Writes the tar archive of a backup to `out`: decrypted with a key from the file `identity`, or as it is if
+/// it predates encrypted backups. Only success means that all of it was read and is authentic.
 ///
 /// # Errors
-/// See [`SealError`]. What was written to `out` until then is not to be used.
+/// See [`SealError`]. Whatever was written to `out` by then must not be used.
 pub fn open(file: &Path, identity: &Path, out: &mut dyn Write) -> Result<(), SealError> {
     let damaged = |error: io::Error| {
         let broken = matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);

@@ -1,4 +1,4 @@
--- Columns of all tables of {database}. Views are left out: what they make is in their target tables.
+-- Columns of all tables of {database}. Views are left out: their data is in their target tables.
 SELECT table, name, type
 FROM system.columns
 WHERE database = {database:String}

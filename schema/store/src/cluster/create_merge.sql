@@ -1,4 +1,4 @@
--- A table of the first shard, for reports: as it is there.
+-- For reports: a table of the first shard, unchanged.
 CREATE OR REPLACE TABLE {all:Identifier}.{table:Identifier}
 ENGINE = Merge({database:String}, {tables:String})
 EMPTY AS SELECT * FROM {database:Identifier}.{table:Identifier}

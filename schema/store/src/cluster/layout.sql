@@ -1,4 +1,4 @@
--- What the server noted first.
+-- What the server recorded first.
 SELECT shard, shards
 FROM cluster_layout
 ORDER BY noted

@@ -1,4 +1,4 @@
--- A table that should be replicated and is not. What each server notes for itself is not replicated.
+-- A table that should be replicated but is not. What each server records for itself is not replicated.
 SELECT name
 FROM system.tables
 WHERE database = currentDatabase()

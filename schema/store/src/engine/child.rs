@@ -33,7 +33,7 @@ type QueryCmdline = unsafe extern "C" fn(c_int, *mut *mut c_char) -> *mut c_void
 /// `chdb_result_error`: the error of a result, or null.
 type ResultError = unsafe extern "C" fn(*mut c_void) -> *const c_char;
 
-/// How far the server stands back behind the collector where both want the processor (nice(2)).
+/// The server's niceness: the collector has priority where both want the processor (nice(2)).
 const NICENESS: i32 = 10;
 
 /// Serves until the terminal on standard input closes or sends an end of file.
@@ -46,8 +46,8 @@ pub fn serve(library: &Path, arguments: Vec<OsString>) -> Result<(), ChildError>
         path: library.display().to_string(),
         reason: e.to_string(),
     };
-    // What is acknowledged must never wait for merges and reports; they may wait for it. Where this is not allowed, all
-    // are equal.
+    // Acknowledging hits must never wait for merges and reports; those may wait. If nice(2) is refused, all
+    // run with the same priority.
     let _same = rustix::process::nice(NICENESS);
     let mut owned = vec![c"clickhouse-local".to_owned()];
     for argument in arguments {

@@ -6,12 +6,12 @@ use sha2::{Digest, Sha256};
 
 use crate::private_file;
 
-/// How much memory the embedded server may take.
+/// Memory limits of the embedded server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
-    /// Of the whole server, in bytes. At least 300 MB, or the server cannot merge.
+    /// For the whole server, in bytes. Below 300 MB the server cannot merge.
     pub server_bytes: u64,
-    /// Of one query, in bytes.
+    /// For one query, in bytes.
     pub query_bytes: u64,
 }
 
@@ -22,7 +22,7 @@ impl Default for Memory {
     }
 }
 
-/// What the two configuration files say.
+/// The values in the two configuration files.
 pub(super) struct Files<'a> {
     pub(super) dir: &'a Path,
     pub(super) port: u16,

@@ -1,11 +1,12 @@
-//! One at a time: a lock that works between programs on different machines and survives the crash of its holder.
+//! A mutual-exclusion lock between programs on different machines that survives the crash of its holder.
 //!
-//! ClickHouse has no compare-and-swap without Keeper, but creating a table is one: of all who create a table of the same
-//! name, one succeeds. The lock is the table `schema_lock_N` with the largest N. Whoever waits may make `schema_lock_N+1`
-//! when the holder of N has shown no sign of life for [`LEASE`]; the holder of N notices before its next statement and
-//! stops. All times are those of the server, so clocks need not agree.
+//! ClickHouse has no compare-and-swap without Keeper, but creating a table amounts to one: of all who create
+//! a table of the same name, one succeeds. The lock is the table `schema_lock_N` with the largest N. A
+//! waiting program may create `schema_lock_N+1` when the holder of N has sent no heartbeat for [`LEASE`]; the
+//! holder of N notices before its next statement and stops. All times are the server's, so clocks need not
+//! agree.
 //!
-//! Proof: `tests/suite/cluster.rs` (several at once; a holder that died).
+//! Proof: `tests/suite/cluster.rs` (concurrent holders; a holder that died).
 
 use std::time::Duration;
 
@@ -13,12 +14,12 @@ use tokio::task::AbortHandle;
 
 use crate::{db::Db, error_code::ErrorCode};
 
-/// How long a holder that shows no sign of life keeps the lock.
+/// How long a holder without a heartbeat keeps the lock.
 pub const LEASE: Duration = Duration::from_secs(30);
-/// How often the lock is looked at.
+/// Polling interval of the lock.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The lock, held until it is released or dropped. One that was dropped is free for others after the lease.
+/// The lock, held until it is released or dropped. If it was only dropped, it becomes free after the lease.
 #[derive(Debug)]
 pub struct Lock {
     db: Db,
@@ -36,22 +37,22 @@ impl Drop for Lock {
 /// Why the lock is not held.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// The server cannot be asked.
+    /// The server cannot be queried.
     #[error("the lock of the migrations cannot be asked for")]
     Database(#[from] clickhouse::error::Error),
     /// No randomness.
     #[error("the system has no randomness: {0}")]
     Random(String),
-    /// This program was silent for too long, and another goes on in its place.
+    /// This program's lease ran out, and another has taken the lock over.
     #[error("another program has taken the lock of the migrations over")]
     Lost,
 }
 
 impl Lock {
-    /// Waits for the lock and takes it. One whose holder was silent for `lease` is taken over.
+    /// Waits for the lock and takes it. A lock without a heartbeat for `lease` is taken over.
     ///
     /// # Errors
-    /// When the server cannot be asked.
+    /// When the server cannot be queried.
     pub async fn take(db: &Db, lease: Duration) -> Result<Self, LockError> {
         let random = getrandom::u64().map_err(|e| LockError::Random(e.to_string()))?;
         let holder = format!("{random:016x}");
@@ -82,17 +83,17 @@ impl Lock {
                         alive: alive.abort_handle(),
                     });
                 }
-                // Another was faster.
+                // Another program was faster.
                 Err(error) if ErrorCode::of(&error) == Some(ErrorCode::TABLE_ALREADY_EXISTS) => {}
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// Makes sure that the lock is still held.
+    /// Checks that the lock is still held.
     ///
     /// # Errors
-    /// When it is not, or nobody can tell.
+    /// When it is not, or that cannot be determined.
     pub async fn check(&self) -> Result<(), LockError> {
         match newest(&self.db).await? {
             Some((generation, _)) if generation == self.generation => {
@@ -104,14 +105,14 @@ impl Lock {
         }
     }
 
-    /// Gives the lock to whoever is next.
+    /// Releases the lock.
     ///
     /// # Errors
-    /// When the server cannot be asked; the lock is then free after the lease.
+    /// When the server cannot be queried; the lock is then free after the lease.
     pub async fn release(self) -> Result<(), LockError> {
         self.check().await?;
         self.alive.abort();
-        // The own one last: whoever comes in between sees a lock that is held.
+        // Our own last: until then, anybody who looks sees a held lock.
         for generation in generations(&self.db).await?.into_iter().filter(|g| *g <= self.generation) {
             let drop = self.db.query("DROP TABLE IF EXISTS {lock:Identifier} SYNC");
             drop.param("lock", table(generation)).execute().await?;
@@ -129,14 +130,14 @@ async fn generations(db: &Db) -> Result<Vec<u64>, clickhouse::error::Error> {
     db.query(include_str!("lock/generations.sql")).fetch_all().await
 }
 
-/// The newest lock, and how long its holder has shown no sign of life.
+/// The newest lock, and the time since its holder's last heartbeat.
 async fn newest(db: &Db) -> Result<Option<(u64, Duration)>, clickhouse::error::Error> {
     loop {
         let Some(generation) = generations(db).await?.pop() else { return Ok(None) };
         let idle = db.query(include_str!("lock/idle.sql")).param("lock", table(generation));
         match idle.param("name", table(generation)).fetch_one::<u64>().await {
             Ok(ms) => return Ok(Some((generation, Duration::from_millis(ms)))),
-            // It was released between the two questions.
+            // It was released between the two queries.
             Err(error) if ErrorCode::of(&error) == Some(ErrorCode::UNKNOWN_TABLE) => {}
             Err(error) => return Err(error),
         }

@@ -1,6 +1,6 @@
 //! Statements for servers with Keeper: the same tables, replicated.
 
-/// Where a server stands in a cluster, from 0.
+/// A server's position in a cluster, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// Which shard.
@@ -9,8 +9,8 @@ pub struct Place {
     pub replica: usize,
 }
 
-/// `statement` with its `…MergeTree` engine replicated under Keeper's path `/sotto/{database}/{table}/sN` (ClickHouse
-/// fills database and table in); anything else is left as it is.
+/// `statement` with its `…MergeTree` engine replicated under Keeper's path `/sotto/{database}/{table}/sN`
+/// (ClickHouse fills in database and table); other statements are left unchanged.
 pub fn replicated(statement: &str, place: Place) -> String {
     let Some(at) = statement.find("ENGINE = ").map(|at| at + "ENGINE = ".len()) else {
         return statement.to_owned();

@@ -1,2 +1,2 @@
--- Rewrites a table so that versions that were replaced are gone; what was removed goes with the next statement.
+-- Merges a table so that replaced versions are gone; rows marked as deleted go with the next statement.
 OPTIMIZE TABLE {table:Identifier} FINAL

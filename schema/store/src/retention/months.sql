@@ -1,4 +1,4 @@
--- The months that a table holds, with how many rows, and where they lie.
+-- The months that a table holds, with their row counts and partitions.
 SELECT partition_id AS partition, toUInt16(max(max_date)) AS last, sum(rows) AS rows
 FROM
 (

@@ -1,3 +1,3 @@
--- Rewrites a table without what was removed (mutations_sync = 2). Only what was removed a while ago: a newer mark may have older
--- versions beside it that the merge before has not seen.
+-- Deletes rows marked as deleted (mutations_sync = 2). Only marks of a certain age: a newer mark may have
+-- older versions next to it that the preceding merge has not seen.
 ALTER TABLE {table:Identifier} DELETE WHERE deleted = 1 AND version < {before:UInt64}

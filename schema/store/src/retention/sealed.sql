@@ -1,5 +1,5 @@
--- Days with raw events that the archive has taken over: sealed themselves, or in a sealed month (what came later than
--- that is not archived).
+-- Archived days that still have raw events: sealed themselves, or in a sealed month (later arrivals are not
+-- archived).
 SELECT DISTINCT stored.site AS site, stored.day AS day
 FROM (SELECT DISTINCT site, day FROM events) AS stored
 INNER JOIN archive_seals ON archive_seals.site = stored.site

@@ -1,4 +1,4 @@
--- How many rows of the tables of accounts and settings were replaced by a newer version or removed.
+-- How many rows in the tables of accounts and settings were replaced by a newer version or removed.
 SELECT toInt64(assumeNotNull(
     (SELECT count() FROM users) - (SELECT count() FROM users FINAL)
     + (SELECT count() FROM members) - (SELECT count() FROM members FINAL)

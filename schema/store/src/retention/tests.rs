@@ -3,7 +3,7 @@ use sotto_schema::id::SiteId;
 
 use super::*;
 
-/// A day on which nothing else is special; 20,000 is a Friday.
+/// An unremarkable day; 20,000 is a Friday.
 const TODAY: u16 = 20_000;
 
 fn group(site: SiteId, day: u16, expires: u16) -> Group {

@@ -1,4 +1,4 @@
--- What was recorded under the number of a consent receipt.
+-- The decisions recorded under a consent receipt.
 SELECT toUnixTimestamp64Milli(time) AS at, granted, refused, gpc, toString(notice_version) AS version,
     toString(consent_source) AS source
 FROM consent_receipts

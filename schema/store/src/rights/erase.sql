@@ -1,4 +1,4 @@
--- Erases what lies under an id and keys of days; waited for (mutations_sync = 2).
+-- Erases the events under an id and keys of days; waits for it (mutations_sync = 2).
 ALTER TABLE events DELETE
 WHERE site = {site:UInt64} AND (
     ({returning:UInt64} != 0 AND returning = {returning:UInt64})

@@ -1,4 +1,4 @@
--- How much is left under an id and keys of days.
+-- How many events are left under an id and keys of days.
 SELECT count()
 FROM events
 WHERE site = {site:UInt64} AND (

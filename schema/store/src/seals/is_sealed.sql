@@ -1,4 +1,5 @@
--- Whether a site's day may lose its raw rows: it is sealed, or its month is (what came later is not archived).
+-- Whether a site's day may lose its raw rows: it is sealed, or its month is (later arrivals are not
+-- archived).
 SELECT count() > 0
 FROM archive_seals
 WHERE site = {site:UInt64}

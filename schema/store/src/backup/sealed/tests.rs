@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Length of the pieces of the format, in bytes.
+/// Chunk size of the format, in bytes.
 const PIECE: usize = 64 << 10;
 
 /// A directory with a key file, and its recipient.
@@ -13,7 +13,7 @@ fn with_key() -> (tempfile::TempDir, PathBuf, Recipient) {
     (dir, key, recipient)
 }
 
-/// What looks like a tar archive of that length, different in all pieces.
+/// Something that looks like a tar archive of that length, with different bytes in every chunk.
 fn archive(bytes: usize) -> Vec<u8> {
     let mut plain: Vec<u8> = (0..bytes).map(|n| (n / 7 + n / PIECE) as u8).collect();
     plain[TAR.0..TAR.0 + TAR.1.len()].copy_from_slice(TAR.1);

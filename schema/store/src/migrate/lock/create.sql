@@ -1,4 +1,4 @@
--- Taking the lock: of all who create it, one succeeds.
+-- Takes the lock: of all who create it, one succeeds.
 CREATE TABLE {lock:Identifier}
 (
     holder String,

@@ -1,2 +1,2 @@
--- Who made the lock: the first who signed.
+-- The lock's holder: the first to sign it.
 SELECT argMin(holder, time) FROM {lock:Identifier}

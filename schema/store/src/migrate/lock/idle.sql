@@ -1,4 +1,4 @@
--- Milliseconds since the holder's last sign of life: since the lock's creation, if it has not signed yet.
+-- Milliseconds since the holder's last heartbeat: since the lock's creation, if there was none yet.
 SELECT toUInt64(greatest(0, toUnixTimestamp64Milli(now64(3, 'UTC')) - ifNull(max(alive), 0))) AS idle
 FROM
 (
