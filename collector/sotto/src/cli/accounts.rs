@@ -125,7 +125,7 @@ pub enum RoleName {
     /// May read reports
     #[default]
     Viewer,
-    /// May also change goals and filters
+    /// May also change goals and settings of the site
     Editor,
     /// May do everything
     Owner,

@@ -24,7 +24,7 @@ const PREFIX: &str = "sotto_";
 pub enum Scope {
     /// Read reports.
     Read = 1,
-    /// Also change goals and settings.
+    /// Also send events on behalf of visitors.
     Write = 2,
 }
 
