@@ -2,7 +2,7 @@
 //!
 //! Waking a task on another thread's runtime costs a system call, and one commit answers a hundred hits. So
 //! the writing thread wakes one task per worker and commit, which distributes the answers within its own
-//! thread. Measured (`make bench`): see CHANGELOG.
+//! thread.
 
 use std::{
     cell::RefCell,
