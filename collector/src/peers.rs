@@ -396,7 +396,7 @@ impl Peers {
                 match self.local.salts.take_over(site, day, salt) {
                     Ok(Taken::Replaced) => {
                         self.local.metrics.salts_replaced.fetch_add(1, Ordering::Relaxed);
-                        tracing::warn!("a salt was given up for the one of another collector");
+                        tracing::warn!("a salt was replaced by another collector's");
                     }
                     Ok(Taken::New | Taken::Same | Taken::Kept) => {}
                     Err(error) => tracing::error!(%error, "a salt cannot be kept"),
@@ -435,7 +435,7 @@ impl Peers {
         match objections.note(site, day, visitor) {
             Ok(true) => {}
             Ok(false) => tracing::error!("there is no room for an objection that another collector took"),
-            Err(error) => tracing::error!(%error, "an objection holds only until the next start"),
+            Err(error) => tracing::error!(%error, "an objection will be lost at the next restart"),
         }
     }
 

@@ -374,7 +374,7 @@ impl Rights {
         match self.collector.objections.note(site, day, visitor) {
             Ok(true) => {}
             Ok(false) => return context.refuse(StatusCode::SERVICE_UNAVAILABLE, "objected_full"),
-            Err(error) => tracing::error!(%error, "an objection holds only until the next start"),
+            Err(error) => tracing::error!(%error, "an objection will be lost at the next restart"),
         }
         if let Some(peers) = &self.collector.peers {
             peers.tell_objection(site, day, visitor);
@@ -469,7 +469,7 @@ impl Erasure {
         }
         let rows = rights::erase(&self.db, &self.shown).await?;
         if let Err(error) = spool.forget_shipped().await {
-            tracing::warn!(%error, "erased hits cannot be removed from the spool now; the job does it");
+            tracing::warn!(%error, "erased hits cannot be removed from the spool now; the background job will retry");
         }
         let detail = format!("{rows} events, receipt {}", self.receipt);
         if let Err(error) =

@@ -229,7 +229,7 @@ pub fn open_spools(config: &Config) -> Result<(ShardedSpool, Vec<Reader>), State
 pub fn open_geoip(config: &Config, paths: &Paths) -> GeoIp {
     let dir = config.geoip_directory(paths);
     if dir.is_none() {
-        tracing::warn!("no GeoIP files; hits have no place. `make setup` fetches them");
+        tracing::warn!("no GeoIP files: hits are stored without a place. `make setup` fetches them");
     }
     let (geo, errors) = GeoIp::open(dir.into_iter().collect());
     for error in errors {

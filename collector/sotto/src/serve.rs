@@ -153,7 +153,7 @@ async fn meet_peers(state: &State, supervisor: &Supervisor) -> Result<Option<Arc
     let peers = Peers::new(settings, state.local());
     peers.start(listener, supervisor);
     if !peers.meet(peers::MEET_PATIENCE).await {
-        tracing::warn!("not all other collectors are there; until they are, visitors may count twice");
+        tracing::warn!("not all other collectors are connected; until they are, visitors may count twice");
     }
     Ok(Some(peers))
 }
@@ -226,7 +226,7 @@ impl Running {
         }
         self.database.stop().await;
         if !self.rest.ended_within(REST_TIMEOUT).await {
-            tracing::warn!("a task did not end in time and is cut");
+            tracing::warn!("a task did not stop in time and was aborted");
         }
     }
 }

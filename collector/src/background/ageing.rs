@@ -40,7 +40,7 @@ async fn age(state: &State) -> bool {
     let removed = match backup::expire(&state.backups(), now_ms, false) {
         Ok(removed) => removed,
         Err(error) => {
-            tracing::warn!(%error, "backups that are due cannot be deleted, trying again");
+            tracing::warn!(%error, "expired backups cannot be deleted; trying again");
             return false;
         }
     };

@@ -61,7 +61,9 @@ async fn recover_sessions(state: &State, since_ms: i64) {
     let query = state.databases.reader.query(include_str!("recovery/live_sessions.sql"));
     match query.param("since", since_ms).fetch_all::<LiveSession>().await {
         Ok(live) => live.iter().for_each(|s| state.sessions.note(s.site, s.visitor, s.session, s.last)),
-        Err(error) => tracing::warn!(%error, "visits of the last half hour cannot be read; some begin anew"),
+        Err(error) => {
+            tracing::warn!(%error, "visits of the last half hour cannot be read; some visits will be split")
+        }
     }
 }
 
@@ -109,7 +111,7 @@ fn recover_spooled(state: &State, spool: &Spool, reader: &Reader, now_ms: i64) {
         }
     });
     if let Err(error) = spooled {
-        tracing::warn!(%error, "visits in the spool cannot be read; some begin anew");
+        tracing::warn!(%error, "visits in the spool cannot be read; some visits will be split");
     }
     let aside = reader.for_each_set_aside(|batch| {
         let mut rows = batch.rows.as_ref();
@@ -120,7 +122,7 @@ fn recover_spooled(state: &State, spool: &Spool, reader: &Reader, now_ms: i64) {
         }
     });
     if let Err(error) = aside {
-        tracing::warn!(%error, "batches that were set aside cannot be read; a hit in them may be counted twice");
+        tracing::warn!(%error, "set-aside batches cannot be read; a hit in them may be counted twice");
     }
     spool.remember(keys);
     if let Some(waits_ms) = first_ms.and_then(|first| u64::try_from(now_ms - first).ok()) {

@@ -33,10 +33,10 @@ pub async fn read(state: &State) {
                 tracing::warn!(%error, "the copy of the sites cannot be written");
             }
         }
-        Err(error) => tracing::warn!(%error, "sites cannot be read; going on with those known"),
+        Err(error) => tracing::warn!(%error, "sites cannot be read; continuing with those already known"),
     }
     match account::credentials(db).await {
         Ok(tokens) => state.tokens.replace(tokens),
-        Err(error) => tracing::warn!(%error, "tokens cannot be read; going on with those known"),
+        Err(error) => tracing::warn!(%error, "tokens cannot be read; continuing with those already known"),
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn keep_up(state: Arc<State>, stop: CancellationToken) {
         state.sessions.sweep(now_ms);
         let geo = state.geo.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || geo.reload_if_changed()).await {
-            tracing::error!(%error, "GeoIP files cannot be looked after");
+            tracing::error!(%error, "GeoIP files cannot be checked for changes");
         }
         wait(&stop, UPKEEP_INTERVAL).await;
     }

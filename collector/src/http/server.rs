@@ -149,7 +149,10 @@ pub async fn serve<A: Answer>(listener: TcpListener, service: A, limits: Limits,
     drop(listener);
     connections.close();
     if tokio::time::timeout(limits.drain_timeout, connections.wait()).await.is_err() {
-        tracing::warn!(open = connections.len(), "connections were cut because they did not end in time");
+        tracing::warn!(
+            open = connections.len(),
+            "connections were closed because they did not finish in time"
+        );
     }
 }
 

@@ -48,7 +48,9 @@ impl Peers {
     ) {
         let listener = match listener.and_then(TcpListener::from_std) {
             Ok(listener) => listener,
-            Err(error) => return tracing::error!(%error, "calls of other collectors cannot be answered"),
+            Err(error) => {
+                return tracing::error!(%error, "connections from other collectors cannot be accepted");
+            }
         };
         let places = Arc::new(Semaphore::new(CALLS_MAX));
         loop {
@@ -108,7 +110,7 @@ impl Peers {
                 called = self.talk(link, &mut outbox) => called,
             };
             if self.hang_up(link, &mut outbox) {
-                tracing::warn!(peer = link.name, "another collector is out of reach");
+                tracing::warn!(peer = link.name, "another collector is unreachable");
                 pause = PAUSE_MIN;
             }
             if let Err(error) = called {
@@ -176,7 +178,7 @@ impl Peers {
         // Marked connected first: updates during the full send must be sent, too.
         link.connected.store(true, Ordering::Release);
         self.connected.send_modify(|n| *n += 1);
-        tracing::info!(peer = link.name, "another collector is there");
+        tracing::info!(peer = link.name, "connected to another collector");
         for (site, day) in self.local.salts.keys() {
             self.write(&Note::Salt(site, day), &mut frame);
             self.flush_if_full(&mut sender, &mut frame).await?;

@@ -64,7 +64,7 @@ impl RuleBook {
         match read.map(|bytes| serde_json::from_slice::<Vec<Site>>(&bytes)) {
             Ok(Ok(sites)) => book.set(sites),
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the copy of the sites cannot be read and is made again")
+                tracing::warn!(%error, "the copy of the sites cannot be read; writing a new one")
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => tracing::warn!(%error, "the copy of the sites cannot be read"),

@@ -86,7 +86,7 @@ impl<D: Disk> Reader<D> {
         if let Some(path) = self.half_aside.take() {
             if let Err(error) = self.disk.remove(&path) {
                 // Replaying it does nothing: ClickHouse knows its token.
-                tracing::warn!(%error, "a batch that was shipped is set aside, too");
+                tracing::warn!(%error, "a batch that was shipped was also set aside");
             }
             self.look_aside();
         }
@@ -128,7 +128,7 @@ impl<D: Disk> Reader<D> {
                 }
                 self.shared.aside.store(now);
             }
-            Err(error) => tracing::warn!(%error, "batches that were set aside cannot be counted"),
+            Err(error) => tracing::warn!(%error, "set-aside batches cannot be counted"),
         }
     }
 

@@ -73,7 +73,10 @@ impl Spool {
         let full = queued > QUEUE_BYTES_MAX || used + queued as u64 > self.shared.settings.bytes_max;
         if full != self.shared.full.load(Ordering::Relaxed) {
             self.shared.full.store(full, Ordering::Relaxed);
-            tracing::info!(full, "the spool has reached or left its limit; at it, hits are answered 503");
+            tracing::info!(
+                full,
+                "the spool reached or dropped below its limit; at the limit, hits are answered 503"
+            );
         }
         let result = if full {
             Err(AppendError::Full)

@@ -150,7 +150,7 @@ impl Db {
         let at = replicas.iter().position(|r| *r == current);
         if let (true, Some(at)) = (replicas.len() > 1, at) {
             let next = &replicas[(at + 1) % replicas.len()];
-            tracing::warn!(from = current.url, to = next.url, "going to another replica");
+            tracing::warn!(from = current.url, to = next.url, "switching to another replica");
             self.redirect(next.clone());
         }
     }

@@ -406,7 +406,7 @@ impl Server {
             Ok(Ok(status)) => tracing::debug!(%status, "the embedded ClickHouse stopped"),
             Ok(Err(error)) => tracing::error!(%error, "cannot wait for the embedded ClickHouse"),
             Err(_) => {
-                tracing::warn!("the embedded ClickHouse did not stop in time and is killed");
+                tracing::warn!("the embedded ClickHouse did not stop in time and was killed");
                 self.kill().await;
             }
         }

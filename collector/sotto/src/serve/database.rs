@@ -127,5 +127,5 @@ async fn prepare_later(cluster: Cluster) {
         }
         tokio::time::sleep(MIGRATE_PAUSE).await;
     }
-    tracing::info!("ClickHouse is there");
+    tracing::info!("ClickHouse is available");
 }

@@ -29,7 +29,7 @@ impl Listeners {
     }
 }
 
-/// The error for an address that cannot be listened on.
+/// The error for an address that cannot listen on this address.
 pub fn taken(key: &str, address: impl std::fmt::Display, error: &std::io::Error) -> Failure {
     Failure::usage(format!(
         "{key} = {address}: {error}; stop what listens there, or choose another in sotto.toml"
@@ -50,7 +50,7 @@ pub fn keep_serving(
         async move {
             match listener.and_then(tokio::net::TcpListener::from_std) {
                 Ok(listener) => server::serve(listener, service, limits, stop).await,
-                Err(error) => tracing::error!(%error, task = part.name(), "cannot be listened on"),
+                Err(error) => tracing::error!(%error, task = part.name(), "cannot listen on this address"),
             }
         }
     });

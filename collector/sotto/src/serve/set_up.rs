@@ -26,7 +26,7 @@ pub async fn token(config: &Config, databases: &Databases) -> Result<Option<Stri
         }
         Ok(false) => {}
         Err(error) => {
-            tracing::warn!(%error, "cannot ask whether an owner exists; no set-up link is given");
+            tracing::warn!(%error, "cannot check whether an owner exists; no set-up link is printed");
             return Ok(None);
         }
     }

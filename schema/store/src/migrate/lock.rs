@@ -63,7 +63,7 @@ impl Lock {
                 Some((generation, idle)) if idle >= lease => generation + 1,
                 Some(_) => {
                     if !told {
-                        tracing::info!("another program migrates the tables; waiting for it");
+                        tracing::info!("another program is migrating the tables; waiting for it");
                         told = true;
                     }
                     tokio::time::sleep(PAUSE).await;
