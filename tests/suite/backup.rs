@@ -154,8 +154,8 @@ fn wrong_key_or_broken_backup_is_refused_and_changes_nothing() {
         ("changed at the end", &flipped(whole.len() - 1), &key, "cut off or was changed"),
         ("changed at the beginning", &flipped(0), &key, "is no backup"),
         ("empty", b"", &key, "is no backup"),
-        ("half of an old one", &plain[..plain.len() / 2], &key, "Truncated"),
-        ("first block of an old one", &plain[..512], &key, "Truncated"),
+        ("half of an old one", &plain[..plain.len() / 2], &key, "cut off or was changed"),
+        ("first block of an old one", &plain[..512], &key, "cut off or was changed"),
     ];
     let broken = dir.path().join("broken");
     let data = dir.path().join("data");

@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufReader, BufWriter, Read, Write},
+    io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -30,6 +30,8 @@ pub const RECIPIENTS_MAX: usize = 20;
 const SEALED: &[u8] = b"age-encryption.org/v1\n";
 /// Offset and bytes of the magic in a tar archive's first block.
 const TAR: (usize, &[u8]) = (257, b"ustar");
+/// A tar archive ends with two empty blocks of 512 bytes.
+const TAR_END: u64 = 1024;
 
 /// Why a backup cannot be encrypted or read.
 #[derive(Debug, thiserror::Error)]
@@ -183,6 +185,7 @@ pub fn open(file: &Path, identity: &Path, out: &mut dyn Write) -> Result<(), Sea
         if !start.get(TAR.0..).is_some_and(|rest| rest.starts_with(TAR.1)) {
             return Err(SealError::NoBackup(file.into()));
         }
+        whole_tar(file).map_err(damaged)?;
         return io::copy(&mut input, out).map(drop).map_err(at(file));
     }
     if !identity.exists() {
@@ -204,6 +207,23 @@ pub fn open(file: &Path, identity: &Path, out: &mut dyn Write) -> Result<(), Sea
         | age::DecryptError::UnknownFormat => SealError::Damaged(file.into()),
     })?;
     io::copy(&mut plain, out).map(drop).map_err(damaged)
+}
+
+/// Reads a tar archive to its end: each entry whole, and the two empty blocks that close it (POSIX.1-1988).
+/// Where ClickHouse would notice that one was cut off, or what it would say, depends on the order of its entries.
+fn whole_tar(file: &Path) -> io::Result<()> {
+    let mut end = Vec::new();
+    let mut tail = File::open(file)?;
+    let bytes = tail.metadata()?.len();
+    tail.seek(SeekFrom::Start(bytes.saturating_sub(TAR_END)))?;
+    tail.read_to_end(&mut end)?;
+    if bytes < TAR_END || bytes % 512 != 0 || end.iter().any(|byte| *byte != 0) {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    for entry in tar::Archive::new(BufReader::new(File::open(file)?)).entries()? {
+        entry.map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -36,13 +36,35 @@ fn archive_of_any_length_opens_to_what_was_sealed() {
         let size = seal(&plain, std::slice::from_ref(&recipient), &file).unwrap();
         assert_eq!(size, fs::metadata(&file).unwrap().len());
         assert!(opened(&file, &key).unwrap() == archive, "{bytes} bytes");
-        assert!(opened(&plain, &dir.path().join("none")).unwrap() == archive, "an old one needs no key");
         let mode = fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(
             (mode & 0o777, fs::read_dir(dir.path()).unwrap().count()),
             (0o600, 3),
             "nothing else is left"
         );
+    }
+}
+
+#[test]
+fn old_archive_is_read_without_a_key_unless_it_was_cut_off() {
+    let (dir, _, _) = with_key();
+    let (file, none) = (dir.path().join("old.tar"), dir.path().join("none"));
+    let mut old = tar::Builder::new(Vec::new());
+    for (name, bytes) in [("one", 700), ("two", 1024), ("empty", 0)] {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes);
+        old.append_data(&mut header, name, io::repeat(7).take(bytes)).unwrap();
+    }
+    let old = old.into_inner().unwrap();
+    for cut in 0..=old.len() {
+        fs::write(&file, &old[..cut]).unwrap();
+        match opened(&file, &none) {
+            Ok(read) => assert!(cut == old.len() && read == old, "{cut}"),
+            Err(SealError::NoBackup(_)) => assert!(cut < TAR.0 + TAR.1.len(), "{cut}"),
+            Err(error) => {
+                assert!(cut < old.len() && matches!(error, SealError::Damaged(_)), "{cut}: {error}")
+            }
+        }
     }
 }
 
