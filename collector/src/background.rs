@@ -1,5 +1,5 @@
 //! Background jobs, independent of hits: reload site rules, destroy expired salts, store counts, expire
-//! visits, seal closed days and delete data past its retention.
+//! visits, settle and seal days that are over, and delete data past its retention.
 //!
 //! **Promises.** A job that fails logs it and retries at its next turn. No failure, not even a panic, takes
 //! another job down ([`crate::supervise`]).
@@ -18,6 +18,7 @@ mod deduplication;
 pub mod recovery;
 pub mod rules;
 mod sealing;
+mod settling;
 pub mod storing;
 pub mod upkeep;
 
@@ -32,6 +33,7 @@ pub fn start(state: &Arc<State>, supervisor: &Supervisor) {
     supervisor.keep(Part::Storing, job(state, stop, storing::keep_storing));
     supervisor.keep(Part::Deduplication, job(state, stop, deduplication::keep_checking));
     supervisor.keep(Part::Sealing, job(state, stop, sealing::keep_sealing));
+    supervisor.keep(Part::Settling, job(state, stop, settling::keep_settling));
     supervisor.keep(Part::Ageing, job(state, stop, ageing::keep_ageing));
 }
 

@@ -50,6 +50,8 @@ pub struct Config {
     pub ship: Ship,
     /// The archive.
     pub archive: Archive,
+    /// Reports.
+    pub reports: Reports,
     /// Backup encryption.
     pub backup: Backup,
     /// Visit detection.
@@ -129,6 +131,20 @@ pub struct Ship {
     pub batch_rows_max: u64,
 }
 
+/// `[reports]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reports {
+    /// Interval between searches for days to settle; the first one runs after one interval. Default: "1m".
+    pub settle_interval: SignedDuration,
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self { settle_interval: SignedDuration::from_mins(1) }
+    }
+}
+
 /// `[archive]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -185,6 +201,7 @@ impl Default for Config {
             spool: Spool::default(),
             ship: Ship::default(),
             archive: Archive::default(),
+            reports: Reports::default(),
             backup: Backup::default(),
             sessions: Sessions::default(),
             peers: Peers::default(),
@@ -405,11 +422,18 @@ impl Config {
         let segments = ByteSize::mb(1)..=ByteSize::gb(1);
         let seal_interval = self.archive.interval;
         let seal_intervals = SignedDuration::from_millis(100)..=SignedDuration::from_hours(24);
+        let settle_interval = self.reports.settle_interval;
         first_wrong([
             (
                 "archive.interval",
                 seal_intervals.contains(&seal_interval),
                 &format!("{seal_interval:#}"),
+                "it must be \"100ms\" to \"24h\"",
+            ),
+            (
+                "reports.settle_interval",
+                seal_intervals.contains(&settle_interval),
+                &format!("{settle_interval:#}"),
                 "it must be \"100ms\" to \"24h\"",
             ),
             ("clickhouse.memory", memory >= ByteSize::mb(300), &memory, "it must be at least \"300MB\""),
@@ -486,6 +510,10 @@ mod tests {
             ("[spool]\nsize_max = \"63MB\"", vec!["spool.size_max", "at least \"64MB\""]),
             ("[server]\nworkers = 0", vec!["server.workers", "1 to 256"]),
             ("[server]\nworkers = 257", vec!["server.workers", "1 to 256"]),
+            (
+                "[reports]\nsettle_interval = \"99ms\"",
+                vec!["reports.settle_interval", "\"100ms\" to \"24h\""],
+            ),
             ("[archive]\ninterval = \"99ms\"", vec!["archive.interval", "\"100ms\" to \"24h\""]),
             ("[sessions]\nvisitors_max = 999", vec!["sessions.visitors_max", "at least 1000"]),
             (

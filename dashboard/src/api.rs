@@ -18,9 +18,9 @@ use sotto_store::sites;
 
 use crate::{
     App,
-    range::{Range, now_in},
+    range::{Interval, Range, now_in},
     report::{
-        Dimension, Metric, Query, ReportError, Scope, Typed, consent as consent_report, first_hit,
+        Dimension, List, Metric, Query, ROWS_MAX, ReportError, Scope, Sources, Typed, first_hit, lists,
         live_visitors, run, series,
     },
 };
@@ -157,15 +157,15 @@ async fn overview(
     let query = Query { source: asked.source, ..Query::totals(asked.scope, asked.range, asked.filters) };
     let db = &app.settings.databases.reader;
     let interval = query.range.interval();
-    let (totals, points, consent) = tokio::try_join!(
-        run(db, &query),
-        series::run(db, &query, interval),
-        consent_report::run(db, &query)
-    )?;
+    let sources = Sources::of(db, &query.scope, query.range).await?;
+    let hours = List { by: Dimension::Hour, sort: Metric::Visitors, limit: ROWS_MAX };
+    let drawn: &[List] = if interval == Interval::Hour { &[hours] } else { &[] };
+    let mut answer = lists(db, &sources, &query, drawn, true).await?;
+    let rows = answer.lists.pop().map_or(answer.days, |(hours, _)| hours);
+    let points = series::fill(query.range, interval, rows);
     let figures = |figures: &mut dyn Iterator<Item = (Metric, Option<f64>)>| {
         figures.map(|(m, f)| (m.name().to_owned(), number(m, f))).collect::<serde_json::Map<_, _>>()
     };
-    let row = totals.rows.first().map_or(&[][..], |r| &r.figures);
     let point = |p: &series::Point| {
         let mut out = figures(&mut Metric::ALL.iter().map(|m| (*m, m.of(&p.counts))));
         out.insert("at".into(), json!(p.at));
@@ -173,10 +173,10 @@ async fn overview(
     };
     Ok(Json(json!({
         "query": about(&site, &query),
-        "totals": figures(&mut totals.metrics.iter().copied().zip(row.iter().copied())),
+        "totals": figures(&mut query.metrics.iter().map(|m| (*m, m.of(&answer.totals)))),
         "series": points.iter().map(point).collect::<Vec<_>>(),
-        "consent": consent::pageviews(&consent),
-        "origin": origin(&totals.origin),
+        "consent": consent::pageviews(&answer.consent),
+        "origin": origin(&answer.origin),
     })))
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use sotto_schema::dimension::{CountedBy, Dimension};
+use sotto_schema::dimension::Dimension;
 
 /// How many filters a report may have.
 pub const FILTERS_MAX: usize = 20;
@@ -178,12 +178,7 @@ impl Filters {
         self.0.is_empty()
     }
 
-    /// Whether a filter selects whole visits, so that reports on hits have to find those visits first.
-    pub(crate) fn choose_visits(&self) -> bool {
-        self.0.iter().any(|filter| filter.field.counted_by() == CountedBy::Visit)
-    }
-
-    /// The parameters `is`, `isnt` and `has` of `scope.sql`.
+    /// Fields and their alternatives, by verb, in the order of [`Verb::ALL`].
     pub(crate) fn parameters(&self) -> [Parameter; 3] {
         Verb::ALL.map(|verb| {
             let mut fields: Parameter = Vec::new();

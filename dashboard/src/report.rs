@@ -1,15 +1,16 @@
 //! Reports on a site's traffic: one [`Query`] and one [`Table`] for the pages, the JSON API
 //! and `sotto report`.
 //!
-//! Guarantees: the metrics are defined once, in `report/by_visit.sql` and `report/by_hit.sql`; a query cannot name
-//! another site, column or table than it was made for, because everything that varies is a typed parameter; lists
-//! are bounded. An unknown name is rejected with the list of known ones.
+//! Guarantees: the figures are defined once, in [`sotto_store::settled::figures`]; a query cannot name another site,
+//! column or table than it was made for, because everything that people type is a parameter; lists are bounded; a
+//! query that does not fit into memory is asked in parts. An unknown name is rejected with the list of known ones.
+//!
+//! Days come from three sources, joined by day ([`sources`]): settled days, raw events (today, and days that are not
+//! settled), and the archive.
 
-use clickhouse::Row;
 use jiff::civil::Date;
-use serde::Deserialize;
 pub use sotto_schema::dimension::Dimension;
-use sotto_schema::{dimension::CountedBy, id::SiteId};
+use sotto_schema::id::SiteId;
 use sotto_store::db::Db;
 
 use crate::{
@@ -29,12 +30,17 @@ pub mod outcomes;
 pub mod receipts;
 pub mod recent_outcomes;
 pub mod returning;
+mod scan;
 pub mod series;
+pub mod sources;
 pub mod unmapped_consent;
 
 pub use archive::{Origin, Source};
+pub use consent::Consent;
 pub use counts::Counts;
 pub use metric::Metric;
+use scan::Scan;
+pub use sources::Sources;
 
 /// How many rows a table has at most.
 pub const ROWS_MAX: u64 = 10_000;
@@ -186,73 +192,95 @@ impl Query {
     }
 }
 
-#[derive(Debug, Row, Deserialize)]
-pub(crate) struct CountsRow {
-    value: String,
-    visitors: u64,
-    visits: u64,
-    pageviews: u64,
-    measured_views: u64,
-    events: u64,
-    entries: u64,
-    bounces: u64,
-    engaged: u64,
+/// One list of a page: the figures by one dimension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct List {
+    /// The dimension.
+    pub by: Dimension,
+    /// The metric by which its rows are sorted; days and hours are sorted by time.
+    pub sort: Metric,
+    /// How many rows at most, beside the rest of what was folded; days and hours are all there.
+    pub limit: u64,
 }
 
-/// A report's text with and without filters.
-pub(crate) struct Sql {
-    all: &'static str,
-    some: &'static str,
+/// Rows of a list, by value.
+pub type Rows = Vec<(String, Counts)>;
+
+/// The answer to [`lists`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Answer {
+    /// Everything in the period.
+    pub totals: Counts,
+    /// The same by day, the last first.
+    pub days: Rows,
+    /// Where the totals come from.
+    pub origin: Origin,
+    /// The lists, in the order in which they were asked for.
+    pub lists: Vec<(Rows, Origin)>,
+    /// Pageviews by consent.
+    pub consent: Consent,
 }
 
-/// Adds what every report's `scope.sql` needs.
-/// Days in `skip` are left out.
-pub(crate) fn scoped(db: &Db, sql: &Sql, query: &Query, skip: &[Date]) -> clickhouse::query::Query {
-    let [is, isnt, has] = query.filters.parameters();
-    let db = db.of_site(query.scope.site);
-    db.query(if query.filters.is_empty() { sql.all } else { sql.some })
-        .param("site", query.scope.site)
-        .param("tz", &query.scope.time_zone)
-        .param("from", query.range.from.to_string())
-        .param("to", query.range.to.to_string())
-        .param("skip", skip.iter().map(ToString::to_string).collect::<Vec<_>>())
-        .param("until", query.until_ms.unwrap_or(UNTIL_END_MS))
-        .param("is", is)
-        .param("isnt", isnt)
-        .param("has", has)
-        .param("narrow", query.filters.choose_visits())
-}
-
-/// The year 2200: no limit.
-const UNTIL_END_MS: i64 = 7_258_118_400_000;
-
-/// Puts a report's text together.
-macro_rules! sql {
-    ($report:literal) => {
-        Sql {
-            all: concat!(
-                include_str!("report/keep_all.sql"),
-                include_str!("report/scope.sql"),
-                include_str!($report)
-            ),
-            some: concat!(
-                include_str!("report/keep_some.sql"),
-                include_str!("report/scope.sql"),
-                include_str!($report)
-            ),
+/// Runs everything that a page shows of one period: the totals, the lists, and the pageviews by consent, with as
+/// few queries as their sources allow: one, where no day is read from the archive.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn lists(
+    db: &Db,
+    sources: &Sources,
+    query: &Query,
+    lists: &[List],
+    consent: bool,
+) -> Result<Answer, ReportError> {
+    // The totals are the sum of the days.
+    let days = List { by: Dimension::Day, sort: Metric::Visitors, limit: ROWS_MAX };
+    let all: Vec<List> = std::iter::once(days).chain(lists.iter().copied()).collect();
+    let mut archived = Vec::new();
+    for list in &all {
+        archived.push(archive::part(db, sources, query, list).await?);
+    }
+    let mut found: Vec<Option<Rows>> = vec![None; all.len()];
+    let mut answer = Answer::default();
+    for n in 0..all.len() {
+        if found[n].is_some() {
+            continue;
         }
-    };
+        // Lists that leave the same days to the archive share a query.
+        let same: Vec<usize> = (n..all.len()).filter(|m| archived[*m].days == archived[n].days).collect();
+        let some: Vec<List> = same.iter().map(|m| all[*m]).collect();
+        let wants_consent = consent && n == 0;
+        // With rows from the archive to be added, the greatest can only be told from all.
+        let whole = !archived[n].days.is_empty();
+        let scan = Scan { query, lists: &some, consent: wants_consent, whole };
+        let (rows, consent) = scan.run(db, &sources.plan(query, &archived[n].days)).await?;
+        if wants_consent {
+            answer.consent = consent;
+        }
+        for (m, rows) in same.into_iter().zip(rows) {
+            found[m] = Some(rows);
+        }
+    }
+    for ((list, archived), rows) in all.iter().zip(archived).zip(found) {
+        let rows = archive::join(
+            [archived.rows, rows.unwrap_or_default()],
+            if list.by.is_time() { u64::MAX } else { list.limit },
+            list.by.is_time(),
+            |counts| list.sort.size(counts),
+        );
+        answer.lists.push((rows, archived.origin));
+    }
+    let (days, origin) = answer.lists.remove(0);
+    days.iter().for_each(|(_, counts)| answer.totals += *counts);
+    (answer.days, answer.origin) = (days, origin);
+    Ok(answer)
 }
-
-const BY_VISIT: Sql = sql!("report/by_visit.sql");
-const BY_HIT: Sql = sql!("report/by_hit.sql");
-const CONSENT: Sql = sql!("report/consent.sql");
 
 /// The plain counts from which the metrics are made, one row per value.
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn counts(db: &Db, query: &Query) -> Result<Vec<(String, Counts)>, ReportError> {
+pub async fn counts(db: &Db, query: &Query) -> Result<Rows, ReportError> {
     Ok(answer(db, query).await?.0)
 }
 
@@ -261,61 +289,32 @@ pub async fn counts(db: &Db, query: &Query) -> Result<Vec<(String, Counts)>, Rep
 /// # Errors
 /// When ClickHouse cannot be asked.
 pub async fn origin(db: &Db, query: &Query) -> Result<Origin, ReportError> {
-    Ok(archive::part(db, &Query { by: None, ..query.clone() }).await?.origin)
+    let sources = Sources::of(db, &query.scope, query.range).await?;
+    let days = List { by: Dimension::Day, sort: Metric::Visitors, limit: ROWS_MAX };
+    Ok(archive::part(db, &sources, query, &days).await?.origin)
 }
 
 /// The counts, and where they come from.
-async fn answer(db: &Db, query: &Query) -> Result<(Vec<(String, Counts)>, Origin), ReportError> {
-    let archived = archive::part(db, query).await?;
-    let mut rows = if archived.days.is_empty() {
-        raw_counts(db, query, &[]).await?
-    } else {
-        let raw = if archived.origin.raw.is_empty() {
-            Vec::new()
-        } else {
-            // Both halves have to be whole before the greatest can be told.
-            raw_counts(db, &Query { limit: ROWS_MAX, ..query.clone() }, &archived.days).await?
-        };
-        let metric = query.metrics.first().copied().unwrap_or(Metric::Visitors);
-        let moments = query.by.is_some_and(Dimension::is_time);
-        archive::join([archived.rows, raw], query.limit, moments, |counts| metric.size(counts))
+async fn answer(db: &Db, query: &Query) -> Result<(Rows, Origin), ReportError> {
+    let sources = Sources::of(db, &query.scope, query.range).await?;
+    let sort = query.metrics.first().copied().unwrap_or(Metric::Visitors);
+    let Some(by) = query.by else {
+        let answer = lists(db, &sources, query, &[], false).await?;
+        let nothing = answer.totals == Counts::default();
+        let rows = if nothing { Vec::new() } else { vec![(String::new(), answer.totals)] };
+        return Ok((rows, answer.origin));
     };
-    if query.by.is_some_and(Dimension::is_time) {
+    let list = List { by, sort, limit: query.limit };
+    let mut answer = lists(db, &sources, query, &[list], false).await?;
+    let (mut rows, origin) = answer.lists.remove(0);
+    if by.is_time() {
+        // The last `limit` moments, in order.
+        let rest = rows.pop_if(|(value, _)| value == archive::REST);
+        rows.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
+        rows.extend(rest);
         rows.sort_by(|a, b| a.0.cmp(&b.0));
     }
-    Ok((rows, archived.origin))
-}
-
-async fn raw_counts(db: &Db, query: &Query, skip: &[Date]) -> Result<Vec<(String, Counts)>, ReportError> {
-    let order = match (query.by, query.metrics.first()) {
-        (Some(Dimension::Day | Dimension::Hour), _) => "value",
-        (_, metric) => metric.copied().unwrap_or(Metric::Visitors).order(),
-    };
-    let by = query.by.map_or("everything", Dimension::name);
-    let asked = match query.by.map(Dimension::counted_by) {
-        Some(CountedBy::Hit { at_entry }) => scoped(db, &BY_HIT, query, skip)
-            .param("by", by)
-            .param("entry", at_entry.unwrap_or("everything"))
-            .param("bounces", at_entry.is_some() && query.metrics.contains(&Metric::BounceRate)),
-        Some(CountedBy::Visit | CountedBy::Visitor) | None => {
-            scoped(db, &BY_VISIT, query, skip).param("by", by)
-        }
-    };
-    let rows: Vec<CountsRow> = asked.param("order", order).param("limit", query.limit).fetch_all().await?;
-    let counts = |row: CountsRow| {
-        let counts = Counts {
-            visitors: row.visitors,
-            visits: row.visits,
-            pageviews: row.pageviews,
-            measured_views: row.measured_views,
-            events: row.events,
-            entries: row.entries,
-            bounces: row.bounces,
-            engaged_ms: row.engaged,
-        };
-        (row.value, counts)
-    };
-    Ok(rows.into_iter().map(counts).collect())
+    Ok((rows, origin))
 }
 
 /// Runs a report.
@@ -351,14 +350,6 @@ mod tests {
         assert_eq!(query.range, Range { from: date(2026, 3, 2), to: date(2026, 3, 31) });
         assert_eq!(query.metrics, [Metric::Visitors, Metric::Visits, Metric::Pageviews]);
         assert_eq!((query.by, query.limit), (None, ROWS_DEFAULT));
-    }
-
-    #[test]
-    fn every_dimension_is_a_column_of_the_scope() {
-        let scope = include_str!("report/scope.sql");
-        for dimension in Dimension::ALL {
-            assert!(scope.contains(&format!("AS {}", dimension.name())), "{dimension:?}");
-        }
     }
 
     #[test]

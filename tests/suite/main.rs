@@ -28,6 +28,7 @@ mod retention;
 mod rights;
 mod schema;
 mod set_up;
+mod settled;
 mod shipping;
 mod supervision;
 mod two_step;

@@ -33,6 +33,8 @@ pub enum Part {
     Deduplication,
     /// Seals days. Restarted: a seal that was cut is begun anew.
     Sealing,
+    /// Settles days. Restarted: a settling that was cut is never read.
+    Settling,
     /// Removes what is due. Restarted.
     Ageing,
     /// Answers calls of other collectors. Restarted on its socket: they call again.
@@ -50,7 +52,7 @@ pub enum Part {
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Worker,
         Self::Spool,
         Self::Shipper,
@@ -61,6 +63,7 @@ impl Part {
         Self::Storing,
         Self::Deduplication,
         Self::Sealing,
+        Self::Settling,
         Self::Ageing,
         Self::PeerListener,
         Self::PeerLink,
@@ -87,6 +90,7 @@ impl Part {
             Self::Storing => "storing",
             Self::Deduplication => "deduplication",
             Self::Sealing => "sealing",
+            Self::Settling => "settling",
             Self::Ageing => "ageing",
             Self::PeerListener => "peer_listener",
             Self::PeerLink => "peer_link",

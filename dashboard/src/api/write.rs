@@ -37,6 +37,7 @@ pub fn origin(origin: &Origin) -> Value {
     json!({
         "archive": days(&origin.archive),
         "raw": days(&origin.raw),
+        "settled": days(&origin.settled),
         "missing": days(&origin.missing),
         "folded": {
             "visitors": folded.visitors,

@@ -1,21 +1,20 @@
 //! Decides which days of a report come from the archive and which from raw events, and reads the archived ones.
 //!
-//! Sealed days are read from the archive when nothing is filtered, all others from raw events. A list that lost a
-//! noticeable part of its detail to folding is read from raw events while they exist. What was folded is one row,
-//! `(rest)`, so that rows add up to the totals.
+//! Sealed days that are not settled are read from the archive when nothing is filtered. A list that lost a noticeable
+//! part of its detail to folding is read from raw events while they exist. What was folded is one row, `(rest)`, so
+//! that rows add up to the totals.
 
 use std::collections::HashMap;
 
 use clickhouse::Row;
 use jiff::{ToSpan, civil::Date};
 use serde::Deserialize;
-use sotto_schema::day::Day;
 use sotto_store::{
     db::Db,
-    seals::{Period, Seal, seals},
+    seals::{Period, Seal},
 };
 
-use super::{Counts, Dimension, Query, ReportError};
+use super::{Counts, Dimension, List, Query, ReportError, Sources};
 use crate::range::Range;
 
 /// The value of the row for everything that was folded.
@@ -59,8 +58,10 @@ impl Source {
 pub struct Origin {
     /// Days from the archive.
     pub archive: Vec<Range>,
-    /// Days from raw events.
+    /// Days from raw events, or from what was settled of them, which is the same.
     pub raw: Vec<Range>,
+    /// Those of them that are settled.
+    pub settled: Vec<Range>,
     /// Days that would need raw events, which are gone.
     pub missing: Vec<Range>,
     /// What was folded into [`REST`].
@@ -106,48 +107,60 @@ impl From<&ArchiveRow> for Counts {
     }
 }
 
-/// Reads the archived part of a report.
+/// Reads the archived part of a list.
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub(super) async fn part(db: &Db, query: &Query) -> Result<Part, ReportError> {
+pub(super) async fn part(
+    db: &Db,
+    sources: &Sources,
+    query: &Query,
+    list: &List,
+) -> Result<Part, ReportError> {
     let db = &db.of_site(query.scope.site);
-    let all = seals(db, query.scope.site, query.range.from.first_of_month(), query.range.to).await?;
-    // The archive has whole days only.
-    let whole_days = |s: &&Seal| query.until_ms.is_none() || s.day < query.range.to;
-    let days: Vec<&Seal> = all
-        .iter()
-        .filter(|s| s.period == Period::Day && s.day >= query.range.from)
-        .filter(whole_days)
-        .collect();
-    let raw_only = Part { origin: Origin { raw: vec![query.range], ..Origin::default() }, ..Part::default() };
-    if days.is_empty() {
-        return Ok(raw_only);
-    }
-    let archived = query.by.is_none_or(|by| by == Dimension::Day || by.archived().is_some());
-    let usable = archived && query.filters.is_empty() && query.source != Source::Raw;
-    let (first_raw, rows) = match usable {
-        true => (None, rows(db, query, &all, &days).await?),
-        false => (first_raw_day(db, query).await?, Vec::new()),
+    let settled =
+        |archived: &[Date]| ranges(sources.plan(query, archived).settled.iter().map(|(day, _)| *day));
+    let raw_only = || Part {
+        origin: Origin { raw: vec![query.range], settled: settled(&[]), ..Origin::default() },
+        ..Part::default()
     };
-    if !usable {
-        let gone = days.iter().map(|s| s.day).filter(|day| first_raw.is_none_or(|first| *day < first));
-        let missing: Vec<Date> = gone.collect();
+    // The archive has whole days only, and settled days are as good as raw events.
+    let whole_days = |s: &&Seal| query.until_ms.is_none() || s.day < query.range.to;
+    let first_choice = |s: &&Seal| query.source == Source::Archive || !sources.is_settled(s.day);
+    let within = |s: &&Seal| s.day >= query.range.from && s.day <= query.range.to;
+    let days: Vec<&Seal> = sources
+        .seals
+        .iter()
+        .filter(|s| s.period == Period::Day)
+        .filter(within)
+        .filter(whole_days)
+        .filter(first_choice)
+        .collect();
+    if days.is_empty() {
+        return Ok(raw_only());
+    }
+    let archived = list.by == Dimension::Day || list.by.archived().is_some();
+    if !archived || !query.filters.is_empty() || query.source == Source::Raw {
+        let missing: Vec<Date> = days.iter().map(|s| s.day).filter(|day| !sources.has_raw(*day)).collect();
         let raw = query.range.days().filter(|d| !missing.contains(d));
-        let origin =
-            Origin { raw: ranges(raw), missing: ranges(missing.iter().copied()), ..Origin::default() };
+        let origin = Origin {
+            raw: ranges(raw),
+            settled: settled(&[]),
+            missing: ranges(missing.iter().copied()),
+            ..Origin::default()
+        };
         return Ok(Part { origin, ..Part::default() });
     }
+    let rows = rows(db, query, list.by, &sources.seals, &days).await?;
     let folded = rows.iter().find(|(value, _)| value == REST).map(|(_, c)| *c).unwrap_or_default();
-    if query.source == Source::Auto && noticeable(&rows, &folded) {
-        let first_raw = first_raw_day(db, query).await?;
-        if first_raw.is_some_and(|first| days.iter().all(|s| s.day >= first)) {
-            return Ok(raw_only);
-        }
+    let all_raw = || days.iter().all(|s| sources.has_raw(s.day));
+    if query.source == Source::Auto && noticeable(&rows, &folded) && all_raw() {
+        return Ok(raw_only());
     }
     let days: Vec<Date> = days.iter().map(|s| s.day).collect();
     let origin = Origin {
         raw: ranges(query.range.days().filter(|d| !days.contains(d))),
+        settled: settled(&days),
         archive: ranges(days.iter().copied()),
         folded,
         ..Origin::default()
@@ -162,18 +175,10 @@ fn noticeable(rows: &[(String, Counts)], folded: &Counts) -> bool {
     size(folded) * 100 > all * FOLDED_PERCENT_MAX
 }
 
-async fn first_raw_day(db: &Db, query: &Query) -> Result<Option<Date>, ReportError> {
-    let day: Option<u16> = db
-        .query(include_str!("archive/first_raw_day.sql"))
-        .param("site", query.scope.site)
-        .fetch_optional()
-        .await?;
-    Ok(day.map(|day| Day(day).date()))
-}
-
 async fn rows(
     db: &Db,
     query: &Query,
+    by: Dimension,
     all: &[Seal],
     days: &[&Seal],
 ) -> Result<Vec<(String, Counts)>, ReportError> {
@@ -186,15 +191,13 @@ async fn rows(
     };
     let months: Vec<&Seal> = all.iter().filter(inside).collect();
     let numbers = |seals: &[&Seal]| seals.iter().map(|s| s.seal).collect::<Vec<_>>();
-    let asked = match query.by.and_then(Dimension::archived) {
+    let asked = match by.archived() {
         Some((dimension, level)) => db
             .query(include_str!("archive/values.sql"))
             .param("dimension", dimension)
             .param("level", level)
             .param("whole", months.iter().map(|s| s.day.to_string()).collect::<Vec<_>>()),
-        None => {
-            db.query(include_str!("archive/totals.sql")).param("by_day", query.by == Some(Dimension::Day))
-        }
+        None => db.query(include_str!("archive/totals.sql")).param("by_day", true),
     };
     let rows: Vec<ArchiveRow> = asked
         .param("site", query.scope.site)

@@ -1,13 +1,13 @@
 //! Pageviews by counting tier and by consent.
 
-use clickhouse::Row;
-use serde::Deserialize;
+use std::ops::Add;
+
 use sotto_store::db::Db;
 
-use super::{CONSENT, Query, ReportError, scoped};
+use super::{Query, ReportError, Sources, lists};
 
 /// Pageviews by how they were counted and by consent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Row, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Consent {
     /// Counted with visitor and visit.
     pub full: u64,
@@ -30,6 +30,36 @@ impl Consent {
     pub fn pageviews(&self) -> u64 {
         self.full + self.anonymous
     }
+
+    /// Adds pageviews under the name of a field.
+    pub(super) fn add(&mut self, field: &str, pageviews: u64) {
+        match field {
+            "full" => self.full += pageviews,
+            "agreed" => self.agreed += pageviews,
+            "anonymous" => self.anonymous += pageviews,
+            "granted" => self.granted += pageviews,
+            "refused" => self.refused += pageviews,
+            "undecided" => self.undecided += pageviews,
+            "gpc" => self.gpc += pageviews,
+            _ => {}
+        }
+    }
+}
+
+impl Add for Consent {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            full: self.full + other.full,
+            agreed: self.agreed + other.agreed,
+            anonymous: self.anonymous + other.anonymous,
+            granted: self.granted + other.granted,
+            refused: self.refused + other.refused,
+            undecided: self.undecided + other.undecided,
+            gpc: self.gpc + other.gpc,
+        }
+    }
 }
 
 /// Counts the query's pageviews by consent.
@@ -37,5 +67,6 @@ impl Consent {
 /// # Errors
 /// When ClickHouse cannot be asked.
 pub async fn run(db: &Db, query: &Query) -> Result<Consent, ReportError> {
-    Ok(scoped(db, &CONSENT, query, &[]).fetch_one().await?)
+    let sources = Sources::of(db, &query.scope, query.range).await?;
+    Ok(lists(db, &sources, query, &[], true).await?.consent)
 }

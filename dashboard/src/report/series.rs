@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::{ToSpan, civil::Date};
 use sotto_store::db::Db;
 
-use super::{Counts, Dimension, Query, ROWS_MAX, ReportError, counts};
+use super::{Counts, Dimension, Query, ROWS_MAX, ReportError, Rows, counts};
 use crate::range::{Interval, Range};
 
 /// One hour, day or month.
@@ -18,7 +18,7 @@ pub struct Point {
 }
 
 /// Counts by hour, day or month, in chronological order and without gaps. Months are sums of their days,
-/// so that they agree with them. Bounces are counted only when their rate is among the query's metrics.
+/// so that they agree with them.
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
@@ -31,7 +31,8 @@ pub async fn run(db: &Db, query: &Query, interval: Interval) -> Result<Vec<Point
     Ok(fill(query.range, interval, counts(db, &query).await?))
 }
 
-fn fill(range: Range, interval: Interval, rows: Vec<(String, Counts)>) -> Vec<Point> {
+/// The points of a period, in chronological order and without gaps, from counts by hour or by day.
+pub(crate) fn fill(range: Range, interval: Interval, rows: Rows) -> Vec<Point> {
     let mut points: Vec<Point> = Vec::new();
     let mut index: HashMap<String, usize> = HashMap::new();
     for at in labels(range, interval) {

@@ -16,8 +16,11 @@ use crate::{
     App,
     auth::SignedIn,
     page::{PageError, Shell, Theme, html},
-    range::{Period, Range, now_in, same_time_on},
-    report::{self, Counts, Metric, Query, Scope, consent, counts, first_hit, live_visitors, series},
+    range::{Interval, Period, Range, now_in, same_time_on},
+    report::{
+        Answer, Counts, Dimension, List, Metric, Query, ROWS_MAX, Scope, Sources, first_hit, lists,
+        live_visitors, series,
+    },
     view::View,
 };
 
@@ -92,18 +95,63 @@ fn cut(range: Range, previous: Range, now: &Zoned) -> Option<i64> {
     if range.to == now.date() { same_time_on(previous.to, now) } else { None }
 }
 
-async fn totals(asked: &Subject<'_>) -> Result<(Counts, Option<Counts>), PageError> {
-    let one = async |query: &Query| -> Result<Counts, PageError> {
-        let rows = counts(asked.db, query).await?;
-        Ok(rows.into_iter().next().map(|(_, c)| c).unwrap_or_default())
+/// What the page shows of a period, read at once.
+struct Read {
+    now: Answer,
+    before: Option<Before>,
+}
+
+/// The period before.
+struct Before {
+    /// In full, beyond the present hour: it is drawn as such.
+    whole: Answer,
+    /// Up to the present time of day, so that it can be compared.
+    totals: Counts,
+}
+
+/// The list that the graph is drawn from, where it is not the one by day.
+fn by_hour(interval: Interval) -> Option<List> {
+    let hours = List { by: Dimension::Hour, sort: Metric::Visitors, limit: ROWS_MAX };
+    (interval == Interval::Hour).then_some(hours)
+}
+
+async fn read(asked: &Subject<'_>) -> Result<Read, PageError> {
+    let query = &asked.query;
+    let first = asked.before.as_ref().map_or(query.range.from, |before| before.range.from);
+    let all_days = Range { from: first.min(query.range.from), to: query.range.to };
+    let sources = Sources::of(asked.db, &query.scope, all_days).await?;
+    let drawn = by_hour(query.range.interval());
+    let now = async {
+        let shown: Vec<List> = panel::lists(asked).into_iter().chain(drawn).collect();
+        Ok::<_, PageError>(lists(asked.db, &sources, query, &shown, true).await?)
     };
     let before = async {
         match &asked.before {
-            Some(query) => one(query).await.map(Some),
+            Some(query) => before(asked.db, &sources, query, drawn).await.map(Some),
             None => Ok(None),
         }
     };
-    tokio::try_join!(one(&asked.query), before)
+    let (now, before) = tokio::try_join!(now, before)?;
+    Ok(Read { now, before })
+}
+
+async fn before(db: &Db, sources: &Sources, query: &Query, drawn: Option<List>) -> Result<Before, PageError> {
+    let drawn: Vec<List> = drawn.into_iter().collect();
+    let whole_days = Query { until_ms: None, ..query.clone() };
+    let whole = lists(db, sources, &whole_days, &drawn, false);
+    if query.until_ms.is_none() {
+        let whole = whole.await?;
+        return Ok(Before { totals: whole.totals, whole });
+    }
+    // Only the last day is cut.
+    let last = query.range.to;
+    let cut = Query { range: Range::day(last), ..query.clone() };
+    let cut = lists(db, sources, &cut, &[], false);
+    let (whole, cut) = tokio::try_join!(whole, cut)?;
+    let mut totals = cut.totals;
+    let earlier = whole.days.iter().filter(|(day, _)| *day != last.to_string());
+    earlier.for_each(|(_, counts)| totals += *counts);
+    Ok(Before { whole, totals })
 }
 
 pub(super) async fn show(
@@ -119,26 +167,22 @@ pub(super) async fn show(
     let view = View::parse(query.as_deref().unwrap_or(""), now.date());
     let asked = Subject::new(db, &site, &view, &now);
     let live = async { Ok(live_visitors::run(db, site.id, now.timestamp()).await?) };
-    let origin = async { Ok(report::origin(db, &asked.query).await?) };
-    let (totals, graph, strip, panels, live, origin) = tokio::try_join!(
-        totals(&asked),
-        graph::build(&asked),
-        strip::build(&asked, &site),
-        panel::build(&asked),
-        live,
-        origin,
-    )?;
-    let empty = totals.0.pageviews == 0 && first_hit::run(db, site.id).await?.is_none();
+    let (mut read, live) = tokio::try_join!(read(&asked), live)?;
+    let empty = read.now.totals.pageviews == 0 && first_hit::run(db, site.id).await?.is_none();
+    let totals = (read.now.totals, read.before.as_ref().map(|before| before.totals));
+    let panels = panel::build(&asked, &read.now.lists);
+    let origin = read.now.origin.sentence();
+    let consent = read.now.consent;
     Ok(html(&OverviewPage {
         header: header::build(&asked),
         metrics: header::keys(&asked, totals),
-        graph,
-        strip,
+        graph: graph::build(&asked, &mut read),
+        strip: strip::build(&consent, &site),
         panels: panels.into_iter().map(|p| p.with_total(totals.0)).collect(),
         empty,
         live_visitors: live,
         may_edit: signed_in.role(site.id) >= Some(Role::Editor),
-        origin: origin.sentence(),
+        origin,
         attribution: app.settings.geo_attribution.clone(),
         shell: Shell {
             title: site.name.clone(),
@@ -150,26 +194,18 @@ pub(super) async fn show(
     }))
 }
 
-/// The consent counts of the chosen period.
-async fn consent_counts(asked: &Subject<'_>) -> Result<consent::Consent, PageError> {
-    Ok(consent::run(asked.db, &asked.query).await?)
-}
-
 /// The points of the chosen period and of the one before.
-async fn points(asked: &Subject<'_>) -> Result<(Vec<series::Point>, Vec<series::Point>), PageError> {
+fn points(asked: &Subject<'_>, read: &mut Read) -> [Vec<series::Point>; 2] {
     let interval = asked.query.range.interval();
-    let metrics = vec![asked.view.metric];
-    let now = Query { metrics: metrics.clone(), ..asked.query.clone() };
-    let before = async {
-        match &asked.before {
-            // The previous period is drawn in full, beyond the present hour.
-            Some(query) => {
-                series::run(asked.db, &Query { until_ms: None, metrics, ..query.clone() }, interval).await
-            }
-            None => Ok(Vec::new()),
-        }
+    let points = |range: Range, answer: &mut Answer| {
+        // The hours were asked for last.
+        let hours = by_hour(interval).and_then(|_| answer.lists.pop());
+        let rows = hours.map_or_else(|| std::mem::take(&mut answer.days), |(rows, _)| rows);
+        series::fill(range, interval, rows)
     };
-    Ok(tokio::try_join!(series::run(asked.db, &now, interval), before)?)
+    let now = points(asked.query.range, &mut read.now);
+    let before = asked.before.as_ref().zip(read.before.as_mut());
+    [now, before.map_or_else(Vec::new, |(query, before)| points(query.range, &mut before.whole))]
 }
 
 /// The name of the period before, for people.

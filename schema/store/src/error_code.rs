@@ -16,6 +16,8 @@ impl ErrorCode {
     pub const UNKNOWN_TABLE: Self = Self(60);
     /// `NO_ELEMENTS_IN_CONFIG`: the server has no `<zookeeper>`.
     pub const NO_ELEMENTS_IN_CONFIG: Self = Self(139);
+    /// `MEMORY_LIMIT_EXCEEDED`: of the query, of the user or of the server.
+    pub const MEMORY_LIMIT: Self = Self(241);
     /// `NO_ZOOKEEPER`
     pub const NO_ZOOKEEPER: Self = Self(225);
 

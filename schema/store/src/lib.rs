@@ -19,4 +19,5 @@ pub mod private_file;
 pub mod retention;
 pub mod rights;
 pub mod seals;
+pub mod settled;
 pub mod sites;

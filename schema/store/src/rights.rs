@@ -7,15 +7,16 @@
 //! shown. Nobody can derive older keys again, because their salts are destroyed: nothing of earlier days can
 //! be found without an id (Art. 11).
 //!
-//! **Promises.** [`erase`] returns when the rows are gone from all active parts. Events linked to an id
-//! (others under the same key on the same day) are erased, too.
+//! **Promises.** [`erase`] returns when the rows are gone from all active parts, and with them everything that
+//! was settled of their days. Events linked to an id (others under the same key on the same day) are erased,
+//! too.
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sotto_schema::id::{ReturningId, SiteId, VisitorKey};
 
-use crate::db::Db;
+use crate::{db::Db, settled};
 
 /// Maximum number of events shown or exported at once.
 pub const ROWS_MAX: u64 = 10_000;
@@ -211,6 +212,14 @@ pub async fn erase(db: &Db, shown: &Shown) -> Result<u64, RightsError> {
             continue;
         }
         let (days, visitors) = columns(part);
+        let touched: Vec<u16> = db
+            .query(include_str!("rights/days.sql"))
+            .param("site", shown.site)
+            .param("returning", shown.returning)
+            .param("days", &days)
+            .param("visitors", &visitors)
+            .fetch_all()
+            .await?;
         let mut left = there;
         // Retries if a hit arrived in the meantime.
         for _ in 0..ATTEMPTS_MAX {
@@ -227,6 +236,8 @@ pub async fn erase(db: &Db, shown: &Shown) -> Result<u64, RightsError> {
                 break;
             }
         }
+        // Whatever is left of the raw events: what was settled of these days is not theirs any more.
+        settled::forget(db, shown.site, &touched).await?;
         if left > 0 {
             return Err(RightsError::Left(left));
         }

@@ -2,11 +2,10 @@
 
 use jiff::civil::{Date, DateTime};
 
-use super::{Subject, before_label, points};
+use super::{Read, Subject, before_label, points};
 use crate::{
     chart::{self, Line, Plot, Tick},
     figures::{exact, figure},
-    page::PageError,
     range::Interval,
     report::{Metric, series::Point},
 };
@@ -36,9 +35,9 @@ pub(super) struct GraphRow {
     pub(super) incomplete: bool,
 }
 
-pub(super) async fn build(asked: &Subject<'_>) -> Result<Graph, PageError> {
-    let (now, before) = points(asked).await?;
-    Ok(draw(asked, &now, &before))
+pub(super) fn build(asked: &Subject<'_>, read: &mut Read) -> Graph {
+    let [now, before] = points(asked, read);
+    draw(asked, &now, &before)
 }
 
 fn draw(asked: &Subject<'_>, now: &[Point], before: &[Point]) -> Graph {

@@ -5,8 +5,7 @@ use crate::{
     figures::{compact, grouped, share},
     filter::{Filter, Verb},
     labels,
-    page::PageError,
-    report::{Counts, Dimension, Metric, Query, archive, counts},
+    report::{Counts, Dimension, List, Metric, Origin, Rows, archive},
     view::Panel,
 };
 
@@ -48,10 +47,17 @@ pub(super) struct PanelView {
     by: Dimension,
 }
 
-pub(super) async fn build(asked: &Subject<'_>) -> Result<Vec<PanelView>, PageError> {
-    let [pages, sources, places, devices] = Panel::ALL.map(|panel| one(asked, panel));
-    let (pages, sources, places, devices) = tokio::try_join!(pages, sources, places, devices)?;
-    Ok(vec![pages, sources, places, devices])
+/// The lists of the panels, in their order.
+pub(super) fn lists(asked: &Subject<'_>) -> [List; 4] {
+    Panel::ALL.map(|panel| {
+        let by = asked.view.tab(panel);
+        List { by, sort: main_metric(by), limit: PANEL_ROWS }
+    })
+}
+
+/// The panels, from the rows of [`lists`].
+pub(super) fn build(asked: &Subject<'_>, lists: &[(Rows, Origin)]) -> Vec<PanelView> {
+    Panel::ALL.iter().zip(lists).map(|(panel, (rows, _))| one(asked, *panel, rows)).collect()
 }
 
 /// Events are sorted by their number, everything else by visitors.
@@ -59,11 +65,9 @@ fn main_metric(by: Dimension) -> Metric {
     if by == Dimension::Event { Metric::Events } else { Metric::Visitors }
 }
 
-async fn one(asked: &Subject<'_>, panel: Panel) -> Result<PanelView, PageError> {
+fn one(asked: &Subject<'_>, panel: Panel, rows: &Rows) -> PanelView {
     let by = asked.view.tab(panel);
     let metric = main_metric(by);
-    let query = Query { by: Some(by), limit: PANEL_ROWS, metrics: vec![metric], ..asked.query.clone() };
-    let rows = counts(asked.db, &query).await?;
     let main = |c: &Counts| if metric == Metric::Events { c.events } else { c.visitors };
     let figures: Vec<_> = rows.iter().map(|(_, c)| (main(c), c.pageviews)).collect();
     let rows = rows.iter().map(|(value, c)| row(asked, by, value, main(c), c.pageviews)).collect();
@@ -76,7 +80,7 @@ async fn one(asked: &Subject<'_>, panel: Panel) -> Result<PanelView, PageError> 
             current: *tab == by,
         })
         .collect();
-    Ok(PanelView {
+    PanelView {
         name: panel.name(),
         title: panel.title(),
         tabs,
@@ -88,7 +92,7 @@ async fn one(asked: &Subject<'_>, panel: Panel) -> Result<PanelView, PageError> 
         tab_label: by.plural().to_lowercase(),
         figures,
         by,
-    })
+    }
 }
 
 fn row(asked: &Subject<'_>, by: Dimension, value: &str, main: u64, views: u64) -> PanelRow {

@@ -2,10 +2,9 @@
 
 use sotto_schema::{policy::Preset, site::Site};
 
-use super::{Subject, consent_counts};
 use crate::{
     figures::{grouped, share},
-    page::PageError,
+    report::Consent,
 };
 
 /// One part of the whole.
@@ -65,8 +64,7 @@ const fn sentence(preset: Preset) -> &'static str {
     }
 }
 
-pub(super) async fn build(asked: &Subject<'_>, site: &Site) -> Result<Strip, PageError> {
-    let c = consent_counts(asked).await?;
+pub(super) fn build(c: &Consent, site: &Site) -> Strip {
     let total = c.pageviews();
     let counted = [
         ("full", "with a visit", "Counted with visitor key, visit and reading time.", c.full),
@@ -87,13 +85,13 @@ pub(super) async fn build(asked: &Subject<'_>, site: &Site) -> Result<Strip, Pag
         ),
         ("refused", "refused", "The visitor, or their browser, refused analytics.", c.refused),
     ];
-    Ok(Strip {
+    Strip {
         pageviews: total,
         counted: parts(&counted, total),
         consent: parts(&consent, total),
         gpc: share(c.gpc, total),
         sentence: sentence(site.preset),
-    })
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
--- Numbers of all locks.
-SELECT toUInt64(substring(name, length('schema_lock_') + 1)) AS generation
+-- Numbers of all locks of a name.
+SELECT toUInt64(substring(name, length({name:String}) + 2)) AS generation
 FROM system.tables
-WHERE database = currentDatabase() AND name LIKE 'schema\_lock\_%'
+WHERE database = currentDatabase() AND match(name, concat('^', {name:String}, '_[0-9]+$'))
 ORDER BY generation

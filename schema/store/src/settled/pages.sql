@@ -1,0 +1,77 @@
+-- Settles the page visits of one day, after its visits: hits of a visit that agree in hour, host name, page and event are
+-- one row.
+--
+-- alone   the visitor had no other visit that day, so that the visit stands for its visitor
+-- firsts  whether the row is the first of its visit with this page (1), host name (2), event (4) and hour (8), so that
+--         visits with a value can be counted without comparing them
+INSERT INTO settled_pages
+    (@columns@)
+SELECT
+    {site:UInt64},
+    {day:Date},
+    {settling:UInt64},
+    visitor,
+    session,
+    alone,
+    marked.1,
+    marked.2.1,
+    marked.2.2,
+    marked.2.3,
+    marked.2.4,
+    @fields@,
+    marked.2.5,
+    marked.2.6,
+    marked.2.7,
+    marked.2.8,
+    marked.2.9,
+    marked.2.10,
+    marked.2.11,
+    marked.2.12,
+    marked.2.13,
+    marked.2.14
+FROM
+(
+    SELECT
+        visitor,
+        session,
+        groupArray((
+            hour, hostname, page, event, views, named, engaged, scroll, full, agreed, granted, refused, undecided, gpc
+        )) AS rows,
+        arrayMap(
+            (page, hostname, event, hour) -> toUInt8((page = 1) + 2 * (hostname = 1) + 4 * (event = 1) + 8 * (hour = 1)),
+            arrayEnumerateUniq(rows.3),
+            arrayEnumerateUniq(rows.2),
+            arrayEnumerateUniq(rows.4),
+            arrayEnumerateUniq(rows.1)
+        ) AS firsts
+    FROM
+    (
+        SELECT
+            visitor,
+            session,
+            hour,
+            hostname,
+            page,
+            event,
+            sum(hits.views) AS views,
+            sum(hits.events) AS named,
+            sum(hits.engaged) AS engaged,
+            max(hits.scroll) AS scroll,
+            sum(hits.full) AS full,
+            sum(hits.agreed) AS agreed,
+            sum(hits.granted) AS granted,
+            sum(hits.refused) AS refused,
+            sum(hits.undecided) AS undecided,
+            sum(hits.gpc) AS gpc
+        FROM (@hits@) AS hits
+        WHERE session != 0
+        GROUP BY visitor, session, hour, hostname, page, event
+    )
+    GROUP BY visitor, session
+) AS seen
+INNER JOIN
+(
+    SELECT * FROM settled_visits
+    WHERE site = {site:UInt64} AND day = {day:Date} AND settling = {settling:UInt64}
+) AS visits USING (visitor, session)
+ARRAY JOIN arrayZip(firsts, rows) AS marked

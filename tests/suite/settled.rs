@@ -1,0 +1,292 @@
+//! Settled days: every report is the same from them as from raw events, whatever happens to the raw events.
+
+use jiff::{ToSpan, civil::Date};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+use serde_json::json;
+use sotto_dashboard::{
+    filter::{Filter, Filters, Verb},
+    range::Range,
+    report::{Answer, Dimension, List, Metric, Query, Scope, Source, Sources, lists},
+};
+use sotto_schema::{
+    day::Day,
+    id::{SiteId, VisitorKey},
+};
+use sotto_store::{
+    db::Db,
+    migrate,
+    rights::{self, DayKey, Shown},
+    settled::{self, Days},
+};
+
+use crate::schema::Server;
+
+/// The first day with events.
+const FIRST: Date = jiff::civil::date(2026, 3, 27);
+/// How many days have events; summer time begins on one of them.
+const DAYS: i32 = 4;
+/// A zone in which hours do not begin with those of UTC.
+const ZONE: &str = "Australia/Adelaide";
+const KINDS: [&str; 6] = ["pageview", "pageview", "pageview", "engagement", "custom", "vitals"];
+
+/// A hit; numbers choose from small lists, so that values meet.
+#[derive(Debug, Clone)]
+struct Hit {
+    day: i32,
+    /// 0 is nobody.
+    visitor: u64,
+    session: u64,
+    minute: u32,
+    kind: usize,
+    page: u8,
+    /// Fields that usually stay the same during a visit, and sometimes do not.
+    field: u8,
+    consent: u8,
+}
+
+fn any_hit() -> impl Strategy<Value = Hit> {
+    let who = prop_oneof![1 => Just((0, 0)), 6 => (0..6u64, 1..4u64)];
+    (0..DAYS, who, 0..1440u32, 0..KINDS.len(), 0..5u8, 0..4u8, 0..8u8).prop_map(
+        |(day, (visitor, session), minute, kind, page, field, consent)| Hit {
+            day,
+            visitor,
+            session,
+            minute,
+            kind,
+            page,
+            field,
+            consent,
+        },
+    )
+}
+
+/// Rows of `events`; `n` tells hits of one millisecond apart.
+fn row(site: SiteId, hit: &Hit, n: usize) -> String {
+    let day = FIRST.saturating_add(hit.day.days());
+    let key = |number: u64| match number {
+        0 => 0,
+        number => (number + 100 * hit.day.unsigned_abs() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+    };
+    let session = if hit.session == 0 { 0 } else { key(hit.session + 10 * (hit.visitor + 1)) };
+    let choose = |values: [&'static str; 4]| values[usize::from(hit.field)];
+    let kind = KINDS[hit.kind];
+    json!({
+        "site": site.to_string(), "day": day.to_string(), "expires": "2099-01-01",
+        "time": format!("{day} {:02}:{:02}:00.000", hit.minute / 60, hit.minute % 60),
+        "kind": kind, "tier": if session == 0 { "minimal" } else { "full" },
+        "granted": hit.consent & 4, "refused": (hit.consent & 2) * 2, "gpc": hit.consent & 1 == 1,
+        "hostname": if hit.page == 4 { "shop.example" } else { "a.example" },
+        "path": format!("/{}", hit.page), "visitor": key(hit.visitor).to_string(), "session": session.to_string(),
+        "view": (n + 1).to_string(), "seq": n,
+        "source": choose(["", "Google", "Bing", "Google"]), "referrer_host": choose(["", "google.com", "bing.com", "a.org"]),
+        "referrer_path": choose(["", "", "/x", "/y"]), "channel": choose(["", "search", "search", "paid_search"]),
+        "utm_source": choose(["", "", "g", "h"]), "utm_medium": choose(["", "", "cpc", "mail"]),
+        "utm_campaign": choose(["", "", "spring", "summer"]),
+        "country": choose(["DE", "FR", "DE", "AT"]), "region": choose(["B", "C", "D", ""]), "city": choose(["X", "Y", "", "X"]),
+        "device": choose(["desktop", "mobile", "unknown", "tv"]), "browser": choose(["Firefox", "Chrome", "", "Edge"]),
+        "os": choose(["Linux", "", "iOS", "iOS"]), "screen": choose(["unknown", "xs", "xl", "md"]),
+        "language": choose(["", "", "de", "fr"]),
+        "name": if kind == "custom" { choose(["Sign up", "Order", "Sign up", "Play"]) } else { "" },
+        "interactive": kind == "custom" && hit.consent & 1 == 1,
+        "engaged_ms": if kind == "engagement" { 1000 * u32::from(hit.field) + 7 } else { 0 },
+    })
+    .to_string()
+}
+
+async fn store(db: &Db, site: SiteId, hits: &[Hit], first: usize) {
+    let lines: Vec<String> = hits.iter().enumerate().map(|(n, hit)| row(site, hit, first + n)).collect();
+    let mut insert = db.client().insert_formatted_with("INSERT INTO events FORMAT JSONEachRow");
+    insert.send(lines.join("\n").into()).await.unwrap();
+    insert.end().await.unwrap();
+}
+
+fn scope(site: SiteId) -> Scope {
+    Scope { site, time_zone: ZONE.into() }
+}
+
+fn all_days() -> Range {
+    Range { from: FIRST, to: FIRST.saturating_add((DAYS - 1).days()) }
+}
+
+async fn days(db: &Db, site: SiteId) -> Days {
+    settled::days(db, site, ZONE, [all_days().from, all_days().to]).await.unwrap()
+}
+
+/// Settles all days that are not.
+async fn settle(db: &Db, site: SiteId) {
+    for (day, print) in days(db, site).await.raw {
+        assert!(settled::settle(db, site, ZONE, day, print).await.unwrap());
+    }
+}
+
+fn question(site: SiteId, filters: Filters, source: Source) -> Query {
+    let mut query = Query::totals(scope(site), all_days(), filters);
+    query.source = source;
+    query
+}
+
+/// Everything that can be asked, in one answer, without where it comes from.
+async fn everything(db: &Db, query: &Query) -> Answer {
+    let sources = Sources::of(db, &query.scope, query.range).await.unwrap();
+    let all = Dimension::ALL.map(|by| List { by, sort: Metric::Pageviews, limit: 10_000 });
+    let mut answer = lists(db, &sources, query, &all, true).await.unwrap();
+    let origins = answer.lists.iter_mut().map(|(_, origin)| origin).chain([&mut answer.origin]);
+    for origin in origins {
+        let settled = std::mem::take(&mut origin.settled);
+        assert!(query.source != Source::Raw || settled.is_empty());
+    }
+    answer
+}
+
+fn any_filters() -> impl Strategy<Value = Filters> {
+    let filter = (0..Dimension::ALL.len(), 0..Verb::ALL.len(), 0..8usize);
+    proptest::collection::vec(filter, 0..3).prop_map(|filters| {
+        let values = ["DE", "/1", "Google", "", "a.example", "Sign up", "desktop", "spring"];
+        filters.into_iter().fold(Filters::default(), |all, (field, verb, value)| {
+            match Filter::new(Dimension::ALL[field], Verb::ALL[verb], values[value]) {
+                Some(filter) => all.with(filter),
+                None => all,
+            }
+        })
+    })
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+async fn server() -> Server {
+    let server = Server::start().await;
+    migrate::migrate(&server.db()).await.unwrap();
+    server
+}
+
+#[test]
+fn every_report_of_random_days_is_the_same_from_settled_days_as_from_raw_events() {
+    let runtime = runtime();
+    let server = runtime.block_on(server());
+    let db = server.db();
+    let hits = proptest::collection::vec(any_hit(), 1..60);
+    let filters = proptest::collection::vec(any_filters(), 4);
+    let config = Config { cases: 12, max_shrink_iters: 60, ..Config::default() };
+    let mut runner = TestRunner::new(config);
+    let tested = runner.run(&(hits, filters), |(hits, mut filters)| {
+        runtime.block_on(async {
+            let site = SiteId::random().unwrap();
+            store(&db, site, &hits, 0).await;
+            filters.insert(0, Filters::default());
+            settle(&db, site).await;
+            prop_assert!(days(&db, site).await.raw.is_empty());
+            for filters in filters {
+                let from_settled = everything(&db, &question(site, filters.clone(), Source::Auto)).await;
+                let from_raw = everything(&db, &question(site, filters.clone(), Source::Raw)).await;
+                prop_assert_eq!(from_settled, from_raw, "{:?}", filters);
+            }
+            Ok(())
+        })
+    });
+    tested.unwrap();
+}
+
+fn hit(day: i32, visitor: u64, page: u8) -> Hit {
+    Hit { day, visitor, session: 1, minute: 60, kind: 0, page, field: 1, consent: 4 }
+}
+
+#[tokio::test]
+async fn late_hit_is_counted_at_once_and_its_day_is_settled_again() {
+    let server = server().await;
+    let (db, site) = (server.db(), SiteId::random().unwrap());
+    let pageviews = async || {
+        let query = question(site, Filters::default(), Source::Auto);
+        everything(&db, &query).await.totals.pageviews
+    };
+    store(&db, site, &[hit(0, 1, 1), hit(1, 2, 1)], 0).await;
+    settle(&db, site).await;
+    let first = days(&db, site).await;
+    store(&db, site, &[hit(0, 3, 2)], 10).await;
+    assert_eq!(pageviews().await, 3);
+    let changed = days(&db, site).await;
+    assert_eq!(changed.raw.keys().collect::<Vec<_>>(), [&FIRST], "the other day stays settled");
+    settle(&db, site).await;
+    assert_eq!(pageviews().await, 3);
+    assert_ne!(days(&db, site).await.settled[&FIRST], first.settled[&FIRST]);
+    assert_eq!(settled::sweep(&db, site, ZONE).await.unwrap(), 1, "what was settled before is removed");
+    assert_eq!((pageviews().await, settled::sweep(&db, site, ZONE).await.unwrap()), (3, 0));
+}
+
+#[tokio::test]
+async fn batch_that_is_stored_twice_makes_its_day_unsettled() {
+    let server = server().await;
+    let (db, site) = (server.db(), SiteId::random().unwrap());
+    store(&db, site, &[hit(0, 1, 1)], 0).await;
+    settle(&db, site).await;
+    // The same rows, in another block: their hashes are the same, their sum is not.
+    store(&db, site, &[hit(0, 1, 1), hit(1, 1, 1)], 0).await;
+    assert!(days(&db, site).await.raw.contains_key(&FIRST));
+}
+
+/// Rows in the settled tables under a visitor's key, and in the cells of its day.
+async fn settled_rows(db: &Db, site: SiteId, visitor: VisitorKey, day: Date) -> u64 {
+    let sql = "SELECT assumeNotNull((SELECT count() FROM settled_visits WHERE site = {site:UInt64} AND visitor = {visitor:UInt64})
+        + (SELECT count() FROM settled_pages WHERE site = {site:UInt64} AND visitor = {visitor:UInt64})
+        + (SELECT count() FROM settled_cells WHERE site = {site:UInt64} AND day = {day:Date}))";
+    let query = db.query(sql).param("site", site).param("visitor", visitor).param("day", day.to_string());
+    query.fetch_one().await.unwrap()
+}
+
+#[tokio::test]
+async fn erased_visitor_is_in_no_settled_row() {
+    let server = server().await;
+    let (db, site) = (server.db(), SiteId::random().unwrap());
+    store(&db, site, &[hit(0, 1, 1), hit(0, 2, 1), hit(1, 2, 1)], 0).await;
+    settle(&db, site).await;
+    let sql = "SELECT visitor FROM events WHERE site = {site:UInt64} AND seq = 0";
+    let visitor = VisitorKey(db.query(sql).param("site", site).fetch_one().await.unwrap());
+    assert!(settled_rows(&db, site, visitor, FIRST).await > 2);
+    let shown = Shown { site, keys: vec![DayKey { day: Day::of(FIRST).0, visitor }], ..Shown::default() };
+    assert_eq!(rights::erase(&db, &shown).await.unwrap(), 1);
+    assert_eq!(settled_rows(&db, site, visitor, FIRST).await, 0, "its day is not settled any more");
+    let query = question(site, Filters::default(), Source::Auto);
+    assert_eq!(everything(&db, &query).await.totals.pageviews, 2);
+    assert!(days(&db, site).await.settled.contains_key(&FIRST.saturating_add(1.day())));
+}
+
+#[tokio::test]
+async fn settling_that_was_cut_is_never_read_and_is_removed_when_it_is_old() {
+    let server = server().await;
+    let (db, site) = (server.db(), SiteId::random().unwrap());
+    store(&db, site, &[hit(0, 1, 1)], 0).await;
+    // As if it had been killed before its last insert, long ago.
+    let cut = "INSERT INTO settled_cells (site, day, settling, dimension, value, pageviews)
+        VALUES ({site:UInt64}, {day:Date}, 7, 'day', {day:String}, 1000)";
+    db.query(cut).param("site", site).param("day", FIRST.to_string()).execute().await.unwrap();
+    settle(&db, site).await;
+    let query = question(site, Filters::default(), Source::Auto);
+    assert_eq!(everything(&db, &query).await.totals.pageviews, 1);
+    assert_eq!(settled::sweep(&db, site, ZONE).await.unwrap(), 1);
+    assert_eq!(everything(&db, &query).await.totals.pageviews, 1);
+}
+
+#[tokio::test]
+async fn day_that_changes_while_it_is_settled_is_not_settled() {
+    let server = server().await;
+    let (db, site) = (server.db(), SiteId::random().unwrap());
+    store(&db, site, &[hit(0, 1, 1)], 0).await;
+    let before = days(&db, site).await.raw[&FIRST];
+    store(&db, site, &[hit(0, 2, 1)], 1).await;
+    assert!(!settled::settle(&db, site, ZONE, FIRST, before).await.unwrap());
+    assert!(days(&db, site).await.settled.is_empty());
+}
+
+#[tokio::test]
+async fn site_that_changes_its_time_zone_is_settled_anew() {
+    let server = server().await;
+    let (db, site) = (server.db(), SiteId::random().unwrap());
+    store(&db, site, &[hit(0, 1, 1)], 0).await;
+    settle(&db, site).await;
+    let elsewhere = settled::days(&db, site, "UTC", [FIRST, FIRST]).await.unwrap();
+    assert!(elsewhere.settled.is_empty() && elsewhere.raw.len() == 1);
+}
