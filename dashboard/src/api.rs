@@ -158,7 +158,7 @@ async fn overview(
     let db = &app.settings.databases.reader;
     let interval = query.range.interval();
     let sources = Sources::of(db, &query.scope, query.range).await?;
-    let hours = List { by: Dimension::Hour, sort: Metric::Visitors, limit: ROWS_MAX };
+    let hours = List { by: Dimension::Hour, sort: Metric::Visitors, limit: ROWS_MAX, entries: true };
     let drawn: &[List] = if interval == Interval::Hour { &[hours] } else { &[] };
     let mut answer = lists(db, &sources, &query, drawn, true).await?;
     let rows = answer.lists.pop().map_or(answer.days, |(hours, _)| hours);

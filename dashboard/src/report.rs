@@ -201,6 +201,9 @@ pub struct List {
     pub sort: Metric,
     /// How many rows at most, beside the rest of what was folded; days and hours are all there.
     pub limit: u64,
+    /// Whether entries and bounces are needed where each hit has a value of its own (pages, hours): they cost
+    /// another pass over raw events.
+    pub entries: bool,
 }
 
 /// Rows of a list, by value.
@@ -234,7 +237,7 @@ pub async fn lists(
     consent: bool,
 ) -> Result<Answer, ReportError> {
     // The totals are the sum of the days.
-    let days = List { by: Dimension::Day, sort: Metric::Visitors, limit: ROWS_MAX };
+    let days = List { by: Dimension::Day, sort: Metric::Visitors, limit: ROWS_MAX, entries: true };
     let all: Vec<List> = std::iter::once(days).chain(lists.iter().copied()).collect();
     let mut archived = Vec::new();
     for list in &all {
@@ -290,7 +293,7 @@ pub async fn counts(db: &Db, query: &Query) -> Result<Rows, ReportError> {
 /// When ClickHouse cannot be asked.
 pub async fn origin(db: &Db, query: &Query) -> Result<Origin, ReportError> {
     let sources = Sources::of(db, &query.scope, query.range).await?;
-    let days = List { by: Dimension::Day, sort: Metric::Visitors, limit: ROWS_MAX };
+    let days = List { by: Dimension::Day, sort: Metric::Visitors, limit: ROWS_MAX, entries: true };
     Ok(archive::part(db, &sources, query, &days).await?.origin)
 }
 
@@ -304,7 +307,8 @@ async fn answer(db: &Db, query: &Query) -> Result<(Rows, Origin), ReportError> {
         let rows = if nothing { Vec::new() } else { vec![(String::new(), answer.totals)] };
         return Ok((rows, answer.origin));
     };
-    let list = List { by, sort, limit: query.limit };
+    let entries = query.metrics.contains(&Metric::BounceRate);
+    let list = List { by, sort, limit: query.limit, entries };
     let mut answer = lists(db, &sources, query, &[list], false).await?;
     let (mut rows, origin) = answer.lists.remove(0);
     if by.is_time() {

@@ -254,16 +254,11 @@ CREATE TABLE settled_pages (`site` UInt64,
     `os` LowCardinality(String),
     `screen` LowCardinality(String),
     `language` LowCardinality(String),
-    `views` UInt64,
-    `events` UInt64,
-    `engaged` UInt64,
-    `scroll` UInt8,
-    `full` UInt64,
-    `agreed` UInt64,
-    `granted` UInt64,
-    `refused` UInt64,
-    `undecided` UInt64,
-    `gpc` UInt64)
+    `consent` UInt8,
+    `views` UInt32,
+    `events` UInt32,
+    `engaged` UInt32,
+    `scroll` UInt8)
 ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY (site, day, settling, visitor, session) SETTINGS index_granularity = 8192;
 
 CREATE TABLE settled_visits (`site` UInt64,
@@ -297,10 +292,10 @@ CREATE TABLE settled_visits (`site` UInt64,
     `os_version` LowCardinality(String),
     `screen` LowCardinality(String),
     `language` LowCardinality(String),
-    `views` UInt64,
-    `events` UInt64,
+    `views` UInt32,
+    `events` UInt32,
     `bounced` Bool,
-    `engaged` UInt64,
+    `engaged` UInt32,
     `pages` Array(LowCardinality(String)) CODEC(ZSTD(1)))
 ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY (site, day, settling, visitor, session) SETTINGS index_granularity = 8192;
 

@@ -131,7 +131,7 @@ fn question(site: SiteId, filters: Filters, source: Source) -> Query {
 /// Everything that can be asked, in one answer, without where it comes from.
 async fn everything(db: &Db, query: &Query) -> Answer {
     let sources = Sources::of(db, &query.scope, query.range).await.unwrap();
-    let all = Dimension::ALL.map(|by| List { by, sort: Metric::Pageviews, limit: 10_000 });
+    let all = Dimension::ALL.map(|by| List { by, sort: Metric::Pageviews, limit: 10_000, entries: true });
     let mut answer = lists(db, &sources, query, &all, true).await.unwrap();
     let origins = answer.lists.iter_mut().map(|(_, origin)| origin).chain([&mut answer.origin]);
     for origin in origins {

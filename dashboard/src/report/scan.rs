@@ -3,29 +3,27 @@
 use std::{collections::HashMap, fmt::Write as _};
 
 use clickhouse::Row;
+use futures_util::future::try_join_all;
 use serde::Deserialize;
 use sotto_schema::dimension::{CountedBy, Dimension};
 use sotto_store::{
     db::Db,
     error_code::ErrorCode,
     settled::{
-        HITS_OF_EVENTS, PAGES_MAX, UNTIL_END_MS, VISITS_OF_EVENTS,
+        PAGES_MAX, UNTIL_END_MS,
         figures::{self, CONSENT, COUNTS, Relations},
+        of_events,
     },
 };
 
-use super::{Consent, Counts, List, Query, ROWS_MAX, ReportError, Rows, sources::Plan};
+use super::{Consent, Counts, List, Metric, Query, ROWS_MAX, ReportError, Rows, sources::Plan};
 use crate::filter::Verb;
 
 /// The most rows of a list that are read to be added to others.
 const PART_ROWS_MAX: u64 = 1_000_000;
-/// Columns of visits, as [`figures`] wants them.
-const VISITS: &str = "day, visitor, session, alone, hour, hostname, entry_page, exit_page, source, channel, referrer, \
-     utm_source, utm_medium, utm_campaign, country, region, city, device, browser, os, screen, language, bounced, engaged";
-/// Columns of hits, likewise.
-const HITS: &str = "day, visitor, session, hour, hostname, page, event, entry_page, exit_page, source, channel, \
-     referrer, utm_source, utm_medium, utm_campaign, country, region, city, device, browser, os, screen, language, \
-     views, events, engaged, full, agreed, granted, refused, undecided, gpc";
+/// The most rows of a list that are read from settled days and from raw events side by side; longer lists are put
+/// together by ClickHouse.
+const SIDE_ROWS_MAX: u64 = 20_000;
 /// What is read of settled days.
 const SETTLED: &str =
     "site = {site:UInt64} AND day BETWEEN {from:Date} AND {to:Date} AND settling IN {settled:Array(UInt64)}";
@@ -63,6 +61,10 @@ struct Conditions {
     visits: String,
     /// On fields of single hits: page, host name, event.
     hits: String,
+    /// The fields that conditions on visits name.
+    fields: Vec<&'static str>,
+    /// The same of hits.
+    hit_fields: Vec<&'static str>,
     /// Names and values of the parameters.
     values: Vec<(String, Vec<String>)>,
 }
@@ -76,7 +78,13 @@ impl Conditions {
                     .is_some_and(|d| matches!(d.counted_by(), CountedBy::Hit { .. }));
                 let name = format!("filter_{}", all.values.len());
                 let value = format!("{{{name}:Array(String)}}");
-                let text = if of_hit { &mut all.hits } else { &mut all.visits };
+                let (text, fields) = match of_hit {
+                    true => (&mut all.hits, &mut all.hit_fields),
+                    false => (&mut all.visits, &mut all.fields),
+                };
+                if !fields.contains(&field) {
+                    fields.push(field);
+                }
                 // Writing to a string cannot fail.
                 let _ = match verb {
                     Verb::Is => write!(text, " AND {field} IN {value}"),
@@ -118,33 +126,64 @@ impl Scan<'_> {
 
     async fn ask(&self, db: &Db, plan: &Plan) -> Result<(Vec<Rows>, Consent), ReportError> {
         let conditions = Conditions::of(self.query);
-        let db = db.of_site(self.query.scope.site);
-        let mut asked = db
-            .query(&self.text(plan, &conditions))
-            .param("site", self.query.scope.site)
-            .param("tz", &self.query.scope.time_zone)
-            .param("from", self.query.range.from.to_string())
-            .param("to", self.query.range.to.to_string())
-            .param("settled", plan.settled.iter().map(|(_, settling)| *settling).collect::<Vec<_>>())
-            .param("raw", plan.raw.iter().map(ToString::to_string).collect::<Vec<_>>())
-            .param("until", self.query.until_ms.unwrap_or(UNTIL_END_MS))
-            .param("pages", PAGES_MAX)
-            .param("limit", self.limit());
-        for (name, values) in &conditions.values {
-            asked = asked.param(name, values);
-        }
-        let rows: Vec<Figures> = asked.fetch_all().await?;
-        Ok(self.sort(rows))
-    }
-
-    fn limit(&self) -> u64 {
+        let filtered = !conditions.values.is_empty();
+        let [cells, passes] = self.passes(plan, &conditions);
         let most = self.lists.iter().map(|list| list.limit).max().unwrap_or(1).min(ROWS_MAX);
-        if self.whole { PART_ROWS_MAX } else { most }
+        let limit = if self.whole { PART_ROWS_MAX } else { most };
+        // With filters, each list is in one pass; otherwise its rows are in the cells and in a pass.
+        if filtered || cells.is_empty() || passes.is_empty() {
+            let queries = [cells, passes].concat();
+            let rows = self.fetch(db, plan, &conditions, &queries, limit).await?;
+            return Ok(self.distribute(rows.into_iter().flatten()));
+        }
+        let side = limit.max(SIDE_ROWS_MAX);
+        let rows = self.fetch(db, plan, &conditions, &[cells.clone(), passes.clone()].concat(), side).await?;
+        let cut = |list: &List, rows: &Vec<Figures>| {
+            !list.by.is_time()
+                && rows.iter().filter(|row| row.dimension == list.by.name()).count() as u64 >= side
+        };
+        if self.lists.iter().any(|list| rows.iter().any(|rows| cut(list, rows))) {
+            let all = [cells, passes].concat().join("\nUNION ALL\n");
+            let rows = self.fetch(db, plan, &conditions, &[all], limit).await?;
+            return Ok(self.distribute(rows.into_iter().flatten()));
+        }
+        Ok(self.distribute(rows.into_iter().flatten()))
     }
 
-    /// Distributes rows to the lists.
-    fn sort(&self, rows: Vec<Figures>) -> (Vec<Rows>, Consent) {
-        let mut lists: Vec<Rows> = vec![Vec::new(); self.lists.len()];
+    /// Asks several queries at once.
+    async fn fetch(
+        &self,
+        db: &Db,
+        plan: &Plan,
+        conditions: &Conditions,
+        queries: &[String],
+        limit: u64,
+    ) -> Result<Vec<Vec<Figures>>, ReportError> {
+        let db = db.of_site(self.query.scope.site);
+        let settled: Vec<u64> = plan.settled.iter().map(|(_, settling)| *settling).collect();
+        let raw: Vec<String> = plan.raw.iter().map(ToString::to_string).collect();
+        let asked = queries.iter().map(|query| {
+            let asked = db
+                .query(&self.text(query))
+                .param("site", self.query.scope.site)
+                .param("tz", &self.query.scope.time_zone)
+                .param("from", self.query.range.from.to_string())
+                .param("to", self.query.range.to.to_string())
+                .param("settled", &settled)
+                .param("raw", &raw)
+                .param("until", self.query.until_ms.unwrap_or(UNTIL_END_MS))
+                .param("pages", PAGES_MAX)
+                .param("limit", limit);
+            let asked =
+                conditions.values.iter().fold(asked, |asked, (name, values)| asked.param(name, values));
+            asked.fetch_all::<Figures>()
+        });
+        Ok(try_join_all(asked).await?)
+    }
+
+    /// Adds rows up by list and value.
+    fn distribute(&self, rows: impl Iterator<Item = Figures>) -> (Vec<Rows>, Consent) {
+        let mut lists: Vec<HashMap<String, Counts>> = vec![HashMap::new(); self.lists.len()];
         let mut consent = Consent::default();
         for row in rows {
             if row.dimension == CONSENT {
@@ -163,51 +202,55 @@ impl Scan<'_> {
             };
             for (list, rows) in self.lists.iter().zip(&mut lists) {
                 if list.by.name() == row.dimension {
-                    rows.push((row.value.clone(), counts));
+                    *rows.entry(row.value.clone()).or_default() += counts;
                 }
             }
         }
-        (lists, consent)
+        (lists.into_iter().map(|rows| rows.into_iter().collect()).collect(), consent)
     }
 
-    /// Text of the query.
-    fn text(&self, plan: &Plan, conditions: &Conditions) -> String {
-        let mut by: Vec<Dimension> = Vec::new();
+    /// Queries for the figures of settled days, where nothing is filtered, and for everything else.
+    fn passes(&self, plan: &Plan, conditions: &Conditions) -> [Vec<String>; 2] {
+        let mut by: Vec<(Dimension, bool)> = Vec::new();
         for list in self.lists {
-            if !by.contains(&list.by) {
-                by.push(list.by);
+            match by.iter_mut().find(|(d, _)| *d == list.by) {
+                Some((_, entries)) => *entries |= list.entries,
+                None => by.push((list.by, list.entries)),
             }
         }
         let filtered = !conditions.values.is_empty();
-        let mut parts = Vec::new();
-        if !filtered && !plan.settled.is_empty() {
-            parts.push(self.cells(&by));
-        }
-        if filtered || !plan.raw.is_empty() {
-            let visits = visits(plan, conditions, filtered);
-            let hits = hits(plan, conditions, filtered);
-            let relations = Relations { visits: &visits, hits: &hits };
-            parts.push(figures::text(&by, self.consent, relations));
-        }
+        let cells = !filtered && !plan.settled.is_empty();
+        let chosen =
+            Chosen { conditions, raw: !plan.raw.is_empty(), settled: filtered && !plan.settled.is_empty() };
+        let passes = if chosen.raw || chosen.settled {
+            figures::passes(&by, self.consent, &chosen)
+        } else {
+            Vec::new()
+        };
+        [if cells { vec![self.cells(&by)] } else { Vec::new() }, passes]
+    }
+
+    /// Text of a query for the greatest rows of each list.
+    fn text(&self, pass: &str) -> String {
         let sums = COUNTS.map(|name| format!("sum(counted.{name}) AS {name}")).join(", ");
         let mut order = String::new();
-        for list in self.lists {
+        for list in self.lists.iter().filter(|list| list.sort != Metric::Visitors) {
             let _ = write!(order, "dimension = '{}', {}, ", list.by.name(), list.sort.order());
         }
+        let order = if order.is_empty() { "visitors".into() } else { format!("multiIf({order}visitors)") };
         format!(
             "SELECT toString(counted.dimension) AS dimension, toString(counted.value) AS value, {sums}
-FROM ({}) AS counted
+FROM ({pass}) AS counted
 GROUP BY dimension, value
 HAVING visits > 0 OR pageviews > 0 OR events > 0
-ORDER BY dimension, multiIf({order}visitors) DESC, value
-LIMIT {{limit:UInt64}} BY dimension, if(dimension IN ('day', 'hour', '{CONSENT}'), value, '')",
-            parts.join("\nUNION ALL\n")
+ORDER BY {order} DESC, value
+LIMIT {{limit:UInt64}} BY dimension, if(dimension IN ('day', 'hour', '{CONSENT}'), value, '')"
         )
     }
 
     /// Figures of settled days, when nothing is filtered.
-    fn cells(&self, by: &[Dimension]) -> String {
-        let mut names: Vec<String> = by.iter().map(|d| format!("'{}'", d.name())).collect();
+    fn cells(&self, by: &[(Dimension, bool)]) -> String {
+        let mut names: Vec<String> = by.iter().map(|(d, _)| format!("'{}'", d.name())).collect();
         if self.consent {
             names.push(format!("'{CONSENT}'"));
         }
@@ -219,53 +262,165 @@ LIMIT {{limit:UInt64}} BY dimension, if(dimension IN ('day', 'hour', '{CONSENT}'
     }
 }
 
-/// The visits of a plan that the filters choose, in brackets.
-fn visits(plan: &Plan, conditions: &Conditions, settled: bool) -> String {
-    let Conditions { visits: chosen, hits: of_hits, .. } = conditions;
-    let raw = format!(
-        "SELECT {VISITS}, views, events FROM (SELECT *, false AS alone FROM ({VISITS_OF_EVENTS})) WHERE true{chosen}"
-    );
-    let mut text = raw;
-    if settled && !plan.settled.is_empty() {
-        let _ = write!(
-            text,
-            "\nUNION ALL\nSELECT {VISITS}, views, events FROM settled_visits WHERE {SETTLED}{chosen}"
-        );
-    }
-    if of_hits.is_empty() {
-        return format!("({text})");
-    }
-    // Only what was chosen of a visit is counted.
-    let hits = hits(plan, conditions, settled);
-    format!(
-        "(SELECT {VISITS}, chosen.views AS views, chosen.events AS events FROM (SELECT {VISITS} FROM ({text})) AS visits
-INNER JOIN (SELECT day, session, sum(views) AS views, sum(events) AS events FROM {hits} WHERE session != 0 GROUP BY day, session) AS chosen
-USING (day, session))"
-    )
+/// What the filters choose of the days of a plan.
+struct Chosen<'a> {
+    conditions: &'a Conditions,
+    /// Whether days are read from raw events.
+    raw: bool,
+    /// Whether days are read as settled.
+    settled: bool,
 }
 
-/// The hits of a plan that the filters choose, in brackets.
-fn hits(plan: &Plan, conditions: &Conditions, settled: bool) -> String {
-    let Conditions { visits: of_visits, hits: chosen, .. } = conditions;
-    let of_visits_raw = if of_visits.is_empty() {
-        String::new()
-    } else {
-        format!(
-            " AND if(session = 0, true{of_visits}, (day, session) IN (SELECT day, session FROM ({VISITS_OF_EVENTS}) WHERE true{of_visits}))"
-        )
-    };
-    let mut text = format!(
-        "SELECT {HITS}, false AS alone, toUInt8(0) AS firsts, false AS marked FROM ({HITS_OF_EVENTS}) WHERE true{chosen}{of_visits_raw}"
-    );
-    if settled && !plan.settled.is_empty() {
-        // Which hit of a visit is the first is known only of all of them.
-        let marks = if chosen.is_empty() { "alone, firsts, true" } else { "false, toUInt8(0), false" };
-        let _ = write!(
-            text,
-            "\nUNION ALL\nSELECT {HITS}, {marks} FROM settled_pages WHERE {SETTLED}{of_visits}{chosen}"
-        );
+/// Tells a visit of one day from its rest on the next.
+const VISIT_OF_DAY: &str = "session + toUInt16(day)";
+
+fn list(columns: &[&str]) -> String {
+    columns.iter().flat_map(|name| [", ", name]).collect()
+}
+
+/// `columns` and what conditions name besides.
+fn with<'b>(columns: &[&'b str], more: &[&'b str]) -> Vec<&'b str> {
+    let more = more.iter().filter(|name| !columns.contains(name));
+    columns.iter().chain(more).copied().collect()
+}
+
+/// Columns that are made here, without the others.
+fn without<'b>(columns: &[&'b str], made: &[&str]) -> Vec<&'b str> {
+    columns.iter().filter(|name| !made.contains(name)).copied().collect()
+}
+
+impl Chosen<'_> {
+    /// Raw and settled rows together, in brackets.
+    fn both(&self, raw: impl FnOnce() -> String, settled: impl FnOnce() -> String) -> String {
+        match (self.raw, self.settled) {
+            (true, true) => format!("({}\nUNION ALL\n{})", raw(), settled()),
+            (true, false) => format!("({})", raw()),
+            // With nothing to read, an empty answer.
+            (false, _) => format!("({})", settled()),
+        }
     }
-    format!("({text})")
+
+    /// Raw hits, before conditions on their visits.
+    fn raw_hits(&self, columns: &[&str], more: &str) -> String {
+        let read = with(columns, &self.conditions.hit_fields);
+        let read = with(&read, if more.is_empty() { &[] } else { &self.conditions.fields });
+        format!(
+            "SELECT day, visitor, session{} FROM ({}) WHERE true{}{more}",
+            list(columns),
+            of_events::hits(&read),
+            self.conditions.hits
+        )
+    }
+
+    /// A condition for raw hits: that their visit is chosen, or they themselves where they have none.
+    fn of_chosen_visits(&self) -> String {
+        let Conditions { visits, fields, .. } = self.conditions;
+        if visits.is_empty() {
+            return String::new();
+        }
+        let of_events = of_events::visits(fields);
+        format!(
+            " AND if(session = 0, true{visits}, {VISIT_OF_DAY} IN (SELECT {VISIT_OF_DAY} FROM ({of_events}) WHERE true{visits}))"
+        )
+    }
+}
+
+impl Relations for Chosen<'_> {
+    fn visits(&self, columns: &[&str]) -> String {
+        let Conditions { visits, hits, fields, .. } = self.conditions;
+        let raw = || {
+            let read = with(&without(columns, &["alone"]), fields);
+            let of_events =
+                format!("SELECT *, false AS alone FROM ({}) WHERE true{visits}", of_events::visits(&read));
+            if hits.is_empty() {
+                return format!("SELECT day, visitor, session{} FROM ({of_events})", list(columns));
+            }
+            // Only what was chosen of a visit is counted.
+            let own = without(columns, &["views", "events"]);
+            let sums: Vec<&str> =
+                columns.iter().filter(|c| ["views", "events"].contains(c)).copied().collect();
+            let summed: String = sums.iter().map(|name| format!(", sum(some.{name}) AS {name}")).collect();
+            let order: String = columns
+                .iter()
+                .map(|name| match sums.contains(name) {
+                    true => format!(", chosen.{name} AS {name}"),
+                    false => format!(", {name}"),
+                })
+                .collect();
+            format!(
+                "SELECT day, visitor, session{order} FROM (SELECT day, visitor, session{} FROM ({of_events})) AS visits
+INNER JOIN (SELECT day, session{summed} FROM ({}) AS some WHERE session != 0 GROUP BY day, session) AS chosen
+USING (day, session)",
+                list(&own),
+                self.raw_hits(&sums, ""),
+            )
+        };
+        let settled = || {
+            if hits.is_empty() {
+                let columns = list(columns);
+                return format!(
+                    "SELECT day, visitor, session{columns} FROM settled_visits WHERE {SETTLED}{visits}"
+                );
+            }
+            // What was chosen of them is counted among the others.
+            let none: String = columns
+                .iter()
+                .map(|name| match ["views", "events"].contains(name) {
+                    true => format!(", toUInt64(0) AS {name}"),
+                    false => format!(", {name}"),
+                })
+                .collect();
+            format!(
+                "SELECT day, visitor, session{none} FROM settled_visits WHERE {SETTLED}{visits}
+AND {VISIT_OF_DAY} IN (SELECT {VISIT_OF_DAY} FROM settled_pages WHERE {SETTLED} AND session != 0{visits}{hits})"
+            )
+        };
+        self.both(raw, settled)
+    }
+
+    fn hits(&self, columns: &[&str]) -> String {
+        let Conditions { visits, hits, .. } = self.conditions;
+        let made = ["alone", "firsts", "marked"];
+        let own = without(columns, &made);
+        // Which hit of a visit is the first is known only of all of them, and of settled days.
+        let marks = |known: bool| -> String {
+            let column = |name: &&str| match (*name, known) {
+                ("alone", false) => ", false AS alone".into(),
+                ("firsts", false) => ", toUInt8(0) AS firsts".into(),
+                ("marked", known) => format!(", {known} AS marked"),
+                (name, _) => format!(", {name}"),
+            };
+            columns
+                .iter()
+                .map(|name| if made.contains(name) { column(&name) } else { format!(", {name}") })
+                .collect()
+        };
+        let raw = || {
+            let rows = self.raw_hits(&own, &self.of_chosen_visits());
+            format!("SELECT day, visitor, session{} FROM ({rows})", marks(false))
+        };
+        let settled = || {
+            let columns = marks(hits.is_empty());
+            format!("SELECT day, visitor, session{columns} FROM settled_pages WHERE {SETTLED}{visits}{hits}")
+        };
+        self.both(raw, settled)
+    }
+
+    fn others(&self, columns: &[&str]) -> String {
+        let Conditions { visits, hits, .. } = self.conditions;
+        let raw = || {
+            let more = format!("{visits} AND session = 0");
+            self.raw_hits(columns, &more)
+        };
+        let settled = || {
+            let none = if hits.is_empty() { " AND session = 0" } else { "" };
+            let columns = list(columns);
+            format!(
+                "SELECT day, visitor, session{columns} FROM settled_pages WHERE {SETTLED}{visits}{hits}{none}"
+            )
+        };
+        self.both(raw, settled)
+    }
 }
 
 /// Adds rows of one value.
@@ -275,4 +430,41 @@ fn add(some: Rows, more: Rows) -> Rows {
         *sums.entry(value).or_default() += counts;
     }
     sums.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tmp {
+    use super::*;
+    use crate::{filter::Filters, range::Range, report::Scope};
+    #[test]
+    fn print_sql() {
+        let day = jiff::civil::date(2026, 11, 26);
+        for (name, f, settled) in [
+            ("raw", vec![], false),
+            ("all", vec![], true),
+            ("de", vec!["country:is:DE"], true),
+            ("host", vec!["hostname:is:big.example"], true),
+        ] {
+            let q = Query::totals(
+                Scope { site: sotto_schema::id::SiteId(1), time_zone: "Europe/Berlin".into() },
+                Range::day(day),
+                Filters::parse(f),
+            );
+            let l = |by| List { by, sort: crate::report::Metric::Visitors, limit: 9, entries: false };
+            let lists = [
+                l(Dimension::Day),
+                l(Dimension::Page),
+                l(Dimension::Source),
+                l(Dimension::Country),
+                l(Dimension::Device),
+            ];
+            let s = Scan { query: &q, lists: &lists, consent: true, whole: false };
+            let plan = Plan { settled: if settled { vec![(day, 1)] } else { vec![] }, raw: vec![day] };
+            let c = Conditions::of(&q);
+            let [a, b] = s.passes(&plan, &c);
+            for (n, t) in [a, b].concat().iter().enumerate() {
+                std::fs::write(format!("/tmp/exp/{name}-{n}.sql"), s.text(t)).unwrap();
+            }
+        }
+    }
 }

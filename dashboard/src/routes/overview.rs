@@ -110,8 +110,9 @@ struct Before {
 }
 
 /// The list that the graph is drawn from, where it is not the one by day.
-fn by_hour(interval: Interval) -> Option<List> {
-    let hours = List { by: Dimension::Hour, sort: Metric::Visitors, limit: ROWS_MAX };
+fn by_hour(interval: Interval, metric: Metric) -> Option<List> {
+    let entries = metric == Metric::BounceRate;
+    let hours = List { by: Dimension::Hour, sort: Metric::Visitors, limit: ROWS_MAX, entries };
     (interval == Interval::Hour).then_some(hours)
 }
 
@@ -120,7 +121,7 @@ async fn read(asked: &Subject<'_>) -> Result<Read, PageError> {
     let first = asked.before.as_ref().map_or(query.range.from, |before| before.range.from);
     let all_days = Range { from: first.min(query.range.from), to: query.range.to };
     let sources = Sources::of(asked.db, &query.scope, all_days).await?;
-    let drawn = by_hour(query.range.interval());
+    let drawn = by_hour(query.range.interval(), asked.view.metric);
     let now = async {
         let shown: Vec<List> = panel::lists(asked).into_iter().chain(drawn).collect();
         Ok::<_, PageError>(lists(asked.db, &sources, query, &shown, true).await?)
@@ -199,7 +200,7 @@ fn points(asked: &Subject<'_>, read: &mut Read) -> [Vec<series::Point>; 2] {
     let interval = asked.query.range.interval();
     let points = |range: Range, answer: &mut Answer| {
         // The hours were asked for last.
-        let hours = by_hour(interval).and_then(|_| answer.lists.pop());
+        let hours = by_hour(interval, asked.view.metric).and_then(|_| answer.lists.pop());
         let rows = hours.map_or_else(|| std::mem::take(&mut answer.days), |(rows, _)| rows);
         series::fill(range, interval, rows)
     };

@@ -57,17 +57,17 @@ CREATE TABLE IF NOT EXISTS settled_visits
     os_version LowCardinality(String),
     screen LowCardinality(String),
     language LowCardinality(String),
-    views UInt64,
-    events UInt64,
+    views UInt32,
+    events UInt32,
     bounced Bool,
-    engaged UInt64,
+    engaged UInt32,
     pages Array(LowCardinality(String)) CODEC(ZSTD(1))
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(day)
 ORDER BY (site, day, settling, visitor, session);
 
--- One row per visit, hour, host name, page and event, with the values of its visit; and of anonymous hits one row per
+-- One row per visit, hour, host name, page, event and consent, with the values of its visit; and of anonymous hits one row per
 -- combination of all fields.
 CREATE TABLE IF NOT EXISTS settled_pages
 (
@@ -98,16 +98,11 @@ CREATE TABLE IF NOT EXISTS settled_pages
     os LowCardinality(String),
     screen LowCardinality(String),
     language LowCardinality(String),
-    views UInt64,
-    events UInt64,
-    engaged UInt64,
-    scroll UInt8,
-    full UInt64,
-    agreed UInt64,
-    granted UInt64,
-    refused UInt64,
-    undecided UInt64,
-    gpc UInt64
+    consent UInt8,
+    views UInt32,
+    events UInt32,
+    engaged UInt32,
+    scroll UInt8
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(day)

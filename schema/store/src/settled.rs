@@ -30,15 +30,12 @@ use sotto_schema::{clock::version, day::Day, id::SiteId};
 use crate::db::Db;
 
 pub mod figures;
+pub mod of_events;
 
 /// Pages of a visit that are kept in the order in which they were seen.
 pub const PAGES_MAX: u16 = 50;
 /// No moment: the year 2200, in milliseconds.
 pub const UNTIL_END_MS: i64 = 7_258_118_400_000;
-/// Visits of raw events, one row each: the text of a query.
-pub const VISITS_OF_EVENTS: &str = include_str!("settled/visits_of_events.sql");
-/// Raw events as reports count them, one row each: the text of a query.
-pub const HITS_OF_EVENTS: &str = include_str!("settled/hits_of_events.sql");
 /// Fields of a visit, in the order of the tables' columns.
 const VISIT_FIELDS: [&str; 30] = [
     "hour",
@@ -92,10 +89,11 @@ const PAGE_FIELDS: [&str; 16] = [
     "language",
 ];
 /// What comes before and after them.
-const PAGE_COLUMNS: [&str; 11] =
-    ["site", "day", "settling", "visitor", "session", "alone", "firsts", "hour", "hostname", "page", "event"];
-const PAGE_COUNTS: [&str; 10] =
-    ["views", "events", "engaged", "scroll", "full", "agreed", "granted", "refused", "undecided", "gpc"];
+const PAGE_COLUMNS: [&str; 12] = [
+    "site", "day", "settling", "visitor", "session", "alone", "firsts", "hour", "hostname", "page", "event",
+    "consent",
+];
+const PAGE_COUNTS: [&str; 4] = ["views", "events", "engaged", "scroll"];
 /// The tables, the one that makes the others visible first.
 const TABLES: [&str; 4] = ["settled_days", "settled_visits", "settled_pages", "settled_cells"];
 /// Bytes of a query's state from which on it is kept on disk.
@@ -224,15 +222,18 @@ fn statements() -> [String; 4] {
     let page_columns = PAGE_COLUMNS.iter().chain(&PAGE_FIELDS).chain(&PAGE_COUNTS);
     let list = |names: &mut dyn Iterator<Item = &&str>| names.copied().collect::<Vec<_>>().join(", ");
     let page_columns = list(&mut page_columns.clone());
+    let of_hits =
+        ["hour", "hostname", "page", "event", "consent"].iter().chain(&PAGE_FIELDS).chain(&PAGE_COUNTS);
+    let hits = of_events::hits(&of_hits.copied().collect::<Vec<_>>());
     let page = |sql: &str, fields: &str| {
         let fields = PAGE_FIELDS.map(|name| format!("{fields}{name}")).join(", ");
-        sql.replace("@columns@", &page_columns).replace("@fields@", &fields).replace("@hits@", HITS_OF_EVENTS)
+        sql.replace("@columns@", &page_columns).replace("@fields@", &fields).replace("@hits@", &hits)
     };
     let visits = include_str!("settled/visits.sql")
         .replace("@columns@", &list(&mut visit_columns.clone()))
         .replace("@fields@", &VISIT_FIELDS.join(", "))
         .replace("@repeated@", include_str!("settled/repeated.sql"))
-        .replace("@visits@", VISITS_OF_EVENTS);
+        .replace("@visits@", &of_events::visits(&VISIT_FIELDS));
     [
         visits,
         page(include_str!("settled/pages.sql"), "visits."),

@@ -51,7 +51,7 @@ pub(super) struct PanelView {
 pub(super) fn lists(asked: &Subject<'_>) -> [List; 4] {
     Panel::ALL.map(|panel| {
         let by = asked.view.tab(panel);
-        List { by, sort: main_metric(by), limit: PANEL_ROWS }
+        List { by, sort: main_metric(by), limit: PANEL_ROWS, entries: false }
     })
 }
 

@@ -13,17 +13,12 @@ SELECT
     hostname,
     page,
     event,
+    consent,
     @fields@,
     sum(hits.views),
     sum(hits.events),
     0,
-    max(hits.scroll),
-    sum(hits.full),
-    sum(hits.agreed),
-    sum(hits.granted),
-    sum(hits.refused),
-    sum(hits.undecided),
-    sum(hits.gpc)
+    max(hits.scroll)
 FROM (@hits@) AS hits
 WHERE session = 0
-GROUP BY hour, hostname, page, event, @fields@
+GROUP BY hour, hostname, page, event, consent, @fields@

@@ -22,62 +22,69 @@ use sotto_schema::dimension::{CountedBy, Dimension};
 /// The name of the figures of consent in the column `dimension`: its values are `full`, `agreed`, `anonymous`,
 /// `granted`, `refused`, `undecided` and `gpc`, counted as pageviews.
 pub const CONSENT: &str = "consent";
+/// The bits of the column `consent` of hits, in the order of their values: counted with visitor and visit, and
+/// agreed to it; analytics granted, refused, or undecided; Global Privacy Control.
+pub const CONSENT_BITS: [&str; 6] = ["full", "agreed", "granted", "refused", "undecided", "gpc"];
 /// The columns of an answer, after `dimension` and `value`.
 pub const COUNTS: [&str; 8] =
     ["visitors", "visits", "pageviews", "measured_views", "events", "entries", "bounces", "engaged"];
 
-/// A relation: the text of a query in brackets, or the name of a table or of a common table expression.
-#[derive(Debug, Clone, Copy)]
-pub struct Relations<'a> {
-    /// Visits, with the columns of `settled_visits`.
-    pub visits: &'a str,
-    /// Hits, with the columns of `settled_pages`, and `marked`: whether `firsts` says which hits are the first
-    /// of their visit.
-    pub hits: &'a str,
+/// Where visits and hits are read from. Each text is a query in brackets, or the name of a table, and has `day`,
+/// `visitor` and `session` besides the columns asked for.
+pub trait Relations {
+    /// Visits, with `alone` and columns of `settled_visits`.
+    fn visits(&self, columns: &[&str]) -> String;
+    /// Hits, with columns of `settled_pages`, and `marked`: whether `alone` and `firsts` tell which hits stand for
+    /// their visit.
+    fn hits(&self, columns: &[&str]) -> String;
+    /// Hits whose `views` and `events` count besides those of [`Relations::visits`], with the fields of visits:
+    /// those without a visit.
+    fn others(&self, columns: &[&str]) -> String;
 }
 
 /// Dimensions of which each visit has one value.
-fn of_visits(by: &[Dimension]) -> impl Iterator<Item = Dimension> + '_ {
-    let whole = |d: &&Dimension| !matches!(d.counted_by(), CountedBy::Hit { .. }) && **d != Dimension::Day;
-    by.iter().filter(whole).copied()
+fn of_visits(by: &[(Dimension, bool)]) -> impl Iterator<Item = Dimension> + '_ {
+    by.iter().map(|(d, _)| *d).filter(|d| !matches!(d.counted_by(), CountedBy::Hit { .. }))
 }
 
-/// A dimension of single hits: its bit in `firsts`, its value of a hit, and its value of a visit's beginning.
-fn of_hits(dimension: Dimension) -> Option<(u8, &'static str, Option<&'static str>)> {
+/// A dimension of single hits: its bit in `firsts`, its value of a hit, and the column and value of a visit's
+/// beginning.
+fn of_hits(dimension: Dimension) -> Option<(u8, &'static str, Option<(&'static str, &'static str)>)> {
     const HOUR: &str = "formatDateTime(hour, '%Y-%m-%d %H:00', {tz:String})";
     match dimension.name() {
-        "page" => Some((0, "page", Some("entry_page"))),
-        "hostname" => Some((1, "hostname", Some("hostname"))),
+        "page" => Some((0, "page", Some(("entry_page", "entry_page")))),
+        "hostname" => Some((1, "hostname", Some(("hostname", "hostname")))),
         "event" => Some((2, "event", None)),
-        "hour" => Some((3, HOUR, Some(HOUR))),
+        "hour" => Some((3, HOUR, Some(("hour", HOUR)))),
         _ => None,
     }
 }
 
-/// Text of a query that counts by each of the dimensions: rows of `dimension`, `value` and [`COUNTS`]. A
-/// dimension that is named twice is counted once; [`Dimension::Day`] has the totals of each day.
-pub fn text(by: &[Dimension], consent: bool, relations: Relations<'_>) -> String {
+/// Texts of queries that together count by each of the dimensions: rows of `dimension`, `value` and [`COUNTS`]. Each
+/// dimension is in one of them: ClickHouse plans several small queries faster than a large one, and runs them side by
+/// side.
+///
+/// [`Dimension::Day`] has the totals of each day. Of dimensions of hits, `entries` and `bounces` are counted only
+/// where the second of the pair says so: they need another pass.
+pub fn passes(by: &[(Dimension, bool)], consent: bool, relations: &dyn Relations) -> Vec<String> {
     let mut parts = Vec::new();
+    let day = by.iter().any(|(d, _)| *d == Dimension::Day);
     let visits: Vec<Dimension> = of_visits(by).collect();
-    if !visits.is_empty() || by.contains(&Dimension::Day) {
-        parts.push(by_visit(&visits, by.contains(&Dimension::Day), relations));
+    if !visits.is_empty() || day {
+        parts.push(by_visit(&visits, day, relations));
     }
-    parts.extend(by.iter().filter_map(|d| by_hit(*d, relations)));
+    parts.extend(by.iter().filter_map(|(d, entries)| by_hit(*d, *entries, relations)));
     if consent {
-        parts.push(by_consent(relations.hits));
+        parts.push(by_consent(relations));
     }
-    parts.join("\nUNION ALL\n")
+    parts
 }
 
 /// Counts all dimensions of visits in one pass. Visitors are counted day by day, which keeps the sets of keys
 /// small.
-fn by_visit(by: &[Dimension], day: bool, Relations { visits, hits }: Relations<'_>) -> String {
+fn by_visit(by: &[Dimension], day: bool, relations: &dyn Relations) -> String {
     let names: Vec<&str> = by.iter().map(|d| d.name()).collect();
-    let mut columns = String::new();
-    let mut marks = String::new();
-    let mut dimension = String::new();
-    let mut value = String::new();
-    let mut sets = String::new();
+    let [mut columns, mut marks, mut dimension, mut value, mut sets] = [const { String::new() }; 5];
     for name in &names {
         // Writing to a string cannot fail.
         let _ = write!(columns, "{name}, ");
@@ -95,6 +102,9 @@ fn by_visit(by: &[Dimension], day: bool, Relations { visits, hits }: Relations<'
         (false, false) => (format!("multiIf({dimension}'')"), format!("multiIf({value}'')")),
     };
     let sets = sets.trim_end_matches(", ");
+    let of_visits: Vec<&str> =
+        names.iter().copied().chain(["alone", "views", "events", "bounced", "engaged"]).collect();
+    let of_others: Vec<&str> = names.iter().copied().chain(["views", "events"]).collect();
     format!(
         "SELECT {dimension} AS dimension, {value} AS value, sum(n_visitors) AS visitors, sum(n_visits) AS visits,
     sum(if(dimension IN ('entry_page', 'exit_page'), n_measured, n_views)) AS pageviews, sum(n_measured) AS measured_views,
@@ -103,75 +113,98 @@ fn by_visit(by: &[Dimension], day: bool, Relations { visits, hits }: Relations<'
 FROM
 (
     SELECT day, {marks}
-        countIf(alone) + uniqExactIf(visitor, visitor != 0 AND NOT alone) AS n_visitors, countIf(measured) AS n_visits,
+        countIf(alone) + uniqExactIf(visitor, visitor != 0 AND NOT alone) AS n_visitors, countIf(visit) AS n_visits,
         sum(views) AS n_views, sumIf(views, measured) AS n_measured, sum(named) AS n_events,
         sumIf(named, measured) AS n_measured_events, countIf(bounced) AS n_bounces, sum(time) AS n_engaged
     FROM
     (
-        SELECT day, {columns}visitor, alone, true AS measured, views, events AS named, bounced, engaged AS time
+        SELECT day, {columns}visitor, alone, true AS visit, true AS measured, views, events AS named, bounced, engaged AS time
         FROM {visits}
         UNION ALL
-        SELECT day, {columns}toUInt64(0), false, false, views, events, false, toUInt64(0)
-        FROM {hits} WHERE session = 0
+        SELECT day, {columns}toUInt64(0), false, false, session != 0, views, events, false, toUInt64(0)
+        FROM {others}
     )
     GROUP BY GROUPING SETS ({sets})
 )
-GROUP BY dimension, value"
+GROUP BY dimension, value",
+        visits = relations.visits(&of_visits),
+        others = relations.others(&of_others),
     )
 }
 
 /// Counts one dimension of hits.
-fn by_hit(by: Dimension, Relations { visits, hits }: Relations<'_>) -> Option<String> {
+fn by_hit(by: Dimension, entries: bool, relations: &dyn Relations) -> Option<String> {
     let (bit, value, at_entry) = of_hits(by)?;
     let name = by.name();
     let some = if by == Dimension::Event { "WHERE event != ''" } else { "" };
+    let hits = relations.hits(&[name, "alone", "firsts", "marked", "views", "events", "engaged"]);
     let mut text = format!(
         "SELECT '{name}' AS dimension, toString({value}) AS value,
     countIf(alone AND bitTest(firsts, {bit})) + uniqExactIf(visitor, visitor != 0 AND NOT alone) AS visitors,
-    countIf(marked AND bitTest(firsts, {bit})) + uniqExactIf((day, session), session != 0 AND NOT marked) AS visits,
+    countIf(marked AND session != 0 AND bitTest(firsts, {bit}))
+        + uniqExactIf(session + toUInt16(day), session != 0 AND NOT marked) AS visits,
     sum(views) AS pageviews, sumIf(views, session != 0) AS measured_views, sum(named) AS events,
     toUInt64(0) AS entries, toUInt64(0) AS bounces, sumIf(time, session != 0) AS engaged
-FROM (SELECT *, events AS named, engaged AS time FROM {hits}) {some}
+FROM (SELECT * EXCEPT (events, engaged), events AS named, engaged AS time FROM {hits}) {some}
 GROUP BY {value}"
     );
-    if let Some(value) = at_entry {
+    if let (Some((column, value)), true) = (at_entry, entries) {
         let _ = write!(
             text,
             "
 UNION ALL
 SELECT '{name}', toString({value}), toUInt64(0), toUInt64(0), toUInt64(0), toUInt64(0), toUInt64(0), count(), countIf(bounced), toUInt64(0)
 FROM {visits}
-GROUP BY {value}"
+GROUP BY {value}",
+            visits = relations.visits(&[column, "bounced"]),
         );
     }
     Some(text)
 }
 
 /// Counts pageviews by how they were counted and by consent.
-fn by_consent(hits: &str) -> String {
+fn by_consent(relations: &dyn Relations) -> String {
+    let hits = relations.hits(&["views", "consent"]);
+    let sums: String = CONSENT_BITS
+        .iter()
+        .enumerate()
+        .map(|(bit, name)| format!("('{name}', sumIf(views, bitTest(consent, {bit}))), "))
+        .collect();
     format!(
         "SELECT '{CONSENT}' AS dimension, counted.1 AS value, toUInt64(0) AS visitors, toUInt64(0) AS visits,
     counted.2 AS pageviews, toUInt64(0) AS measured_views, toUInt64(0) AS events, toUInt64(0) AS entries,
     toUInt64(0) AS bounces, toUInt64(0) AS engaged
 FROM
 (
-    SELECT [
-        ('full', sum(full)), ('agreed', sum(agreed)), ('anonymous', toUInt64(sum(views) - sum(full))),
-        ('granted', sum(granted)), ('refused', sum(refused)), ('undecided', sum(undecided)), ('gpc', sum(gpc))
-    ] AS sums
+    SELECT [{sums}('anonymous', sumIf(views, NOT bitTest(consent, 0)))] AS sums
     FROM {hits}
 )
 ARRAY JOIN sums AS counted"
     )
 }
 
+/// The rows of one settling.
+struct OneDay;
+
+const OF_DAY: &str = "WHERE site = {site:UInt64} AND day = {day:Date} AND settling = {settling:UInt64}";
+
+impl Relations for OneDay {
+    fn visits(&self, _: &[&str]) -> String {
+        format!("(SELECT * FROM settled_visits {OF_DAY})")
+    }
+
+    fn hits(&self, _: &[&str]) -> String {
+        format!("(SELECT *, true AS marked FROM settled_pages {OF_DAY})")
+    }
+
+    fn others(&self, _: &[&str]) -> String {
+        format!("(SELECT * FROM settled_pages {OF_DAY} AND session = 0)")
+    }
+}
+
 /// Text of the statement that settles the figures of a day, after its visits and page visits.
 pub(super) fn settling() -> String {
-    let of_day = "WHERE site = {site:UInt64} AND day = {day:Date} AND settling = {settling:UInt64}";
-    let visits = format!("(SELECT * FROM settled_visits {of_day})");
-    let hits = format!("(SELECT *, session != 0 AS marked FROM settled_pages {of_day})");
-    let by: Vec<Dimension> = Dimension::ALL.to_vec();
-    let text = text(&by, true, Relations { visits: &visits, hits: &hits });
+    let text = passes(&Dimension::ALL.map(|d| (d, true)), true, &OneDay).join("\nUNION ALL\n");
     let sums = COUNTS.map(|name| format!("sum({name})")).join(", ");
     format!(
         "INSERT INTO settled_cells (site, day, settling, dimension, value, {})

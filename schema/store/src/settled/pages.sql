@@ -1,5 +1,5 @@
--- Settles the page visits of one day, after its visits: hits of a visit that agree in hour, host name, page and event are
--- one row.
+-- Settles the page visits of one day, after its visits: hits of a visit that agree in hour, host name, page, event and
+-- consent are one row.
 --
 -- alone   the visitor had no other visit that day, so that the visit stands for its visitor
 -- firsts  whether the row is the first of its visit with this page (1), host name (2), event (4) and hour (8), so that
@@ -18,25 +18,18 @@ SELECT
     marked.2.2,
     marked.2.3,
     marked.2.4,
-    @fields@,
     marked.2.5,
+    @fields@,
     marked.2.6,
     marked.2.7,
     marked.2.8,
-    marked.2.9,
-    marked.2.10,
-    marked.2.11,
-    marked.2.12,
-    marked.2.13,
-    marked.2.14
+    marked.2.9
 FROM
 (
     SELECT
         visitor,
         session,
-        groupArray((
-            hour, hostname, page, event, views, named, engaged, scroll, full, agreed, granted, refused, undecided, gpc
-        )) AS rows,
+        groupArray((hour, hostname, page, event, consent, views, named, engaged, scroll)) AS rows,
         arrayMap(
             (page, hostname, event, hour) -> toUInt8((page = 1) + 2 * (hostname = 1) + 4 * (event = 1) + 8 * (hour = 1)),
             arrayEnumerateUniq(rows.3),
@@ -53,19 +46,14 @@ FROM
             hostname,
             page,
             event,
+            consent,
             sum(hits.views) AS views,
             sum(hits.events) AS named,
             sum(hits.engaged) AS engaged,
-            max(hits.scroll) AS scroll,
-            sum(hits.full) AS full,
-            sum(hits.agreed) AS agreed,
-            sum(hits.granted) AS granted,
-            sum(hits.refused) AS refused,
-            sum(hits.undecided) AS undecided,
-            sum(hits.gpc) AS gpc
+            max(hits.scroll) AS scroll
         FROM (@hits@) AS hits
         WHERE session != 0
-        GROUP BY visitor, session, hour, hostname, page, event
+        GROUP BY visitor, session, hour, hostname, page, event, consent
     )
     GROUP BY visitor, session
 ) AS seen

@@ -1,0 +1,133 @@
+//! Visits and hits of raw events, as reports count them: texts of queries, with only the columns that are
+//! needed.
+//!
+//! Where a visit came from and began is what its first pageview says; place, device and language are those of
+//! its last hit, since consent given during a visit adds detail. A visit that goes on after midnight is one
+//! visit of each day, so that days add up. Hits of the same millisecond are told apart by the number of their
+//! page view, so that the same visit is found however often it is asked for.
+//!
+//! `session` is 0 for the anonymous hits of visitors who are not measured; each stands for itself.
+
+/// What tells apart and orders the hits of a visit.
+const MOMENT: &str =
+    "bitOr(bitShiftLeft(toUInt64(toUnixTimestamp64Milli(e.time)), 22), bitAnd(e.view, 4194303))";
+/// The events of the days that are read. Parameters: the site, the days, and a moment in milliseconds.
+const SOME: &str = "e.site = {site:UInt64} AND e.day IN {raw:Array(Date)} AND e.time < fromUnixTimestamp64Milli({until:Int64}, 'UTC')";
+
+/// A column: its name and how it is made from `events AS e`.
+type Column = (&'static str, &'static str);
+
+/// Fields of the page where a visit began.
+#[rustfmt::skip]
+const BEGINNING: [Column; 11] = [
+    ("hostname", "e.hostname"),
+    ("entry_page", "e.path"),
+    ("source", "if(e.source = '', e.referrer_host, e.source)"),
+    ("channel", "e.channel"),
+    ("referrer", "if(e.referrer_path = '', toString(e.referrer_host), concat(e.referrer_host, e.referrer_path))"),
+    ("utm_source", "e.utm_source"),
+    ("utm_medium", "e.utm_medium"),
+    ("utm_campaign", "e.utm_campaign"),
+    ("utm_content", "e.utm_content"),
+    ("utm_term", "e.utm_term"),
+    ("click_id", "e.click_id"),
+];
+
+/// Fields that say where a visitor is and what they use.
+#[rustfmt::skip]
+const KNOWN: [Column; 12] = [
+    ("country", "e.country"),
+    ("region", "e.region"),
+    ("city", "e.city"),
+    ("network", "e.network"),
+    ("network_kind", "if(e.network_kind = 'unknown', '', toString(e.network_kind))"),
+    ("device", "if(e.device = 'unknown', '', toString(e.device))"),
+    ("browser", "e.browser"),
+    ("browser_version", "e.browser_version"),
+    ("os", "e.os"),
+    ("os_version", "e.os_version"),
+    ("screen", "if(e.screen = 'unknown', '', toString(e.screen))"),
+    ("language", "e.language"),
+];
+
+/// Other columns of visits.
+#[rustfmt::skip]
+const OF_VISITS: [Column; 7] = [
+    ("hour", "toStartOfHour(toDateTime(min(e.time), {tz:String}))"),
+    ("exit_page", "argMaxIf(e.path, moment, e.kind = 'pageview')"),
+    ("views", "countIf(e.kind = 'pageview')"),
+    ("events", "countIf(e.kind = 'custom')"),
+    ("bounced", "countIf(e.kind = 'pageview') = 1 AND NOT max(e.interactive)"),
+    ("engaged", "sum(e.engaged_ms)"),
+    ("pages", "arraySlice(arrayMap(page -> page.2, arraySort(groupArrayIf((moment, e.path), e.kind = 'pageview'))), 1, {pages:UInt16})"),
+];
+
+/// Other columns of hits. The bits of `consent` are those of [`super::figures::CONSENT_BITS`].
+#[rustfmt::skip]
+const OF_HITS: [Column; 11] = [
+    ("hour", "toStartOfHour(toDateTime(e.time, {tz:String}))"),
+    ("hostname", "e.hostname"),
+    ("page", "e.path"),
+    ("event", "if(e.kind = 'custom', e.name, '')"),
+    ("entry_page", "''"),
+    ("exit_page", "''"),
+    ("views", "toUInt32(e.kind = 'pageview')"),
+    ("events", "toUInt32(e.kind = 'custom')"),
+    ("engaged", "e.engaged_ms"),
+    ("scroll", "e.scroll"),
+    ("consent", "toUInt8(
+        (e.tier = 'full')
+        + 2 * (e.tier = 'full' AND bitAnd(e.granted, 4) != 0)
+        + 4 * (bitAnd(e.granted, 4) != 0)
+        + 8 * (bitAnd(e.refused, 4) != 0)
+        + 16 * (bitAnd(bitOr(e.granted, e.refused), 4) = 0)
+        + 32 * e.gpc
+    )"),
+];
+
+fn find<'a>(columns: &'a [Column], name: &str) -> Option<&'a str> {
+    columns.iter().find(|(n, _)| *n == name).map(|(_, made)| *made)
+}
+
+/// Text of a query for the visits of raw events: one row per day and session, with `day`, `visitor`, `session`
+/// and the columns. Parameters: `site`, `raw` (days), `until`, `tz`, and `pages`.
+///
+/// Rows of `events` lie in the order of visitor and session, so that visits are put together one after the
+/// other and not all at once (`optimize_aggregation_in_order`).
+///
+/// # Panics
+/// When a column is not one of `settled_visits`.
+pub fn visits(columns: &[&str]) -> String {
+    let made = |name: &&str| {
+        let beginning = find(&BEGINNING, name).map(|e| format!("argMinIf({e}, moment, e.kind = 'pageview')"));
+        let known = || find(&KNOWN, name).map(|e| format!("argMax({e}, moment)"));
+        let made = beginning.or_else(known).or_else(|| find(&OF_VISITS, name).map(str::to_owned));
+        format!(", {} AS {name}", made.unwrap_or_else(|| panic!("{name} is no column of visits")))
+    };
+    let columns: String = columns.iter().map(made).collect();
+    format!(
+        "WITH {MOMENT} AS moment
+SELECT e.day AS day, e.visitor AS visitor, e.session AS session{columns}
+FROM events AS e
+WHERE {SOME} AND e.session != 0
+GROUP BY e.site, e.day, e.visitor, e.session"
+    )
+}
+
+/// Text of a query for raw events as hits: one row each, with `day`, `visitor`, `session` and the columns.
+/// Fields of visits are those that the hit itself has. Parameters: `site`, `raw` (days), `until`, and `tz`.
+///
+/// # Panics
+/// When a column is not one of `settled_pages`.
+pub fn hits(columns: &[&str]) -> String {
+    let made = |name: &&str| {
+        let made = find(&OF_HITS, name).or_else(|| find(&BEGINNING, name)).or_else(|| find(&KNOWN, name));
+        format!(", {} AS {name}", made.unwrap_or_else(|| panic!("{name} is no column of hits")))
+    };
+    let columns: String = columns.iter().map(made).collect();
+    format!(
+        "SELECT e.day AS day, e.visitor AS visitor, e.session AS session{columns}
+FROM events AS e
+WHERE {SOME}"
+    )
+}
