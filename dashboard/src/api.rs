@@ -132,6 +132,7 @@ async fn report(
     RawQuery(asked): RawQuery,
 ) -> Result<Response, Refusal> {
     let site = site_of(&app, &reader, &key).await?;
+    let _turn = app.gate.enter(reader.number()).await?;
     let asked = asked.unwrap_or_default();
     let query = question(&asked, &site)?;
     let answer = run(&app.settings.databases.reader, &query).await?;
@@ -153,6 +154,7 @@ async fn overview(
     RawQuery(asked): RawQuery,
 ) -> Result<Json<Value>, Refusal> {
     let site = site_of(&app, &reader, &key).await?;
+    let _turn = app.gate.enter(reader.number()).await?;
     let asked = question(asked.as_deref().unwrap_or(""), &site)?;
     let query = Query { source: asked.source, ..Query::totals(asked.scope, asked.range, asked.filters) };
     let db = &app.settings.databases.reader;

@@ -20,6 +20,7 @@ mod compress;
 mod devices;
 mod figures;
 pub mod filter;
+mod gate;
 mod guard;
 mod labels;
 mod languages;
@@ -90,6 +91,8 @@ pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) hasher: Hasher,
     pub(crate) attempts: auth::throttle::Attempts,
+    /// Bounds how many reports run at once.
+    pub(crate) gate: gate::Gate,
     /// Held while the owner is created, so that a link opened twice makes one owner.
     pub(crate) setup: tokio::sync::Mutex<()>,
 }
@@ -103,6 +106,7 @@ pub fn router(settings: Settings) -> Router {
         settings,
         hasher: Hasher::new().expect("the operating system has randomness"),
         attempts: auth::throttle::Attempts::default(),
+        gate: gate::Gate::default(),
         setup: tokio::sync::Mutex::new(()),
     });
     routes::pages()

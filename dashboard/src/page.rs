@@ -7,8 +7,9 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
 };
 use sotto_store::account::AccountError;
+use sotto_store::error_code::ErrorCode;
 
-use crate::{assets, report::ReportError};
+use crate::{assets, gate::Busy, report::ReportError};
 
 /// Light, dark, or following the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -123,10 +124,18 @@ pub(crate) enum PageError {
     ForeignForm,
     /// Sign-in is required; the path to return to.
     SignIn(String),
+    /// Too many reports run or wait.
+    Busy,
     /// ClickHouse cannot be reached.
     Away,
     /// An internal error.
     Broken,
+}
+
+impl From<Busy> for PageError {
+    fn from(Busy: Busy) -> Self {
+        Self::Busy
+    }
 }
 
 impl From<clickhouse::error::Error> for PageError {
@@ -135,6 +144,10 @@ impl From<clickhouse::error::Error> for PageError {
         if matches!(error, Error::Network(_) | Error::TimedOut) {
             tracing::warn!("ClickHouse cannot be reached for a page");
             return Self::Away;
+        }
+        if ErrorCode::of(&error).is_some_and(|code| ErrorCode::BUSY.contains(&code)) {
+            tracing::warn!(code = %ErrorCode::of(&error).unwrap_or(ErrorCode::MEMORY_LIMIT), "ClickHouse has no room for a report");
+            return Self::Busy;
         }
         // The text begins with ClickHouse's code and says which part of a query it did not like.
         let text: String = error.to_string().chars().take(300).collect();
@@ -209,6 +222,11 @@ impl IntoResponse for PageError {
                 StatusCode::FORBIDDEN,
                 "This form came from somewhere else",
                 "To protect your account, Sotto accepts changes only from its own pages. Go back, reload the page, and try again.",
+            ),
+            Self::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "This is taking long",
+                "Many reports are being read at the moment, and this one has waited its time. It tries again by itself; a shorter period or fewer filters are quicker.",
             ),
             Self::Away => (
                 StatusCode::SERVICE_UNAVAILABLE,

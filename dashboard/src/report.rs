@@ -8,6 +8,7 @@
 //! Days come from three sources, joined by day ([`sources`]): settled days, raw events (today, and days that are not
 //! settled), and the archive.
 
+use futures_util::future::try_join_all;
 use jiff::civil::Date;
 pub use sotto_schema::dimension::Dimension;
 use sotto_schema::id::SiteId;
@@ -239,10 +240,7 @@ pub async fn lists(
     // The totals are the sum of the days.
     let days = List { by: Dimension::Day, sort: Metric::Visitors, limit: ROWS_MAX, entries: true };
     let all: Vec<List> = std::iter::once(days).chain(lists.iter().copied()).collect();
-    let mut archived = Vec::new();
-    for list in &all {
-        archived.push(archive::part(db, sources, query, list).await?);
-    }
+    let archived = try_join_all(all.iter().map(|list| archive::part(db, sources, query, list))).await?;
     let mut found: Vec<Option<Rows>> = vec![None; all.len()];
     let mut answer = Answer::default();
     for n in 0..all.len() {

@@ -14,12 +14,15 @@ use sotto_dashboard::{
 use sotto_schema::{
     day::Day,
     id::{SiteId, VisitorKey},
+    policy::Preset,
+    site::Site,
 };
 use sotto_store::{
     db::Db,
-    migrate,
+    migrate, retention,
     rights::{self, DayKey, Shown},
     settled::{self, Days},
+    sites,
 };
 
 use crate::schema::Server;
@@ -289,4 +292,53 @@ async fn site_that_changes_its_time_zone_is_settled_anew() {
     settle(&db, site).await;
     let elsewhere = settled::days(&db, site, "UTC", [FIRST, FIRST]).await.unwrap();
     assert!(elsewhere.settled.is_empty() && elsewhere.raw.len() == 1);
+}
+
+#[tokio::test]
+async fn request_that_goes_away_cancels_its_query() {
+    let server = server().await;
+    let databases = server.engine.databases();
+    // An hour of work, unless it is cancelled or the limit of a report ends it.
+    let endless =
+        "SELECT sum(cityHash64(number)) FROM numbers(1000000000000) SETTINGS max_execution_time = 60";
+    let reader = databases.reader.clone();
+    let asked = tokio::spawn(async move { reader.query(endless).fetch_one::<u64>().await });
+    let running = async || {
+        let sql = "SELECT count() FROM system.processes WHERE user = 'dashboard'";
+        databases.writer.query(sql).fetch_one::<u64>().await.unwrap()
+    };
+    let deadline = std::time::Instant::now() + sotto_tests::PATIENCE / 3;
+    while running().await == 0 {
+        assert!(std::time::Instant::now() < deadline, "the query has begun");
+    }
+    asked.abort();
+    while running().await > 0 {
+        assert!(std::time::Instant::now() < deadline, "and has ended with its request");
+    }
+}
+
+#[tokio::test]
+async fn settled_rows_go_with_the_raw_events_of_their_day() {
+    let server = server().await;
+    let db = server.db();
+    let mut site = Site::new("A", &["a.example"], ZONE, Preset::Cnil).unwrap();
+    site.retention_days = 30;
+    sites::save(&db, &site).await.unwrap();
+    store(&db, site.id, &[hit(0, 1, 1), hit(1, 1, 1)], 0).await;
+    settle(&db, site.id).await;
+    let rows = async |day: Date| -> u64 {
+        let sql = "SELECT assumeNotNull((SELECT count() FROM settled_days WHERE day = {day:Date})
+            + (SELECT count() FROM settled_visits WHERE day = {day:Date})
+            + (SELECT count() FROM settled_pages WHERE day = {day:Date})
+            + (SELECT count() FROM settled_cells WHERE day = {day:Date}))";
+        db.query(sql).param("day", day.to_string()).fetch_one().await.unwrap()
+    };
+    // Nothing waits for the archive: the first day is sealed, and due; the second is not.
+    let sealed = "INSERT INTO archive_seals (site, period, day, seal, k, rows, sealed)
+        VALUES ({site:UInt64}, 'day', {day:Date}, 1, 5, 1, now64(3))";
+    db.query(sealed).param("site", site.id).param("day", FIRST.to_string()).execute().await.unwrap();
+    let now = FIRST.saturating_add(31.days()).to_zoned(jiff::tz::TimeZone::UTC).unwrap();
+    retention::run(&db, now.timestamp().as_millisecond(), false).await.unwrap();
+    assert_eq!(rows(FIRST).await, 0);
+    assert!(rows(FIRST.saturating_add(1.day())).await > 4);
 }

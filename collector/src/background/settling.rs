@@ -76,6 +76,7 @@ async fn settle_days(
     for rules in state.rules.all() {
         settled::sweep(db, rules.site.id, &rules.site.time_zone).await?;
     }
+    settled::merge(db).await?;
     lock.release().await?;
     Ok(())
 }

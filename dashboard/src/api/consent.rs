@@ -94,6 +94,7 @@ pub(super) async fn show(
 ) -> Result<Json<Value>, Refusal> {
     let db = &app.settings.databases.reader;
     let site = site_of(&app, &reader, &key).await?;
+    let _turn = app.gate.enter(reader.number()).await?;
     let asked = asked.unwrap_or_default();
     let range = days(&asked, &site)?;
     let scope = scope(&site);

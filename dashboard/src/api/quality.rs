@@ -60,6 +60,7 @@ pub(super) async fn show(
 ) -> Result<Json<Value>, Refusal> {
     let db = &app.settings.databases.reader;
     let site = site_of(&app, &reader, &key).await?;
+    let _turn = app.gate.enter(reader.number()).await?;
     let range = days(asked.as_deref().unwrap_or(""), &site)?;
     let scope = scope(&site);
     let now = now_in(&site.time_zone).timestamp();

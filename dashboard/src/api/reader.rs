@@ -30,6 +30,14 @@ impl Reader {
         }
     }
 
+    /// Who takes turns at reading reports: a person, or all programs that may read the same sites.
+    pub(super) fn number(&self) -> u64 {
+        match self {
+            Self::Person(signed_in) => signed_in.user.id.0,
+            Self::Program(bearer) => bearer.site.0,
+        }
+    }
+
     /// Whether they own all sites. Only an owner of the installation can make a token for all sites.
     pub(super) fn owns_all(&self) -> bool {
         match self {

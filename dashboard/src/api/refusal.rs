@@ -9,7 +9,7 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::{page::PageError, report::ReportError};
+use crate::{gate::Busy, page::PageError, report::ReportError};
 
 /// Why a request is refused.
 #[derive(Debug)]
@@ -54,6 +54,12 @@ impl From<PageError> for Refusal {
             PageError::Forbidden | PageError::ForeignForm => {
                 Self::new(StatusCode::FORBIDDEN, "forbidden", "your role does not allow this", "ask an owner")
             }
+            PageError::Busy => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "too many reports run at the moment",
+                "try again in a few seconds, or ask one question at a time",
+            ),
             PageError::Away => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "database_away",
@@ -67,6 +73,12 @@ impl From<PageError> for Refusal {
                 "the server's log says what",
             ),
         }
+    }
+}
+
+impl From<Busy> for Refusal {
+    fn from(busy: Busy) -> Self {
+        PageError::from(busy).into()
     }
 }
 

@@ -166,6 +166,7 @@ pub(super) async fn show(
 ) -> Result<Response, PageError> {
     let db = &app.settings.databases.reader;
     let (site, all) = signed_in.site(db, &key, Role::Viewer).await?;
+    let _turn = app.gate.enter(signed_in.user.id.0).await?;
     let now = now_in(&site.time_zone);
     let today = now.date();
     let header = period::head(&key, "quality", query.as_deref().unwrap_or(""), today);

@@ -21,6 +21,10 @@ impl ErrorCode {
     /// `NO_ZOOKEEPER`
     pub const NO_ZOOKEEPER: Self = Self(225);
 
+    /// What says that the server has no room at the moment: `TIMEOUT_EXCEEDED`, `TOO_MANY_SIMULTANEOUS_QUERIES` and
+    /// `MEMORY_LIMIT_EXCEEDED`.
+    pub const BUSY: [Self; 3] = [Self(159), Self(202), Self::MEMORY_LIMIT];
+
     /// The code of `error`; `None` if it did not come from ClickHouse (the network, a proxy, an unreadable
     /// response).
     pub fn of(error: &Error) -> Option<Self> {

@@ -105,6 +105,11 @@ const ABANDONED_US: u64 = 60 * 60 * 1_000_000;
 /// Settlings removed by one statement: they travel in the request's URL.
 const REMOVED_AT_ONCE: usize = 500;
 
+/// Parts of a month's figures above which they are merged: each part costs a report a millisecond.
+const PARTS_MAX: u64 = 3;
+/// Bytes of a month's figures above which merging them is left to ClickHouse: it would take too long.
+const MERGED_BYTES_MAX: u64 = 200_000_000;
+
 /// The days of a site that have raw events.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Days {
@@ -257,6 +262,22 @@ pub async fn forget(db: &Db, site: SiteId, days: &[u16]) -> Result<(), clickhous
                 .with_setting("mutations_sync", "2")
                 .execute()
                 .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Merges the figures of settled days where they lie in many small parts.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn merge(db: &Db) -> Result<(), clickhouse::error::Error> {
+    for shard in db.shards() {
+        let parts = shard.query(include_str!("settled/parts.sql"));
+        let parts = parts.param("parts", PARTS_MAX).param("bytes", MERGED_BYTES_MAX);
+        for partition in parts.fetch_all::<String>().await? {
+            let merge = shard.query("OPTIMIZE TABLE settled_cells PARTITION ID {partition:String} FINAL");
+            merge.param("partition", partition).execute().await?;
         }
     }
     Ok(())
