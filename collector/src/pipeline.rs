@@ -132,7 +132,7 @@ pub fn process(
         take_page_of_view(&mut event, at);
     }
     record_decision(&mut event, &hit);
-    describe(&mut event, hit, gate.allowed)?;
+    describe(&mut event, hit, gate.allowed);
     identify(&mut event, headers, client, at, gate.allowed);
     // The code above skips costly look-ups of disallowed fields; this line is the guarantee.
     event.retain(gate.allowed);
@@ -249,11 +249,15 @@ fn take_page_of_view(event: &mut Event, at: &HitContext<'_>) {
 }
 
 /// What the site says about an interaction.
-fn describe(event: &mut Event, hit: Hit, allowed: FieldSet) -> Result<(), DropReason> {
+fn describe(event: &mut Event, hit: Hit, allowed: FieldSet) {
     event.name = sanitise::event_name(&hit.name);
     if allowed.contains(Field::Props) {
         for (key, value) in &hit.props {
-            event.props.push(sanitise::prop(key, value).map_err(|_| DropReason::PersonalData)?);
+            let (key, value) = sanitise::prop(key, value);
+            // Keys that differ only in what is masked become the same.
+            if event.props.iter().all(|(known, _)| *known != key) {
+                event.props.push((key, value));
+            }
         }
         if let Some((amount, currency)) = hit.revenue {
             (event.revenue, event.currency) = (amount, currency);
@@ -263,7 +267,6 @@ fn describe(event: &mut Event, hit: Hit, allowed: FieldSet) -> Result<(), DropRe
         event.click_at = hit.clicks.iter().flat_map(|c| c.at).collect();
         event.click_path = hit.clicks.into_iter().map(|c| c.path).collect();
     }
-    Ok(())
 }
 
 /// The visitor and the visit, valid for this day and site only.

@@ -43,11 +43,18 @@
 //! [`Spool::forget_shipped`] starts a new one, so that shipped records do not stay on disk until their
 //! segment is full.
 //!
-//! **Crash.** The last segment's tail may be torn: the next start truncates it at the first incomplete frame,
-//! which was never acknowledged. The rest of that segment is rewritten and synced, since pages whose sync
-//! failed before the crash can be readable and still not be on disk. The same holds for the cursor's newest
-//! slot. Segments below the cursor may reappear and are removed. A broken frame anywhere else, a gap between
-//! segments, or a sealed batch whose records are missing stops the start and is reported with its place.
+//! **Crash.** The last segment's tail may be torn: the next start truncates it behind the last whole frame;
+//! what is cut was never acknowledged, and is logged. The rest of that segment is rewritten and synced, since pages
+//! whose sync failed before the crash can be readable and still not be on disk. The same holds for the cursor's newest
+//! slot. Segments below the cursor may reappear and are removed.
+//!
+//! **Damage.** A whole frame behind broken bytes tells damage from a torn tail, and so does a following segment or a
+//! sealed batch. What is broken is passed over (`damage.rs`): the way back is the next frame whose sum is right, and its
+//! sum tells how many records are missing. They are counted ([`Spool::damage`]) and logged once; hits are taken and
+//! shipped all the same. A header with one broken byte is put right; a segment whose header has more gets the ending
+//! `.unreadable` and is left for the operator. Damage in the last record of all looks like a torn tail and is logged as
+//! one; a hole in what a power cut left of an unacknowledged write looks like damage. A missing first segment, or a
+//! sealed batch of which no file is left, stops the start: a directory that is not ours, or not all of it.
 //!
 //! **Not promised**: a refused record (503) may still be kept if the process dies before the segment is
 //! truncated; its key is known then, so the browser's retry is not kept twice.
@@ -62,6 +69,7 @@ mod append;
 mod aside;
 mod batch;
 mod cursor;
+mod damage;
 mod disk;
 #[cfg(test)]
 mod faults;
@@ -81,6 +89,7 @@ mod writer;
 pub use append::{Append, Repeats, Ticket};
 pub use aside::AsideFile;
 pub use batch::Batch;
+pub use damage::Damage;
 pub use disk::{Disk, DiskFile, OsDisk};
 pub use known::{GENERATION_MAX as KEYS_MIN, Key};
 pub use reader::Reader;
@@ -112,16 +121,6 @@ pub enum OpenError {
         /// Why.
         #[source]
         source: io::Error,
-    },
-    /// Acknowledged hits may be missing or damaged; nothing is repaired by guessing.
-    #[error(
-        "the spool is damaged at {path}, byte {offset}; `sotto spool inspect` shows what can still be read"
-    )]
-    Damaged {
-        /// The segment.
-        path: PathBuf,
-        /// Where in it.
-        offset: u64,
     },
     /// The end of a batch that is being shipped is missing; whether ClickHouse has it is unknown.
     #[error(
@@ -175,6 +174,7 @@ fn open_on<D: Disk>(disk: D, settings: Settings) -> Result<Parts<D>, OpenError> 
     let cursor = cursor::Cursor::load(&disk, &dir)?;
     let log = recover::recover(&disk, &settings, cursor.state)?;
     let shared = Arc::new(shared::Shared::new(settings, log.segments, log.durable, cursor.state.next));
+    log.gaps.iter().for_each(|gap| shared.note_damage(gap));
     let reader = Reader::new(shared.clone(), disk.clone(), cursor).map_err(io_error)?;
     let writer = writer::Writer::new(shared.clone(), disk, log.segment);
     let (spool, queue) = Spool::new(shared);
@@ -192,6 +192,8 @@ pub struct Inspected {
     pub records: u64,
     /// Records of those that are not shipped.
     pub waiting: u64,
+    /// Records that cannot be read; 1 if nothing can and how many there were is unknown.
+    pub damaged: u64,
     /// Its size.
     pub bytes: u64,
     /// Its condition, in words.
@@ -211,36 +213,57 @@ pub fn inspect(dir: &std::path::Path) -> io::Result<Vec<Inspected>> {
     let mut found = Vec::new();
     let firsts = segment::list(&disk, dir)?;
     for (i, first) in firsts.iter().enumerate() {
-        let path = segment::path(dir, *first);
-        let bytes = std::fs::metadata(&path)?.len();
-        let (next, state) = match segment::Walk::open(&disk, &path)? {
-            None => (*first, "no whole header"),
-            Some(mut walk) => {
-                walk.finish()?;
-                let state = if walk.is_torn()? { "ends with a record that is not whole" } else { "whole" };
-                // Anything past the start of the next segment was abandoned, never acknowledged.
-                (firsts.get(i + 1).map_or(walk.next, |follows| walk.next.min(*follows)), state)
-            }
-        };
-        let waiting = next.saturating_sub(shipped.max(*first));
-        found.push(Inspected {
-            path,
-            first: *first,
-            records: next - first,
-            waiting,
-            bytes,
-            state: state.into(),
-        });
+        found.push(inspect_segment(&disk, dir, *first, firsts.get(i + 1).copied(), shipped)?);
+    }
+    for first in segment::list_unreadable(&disk, dir)? {
+        let path = segment::unreadable(dir, first);
+        let (bytes, state) = (std::fs::metadata(&path)?.len(), UNREADABLE.into());
+        found.push(Inspected { path, first, records: 0, waiting: 0, damaged: 1, bytes, state });
     }
     for file in aside::list(&disk, dir)? {
-        let (records, state) = match aside::read(&disk, &file) {
-            Ok((batch, why)) => (batch.count, format!("set aside: {why}")),
-            Err(error) => (0, format!("set aside: {error}")),
+        let (records, damaged, state) = match aside::read(&disk, &file) {
+            Ok((batch, why)) => (batch.count, 0, format!("set aside: {why}")),
+            Err(error) => (0, 1, format!("set aside: {error}")),
         };
         let AsideFile { path, start: first, bytes, .. } = file;
-        found.push(Inspected { path, first, records, waiting: records, bytes, state });
+        found.push(Inspected { path, first, records, waiting: records, damaged, bytes, state });
     }
     Ok(found)
+}
+
+const UNREADABLE: &str = "the header is damaged: what is in it cannot be read; restore it, or remove it";
+
+fn inspect_segment(
+    disk: &OsDisk,
+    dir: &std::path::Path,
+    first: u64,
+    follows: Option<u64>,
+    shipped: u64,
+) -> io::Result<Inspected> {
+    let path = segment::path(dir, first);
+    let bytes = std::fs::metadata(&path)?.len();
+    let Some(mut walk) = segment::Walk::open(disk, dir, first)? else {
+        let state = UNREADABLE.into();
+        return Ok(Inspected { path, first, records: 0, waiting: 0, damaged: 1, bytes, state });
+    };
+    let mut gaps = Vec::new();
+    match follows {
+        // Anything past the start of the next segment was abandoned, never acknowledged.
+        Some(follows) => recover::walk_to(&mut walk, &path, follows, &mut gaps)?,
+        None => recover::walk_on(&mut walk, &path, &mut gaps)?,
+    }
+    let below = |at: u64| {
+        let lost = gaps.iter().map(|gap| gap.records.end.min(at).saturating_sub(gap.records.start.min(at)));
+        at.saturating_sub(first) - lost.sum::<u64>()
+    };
+    let (records, damaged) = (below(walk.next), gaps.iter().map(|g| g.records.end - g.records.start).sum());
+    let state = match gaps.first() {
+        Some(gap) => format!("damaged at byte {}: {damaged} records cannot be read", gap.offset),
+        None if follows.is_none() && walk.is_torn()? => "ends with a record that is not whole".into(),
+        None => "whole".into(),
+    };
+    let waiting = records - below(shipped.clamp(first, walk.next));
+    Ok(Inspected { path, first, records, waiting, damaged, bytes, state })
 }
 
 /// The batches that were set aside in `dir`.

@@ -38,15 +38,13 @@ pub enum DropReason {
     ConsentRefused,
     /// Older than a late hit may be.
     TooOld,
-    /// A prop looks like personal data.
-    PersonalData,
     /// The browser resent it although it had been kept: the first response was lost.
     Duplicate,
 }
 
 impl DropReason {
     /// All reasons.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 12] = [
         Self::BodyTooLarge,
         Self::InvalidPayload,
         Self::UnknownSite,
@@ -58,7 +56,6 @@ impl DropReason {
         Self::ReferrerSpam,
         Self::ConsentRefused,
         Self::TooOld,
-        Self::PersonalData,
         Self::Duplicate,
     ];
 
@@ -76,7 +73,6 @@ impl DropReason {
             Self::ReferrerSpam => "referrer_spam",
             Self::ConsentRefused => "consent_refused",
             Self::TooOld => "too_old",
-            Self::PersonalData => "personal_data",
             Self::Duplicate => "duplicate",
         }
     }

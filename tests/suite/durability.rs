@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
-use sotto_tests::{PERSON, Sotto, try_request, wait_for};
+use sotto_tests::{PERSON, Sotto, request, try_request, wait_for};
 
 /// Sends hits one after the other until told to stop; the numbers of those that were acknowledged.
 fn load(url: String, site: String, next: Arc<AtomicU32>, stop: Arc<AtomicBool>) -> BTreeSet<u32> {
@@ -98,6 +98,46 @@ fn killed_clickhouse_loses_and_doubles_nothing_that_was_acknowledged() {
     let acknowledged = acknowledged.lock().unwrap().clone();
     assert_eq!(acknowledged.len(), next.load(Ordering::Relaxed) as usize, "no hit was refused meanwhile");
     assert_kept(&sotto, &site, &acknowledged);
+}
+
+#[test]
+fn damaged_spool_is_told_everywhere_and_the_hits_around_the_damage_are_stored() {
+    let mut sotto = Sotto::start_as_configured("[ship]\ninterval = \"1h\"\n");
+    let site = sotto.add_site("a.example", &[]);
+    for n in 0..20 {
+        let hit = format!(r#"{{"v":1,"s":"{site}","k":"p","i":"v{n}","q":0,"u":"https://a.example/{n}"}}"#);
+        assert_eq!(sotto.hit(&hit, &[]), 204);
+    }
+    sotto.kill();
+    let segment = std::fs::read_dir(sotto.data().join("spool"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|ending| ending == "seg"))
+        .unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let page = bytes.windows(3).position(|window| window == b"/10").unwrap();
+    // The header survives a broken byte; a hit does not.
+    bytes[40] ^= 1;
+    bytes[page] ^= 1;
+    std::fs::write(&segment, &bytes).unwrap();
+    let (ok, checks) = sotto.try_run(&["doctor"], "");
+    assert!(!ok && checks.contains("1 files are damaged"), "{checks}");
+    let inspected = sotto.run(&["spool", "inspect"]);
+    assert!(inspected.contains("1 records cannot be read"), "{inspected}");
+    sotto.start_again();
+    let ready = request("GET", &format!("{}/readyz", sotto.admin), &[], b"");
+    assert_eq!(ready.status, 200, "hits can be kept");
+    let told = ready.json();
+    assert!(told["damage"].as_str().unwrap().contains("1 places; 1 hits are lost"), "{told}");
+    let metrics = request("GET", &format!("{}/metrics", sotto.admin), &[], b"").text();
+    for line in ["sotto_spool_damaged_places 1.0", "sotto_spool_lost_hits 1.0"] {
+        assert!(metrics.lines().any(|told| told == line), "{line} is missing in {metrics}");
+    }
+    assert_eq!(sotto.log().matches("the spool is damaged").count(), 1, "{}", sotto.log());
+    sotto.stop();
+    sotto.run(&["spool", "replay"]);
+    let expected: Vec<u32> = (0..20).filter(|n| *n != 10).collect();
+    assert_eq!(stored(&sotto, &site), expected);
 }
 
 fn assert_kept(sotto: &Sotto, site: &str, acknowledged: &BTreeSet<u32>) {

@@ -14,5 +14,5 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(once.chars().count() == NAME_CHARS_MAX || addresses(&sanitise::event_name(&once)) == addresses(&once));
     let page = sanitise::page(&format!("https://example.org/a/anna@example.com/{text}"));
     assert!(!page.is_some_and(|p| p.path.contains("anna@example.com")));
-    assert!(sanitise::prop("note", &format!("call +49 170 1234567 {text}")).is_err());
+    assert!(!sanitise::prop("note", &format!("call +49 170 1234567 {text}")).1.starts_with("call +49"));
 });

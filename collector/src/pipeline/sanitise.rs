@@ -1,10 +1,10 @@
 //! What may be stored of a URL, a name or a prop: pages without queries, text without personal data.
 //!
-//! What it promises: no e-mail address, phone number, token or long id survives in a path, a campaign tag or an
-//! event's name; each is replaced by a mask that says what it was, so that reports still group. Work is linear in the
-//! length of the text.
-//! What it refuses: props that look like personal data are rejected rather than masked, so that the site that
-//! sends them notices ([`PersonalData`]).
+//! What it promises: no e-mail address, phone number, token or long id survives in a path, a campaign tag, an
+//! event's name or a prop; each is replaced by a mask that says what it was, so that reports still group and the site
+//! sees what it should not send. Work is linear in the length of the text.
+//! What it refuses: nothing. Of a prop that names a person or holds an address or a number to reach one, no part is
+//! kept; of one with a long id (a link to a document, say), what stands around the id is.
 //! Where the proof is: tables of what is masked and of what must stay, and properties on generated addresses and
 //! numbers put into generated text.
 
@@ -15,10 +15,10 @@ use memchr::memchr2;
 use percent_encoding::percent_decode_str;
 
 use super::{
-    parse::{NAME_CHARS_MAX, cut},
+    parse::{NAME_CHARS_MAX, PROP_KEY_CHARS_MAX, PROP_VALUE_CHARS_MAX, cut},
     referrer::click_ids::{self, CLICK_IDS},
 };
-pub use mask::{EMAIL, ID, IP, PHONE, TOKEN};
+pub use mask::{EMAIL, ID, IP, MASKED, PHONE, TOKEN};
 
 /// The longest stored path.
 pub const PATH_CHARS_MAX: usize = 1024;
@@ -57,11 +57,6 @@ pub struct Tags {
     /// `data/click_ids.toml`. Its value is not read.
     pub click_id: &'static str,
 }
-
-/// A prop looks like personal data; the hit that carries it is not kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("prop looks like personal data ({0})")]
-pub struct PersonalData(&'static str);
 
 /// Reduces an absolute `http` or `https` URL; `None` for anything else.
 pub fn page(url: &str) -> Option<Page> {
@@ -128,16 +123,26 @@ pub fn event_name(name: &str) -> CompactString {
     cut(&mask::masked(name.trim()), NAME_CHARS_MAX).into()
 }
 
-/// A prop that may be kept, or why it may not.
-pub fn prop(key: &str, value: &str) -> Result<(CompactString, CompactString), PersonalData> {
+/// A prop as it may be kept.
+pub fn prop(key: &str, value: &str) -> (CompactString, CompactString) {
     let (key, value) = (key.trim(), value.trim());
-    if let Some(what) = PERSONAL_KEYS.iter().find(|k| is_key(key, k)) {
-        return Err(PersonalData(what));
+    let kept =
+        if PERSONAL_KEYS.iter().any(|name| is_key(key, name)) { MASKED.into() } else { prop_value(value) };
+    (cut(&mask::masked(key), PROP_KEY_CHARS_MAX).into(), kept)
+}
+
+/// Beside an address or a number in free text there may be a name, so nothing of it is left; what is around a long id
+/// in a link says which site and which kind of thing. Encoding hides nothing, but what needs no mask is kept as sent.
+fn prop_value(value: &str) -> CompactString {
+    let decoded = percent_decode_str(value).decode_utf8_lossy();
+    let Some(text) = [&*decoded, value].into_iter().find(|text| mask::found(text).is_some()) else {
+        return value.into();
+    };
+    let whole = if text.contains(char::is_whitespace) { mask::found(text) } else { None };
+    match mask::person(text).or_else(|| mask::person(value)).or(whole) {
+        Some(mask) => mask.into(),
+        None => cut(&mask::masked(text), PROP_VALUE_CHARS_MAX).into(),
     }
-    if let Some(what) = mask::found(key).or_else(|| mask::found(value)) {
-        return Err(PersonalData(what));
-    }
-    Ok((key.into(), value.into()))
 }
 
 /// Whether `key` equals `name`, ignoring case, `_`, `-`, `.` and spaces.

@@ -204,15 +204,32 @@ proptest! {
 #[test]
 fn hit_that_is_dropped_leaves_no_trace_in_visits_and_page_views() {
     let world = World::new(Preset::Cookieless.policy());
-    let personal = Hit {
+    let spam = Hit {
         view: ViewId(5),
         consent: Some(15),
         url: "https://a.example/x".into(),
-        props: vec![("mail".into(), "anna@example.com".into())],
+        referrer: "https://semalt.com/".into(),
         ..Hit::default()
     };
-    assert_eq!(world.send(personal, &person(false)).unwrap_err(), DropReason::PersonalData);
+    assert_eq!(world.send(spam, &person(false)).unwrap_err(), DropReason::ReferrerSpam);
     assert_eq!((world.sessions.count(), world.views.count()), (0, 0));
+}
+
+#[test]
+fn event_with_personal_data_in_its_props_is_kept_without_them() {
+    let world = World::new(Preset::Cookieless.policy());
+    let props = [("mail", "anna@example.com"), ("a@b.example", "1"), ("c@d.example", "2"), ("plan", "pro")];
+    let personal = Hit {
+        kind: Kind::Custom,
+        consent: Some(15),
+        url: "https://a.example/x".into(),
+        name: "Sign up".into(),
+        props: props.map(|(key, value)| (key.into(), value.into())).to_vec(),
+        ..Hit::default()
+    };
+    let stored = world.send(personal, &person(false)).unwrap().props;
+    let stored: Vec<_> = stored.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(stored, [("mail", sanitise::MASKED), (sanitise::EMAIL, "1"), ("plan", "pro")]);
 }
 
 #[test]

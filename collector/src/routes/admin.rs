@@ -17,6 +17,7 @@ use crate::{
     http::stack::{self, HttpService, Response},
     metrics::{self, Gauge},
     peers::Peers,
+    spool::Damage,
     state::State,
     supervise::{Board, Part},
 };
@@ -41,6 +42,7 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 struct Readiness {
     ready: bool,
     spool: &'static str,
+    damage: String,
     set_aside: String,
     clickhouse: &'static str,
     deduplication: String,
@@ -119,6 +121,12 @@ impl Admin {
         let readiness = Readiness {
             ready: !failing && !self.state.board.down().any(Part::keeps_hits),
             spool: if failing { "full or cannot be written" } else { "ok" },
+            damage: match self.state.spools.damage() {
+                Damage { places: 0, .. } => "none".into(),
+                Damage { places, records } => format!(
+                    "the spool could not be read in {places} places; {records} hits are lost; see the log, and check the disk"
+                ),
+            },
             set_aside: match aside.batches {
                 0 => "nothing".into(),
                 batches => format!(
@@ -153,7 +161,7 @@ impl Admin {
 
     fn gauges(&self) -> Vec<Gauge> {
         let gauge = |name, help, value: f64| Gauge { name, help, value };
-        let aside = self.state.spools.set_aside();
+        let (aside, damage) = (self.state.spools.set_aside(), self.state.spools.damage());
         let deduplicates = self.state.metrics.deduplication_flaws.load().as_deref().is_none_or(Vec::is_empty);
         let (others, connected) = self.peers.as_ref().map_or((0, 0), |peers| peers.count());
         vec![
@@ -183,6 +191,12 @@ impl Admin {
                 "Batches that ClickHouse refuses for what is in them.",
                 aside.batches as f64,
             ),
+            gauge(
+                "sotto_spool_damaged_places",
+                "Places in the spool that could not be read, since the start.",
+                damage.places as f64,
+            ),
+            gauge("sotto_spool_lost_hits", "Hits that were there.", damage.records as f64),
             gauge("sotto_set_aside_hits", "Hits in those batches.", aside.records as f64),
             gauge(
                 "sotto_deduplication_works",

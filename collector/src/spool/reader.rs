@@ -13,6 +13,7 @@ use super::{
     batch::Batch,
     cursor::{Cursor, State},
     disk::{Disk, OsDisk},
+    recover::Gap,
     segment::{self, Walk},
     shared::{Aside, Shared},
 };
@@ -26,6 +27,17 @@ pub struct Reader<D: Disk = OsDisk> {
     open: Option<Walk<D::File>>,
     /// A file of the batch under way, written to set it aside.
     half_aside: Option<PathBuf>,
+}
+
+/// Rows of a segment.
+#[derive(Debug, Default)]
+struct Read {
+    rows: Bytes,
+    /// How many.
+    count: u64,
+    /// Sequence number after the last of them.
+    end: u64,
+    columns: String,
 }
 
 /// Typical row size in bytes (measured: 180 to 215).
@@ -53,28 +65,34 @@ impl<D: Disk> Reader<D> {
     }
 
     /// The batch under way, or a new one of at most `rows_max` rows and about `bytes_max` bytes, whose boundaries are
-    /// now noted durably. `None` if nothing waits.
+    /// now noted durably. `None` if nothing waits. What is damaged is passed over.
     ///
     /// # Errors
-    /// When the disk fails or a record is damaged.
+    /// When the disk fails, or less of the batch under way can be read than was sealed.
     pub fn seal(&mut self, rows_max: u64, bytes_max: usize) -> io::Result<Option<Batch>> {
-        let start = self.cursor.state.next;
-        let sealed = self.cursor.state.sealed_end;
-        let end_max =
-            sealed.unwrap_or_else(|| self.shared.durable.load(Ordering::Acquire).min(start + rows_max));
-        if end_max <= start {
-            return Ok(None);
+        loop {
+            let start = self.cursor.state.next;
+            let sealed = self.cursor.state.sealed_end;
+            let end_max =
+                sealed.unwrap_or_else(|| self.shared.durable.load(Ordering::Acquire).min(start + rows_max));
+            if end_max <= start {
+                return Ok(None);
+            }
+            let bytes_max = if sealed.is_some() { usize::MAX } else { bytes_max };
+            let Read { rows, count, end, columns } = self.read(start, end_max, bytes_max)?;
+            if count == 0 {
+                self.go_behind(end)?;
+                continue;
+            }
+            match sealed {
+                None => self.cursor.store(State { next: start, sealed_end: Some(end) })?,
+                // A token must never be reused for other rows.
+                Some(sealed) if sealed != end => return Err(self.damaged(start)),
+                Some(_) => {}
+            }
+            let token = format!("{:016x}-{start}-{end}", self.cursor.id);
+            return Ok(Some(Batch { rows, count, columns, token, start, end }));
         }
-        let bytes_max = if sealed.is_some() { usize::MAX } else { bytes_max };
-        let (rows, end, columns) = self.read(start, end_max, bytes_max)?;
-        match sealed {
-            None => self.cursor.store(State { next: start, sealed_end: Some(end) })?,
-            // A token must never be reused for other rows.
-            Some(sealed) if sealed != end => return Err(self.damaged(start)),
-            Some(_) => {}
-        }
-        let token = format!("{:016x}-{start}-{end}", self.cursor.id);
-        Ok(Some(Batch { rows, count: end - start, columns, token, start, end }))
     }
 
     /// Notes durably that `batch` is in ClickHouse, and removes segments that are wholly shipped.
@@ -82,7 +100,7 @@ impl<D: Disk> Reader<D> {
     /// # Errors
     /// When the disk fails; the batch is then sealed and shipped again, under the same token.
     pub fn shipped(&mut self, batch: &Batch) -> io::Result<()> {
-        self.go_behind(batch)?;
+        self.go_behind(batch.end)?;
         if let Some(path) = self.half_aside.take() {
             if let Err(error) = self.disk.remove(&path) {
                 // Replaying it does nothing: ClickHouse knows its token.
@@ -101,15 +119,15 @@ impl<D: Disk> Reader<D> {
         // If storing the cursor fails, its state on disk is unknown: the file stays until the batch is
         // shipped or set aside.
         self.half_aside = Some(aside::write(&self.disk, &self.dir(), batch, why)?);
-        self.go_behind(batch)?;
+        self.go_behind(batch.end)?;
         self.half_aside = None;
         self.look_aside();
         Ok(())
     }
 
-    fn go_behind(&mut self, batch: &Batch) -> io::Result<()> {
-        self.cursor.store(State { next: batch.end, sealed_end: None })?;
-        self.shared.shipped_to(batch.end);
+    fn go_behind(&mut self, end: u64) -> io::Result<()> {
+        self.cursor.store(State { next: end, sealed_end: None })?;
+        self.shared.shipped_to(end);
         self.remove_shipped();
         Ok(())
     }
@@ -143,24 +161,21 @@ impl<D: Disk> Reader<D> {
         Ok(())
     }
 
-    /// Calls `each` with the bytes of every durable record that is not shipped, in order.
+    /// Calls `each` with the bytes of every durable record that is not shipped and can be read, in order.
     ///
     /// # Errors
-    /// When the disk fails or a record is damaged.
+    /// When the disk fails.
     pub fn for_each_waiting(&self, mut each: impl FnMut(&[u8])) -> io::Result<()> {
         let (from, to) = (self.cursor.state.next, self.shared.durable.load(Ordering::Acquire));
         for first in self.shared.firsts() {
-            let path = segment::path(&self.dir(), first);
             let end = self.shared.holding(first).and_then(|(_, end)| end).unwrap_or(to).min(to);
-            let Some(mut walk) = Walk::open(&self.disk, &path)? else { continue };
-            while walk.next < end {
-                let sequence = walk.next;
-                match walk.frame()? {
-                    Some(payload) if sequence >= from => each(payload),
-                    Some(_) => {}
-                    None => return Err(self.damaged(sequence)),
+            let Some(mut walk) = Walk::open(&self.disk, &self.dir(), first)? else { continue };
+            self.walk(&mut walk, end, |sequence, payload| {
+                if sequence >= from {
+                    each(payload);
                 }
-            }
+                true
+            })?;
         }
         Ok(())
     }
@@ -182,34 +197,62 @@ impl<D: Disk> Reader<D> {
     }
 
     /// Reads rows from `start` to at most `end_max`, within one segment.
-    fn read(&mut self, start: u64, end_max: u64, bytes_max: usize) -> io::Result<(Bytes, u64, String)> {
-        let (first, end) = self.shared.holding(start).ok_or_else(|| self.damaged(start))?;
+    fn read(&mut self, start: u64, end_max: u64, bytes_max: usize) -> io::Result<Read> {
+        let Some((first, end)) = self.shared.holding(start) else {
+            // The file that had them could not be read.
+            let end = self.shared.follows(start).unwrap_or(end_max).min(end_max);
+            return Ok(Read { end, ..Read::default() });
+        };
         let end_max = end.map_or(end_max, |end| end.min(end_max));
         let mut walk = match self.open.take() {
             Some(walk) if walk.header.first == first && walk.next == start => walk,
-            Some(_) | None => self.walk_to(first, start)?,
+            Some(_) | None => match Walk::open(&self.disk, &self.dir(), first)? {
+                Some(walk) => walk,
+                None => {
+                    let path = segment::path(&self.dir(), first);
+                    self.shared.note_damage(&Gap { path, offset: 0, records: start..end_max });
+                    return Ok(Read { end: end_max, ..Read::default() });
+                }
+            },
         };
+        self.walk(&mut walk, start, |_, _| true)?;
         // Reserved up front: growing would copy megabytes per batch.
         let likely = usize::try_from(end_max - start).unwrap_or(usize::MAX).saturating_mul(LIKELY_ROW_BYTES);
         let mut rows = Vec::with_capacity(likely.min(LIKELY_BATCH_BYTES_MAX));
-        while walk.next < end_max && rows.len() < bytes_max {
-            let sequence = walk.next;
-            rows.extend_from_slice(walk.frame()?.ok_or_else(|| self.damaged(sequence))?);
-        }
-        let result = (Bytes::from(rows), walk.next, walk.header.columns.clone());
+        let mut count = 0;
+        self.walk(&mut walk, end_max, |_, payload| {
+            rows.extend_from_slice(payload);
+            count += 1;
+            rows.len() < bytes_max
+        })?;
+        let read = Read { rows: rows.into(), count, end: walk.next, columns: walk.header.columns.clone() };
         walk.rest();
         self.open = Some(walk);
-        Ok(result)
+        Ok(read)
     }
 
-    fn walk_to(&self, first: u64, start: u64) -> io::Result<Walk<D::File>> {
-        let path = segment::path(&self.shared.settings.dir, first);
-        let mut walk = Walk::open(&self.disk, &path)?.ok_or_else(|| self.damaged(first))?;
-        while walk.next < start {
-            let sequence = walk.next;
-            walk.frame()?.ok_or_else(|| self.damaged(sequence))?;
+    /// Calls `each` with the records below `end` that can be read, until it returns false, and notes what cannot.
+    fn walk(
+        &self,
+        walk: &mut Walk<D::File>,
+        end: u64,
+        mut each: impl FnMut(u64, &[u8]) -> bool,
+    ) -> io::Result<()> {
+        while walk.next < end {
+            let (expected, offset) = (walk.next, walk.at);
+            let (found, goes_on) = match walk.readable(end)? {
+                Some((sequence, payload)) => (sequence, each(sequence, payload)),
+                None => (end, false),
+            };
+            if found > expected {
+                let path = segment::path(&self.dir(), walk.header.first);
+                self.shared.note_damage(&Gap { path, offset, records: expected..found });
+            }
+            if !goes_on {
+                break;
+            }
         }
-        Ok(walk)
+        Ok(())
     }
 
     fn damaged(&self, sequence: u64) -> io::Error {

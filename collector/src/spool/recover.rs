@@ -1,6 +1,11 @@
 //! Recovers the log after a crash.
 
-use std::{collections::BTreeMap, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    io,
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use super::{
     OpenError, Settings,
@@ -12,6 +17,8 @@ use super::{
 
 /// How many bytes of a segment are written again at a time.
 const COPY_BYTES: usize = 1 << 20;
+/// What a disk writes at once.
+const SECTOR_BYTES: usize = 512;
 
 /// The log as it can be relied on.
 pub(super) struct Recovered<F> {
@@ -20,12 +27,22 @@ pub(super) struct Recovered<F> {
     pub(super) segment: Option<Segment<F>>,
     /// Sequence number after the last durable record.
     pub(super) durable: u64,
+    /// Records that cannot be read, and where they should be.
+    pub(super) gaps: Vec<Gap>,
+}
+
+/// Records that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Gap {
+    pub(super) path: PathBuf,
+    pub(super) offset: u64,
+    pub(super) records: Range<u64>,
 }
 
 /// Repairs the directory. `cursor` must be durable.
 ///
 /// # Errors
-/// When acknowledged records are missing or damaged, or the disk fails.
+/// When files are missing, or the disk fails.
 pub(super) fn recover<D: Disk>(
     disk: &D,
     settings: &Settings,
@@ -33,43 +50,111 @@ pub(super) fn recover<D: Disk>(
 ) -> Result<Recovered<D::File>, OpenError> {
     let dir = &settings.dir;
     let firsts = prepare(disk, dir, cursor).map_err(io_error(dir))?;
-    let mut log = Recovered { segments: BTreeMap::new(), segment: None, durable: cursor.next };
+    let mut log =
+        Recovered { segments: BTreeMap::new(), segment: None, durable: cursor.next, gaps: Vec::new() };
     if let Some(first) = firsts.first().filter(|first| **first > cursor.next) {
         return Err(OpenError::Gap { path: segment::path(dir, *first) });
     }
     for (i, first) in firsts.iter().enumerate() {
         let path = segment::path(dir, *first);
-        let walk = walked(disk, &path).map_err(io_error(&path))?;
+        let walk = Walk::open(disk, dir, *first).map_err(io_error(&path))?;
         match (walk, firsts.get(i + 1)) {
-            (Some(walk), Some(follows)) if walk.next >= *follows => {
+            (Some(mut walk), Some(follows)) => {
                 // Records beyond this were abandoned after a failed sync: they were not acknowledged.
+                walk_to(&mut walk, &path, *follows, &mut log.gaps).map_err(io_error(&path))?;
                 let bytes = disk.open(&path).and_then(|file| file.len()).map_err(io_error(&path))?;
                 log.segments.insert(*first, Kept { bytes, end: Some(*follows) });
             }
-            (walk, Some(_)) => {
-                return Err(OpenError::Damaged { path, offset: walk.map_or(0, |w| w.at) });
+            (None, Some(follows)) => {
+                let path = put_away(disk, dir, *first).map_err(io_error(&path))?;
+                log.gaps.push(Gap { path, offset: 0, records: *first..*follows });
             }
-            // A crash before the first sync of the file: nothing in it was acknowledged.
             (None, None) => {
-                disk.remove(&path).map_err(io_error(&path))?;
                 log.durable = *first;
+                if was_never_synced(disk, &path).map_err(io_error(&path))? {
+                    disk.remove(&path).map_err(io_error(&path))?;
+                } else {
+                    let path = put_away(disk, dir, *first).map_err(io_error(&path))?;
+                    log.gaps.push(Gap { path, offset: 0, records: *first..*first });
+                }
             }
-            (Some(walk), None) => {
+            (Some(mut walk), None) => {
+                walk_on(&mut walk, &path, &mut log.gaps).map_err(io_error(&path))?;
                 log.durable = walk.next;
                 reopen(disk, settings, walk, &mut log).map_err(io_error(&path))?;
             }
         }
     }
     if let Some(end) = cursor.sealed_end.filter(|end| *end > log.durable) {
-        return Err(OpenError::Lost { from: log.durable, to: end });
+        // That they were sealed tells that they had been acknowledged: this is no torn tail.
+        let (first, _) =
+            log.segments.last_key_value().ok_or(OpenError::Lost { from: log.durable, to: end })?;
+        let (path, offset) = (segment::path(dir, *first), log.segment.as_ref().map_or(0, |s| s.end));
+        log.gaps.push(Gap { path, offset, records: log.durable..end });
+        continue_at(&mut log, end);
     }
     if log.durable < cursor.next {
         // Only shipped records are missing: continue with numbers that no token has used.
-        log.segment = None;
-        log.durable = cursor.next;
-        log.segments.values_mut().for_each(|kept| kept.end = Some(cursor.next));
+        continue_at(&mut log, cursor.next);
     }
+    log.gaps.retain(|gap| gap.records.end > cursor.next || gap.records.is_empty());
     Ok(log)
+}
+
+/// Leaves the last segment as it is: the next record gets the number `next`, and a segment of its own.
+fn continue_at<F>(log: &mut Recovered<F>, next: u64) {
+    log.segment = None;
+    log.durable = next;
+    if let Some(mut last) = log.segments.last_entry() {
+        last.get_mut().end = Some(next);
+    }
+}
+
+/// Walks to record `end`, over damage.
+pub(super) fn walk_to<F: DiskFile>(
+    walk: &mut Walk<F>,
+    path: &Path,
+    end: u64,
+    gaps: &mut Vec<Gap>,
+) -> io::Result<()> {
+    while walk.next < end {
+        let (expected, offset) = (walk.next, walk.at);
+        let found = walk.readable(end)?.map_or(end, |(sequence, _)| sequence);
+        if found > expected {
+            gaps.push(Gap { path: path.to_owned(), offset, records: expected..found });
+        }
+    }
+    Ok(())
+}
+
+/// Walks to the last whole frame, over damage: a frame behind it tells that it is no torn tail.
+pub(super) fn walk_on<F: DiskFile>(walk: &mut Walk<F>, path: &Path, gaps: &mut Vec<Gap>) -> io::Result<()> {
+    walk.finish()?;
+    loop {
+        let (expected, offset) = (walk.next, walk.at);
+        if !walk.pass(u64::MAX)? {
+            return Ok(());
+        }
+        gaps.push(Gap { path: path.to_owned(), offset, records: expected..walk.next });
+        walk.finish()?;
+    }
+}
+
+/// Gives a segment whose header cannot be read another name, so that an operator can look at it.
+fn put_away<D: Disk>(disk: &D, dir: &Path, first: u64) -> io::Result<PathBuf> {
+    let away = segment::unreadable(dir, first);
+    disk.rename(&segment::path(dir, first), &away)?;
+    disk.sync_dir(dir)?;
+    Ok(away)
+}
+
+/// Whether a crash came before the first sync of the file, so that nothing in it was acknowledged: a part of its header
+/// is missing, or a sector of it was not written.
+fn was_never_synced<D: Disk>(disk: &D, path: &Path) -> io::Result<bool> {
+    let mut start = vec![0; segment::HEADER_BYTES_MAX];
+    let filled = disk.open(path)?.fill_at(&mut start, 0)?;
+    let len = segment::header_len(&start).min(segment::HEADER_BYTES_MAX);
+    Ok(filled < len || start[..len].chunks(SECTOR_BYTES).any(|sector| sector.iter().all(|byte| *byte == 0)))
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
@@ -87,14 +172,6 @@ fn prepare<D: Disk>(disk: &D, dir: &Path, cursor: State) -> io::Result<Vec<u64>>
     Ok(firsts)
 }
 
-fn walked<D: Disk>(disk: &D, path: &Path) -> io::Result<Option<Walk<D::File>>> {
-    let mut walk = Walk::open(disk, path)?;
-    if let Some(walk) = &mut walk {
-        walk.finish()?;
-    }
-    Ok(walk)
-}
-
 /// Truncates the torn tail and makes the rest durable: pages whose sync failed before the crash are readable
 /// but may not be on disk, and a sync alone would not write them. So they are rewritten.
 fn reopen<D: Disk>(
@@ -105,11 +182,20 @@ fn reopen<D: Disk>(
 ) -> io::Result<()> {
     let (header, end, next) = (walk.header, walk.at, walk.next);
     let file = disk.edit(&segment::path(&settings.dir, header.first))?;
-    if file.len()? > end {
+    let torn = file.len()?.saturating_sub(end);
+    if torn > 0 {
+        tracing::warn!(
+            segment = header.first,
+            at = end,
+            bytes = torn,
+            "the spool ends with bytes that are no whole record, as after a crash; they are cut off"
+        );
         file.set_len(end)?;
     }
+    // A header that was put right is so on the disk, too.
+    file.write_all_at(&header.encode(), 0)?;
     let mut buffer = vec![0; COPY_BYTES];
-    let mut at = 0;
+    let mut at = header.len();
     while at < end {
         let filled = file.fill_at(&mut buffer, at)?;
         if filled == 0 {

@@ -5,16 +5,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::disk::{Disk, DiskFile};
+use super::{
+    damage,
+    disk::{Disk, DiskFile},
+};
 
 /// The longest record.
 pub const RECORD_BYTES_MAX: usize = 256 * 1024;
 const MAGIC: &[u8; 8] = b"SOTSPOOL";
 const VERSION: u32 = 1;
+const UNREADABLE: &str = "unreadable";
 const FIXED_HEADER: usize = 32;
 const FRAME_HEADER: usize = 8;
 /// How many bytes are read from the disk at a time: any frame fits.
 const READ_BYTES: usize = RECORD_BYTES_MAX * 4;
+/// The longest frame.
+const FRAME_BYTES_MAX: usize = frame_len(RECORD_BYTES_MAX);
+/// No header is longer: the columns' names have a few hundred bytes.
+pub(super) const HEADER_BYTES_MAX: usize = 64 * 1024;
 
 /// The part of a segment before the first frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +38,7 @@ impl Header {
         (FIXED_HEADER + self.columns.len() + 4) as u64
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(FIXED_HEADER + self.columns.len() + 4);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
@@ -42,7 +50,26 @@ impl Header {
         out
     }
 
-    /// Reads a header; `None` if it is not whole.
+    /// Reads the header of the segment whose name says that it begins at `first`. One damaged byte is put right: the
+    /// sum tells which. `None` if more are, or it is not whole.
+    fn read(bytes: &[u8], first: u64) -> Option<Self> {
+        let of_this_file = |header: &Self| header.first == first;
+        if let Some(header) = Self::decode(bytes).filter(of_this_file) {
+            return Some(header);
+        }
+        let mut tried = bytes.to_vec();
+        for at in 0..header_len(bytes).min(bytes.len()) {
+            for value in 0..=u8::MAX {
+                tried[at] = value;
+                if let Some(header) = Self::decode(&tried).filter(of_this_file) {
+                    return Some(header);
+                }
+            }
+            tried[at] = bytes[at];
+        }
+        None
+    }
+
     fn decode(bytes: &[u8]) -> Option<Self> {
         let fixed = bytes.get(..FIXED_HEADER)?;
         let columns_len = u32_at(fixed, 12)? as usize;
@@ -60,6 +87,11 @@ impl Header {
     }
 }
 
+/// How long the header at the start of `bytes` says it is.
+pub(super) fn header_len(bytes: &[u8]) -> usize {
+    FIXED_HEADER + u32_at(bytes, 12).unwrap_or(0) as usize + 4
+}
+
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
@@ -68,7 +100,7 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 
-fn crc(salt: u64, sequence: u64, payload: &[u8]) -> u32 {
+pub(super) fn crc(salt: u64, sequence: u64, payload: &[u8]) -> u32 {
     let crc = crc32c::crc32c(&salt.to_le_bytes());
     let crc = crc32c::crc32c_append(crc, &sequence.to_le_bytes());
     crc32c::crc32c_append(crc, payload)
@@ -81,14 +113,19 @@ pub(super) fn encode_frame(salt: u64, sequence: u64, payload: &[u8], out: &mut V
     out.extend_from_slice(payload);
 }
 
-/// Reads the frame at the start of `bytes`; `None` if it is not whole.
-fn decode_frame(salt: u64, sequence: u64, bytes: &[u8]) -> Option<&[u8]> {
+/// The payload that a frame at the start of `bytes` would have by its length, and the sum that it should have.
+pub(super) fn framed(bytes: &[u8]) -> Option<(&[u8], u32)> {
     let len = u32_at(bytes, 0)? as usize;
     if !(1..=RECORD_BYTES_MAX).contains(&len) {
         return None;
     }
-    let payload = bytes.get(FRAME_HEADER..FRAME_HEADER + len)?;
-    (crc(salt, sequence, payload) == u32_at(bytes, 4)?).then_some(payload)
+    Some((bytes.get(FRAME_HEADER..FRAME_HEADER + len)?, u32_at(bytes, 4)?))
+}
+
+/// Reads the frame at the start of `bytes`; `None` if it is not whole.
+pub(super) fn decode_frame(salt: u64, sequence: u64, bytes: &[u8]) -> Option<&[u8]> {
+    let (payload, sum) = framed(bytes)?;
+    (crc(salt, sequence, payload) == sum).then_some(payload)
 }
 
 /// How many bytes a frame takes on disk.
@@ -101,10 +138,24 @@ pub(super) fn path(dir: &Path, first: u64) -> PathBuf {
     dir.join(format!("{first:020}.seg"))
 }
 
+/// Where a segment goes whose header cannot be read.
+pub(super) fn unreadable(dir: &Path, first: u64) -> PathBuf {
+    dir.join(format!("{first:020}.{UNREADABLE}"))
+}
+
 /// The first sequence numbers of all segments, in order.
 pub(super) fn list<D: Disk>(disk: &D, dir: &Path) -> io::Result<Vec<u64>> {
-    let names = disk.names(dir)?;
-    let mut firsts: Vec<u64> = names.iter().filter_map(|n| n.strip_suffix(".seg")?.parse().ok()).collect();
+    named(disk, dir, "seg")
+}
+
+/// The same of segments whose header cannot be read.
+pub(super) fn list_unreadable<D: Disk>(disk: &D, dir: &Path) -> io::Result<Vec<u64>> {
+    named(disk, dir, UNREADABLE)
+}
+
+fn named<D: Disk>(disk: &D, dir: &Path, ending: &str) -> io::Result<Vec<u64>> {
+    let number = |name: &String| name.strip_suffix(ending)?.trim_end_matches('.').parse().ok();
+    let mut firsts: Vec<u64> = disk.names(dir)?.iter().filter_map(number).collect();
     firsts.sort_unstable();
     Ok(firsts)
 }
@@ -151,41 +202,82 @@ pub(super) struct Walk<F> {
 }
 
 impl<F: DiskFile> Walk<F> {
-    /// At the first frame; `None` if the header is not whole.
-    pub(super) fn open<D: Disk<File = F>>(disk: &D, path: &Path) -> io::Result<Option<Self>> {
-        let file = disk.open(path)?;
+    /// At the first frame of the segment that begins at `first`; `None` if its header cannot be read.
+    pub(super) fn open<D: Disk<File = F>>(disk: &D, dir: &Path, first: u64) -> io::Result<Option<Self>> {
+        let file = disk.open(&path(dir, first))?;
         let mut buffer = vec![0; READ_BYTES];
         let filled = file.fill_at(&mut buffer, 0)?;
         buffer.truncate(filled);
-        Ok(Header::decode(&buffer).map(|header| {
+        Ok(Header::read(&buffer[..filled.min(HEADER_BYTES_MAX)], first).map(|header| {
             let at = header.len();
-            Self { file, next: header.first, at, used: at as usize, buffer, header }
+            Self { file, next: first, at, used: at as usize, buffer, header }
         }))
-    }
-
-    /// The next frame's payload; `None` if no whole frame follows. Bytes may have been added since the last
-    /// call.
-    pub(super) fn frame(&mut self) -> io::Result<Option<&[u8]>> {
-        if decode_frame(self.header.salt, self.next, &self.buffer[self.used..]).is_none() {
-            self.buffer.resize(READ_BYTES, 0);
-            let filled = self.file.fill_at(&mut self.buffer, self.at)?;
-            self.buffer.truncate(filled);
-            self.used = 0;
-        }
-        let Some(payload) = decode_frame(self.header.salt, self.next, &self.buffer[self.used..]) else {
-            return Ok(None);
-        };
-        let len = frame_len(payload.len());
-        self.used += len;
-        self.at += len as u64;
-        self.next += 1;
-        Ok(Some(&self.buffer[self.used - len + FRAME_HEADER..self.used]))
     }
 
     /// Walks to the end of the whole frames.
     pub(super) fn finish(&mut self) -> io::Result<()> {
-        while self.frame()?.is_some() {}
+        while self.is_whole()? {
+            self.step();
+        }
         Ok(())
+    }
+
+    /// The next frame below `end` that can be read, and its sequence number: damage before it is passed over.
+    /// `None` if there is none; the walk is then at `end`.
+    pub(super) fn readable(&mut self, end: u64) -> io::Result<Option<(u64, &[u8])>> {
+        let found = self.next < end && (self.is_whole()? || self.pass(end)?);
+        if !found {
+            self.next = self.next.max(end);
+            return Ok(None);
+        }
+        Ok(Some((self.next, self.step())))
+    }
+
+    /// Whether a whole frame follows; it is then in the buffer. Bytes may have been added since the last call.
+    fn is_whole(&mut self) -> io::Result<bool> {
+        if decode_frame(self.header.salt, self.next, &self.buffer[self.used..]).is_none() {
+            self.fill(self.at)?;
+        }
+        Ok(decode_frame(self.header.salt, self.next, &self.buffer[self.used..]).is_some())
+    }
+
+    /// Reads ahead from `at`.
+    fn fill(&mut self, at: u64) -> io::Result<()> {
+        self.buffer.resize(READ_BYTES, 0);
+        let filled = self.file.fill_at(&mut self.buffer, at)?;
+        self.buffer.truncate(filled);
+        self.used = 0;
+        Ok(())
+    }
+
+    /// Goes behind the whole frame that follows, and returns its payload.
+    fn step(&mut self) -> &[u8] {
+        let len = framed(&self.buffer[self.used..]).map_or(0, |(payload, _)| frame_len(payload.len()));
+        self.used += len;
+        self.at += len as u64;
+        self.next += 1;
+        &self.buffer[self.used - len + FRAME_HEADER..self.used]
+    }
+
+    /// Goes to the first whole frame behind damage whose sequence number is below `end`.
+    pub(super) fn pass(&mut self, end: u64) -> io::Result<bool> {
+        let len = self.file.len()?;
+        let mut from = self.at;
+        while from < len {
+            self.fill(from)?;
+            let is_last = from + self.buffer.len() as u64 >= len;
+            // Of what is judged, a frame and the one after it are in the buffer.
+            let judged = if is_last { self.buffer.len() } else { self.buffer.len() - 2 * FRAME_BYTES_MAX };
+            let skipped = (from - self.at) as usize;
+            let lost = damage::Lost { salt: self.header.salt, next: self.next, end, skipped, is_last };
+            if let Some((at, sequence)) = lost.find(&self.buffer, judged) {
+                (self.used, self.at, self.next) = (at, from + at as u64, sequence);
+                return Ok(true);
+            }
+            from += judged as u64;
+        }
+        self.rest();
+        Ok(false)
     }
 
     /// Whether bytes follow the whole frames that were walked.
@@ -233,10 +325,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn header_with_one_damaged_byte_is_put_right_and_with_more_it_is_not() {
+        let (header, bytes) = segment(b"record");
+        for at in 0..header.len() as usize {
+            for bits in [1, 0x80, 0xff] {
+                let mut changed = bytes.clone();
+                changed[at] ^= bits;
+                assert_eq!(Header::read(&changed, 7), Some(header.clone()), "byte {at}");
+                changed[(at + 1) % header.len() as usize] ^= bits;
+                assert_eq!(Header::read(&changed, 7), None, "byte {at} and the next");
+            }
+        }
+        assert_eq!(Header::read(&bytes, 8), None, "of another file");
+    }
+
     proptest::proptest! {
         #[test]
         fn any_bytes_never_panic_and_are_no_record(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
-            proptest::prop_assert!(Header::decode(&bytes).is_none());
+            proptest::prop_assert!(Header::read(&bytes, 1).is_none());
             proptest::prop_assert_eq!(decode_frame(1, 1, &bytes), None);
         }
     }

@@ -15,7 +15,9 @@ use std::{
 use sotto_schema::id::SiteId;
 use sotto_store::db::shard_of;
 
-use crate::spool::{self, Append, AppendError, Aside, Key, OpenError, Reader, Repeats, Spool, Ticket};
+use crate::spool::{
+    self, Append, AppendError, Aside, Damage, Key, OpenError, Reader, Repeats, Spool, Ticket,
+};
 
 /// The spools of all shards; clones share them.
 #[derive(Debug, Clone)]
@@ -185,6 +187,14 @@ impl ShardedSpool {
             bytes: sum.bytes + aside.bytes,
             batches: sum.batches + aside.batches,
             records: sum.records + aside.records,
+        })
+    }
+
+    /// What could not be read since the start.
+    pub fn damage(&self) -> Damage {
+        self.all().map(Spool::damage).fold(Damage::default(), |sum, damage| Damage {
+            places: sum.places + damage.places,
+            records: sum.records + damage.records,
         })
     }
 

@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::Settings;
+use super::{Settings, damage::Damage, recover::Gap};
 
 /// Resolution of arrival timestamps.
 const MARK_INTERVAL: Duration = Duration::from_secs(1);
@@ -89,6 +89,8 @@ pub(super) struct Shared {
     pub(super) appended: Notify,
     /// Arrival timestamps: the first sequence number of each moment.
     marks: Mutex<VecDeque<(u64, Instant)>>,
+    /// What cannot be read: known since the start, and by the sequence numbers of what waits.
+    damage: Mutex<(Damage, BTreeMap<u64, u64>)>,
 }
 
 impl Shared {
@@ -109,6 +111,7 @@ impl Shared {
             ended: CancellationToken::new(),
             appended: Notify::new(),
             marks: Mutex::new(waiting.into_iter().collect()),
+            damage: Mutex::default(),
         }
     }
 
@@ -164,6 +167,40 @@ impl Shared {
         self.segments().keys().copied().collect()
     }
 
+    /// The first record after `at` that a segment has.
+    pub(super) fn follows(&self, at: u64) -> Option<u64> {
+        self.segments().range(at + 1..).next().map(|(first, _)| *first)
+    }
+
+    fn known_damage(&self) -> MutexGuard<'_, (Damage, BTreeMap<u64, u64>)> {
+        self.damage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What could not be read since the start.
+    pub(super) fn damage(&self) -> Damage {
+        self.known_damage().0
+    }
+
+    /// Counts and logs damage, once however often it is met.
+    pub(super) fn note_damage(&self, gap: &Gap) {
+        let from = gap.records.start.max(self.shipped.load(Ordering::Acquire));
+        let mut known = self.known_damage();
+        let end = known.1.range(..=from).next_back().map_or(0, |(_, end)| *end);
+        let (from, to) = (from.max(end), gap.records.end);
+        if from >= to && !gap.records.is_empty() {
+            return;
+        }
+        if from < to {
+            known.1.insert(from, to);
+        }
+        known.0.places += 1;
+        known.0.records += to.saturating_sub(from);
+        tracing::error!(
+            file = %gap.path.display(), offset = gap.offset, records = to.saturating_sub(from),
+            "the spool is damaged; what is before and behind is read, these hits are lost"
+        );
+    }
+
     fn marks(&self) -> MutexGuard<'_, VecDeque<(u64, Instant)>> {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -187,6 +224,7 @@ impl Shared {
     /// Records below `next` are shipped.
     pub(super) fn shipped_to(&self, next: u64) {
         self.shipped.store(next, Ordering::Release);
+        self.known_damage().1.retain(|_, end| *end > next);
         self.shipped_moved.notify_waiters();
         let durable = self.durable.load(Ordering::Acquire);
         let mut marks = self.marks();

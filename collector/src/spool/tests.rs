@@ -156,31 +156,231 @@ async fn three_segments(dir: &Path) -> Vec<u64> {
     segments(dir)
 }
 
-#[tokio::test]
-async fn damage_before_the_last_segment_stops_the_start() {
-    let dir = tempfile::tempdir().unwrap();
-    let firsts = three_segments(dir.path()).await;
-    let path = segment::path(dir.path(), firsts[1]);
-    let whole = fs::read(&path).unwrap();
-    for at in [0, 20, whole.len() - 3] {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 1;
-        fs::write(&path, bytes).unwrap();
-        assert!(matches!(open(settings(dir.path())), Err(OpenError::Damaged { .. })), "byte {at}");
+/// Records that are appended alone, so that no commit ends in the middle of them.
+async fn fill(dir: &Path, records: u32) {
+    let (spool, _reader) = open(settings(dir)).unwrap();
+    append(&spool, 0..records).await.unwrap();
+}
+
+/// What a spool of whole records has left, and how many it says are damaged.
+fn left(dir: &Path) -> (Vec<u32>, Damage) {
+    let (spool, mut reader) = open(settings(dir)).unwrap();
+    let mut waiting = String::new();
+    reader.for_each_waiting(|payload| waiting += std::str::from_utf8(payload).unwrap()).unwrap();
+    let shipped = drain(&mut reader);
+    assert_eq!(waiting, shipped, "what is remembered after a start is what is shipped");
+    assert_eq!(spool.waiting(), 0);
+    let numbers = shipped.split(['[', ']']).filter(|n| !n.is_empty()).map(|n| n.parse().unwrap());
+    (numbers.collect(), spool.damage())
+}
+
+/// Writes the files of a spool anew, with one of them changed.
+fn write_spool(dir: &Path, files: &[(std::path::PathBuf, Vec<u8>)], changed: usize, bytes: &[u8]) {
+    fs::remove_dir_all(dir).unwrap();
+    fs::create_dir(dir).unwrap();
+    for (n, (path, whole)) in files.iter().enumerate() {
+        fs::write(path, if n == changed { bytes } else { whole }).unwrap();
     }
-    fs::write(&path, whole).unwrap();
-    assert!(open(settings(dir.path())).is_ok());
+}
+
+fn read_spool(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let paths = segments(dir).into_iter().map(|first| segment::path(dir, first)).chain([dir.join("cursor")]);
+    paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+/// The record, counted from 0 in its segment, in which a byte lies; `None` for the header.
+fn record_at(bytes: &[u8], at: usize) -> Option<u32> {
+    let (mut place, mut n) = (segment::header_len(bytes), 0);
+    if at < place {
+        return None;
+    }
+    while place < bytes.len() {
+        place += 8 + segment::u32_at(bytes, place).unwrap() as usize;
+        if at < place {
+            return Some(n);
+        }
+        n += 1;
+    }
+    Some(n)
 }
 
 #[tokio::test]
-async fn missing_segment_stops_the_start() {
-    for gone in 0..2 {
-        let dir = tempfile::tempdir().unwrap();
-        let firsts = three_segments(dir.path()).await;
-        fs::remove_file(segment::path(dir.path(), firsts[gone])).unwrap();
-        let opened = open(settings(dir.path()));
-        assert!(matches!(opened, Err(OpenError::Damaged { .. } | OpenError::Gap { .. })), "{gone}");
+async fn any_damaged_byte_loses_its_own_record_only() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), 12).await;
+    let files = read_spool(dir.path());
+    let whole = &files[0].1;
+    for at in 0..whole.len() {
+        for bits in [1, 0x80, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= bits;
+            write_spool(dir.path(), &files, 0, &bytes);
+            let hit = record_at(whole, at);
+            let expected: Vec<u32> = (0..12).filter(|n| Some(*n) != hit).collect();
+            // Behind the last record nothing tells that it was whole once.
+            let told = u64::from(hit.is_some_and(|n| n < 11));
+            assert_eq!(
+                left(dir.path()),
+                (expected, Damage { places: told, records: told }),
+                "byte {at}, bits {bits:#x}"
+            );
+        }
     }
+}
+
+#[tokio::test]
+async fn any_cut_of_the_last_segment_loses_what_is_behind_it_only() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), 12).await;
+    let files = read_spool(dir.path());
+    let whole = &files[0].1;
+    for at in 0..=whole.len() {
+        write_spool(dir.path(), &files, 0, &whole[..at]);
+        let expected: Vec<u32> = (0..record_at(whole, at).unwrap_or(0)).collect();
+        assert_eq!(left(dir.path()), (expected, Damage::default()), "cut to {at} bytes");
+    }
+}
+
+#[tokio::test]
+async fn damage_before_the_last_segment_loses_its_own_record_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let firsts = three_segments(dir.path()).await;
+    let files = read_spool(dir.path());
+    let (all, _) = left(dir.path());
+    let whole = &files[1].1;
+    // Sequence numbers count from 1, the records here from 0.
+    let (first, follows) = (firsts[1] as u32 - 1, firsts[2] as u32 - 1);
+    for at in (0..whole.len()).step_by(7) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0xff;
+        write_spool(dir.path(), &files, 1, &bytes);
+        let hit = record_at(whole, at).map(|n| first + n);
+        let expected = all.iter().copied().filter(|n| Some(*n) != hit).collect();
+        let told = u64::from(hit.is_some());
+        assert_eq!(left(dir.path()), (expected, Damage { places: told, records: told }), "byte {at}");
+        write_spool(dir.path(), &files, 1, &whole[..at]);
+        let kept = first + record_at(whole, at).unwrap_or(0);
+        let expected: Vec<u32> = all.iter().copied().filter(|n| !(kept..follows).contains(n)).collect();
+        let records = u64::from(follows - kept);
+        assert_eq!(left(dir.path()), (expected, Damage { places: 1, records }), "cut to {at} bytes");
+    }
+}
+
+#[tokio::test]
+async fn damaged_sector_with_many_records_is_passed_and_they_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), 300).await;
+    let files = read_spool(dir.path());
+    let whole = &files[0].1;
+    for junk in [0, 0xa5, 0xff] {
+        let mut bytes = whole.clone();
+        bytes[512..1024].fill(junk);
+        write_spool(dir.path(), &files, 0, &bytes);
+        let hit = record_at(whole, 512).unwrap()..record_at(whole, 1023).unwrap() + 1;
+        let expected = (0..300).filter(|n| !hit.contains(n)).collect();
+        let damage = Damage { places: 1, records: hit.len() as u64 };
+        assert_eq!(left(dir.path()), (expected, damage), "filled with {junk:#x}");
+    }
+}
+
+#[tokio::test]
+async fn segment_whose_header_cannot_be_read_is_left_to_the_operator_and_the_others_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let firsts = three_segments(dir.path()).await;
+    let files = read_spool(dir.path());
+    let (all, _) = left(dir.path());
+    for gone in 0..3 {
+        let mut bytes = files[gone].1.clone();
+        bytes[16..20].fill(0xff);
+        write_spool(dir.path(), &files, gone, &bytes);
+        let end = firsts.get(gone + 1).copied().unwrap_or(u64::MAX);
+        let expected: Vec<u32> =
+            all.iter().copied().filter(|n| !(firsts[gone]..end).contains(&(u64::from(*n) + 1))).collect();
+        // How many were in the last one, nothing tells.
+        let records = if gone == 2 { 0 } else { end - firsts[gone] };
+        assert_eq!(left(dir.path()), (expected, Damage { places: 1, records }), "segment {gone}");
+        assert_eq!(fs::read(segment::unreadable(dir.path(), firsts[gone])).unwrap(), bytes);
+        let listed = inspect(dir.path()).unwrap();
+        assert!(listed.iter().any(|line| line.damaged == 1 && line.state == UNREADABLE), "{listed:?}");
+    }
+}
+
+#[tokio::test]
+async fn damage_is_counted_once_however_often_and_in_what_parts_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), 40).await;
+    let path = segment::path(dir.path(), 1);
+    let mut bytes = fs::read(&path).unwrap();
+    let from = bytes.len() / 2;
+    bytes[from..from + 100].fill(0xff);
+    fs::write(&path, &bytes).unwrap();
+    let inspected = inspect(dir.path()).unwrap();
+    let (spool, mut reader) = open(settings(dir.path())).unwrap();
+    let damage = spool.damage();
+    assert!(damage.places == 1 && damage.records > 3, "{damage:?}");
+    assert_eq!((inspected[0].damaged, inspected[0].waiting), (damage.records, 40 - damage.records));
+    let mut rows = 0;
+    while let Some(batch) = reader.seal(3, 10_000).unwrap() {
+        assert_eq!(reader.seal(3, 10_000).unwrap().unwrap(), batch, "the batch is the same again");
+        reader.for_each_waiting(|_| ()).unwrap();
+        assert_eq!(batch.count as usize, text(&batch).matches('[').count());
+        rows += batch.count;
+        reader.shipped(&batch).unwrap();
+    }
+    assert_eq!((rows + damage.records, spool.damage()), (40, damage));
+}
+
+#[tokio::test]
+async fn damage_in_what_is_being_written_is_passed_and_later_records_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, mut reader) = open(settings(dir.path())).unwrap();
+    append(&spool, 0..5).await.unwrap();
+    let path = segment::path(dir.path(), 1);
+    let mut bytes = fs::read(&path).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let batch = reader.seal(100, 1_000).unwrap().unwrap();
+    assert_eq!((text(&batch), batch.count), (expected(0..4), 4));
+    reader.shipped(&batch).unwrap();
+    assert_eq!(spool.damage(), Damage { places: 1, records: 1 });
+    append(&spool, 5..8).await.unwrap();
+    assert_eq!(drain(&mut reader), expected(5..8));
+    assert_eq!(spool.damage(), Damage { places: 1, records: 1 });
+}
+
+#[tokio::test]
+async fn damaged_end_of_a_sealed_batch_is_no_torn_tail() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, mut reader) = open(settings(dir.path())).unwrap();
+    append(&spool, 0..5).await.unwrap();
+    let sealed = reader.seal(5, 1_000).unwrap().unwrap();
+    drop((spool, reader));
+    let path = segment::path(dir.path(), 1);
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    let (spool, mut reader) = open(settings(dir.path())).unwrap();
+    assert_eq!(spool.damage(), Damage { places: 1, records: 1 });
+    append(&spool, 5..7).await.unwrap();
+    let batch = reader.seal(5, 1_000).unwrap().unwrap();
+    assert_eq!((text(&batch), &batch.token), (expected(0..4), &sealed.token));
+    reader.shipped(&batch).unwrap();
+    assert_eq!(drain(&mut reader), expected(5..7));
+}
+
+#[tokio::test]
+async fn missing_first_segment_stops_the_start_and_a_later_one_is_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let firsts = three_segments(dir.path()).await;
+    let files = read_spool(dir.path());
+    fs::remove_file(&files[0].0).unwrap();
+    assert!(matches!(open(settings(dir.path())), Err(OpenError::Gap { .. })));
+    fs::write(&files[0].0, &files[0].1).unwrap();
+    fs::remove_file(&files[1].0).unwrap();
+    let (numbers, damage) = left(dir.path());
+    let gone = firsts[1] as u32 - 1..firsts[2] as u32 - 1;
+    assert_eq!(damage, Damage { places: 1, records: u64::from(gone.end - gone.start) });
+    assert!(numbers.iter().all(|n| !gone.contains(n)) && numbers.contains(&gone.end));
 }
 
 #[tokio::test]

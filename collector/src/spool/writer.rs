@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Append, AppendError, Repeats, Ticket,
+    damage::Damage,
     disk::{Disk, DiskFile},
     known::{GENERATION_MAX, Key, Known},
     mailbox::{self, Recipient},
@@ -172,6 +173,11 @@ impl Spool {
     /// What was set aside, as of the last look.
     pub fn set_aside(&self) -> Aside {
         self.shared.aside.load()
+    }
+
+    /// What could not be read since the start.
+    pub fn damage(&self) -> Damage {
+        self.shared.damage()
     }
 
     /// Whether the last append was refused: it could not be written, or the spool is at its limit.

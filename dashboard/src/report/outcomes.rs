@@ -80,7 +80,7 @@ impl KnownOutcome {
 }
 
 /// All outcomes of the collector; `page_knows_every_outcome_of_the_collector` proves it.
-pub const OUTCOMES: [KnownOutcome; 15] = [
+pub const OUTCOMES: [KnownOutcome; 14] = [
     KnownOutcome::kept(
         "stored",
         OutcomeKind::Stored,
@@ -123,11 +123,6 @@ pub const OUTCOMES: [KnownOutcome; 15] = [
         "referrer_spam",
         "Referrer spam",
         "The referrer is a site that advertises itself in reports.",
-    ),
-    KnownOutcome::dropped(
-        "personal_data",
-        "Looks like personal data",
-        "A property of an event looked like an e-mail address, a name or a number of a person.",
     ),
     KnownOutcome::dropped(
         "duplicate",

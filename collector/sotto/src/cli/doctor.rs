@@ -112,15 +112,17 @@ fn waiting(config: &Config) -> Check {
     let segments: Result<Vec<_>, _> = spools.map(|dir| spool::inspect(&dir)).collect();
     let segments = segments.map(|all| all.into_iter().flatten().collect::<Vec<_>>());
     let waiting = segments.as_ref().map_or(0, |all| all.iter().map(|s| s.waiting).sum::<u64>());
+    let damaged = segments.as_ref().map_or(0, |all| all.iter().filter(|s| s.damaged > 0).count());
     let aside = spool::set_aside(&config.data.join("spool")).map_or(0, |files| files.len());
+    let damage = if damaged > 0 { format!(", {damaged} files are damaged") } else { String::new() };
     Check {
         what: "spool",
-        ok: segments.is_ok() && aside == 0,
+        ok: segments.is_ok() && aside == 0 && damaged == 0,
         found: segments.map_or_else(
             |e| e.to_string(),
-            |_| format!("{waiting} hits wait, {aside} batches are set aside"),
+            |_| format!("{waiting} hits wait, {aside} batches are set aside{damage}"),
         ),
-        remedy: "`sotto spool inspect` shows what is wrong, `sotto spool replay` ships what is set aside",
+        remedy: "`sotto spool inspect` shows what is wrong, `sotto spool replay` ships what is set aside; check the disk",
     }
 }
 

@@ -126,7 +126,7 @@ async fn replay_aside(config: &Config, databases: &Databases) -> Result<(), Fail
 }
 
 fn inspect(json: bool, config: &Config) -> Result<(), Failure> {
-    let mut listing = Listing::new(&["segment", "first", "records", "waiting", "bytes", "state"]);
+    let mut listing = Listing::new(&["segment", "first", "records", "waiting", "damaged", "bytes", "state"]);
     let found = directories(config).map(|dir| spool::inspect(&dir)).collect::<Result<Vec<_>, _>>()?;
     for segment in found.into_iter().flatten() {
         listing.row(vec![
@@ -134,6 +134,7 @@ fn inspect(json: bool, config: &Config) -> Result<(), Failure> {
             segment.first.into(),
             segment.records.into(),
             segment.waiting.into(),
+            segment.damaged.into(),
             segment.bytes.into(),
             segment.state.into(),
         ]);

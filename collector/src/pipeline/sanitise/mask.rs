@@ -15,6 +15,8 @@ pub const TOKEN: &str = "[token]";
 pub const IP: &str = "[ip]";
 /// Replaces the identifier of a thing or person.
 pub const ID: &str = "[id]";
+/// Replaces a value that is personal because of what it is called.
+pub const MASKED: &str = "[masked]";
 
 /// The text with every finding replaced by its mask.
 pub(super) fn masked(text: &str) -> Cow<'_, str> {
@@ -35,6 +37,11 @@ pub(super) fn masked(text: &str) -> Cow<'_, str> {
 /// The mask of the first finding.
 pub(super) fn found(text: &str) -> Option<&'static str> {
     Findings::of(text).next().map(|f| f.mask)
+}
+
+/// The mask of the first finding by which a person can be reached.
+pub(super) fn person(text: &str) -> Option<&'static str> {
+    Findings::of(text).map(|f| f.mask).find(|mask| [EMAIL, PHONE, IP].contains(mask))
 }
 
 struct Finding {

@@ -39,10 +39,6 @@ fn words(outcome: &str, reason: &str) -> (&'static str, &'static str) {
         }
         (_, "referrer_spam") => ("were referrer spam", ""),
         (_, "too_old") => ("came more than a day late", ""),
-        (_, "personal_data") => (
-            "carried personal data in their properties",
-            "Send plans and sizes with events, not names or addresses.",
-        ),
         (_, "invalid_payload" | "body_too_large") => {
             ("could not be read", "Something between the page and this server changes requests.")
         }
