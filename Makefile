@@ -161,6 +161,11 @@ bench-archive: setup release ## Time and memory of sealing a day of 1 and 10 mil
 	@ln -sfn $(CACHE)/libchdb-26.7.3-stable.1/libchdb.so target/bench-libchdb.so
 	cargo bench --locked --quiet --package sotto-collector --bench archive
 
+.PHONY: bench-reports
+bench-reports: ready ## Every report and page on sites of 0.2 to 50 million events, beside its goal (about 20 minutes)
+	cargo build --release --locked --quiet --package sotto-tests --bin load
+	target/release/load reports
+
 # `make soak MINUTES=60` for longer.
 MINUTES ?= 10
 .PHONY: soak

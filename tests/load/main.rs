@@ -10,6 +10,7 @@ use std::process::ExitCode;
 mod bare;
 mod compare;
 mod process;
+mod reports;
 mod soak;
 
 fn main() -> ExitCode {
@@ -18,11 +19,13 @@ fn main() -> ExitCode {
         ["bare", address] => bare::serve(address.parse().expect("an address")),
         ["compare"] => compare::run(&compare::Plan::full()),
         ["compare", "--quick"] => compare::run(&compare::Plan::quick()),
+        ["reports"] => reports::run(false),
+        ["reports", "--quick"] => reports::run(true),
         ["soak", minutes] => return soak::run(minutes.parse().expect("minutes")),
         ["profile", seconds] => compare::profile(seconds.parse().expect("seconds")),
         _ => {
             eprintln!(
-                "load compare [--quick] | load soak MINUTES | load profile SECONDS | load bare ADDRESS"
+                "load compare [--quick] | load reports [--quick] | load soak MINUTES | load profile SECONDS | load bare ADDRESS"
             );
             return ExitCode::from(2);
         }

@@ -1,0 +1,260 @@
+//! `make bench-reports`: every report and page on sites of one to fifty million events, beside its goal.
+
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use jiff::{ToSpan, civil::Date};
+use sotto_store::db::Access;
+use sotto_tests::{
+    Sotto,
+    load::{self, Load, Target},
+    request, wait_for_at_most,
+};
+
+use crate::process::memory_mb;
+
+const ZONE: &str = "Europe/Berlin";
+/// How often each page is asked for.
+const TIMES: usize = 12;
+/// Hits of ten visits, on average, in `fill.sql`.
+const HITS_OF_TEN_VISITS: u64 = 37;
+const READERS: usize = 8;
+const HITS_PER_SECOND: f64 = 2_000.0;
+
+/// A site to be measured.
+struct Size {
+    events: u64,
+    days: i32,
+}
+
+/// Runs all sizes, or the small ones.
+pub fn run(quick: bool) {
+    let all = [
+        Size { events: 200_000, days: 90 },
+        Size { events: 1_000_000, days: 90 },
+        Size { events: 10_000_000, days: 90 },
+        Size { events: 10_000_000, days: 730 },
+        Size { events: 50_000_000, days: 90 },
+    ];
+    for size in &all[..if quick { 2 } else { all.len() }] {
+        measure(size);
+    }
+}
+
+/// A Sotto with a filled site, and the cookies of readers who are signed in.
+struct Place {
+    sotto: Sotto,
+    key: String,
+    writer: Access,
+    cookies: Vec<String>,
+}
+
+impl Place {
+    fn new() -> Self {
+        let sotto = Sotto::start_as_configured("[reports]\nsettle_interval = \"2s\"\n");
+        let key = sotto.add_site("a.example", &["--time-zone", ZONE, "--retention-days", "760"]);
+        let cookies = (0..READERS).map(|n| sign_in(&sotto, &format!("reader{n}@example.org"))).collect();
+        let text = fs::read_to_string(sotto.data().join("clickhouse/endpoint.json")).expect("embedded");
+        let endpoint: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let writer = serde_json::from_value(endpoint["writer"].clone()).expect("the writer");
+        Self { sotto, key, writer, cookies }
+    }
+
+    /// Asks ClickHouse.
+    fn ask(&self, sql: &str, parameters: &[(&str, String)]) -> String {
+        let mut url = url::Url::parse(&self.writer.url).expect("a URL");
+        url.query_pairs_mut()
+            .append_pair("database", &self.writer.database)
+            .extend_pairs(parameters.iter().map(|(name, value)| (format!("param_{name}"), value)));
+        let user = [
+            ("x-clickhouse-user", self.writer.user.as_str()),
+            ("x-clickhouse-key", self.writer.password.as_str()),
+        ];
+        let answer = request("POST", url.as_str(), &user, sql.as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text().trim().to_owned()
+    }
+
+    fn fill(&self, size: &Size) {
+        let site = self.ask(&format!("SELECT id FROM sites FINAL WHERE key = '{}'", self.key), &[]);
+        let today = sotto_schema::clock::now().in_tz(ZONE).expect("a zone").date();
+        let of_day = size.events / size.days.unsigned_abs() as u64;
+        let (visits, anonymous) = (of_day * 9 / HITS_OF_TEN_VISITS, of_day / 10);
+        let first: Date = today.saturating_sub((size.days - 1).days());
+        for day in first.series(1.day()).take_while(|day| *day <= today) {
+            self.ask(
+                include_str!("reports/fill.sql"),
+                &[
+                    ("site", site.clone()),
+                    ("day", day.to_string()),
+                    ("visits", visits.to_string()),
+                    ("anonymous", anonymous.to_string()),
+                    ("tz", ZONE.to_owned()),
+                    ("kept", "760".to_owned()),
+                ],
+            );
+        }
+        let finished = (size.days - 1).to_string();
+        wait_for_at_most(Duration::from_secs(3_600), "all finished days to be settled", || {
+            (self.ask("SELECT uniq(day) FROM settled_days", &[]) == finished).then_some(())
+        });
+    }
+
+    /// Milliseconds for one page, or the status of a refusal.
+    fn page(&self, reader: usize, path: &str) -> Result<f64, u16> {
+        let started = Instant::now();
+        let answer =
+            request("GET", &format!("{}{path}", self.sotto.url), &[("cookie", &self.cookies[reader])], b"");
+        let ms = started.elapsed().as_secs_f64() * 1e3;
+        if answer.status == 200 { Ok(ms) } else { Err(answer.status) }
+    }
+}
+
+/// Makes a user and returns their cookie.
+fn sign_in(sotto: &Sotto, email: &str) -> String {
+    let (ok, out) = sotto.try_run(&["user", "add", email], "correct horse battery staple");
+    assert!(ok, "{out}");
+    let headers = [("content-type", "application/x-www-form-urlencoded"), ("sec-fetch-site", "same-origin")];
+    let form = format!("email={}&password=correct+horse+battery+staple", email.replace('@', "%40"));
+    let answer = request("POST", &format!("{}/sign-in", sotto.url), &headers, form.as_bytes());
+    answer.header("set-cookie").expect("signed in").split(';').next().unwrap_or_default().to_owned()
+}
+
+fn percentile(sorted: &[f64], percent: usize) -> f64 {
+    sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied().unwrap_or(f64::NAN)
+}
+
+fn measure(size: &Size) {
+    let place = Place::new();
+    let started = Instant::now();
+    place.fill(size);
+    let filled = started.elapsed().as_secs_f64();
+    let events = place.ask("SELECT count() FROM events", &[]);
+    println!("\n{events} events in {} days; filled and settled in {filled:.0} s", size.days);
+    let tables = "SELECT table, sum(rows), formatReadableSize(sum(bytes_on_disk)) FROM system.parts WHERE active
+        AND (table = 'events' OR table LIKE 'settled%') AND database = currentDatabase() GROUP BY table ORDER BY table";
+    println!("{}", place.ask(tables, &[]));
+    println!("{:>8} {:>8} {:>8} {:>8}   ms", "first", "p50", "p95", "goal");
+    let [overview, list] = [format!("/s/{}", place.key), format!("/s/{}/list", place.key)];
+    let small = size.events < 500_000;
+    let page_goal = if small { 40 } else { 100 };
+    let longest = if size.days > 400 { "p=custom&from=LONG" } else { "p=90d" };
+    let first =
+        sotto_schema::clock::now().in_tz(ZONE).expect("a zone").date().saturating_sub((size.days - 1).days());
+    let today = sotto_schema::clock::now().in_tz(ZONE).expect("a zone").date();
+    let longest = longest.replace("LONG", &format!("{first}&to={today}"));
+    let mut pages: Vec<(String, u32)> = vec![
+        (overview.clone(), page_goal),
+        (format!("{overview}?cmp=none"), page_goal),
+        (format!("{overview}?p=7d"), page_goal),
+        (format!("{overview}?p=90d"), page_goal),
+        (format!("{overview}?{longest}"), page_goal),
+        (format!("{overview}?p=today"), page_goal),
+        (format!("{overview}?p=yesterday"), page_goal),
+        (format!("{overview}?{longest}&f=country:is:DE"), 600),
+        (format!("{overview}?{longest}&f=device:is:desktop"), 600),
+        (format!("{overview}?{longest}&f=source:is:Source+2"), 600),
+        (format!("{overview}?{longest}&f=page:is:/docs/page-1"), 600),
+        (format!("{overview}?{longest}&f=hostname:is:big.example"), 600),
+    ];
+    for by in [
+        "page",
+        "entry_page",
+        "source",
+        "referrer",
+        "utm_campaign",
+        "country",
+        "city",
+        "browser",
+        "event",
+        "hostname",
+    ] {
+        pages.push((format!("{list}/{by}?{longest}"), 150));
+        pages.push((format!("{list}/{by}?{longest}&f=country:is:DE"), 300));
+    }
+    pages.push((format!("{overview}/consent?{longest}"), 150));
+    pages.push((format!("{overview}/quality?{longest}"), 150));
+    for (path, goal) in &pages {
+        let mut times = Vec::new();
+        for _ in 0..TIMES {
+            match place.page(0, path) {
+                Ok(ms) => times.push(ms),
+                Err(status) => println!("ERROR {status}   {path}"),
+            }
+        }
+        let first = times.first().copied().unwrap_or(f64::NAN);
+        times.sort_by(f64::total_cmp);
+        let (p50, p95) = (percentile(&times, 50), percentile(&times, 95));
+        let missed = if p95 <= f64::from(*goal) { ' ' } else { '*' };
+        println!("{first:>8.0} {p50:>8.0} {p95:>8.0} {goal:>7}{missed}   {path}");
+    }
+    beside_hits(&place, &overview);
+    let peak = place.sotto.clickhouse_pids().first().map_or(f64::NAN, |pid| memory_mb(*pid, "VmHWM"));
+    println!(
+        "ClickHouse's memory at most: {peak:.0} MB, its mapped files included (limit 600 MB without them)"
+    );
+}
+
+/// Eight readers at once while hits come in.
+fn beside_hits(place: &Place, overview: &str) {
+    let time = Duration::from_secs(10);
+    let hits = |first: u64| Load {
+        target: Target::new(&place.sotto.url),
+        site: place.key.clone(),
+        connections: 64,
+        rate: Some(HITS_PER_SECOND),
+        time,
+        threads: 1,
+        first,
+        reconnect: false,
+    };
+    let alone = load::run(&hits(1), &Arc::new(AtomicBool::new(false)));
+    let over = AtomicBool::new(false);
+    let failed = AtomicUsize::new(0);
+    let ms = |sent: &load::Sent| sent.quantile_ms(0.99);
+    let (beside, mut times) = std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..READERS)
+            .map(|n| {
+                let path = [format!("{overview}?p=90d"), overview.to_owned()][n % 2].clone();
+                let (over, failed) = (&over, &failed);
+                scope.spawn(move || {
+                    let mut times = Vec::new();
+                    while !over.load(Ordering::Acquire) {
+                        match place.page(n, &path) {
+                            Ok(ms) => times.push(ms),
+                            Err(_) => {
+                                failed.fetch_add(1, Ordering::Relaxed);
+                            }
+                        }
+                    }
+                    times
+                })
+            })
+            .collect();
+        let beside = load::run(&hits(1_000_000), &Arc::new(AtomicBool::new(false)));
+        over.store(true, Ordering::Release);
+        let times: Vec<f64> = readers.into_iter().flat_map(|r| r.join().expect("a reader")).collect();
+        (beside, times)
+    });
+    times.sort_by(f64::total_cmp);
+    println!(
+        "{READERS} readers beside {HITS_PER_SECOND:.0} hits/s for {} s: {} pages, p50 {:.0} ms, p95 {:.0} ms, {} failed (goal 0)",
+        time.as_secs(),
+        times.len(),
+        percentile(&times, 50),
+        percentile(&times, 95),
+        failed.load(Ordering::Relaxed),
+    );
+    println!(
+        "hits' p99 from when they were due: {:.1} ms beside readers, {:.1} ms without (goal <= 2x): {:.1}x",
+        ms(&beside),
+        ms(&alone),
+        ms(&beside) / ms(&alone),
+    );
+}
