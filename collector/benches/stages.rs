@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use divan::{Bencher, black_box};
 use http::{HeaderMap, HeaderValue};
 use sotto_collector::{
+    config::sites::rules::Rules,
     pipeline::{
         HitContext, bots,
         device::Classifier,
@@ -15,7 +16,6 @@ use sotto_collector::{
         hit::Headers,
         parse, process, referrer, sanitise,
     },
-    sites::rules::Rules,
     visitor::{
         client_ip::{Peer, TrustedProxies, client_ip},
         page_view_cache::PageViewCache,

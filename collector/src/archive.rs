@@ -1,5 +1,7 @@
 //! The archive: from raw events to anonymous counts that stay for ever.
 //!
+//! It reads and writes ClickHouse only, and knows nothing of hits, salts or the spool.
+//!
 //! # The rule
 //!
 //! A *cell* is one value of one dimension on one day (a page, a city, …). A visitor is one key on one day, so that over

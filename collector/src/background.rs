@@ -2,7 +2,7 @@
 //! visits, settle and seal days that are over, and delete data past its retention.
 //!
 //! **Promises.** A job that fails logs it and retries at its next turn. No failure, not even a panic, takes
-//! another job down ([`crate::supervise`]).
+//! another job down ([`crate::supervise`]). Jobs know the [`State`] and nothing of requests: a hit never waits for one.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,7 +1,10 @@
 //! The configuration file, `sotto.toml`. Every key has a default, so no file is needed to start.
 //!
 //! An invalid value stops the start with the file, the key and the allowed values. Sizes are written like
-//! "600MB", durations like "1s" or "250ms".
+//! "600MB", durations like "1s" or "250ms". What is set up per site is in ClickHouse; [`sites`] has the copies that
+//! every hit needs.
+//!
+//! It knows nothing of hits and reaches no server: who reads the sites hands them over.
 
 use std::{
     fmt::Display,
@@ -19,6 +22,7 @@ use crate::visitor::client_ip::TrustedProxies;
 mod paths;
 mod peers;
 mod shards;
+pub mod sites;
 
 pub use paths::Paths;
 pub use peers::{OTHERS_MAX, Peers};

@@ -1,6 +1,7 @@
 //! HTTP in and out: sockets, limits, headers, and serving the script.
 //!
-//! It knows nothing of hits, sites or ClickHouse.
+//! **Promises.** Every size, time and number of connections has a limit; no address leaves it except as the
+//! [`Peer`](crate::visitor::client_ip::Peer) of a request. It knows nothing of hits, sites or ClickHouse.
 
 pub mod script;
 pub mod server;

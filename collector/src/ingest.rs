@@ -12,7 +12,7 @@
 //!
 //! **Promises.** Every acknowledged hit has exactly one outcome ([`held::Held`]); a hit answered with 503 has
 //! none yet. With a token of the site in `Authorization`, `POST /e` reports each hit's outcome in
-//! `X-Sotto-Outcome`.
+//! `X-Sotto-Outcome`. It reaches no server: what it needs is in memory, and what it keeps goes to the spool.
 
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ use sotto_geoip::GeoIp;
 use sotto_schema::clock::Clock;
 
 use crate::{
+    config::sites::{rules::RuleBook, self_exclusion::Excluder, tokens::TokenBook},
     http::{
         script::Scripts,
         stack::{self, Response},
@@ -29,7 +30,6 @@ use crate::{
     metrics::Metrics,
     peers::Peers,
     pipeline::device::Classifier,
-    sites::{rules::RuleBook, self_exclusion::Excluder, tokens::TokenBook},
     spool::sharded::ShardedSpool,
     visitor::{
         client_ip::TrustedProxies, objections::Objections, page_view_cache::PageViewCache, salts::Salts,
@@ -85,7 +85,7 @@ pub struct Collector {
 
 impl Collector {
     /// Answers a request to one of the paths above, or for the script.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response {
+    pub async fn answer(&self, request: Request<Incoming>) -> Response {
         match (request.method(), request.uri().path()) {
             (&Method::POST, "/e") => self.native(request).await,
             (&Method::GET, "/e.gif") => self.pixel(request).await,

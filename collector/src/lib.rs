@@ -1,7 +1,7 @@
 //! From socket to ClickHouse: the road of a hit, and the jobs that age data.
 //!
-//! The road, in order: [`http`] accepts and guards, [`routes`] dispatches, [`ingest`] decodes and keeps,
-//! [`visitor`] finds the address and derives the key, [`pipeline`] decides and reduces, [`spool`] makes the
+//! The road, in order: [`http`] accepts and guards, the program dispatches (`sotto/src/serve/routes.rs`), [`ingest`]
+//! decodes and keeps by the rules in [`config`], [`visitor`] finds the address and derives the key, [`pipeline`] decides and reduces, [`spool`] makes the
 //! hit durable (only then is it acknowledged), [`ship`] inserts it into ClickHouse. Beside it run
 //! [`background`], [`archive`] and [`peers`]; [`rights`] serves visitors' requests. All of them share one
 //! [`state`] and are watched by [`supervise`].
@@ -15,9 +15,7 @@ pub mod metrics;
 pub mod peers;
 pub mod pipeline;
 pub mod rights;
-pub mod routes;
 pub mod ship;
-pub mod sites;
 pub mod spool;
 pub mod state;
 pub mod supervise;

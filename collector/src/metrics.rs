@@ -1,4 +1,7 @@
 //! Counters: outcomes per site and hour for the dashboard, and everything for Prometheus.
+//!
+//! **Promises.** Counting never fails and takes bounded memory; names are stable, as alerts use them. It knows no
+//! visitor: no label holds anything that a request brought.
 
 use std::{
     collections::HashMap,

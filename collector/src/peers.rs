@@ -1,6 +1,8 @@
 //! Several collectors in one installation: they agree on salts and share visits, so that a visitor whose hits
 //! are load-balanced across them stays one visitor with one visit.
 //!
+//! It knows nothing of hits, the spool or ClickHouse; whether others answer never decides whether a hit is kept.
+//!
 //! # Threat model
 //!
 //! A salt ([`crate::visitor::salts`]) must be the same on all collectors during its day, and exist nowhere
@@ -82,9 +84,8 @@ use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use crate::{
-    config::OTHERS_MAX,
+    config::{OTHERS_MAX, sites::rules::RuleBook},
     metrics::Metrics,
-    sites::rules::RuleBook,
     supervise::{Part, Supervisor},
     visitor::{
         objections::Objections,

@@ -3,7 +3,7 @@
 //! page views are read; what a hit changes in them comes back as a value ([`Processed::apply`]).
 //!
 //! **Promises.** Every hit ends in exactly one outcome. No field outside the visitor's allowed categories leaves
-//! [`process`]. The address and the user agent end here.
+//! [`process`]. The address and the user agent end here. It does not know in which format a hit came or where it goes.
 
 use sotto_geoip::{GeoDb, NetworkKind};
 use sotto_schema::{
@@ -16,7 +16,7 @@ use sotto_schema::{
 };
 
 use crate::{
-    sites::rules::Rules,
+    config::sites::rules::Rules,
     visitor::{
         client_ip::ClientIp, key::visitor_key, page_view_cache::PageViewCache, salts::Salt,
         sessions::Sessions,

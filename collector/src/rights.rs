@@ -18,6 +18,8 @@
 //! Whoever shows the number needs no such proof: it is a secret that only the browser has. Requests are
 //! throttled per address block, one erasure runs at a time, a few wait, all others are told to retry later.
 //!
+//! It knows the visitor only by what the request brings, and nothing of accounts or reports.
+//!
 //! **Proof**: tests in `rights/tests.rs`; `tests/suite/rights.rs`; `tests/browser/rights.test.js`.
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
@@ -40,10 +42,10 @@ use sotto_store::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
+    config::sites::rules::Rules,
     http::stack::{self, Response},
     ingest::Collector,
     pipeline::{hit::Headers, parse},
-    sites::rules::Rules,
     visitor::{
         client_ip::{self, BlockKey, ClientIp, Peer},
         key::visitor_key,
@@ -116,7 +118,7 @@ pub struct Rights {
 }
 
 /// Whether this part answers the path.
-pub(crate) fn is_own(path: &str) -> bool {
+pub fn is_own(path: &str) -> bool {
     path == "/privacy"
         || path == "/privacy.css"
         || path == "/privacy.js"
@@ -241,7 +243,8 @@ impl Rights {
         })
     }
 
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response {
+    /// Answers a request to one of the paths above.
+    pub async fn answer(&self, request: Request<Incoming>) -> Response {
         let (parts, body) = request.into_parts();
         let mut response = match (&parts.method, parts.uri.path()) {
             (&Method::GET | &Method::HEAD, "/privacy.css") => {

@@ -6,6 +6,8 @@
 //! durably, before the next one is shipped. Connection errors, overload, a read-only or missing table and a
 //! lack of memory or disk space do not count as such refusals.
 //!
+//! It knows batches of bytes and their tokens, not what a hit is.
+//!
 //! **Crash.** The current batch is sealed in the spool and shipped again under its token.
 //!
 //! **Proof**: tests below; `tests/suite/durability.rs`, `tests/suite/shipping.rs`.

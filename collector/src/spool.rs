@@ -8,6 +8,8 @@
 //! that has to be sent again, even after a crash, has the same bytes and the same token. A record whose
 //! [`Key`] is already durable is not kept twice.
 //!
+//! It knows records of bytes and their keys: nothing of hits, HTTP or ClickHouse.
+//!
 //! **Layout.** A directory with segments `<first sequence number, 20 digits>.seg`:
 //!
 //! ```text

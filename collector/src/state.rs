@@ -1,7 +1,8 @@
 //! The running state: everything that requests, jobs, the other collectors and the private listener share.
 //!
 //! There is one constructor, [`State::open`]. Each part of the program gets the whole state or a view of it
-//! ([`State::collector`], [`State::local`], [`State::shippers`]).
+//! ([`State::collector`], [`State::local`], [`State::shippers`]). It promises that the parts exist and fit together; it
+//! does not know what runs.
 
 use std::{
     fs, io,
@@ -15,14 +16,16 @@ use sotto_store::{backup, db::Databases};
 use tokio::sync::Notify;
 
 use crate::{
-    config::{Config, Paths},
+    config::{
+        Config, Paths,
+        sites::{rules::RuleBook, self_exclusion::Excluder, tokens::TokenBook},
+    },
     http::script::{MissingScript, Scripts},
     ingest::{Collector, unmapped_consent::Unmapped},
     metrics::Metrics,
     peers::{LocalState, Peers},
     pipeline::device::Classifier,
     ship::Shipper,
-    sites::{rules::RuleBook, self_exclusion::Excluder, tokens::TokenBook},
     spool::{
         self, Reader,
         sharded::{self, ShardedSpool},

@@ -5,6 +5,8 @@
 //!
 //! **Promises.** A panic of one task takes no other down. Pauses between restarts grow up to [`Backoff::max`].
 //!
+//! It knows the names of the parts, not what they do.
+//!
 //! **Not supervised separately**: the handling of one connection, one request or one call of another
 //! collector. It ends with it; a panic there is counted in `sotto_panics_total` or closes the connection.
 //!

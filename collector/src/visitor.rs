@@ -2,7 +2,7 @@
 //! under that key (the visit, the page view, an objection).
 //!
 //! Promises: an address ends here; it can be located and hashed, never printed or stored. A key means nothing once its
-//! salt is destroyed. Everything that is remembered is bounded.
+//! salt is destroyed. Everything that is remembered is bounded. It knows neither sites' rules nor what a hit says.
 
 pub mod client_ip;
 pub mod key;

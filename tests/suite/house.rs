@@ -187,10 +187,9 @@ fn only_main_knows_the_dashboard() {
 }
 
 /// The rooms of the collector, and which others each may import. Read from the top: nothing imports upwards, so there
-/// are no circles.
-const ROOMS: [(&str, &[&str]); 16] = [
-    ("routes", &["http", "ingest", "metrics", "peers", "rights", "state", "supervise", "visitor"]),
-    ("background", &["archive", "ingest", "metrics", "sites", "spool", "state", "supervise", "visitor"]),
+/// are no circles. Who dispatches requests to them is the program (`collector/sotto/src/serve`), above all of them.
+const ROOMS: [(&str, &[&str]); 14] = [
+    ("background", &["archive", "config", "ingest", "metrics", "spool", "state", "supervise", "visitor"]),
     (
         "state",
         &[
@@ -201,22 +200,20 @@ const ROOMS: [(&str, &[&str]); 16] = [
             "peers",
             "pipeline",
             "ship",
-            "sites",
             "spool",
             "supervise",
             "visitor",
         ],
     ),
-    ("rights", &["http", "ingest", "pipeline", "sites", "visitor"]),
-    ("ingest", &["http", "metrics", "peers", "pipeline", "sites", "spool", "visitor"]),
-    ("peers", &["config", "metrics", "sites", "supervise", "visitor"]),
+    ("rights", &["config", "http", "ingest", "pipeline", "visitor"]),
+    ("ingest", &["config", "http", "metrics", "peers", "pipeline", "spool", "visitor"]),
+    ("peers", &["config", "metrics", "supervise", "visitor"]),
     ("http", &["config", "metrics", "visitor"]),
     ("ship", &["metrics", "spool"]),
-    ("pipeline", &["sites", "visitor"]),
+    ("pipeline", &["config", "visitor"]),
     ("config", &["visitor"]),
     ("metrics", &["supervise"]),
     ("archive", &[]),
-    ("sites", &[]),
     ("spool", &[]),
     ("supervise", &[]),
     ("visitor", &[]),

@@ -11,7 +11,6 @@ use sotto_collector::{
     },
     peers::{self, Peers},
     rights::Rights,
-    routes::{Routes, admin::Admin},
     ship::Shipper,
     spool,
     state::{Lifetime, State},
@@ -22,15 +21,19 @@ use tokio::task::JoinHandle;
 
 use crate::{account_key, databases, failure::Failure};
 
+mod admin;
 pub mod dashboard;
 mod database;
 mod listeners;
+mod routes;
 mod set_up;
 mod signals;
 
+use admin::Admin;
 use dashboard::{DashboardParts, MakeDashboard};
 use database::Database;
 use listeners::{Listeners, taken};
+use routes::Routes;
 use signals::StopSignals;
 
 /// How long shipping may continue after a stop; what is left waits on disk for the next start.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::wait;
 use crate::{
     archive::{Done, Sealer},
-    sites::rules::Rules,
+    config::sites::rules::Rules,
     state::State,
     visitor::salts::GRACE_MS,
 };

@@ -18,13 +18,13 @@ use super::{
     road::{Decoded, Submission},
 };
 use crate::{
+    config::sites::tokens,
     http::stack::{self, Response},
     pipeline::{
         dropin::{BULK_BYTES_MAX, Claimed, goatcounter, matomo, plausible, umami},
         parse::{BODY_BYTES_MAX, ParseError},
         sanitise,
     },
-    sites::tokens,
 };
 
 /// The paths that are answered here.

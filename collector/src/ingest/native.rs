@@ -13,9 +13,9 @@ use super::{
     road::{NotTaken, Submission, Unkept},
 };
 use crate::{
+    config::sites::tokens,
     http::stack::{self, Response},
     pipeline::parse,
-    sites::tokens,
 };
 
 /// Reports the outcomes of a request's hits, in order, to the owner of a token.
@@ -29,7 +29,7 @@ const PIXEL: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x0
 
 impl Collector {
     /// `POST /e`: 204, also for hits that are dropped.
-    pub(crate) async fn native(&self, request: Request<Incoming>) -> Response {
+    pub async fn native(&self, request: Request<Incoming>) -> Response {
         let (parts, body) = request.into_parts();
         let body = match self.read_body(body, parse::BODY_BYTES_MAX).await {
             Ok(body) => body,

@@ -18,6 +18,7 @@ use super::{
     unmapped_consent::Report,
 };
 use crate::{
+    config::sites::{rules::Rules, tokens},
     pipeline::{
         self, HitContext, Processed,
         dropin::{Claimed, Claims},
@@ -25,7 +26,6 @@ use crate::{
         parse::{AGE_MS_MAX, Refused},
         sanitise,
     },
-    sites::{rules::Rules, tokens},
     spool::{
         Key,
         sharded::{ShardRepeats, ShardedAppend},

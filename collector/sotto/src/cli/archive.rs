@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use sotto_collector::{
     archive::{Done, Sealer, verify},
-    sites::rules::Rules,
+    config::sites::rules::Rules,
     visitor::salts::GRACE_MS,
 };
 use sotto_schema::{clock::now_ms, day::Day, site::Site};

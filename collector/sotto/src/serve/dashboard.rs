@@ -9,7 +9,6 @@ use sotto_collector::{
         script::Scripts,
         stack::{self, Body, HttpService},
     },
-    routes::{self, admin},
     state,
     supervise::{Backoff, Board, Part, Supervisor},
 };
@@ -18,9 +17,10 @@ use tokio::sync::Notify;
 use tower::ServiceExt;
 
 use super::{
+    admin,
     database::watch_cluster,
     listeners::{self, Listeners},
-    set_up,
+    routes, set_up,
     signals::StopSignals,
 };
 use crate::{account_key, databases, failure::Failure};

@@ -11,9 +11,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use http::{HeaderValue, StatusCode, header};
 use hyper::{Request, body::Incoming};
 use serde::Serialize;
-use sotto_store::db::Db;
-
-use crate::{
+use sotto_collector::{
     http::stack::{self, HttpService, Response},
     metrics::{self, Gauge},
     peers::Peers,
@@ -21,6 +19,7 @@ use crate::{
     state::State,
     supervise::{Board, Part},
 };
+use sotto_store::db::Db;
 
 /// Serves health and metrics.
 pub struct Admin {
@@ -254,11 +253,11 @@ fn of_type(mut response: Response, content_type: &'static str) -> Response {
 mod tests {
     use std::io::{Read, Write};
 
+    use sotto_collector::{config, http::server};
     use sotto_store::db::Access;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::{config, http::server};
 
     const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -2,7 +2,7 @@
 //!
 //! | path | answer |
 //! |---|---|
-//! | `POST /e`, `GET /e.gif`, `/x`, drop-in paths | [`crate::ingest`] |
+//! | `POST /e`, `GET /e.gif`, `/x`, drop-in paths | [`sotto_collector::ingest`] |
 //! | `GET /s.js`, `/s.<modules>.js` | the script ([`script`]) |
 //! | `/privacy` and below, `/.well-known/gpc.json` | the visitor's own page ([`rights`]) |
 //! | everything else | the fallback: the dashboard, or 404 |
@@ -11,9 +11,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use http::{HeaderValue, Method, header};
 use hyper::{Request, body::Incoming};
-use tower::ServiceExt as _;
-
-use crate::{
+use sotto_collector::{
     http::{
         script,
         stack::{self, Answer, HttpService, Response},
@@ -22,8 +20,7 @@ use crate::{
     rights,
     visitor::client_ip::{self, BlockKey, Peer, TrustedProxies},
 };
-
-pub mod admin;
+use tower::ServiceExt as _;
 
 /// Any page may send hits.
 const ANY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
