@@ -24,6 +24,8 @@ const PART_ROWS_MAX: u64 = 1_000_000;
 /// The most rows of a list that are read from settled days and from raw events side by side; longer lists are put
 /// together by ClickHouse.
 const SIDE_ROWS_MAX: u64 = 20_000;
+/// Raw events of the settled days above which their lists are read one by one.
+const LONG_ROWS: u64 = 3_000_000;
 /// What is read of settled days.
 const SETTLED: &str =
     "site = {site:UInt64} AND day BETWEEN {from:Date} AND {to:Date} AND settling IN {settled:Array(UInt64)}";
@@ -227,51 +229,64 @@ impl Scan<'_> {
         } else {
             Vec::new()
         };
-        [if cells { self.cells(&by) } else { Vec::new() }, passes]
+        [if cells { self.cells(&by, plan.settled_rows > LONG_ROWS) } else { Vec::new() }, passes]
     }
 
     /// Text of a query for the greatest rows of each list.
     fn text(&self, pass: &str) -> String {
-        let sums = COUNTS.map(|name| format!("sum(counted.{name}) AS {name}")).join(", ");
         let mut order = String::new();
         for list in self.lists.iter().filter(|list| list.sort != Metric::Visitors) {
             let _ = write!(order, "dimension = '{}', {}, ", list.by.name(), list.sort.order());
         }
         let order = if order.is_empty() { "visitors".into() } else { format!("multiIf({order}visitors)") };
+        // Several parts may have rows of one value.
+        let sums = COUNTS.map(|name| format!("sum(counted.{name}) AS {name}")).join(", ");
+        let (columns, group) = match pass.contains("\nUNION ALL\nSELECT") {
+            true => (format!("dimension, value, {sums}"), "GROUP BY dimension, value\nHAVING"),
+            false => (format!("dimension, value, {}", COUNTS.join(", ")), "WHERE"),
+        };
         format!(
-            "SELECT toString(counted.dimension) AS dimension, toString(counted.value) AS value, {sums}
+            "SELECT {columns}
 FROM ({pass}) AS counted
-GROUP BY dimension, value
-HAVING visits > 0 OR pageviews > 0 OR events > 0
+{group} visits > 0 OR pageviews > 0 OR events > 0
 ORDER BY {order} DESC, value
 LIMIT {{limit:UInt64}} BY dimension, if(dimension IN ('day', 'hour', '{CONSENT}'), value, '')"
         )
     }
 
-    /// Queries for the figures of settled days, when nothing is filtered: one for each list that may be long, since
-    /// grouping by one column is twice as fast as by two, and one for the others.
-    fn cells(&self, by: &[(Dimension, bool)]) -> Vec<String> {
+    /// Queries for the figures of settled days, when nothing is filtered: one for all lists, or one for each where
+    /// they are long, since grouping by one column is twice as fast as by two.
+    fn cells(&self, by: &[(Dimension, bool)], long: bool) -> Vec<String> {
         let sums = COUNTS.map(|name| format!("sum(cells.{name}) AS {name}")).join(", ");
-        let (short, long): (Vec<Dimension>, Vec<Dimension>) =
-            by.iter().map(|(d, _)| *d).partition(|d| d.is_time());
-        let long = long.into_iter().map(|d| {
-            let name = d.name();
-            format!(
-                "SELECT '{name}' AS dimension, value, {sums} FROM settled_cells AS cells WHERE {SETTLED} AND cells.dimension = '{name}' GROUP BY value"
-            )
-        });
-        let mut names: Vec<&str> = short.iter().map(|d| d.name()).collect();
+        let (apart, mut together): (Vec<&str>, Vec<&str>) = by
+            .iter()
+            .map(|(d, _)| (d.name(), d.is_time()))
+            .fold((Vec::new(), Vec::new()), |mut all, (name, time)| {
+                if long && !time {
+                    all.0.push(name)
+                } else {
+                    all.1.push(name)
+                };
+                all
+            });
         if self.consent {
-            names.push(CONSENT);
+            together.push(CONSENT);
         }
-        let names: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
-        let short = (!names.is_empty()).then(|| {
-            let names = names.join(", ");
+        let apart = apart.into_iter().map(|name| {
             format!(
-                "SELECT dimension, value, {sums} FROM settled_cells AS cells WHERE {SETTLED} AND cells.dimension IN ({names}) GROUP BY dimension, value"
+                "SELECT '{name}' AS dimension, toString(cells.value) AS value, {sums} FROM settled_cells AS cells
+WHERE {SETTLED} AND cells.dimension = '{name}' GROUP BY cells.value"
             )
         });
-        short.into_iter().chain(long).collect()
+        let names: Vec<String> = together.iter().map(|name| format!("'{name}'")).collect();
+        let together = (!names.is_empty()).then(|| {
+            format!(
+                "SELECT toString(cells.dimension) AS dimension, toString(cells.value) AS value, {sums} FROM settled_cells AS cells
+WHERE {SETTLED} AND cells.dimension IN ({}) GROUP BY cells.dimension, cells.value",
+                names.join(", ")
+            )
+        });
+        together.into_iter().chain(apart).collect()
     }
 }
 
@@ -315,13 +330,15 @@ impl Chosen<'_> {
 
     /// Raw hits, before conditions on their visits.
     fn raw_hits(&self, columns: &[&str], more: &str) -> String {
-        let read = with(columns, &self.conditions.hit_fields);
-        let read = with(&read, if more.is_empty() { &[] } else { &self.conditions.fields });
+        let Conditions { hits, fields, hit_fields, .. } = self.conditions;
+        if hits.is_empty() && more.is_empty() {
+            return of_events::hits(columns);
+        }
+        let read = with(&with(columns, hit_fields), fields);
         format!(
-            "SELECT day, visitor, session{} FROM ({}) WHERE true{}{more}",
+            "SELECT day, visitor, session{} FROM ({}) WHERE true{hits}{more}",
             list(columns),
-            of_events::hits(&read),
-            self.conditions.hits
+            of_events::hits(&read)
         )
     }
 
@@ -342,9 +359,11 @@ impl Relations for Chosen<'_> {
     fn visits(&self, columns: &[&str]) -> String {
         let Conditions { visits, hits, fields, .. } = self.conditions;
         let raw = || {
-            let read = with(&without(columns, &["alone"]), fields);
+            if fields.is_empty() && hits.is_empty() {
+                return of_events::visits(columns);
+            }
             let of_events =
-                format!("SELECT *, false AS alone FROM ({}) WHERE true{visits}", of_events::visits(&read));
+                format!("SELECT * FROM ({}) WHERE true{visits}", of_events::visits(&with(columns, fields)));
             if hits.is_empty() {
                 return format!("SELECT day, visitor, session{} FROM ({of_events})", list(columns));
             }
@@ -393,27 +412,17 @@ AND {VISIT_OF_DAY} IN (SELECT {VISIT_OF_DAY} FROM settled_pages WHERE {SETTLED} 
 
     fn hits(&self, columns: &[&str]) -> String {
         let Conditions { visits, hits, .. } = self.conditions;
-        let made = ["alone", "firsts", "marked"];
-        let own = without(columns, &made);
-        // Which hit of a visit is the first is known only of all of them, and of settled days.
-        let marks = |known: bool| -> String {
+        let raw = || self.raw_hits(columns, &self.of_chosen_visits());
+        let settled = || {
+            // Which hit of a visit is the first is known only of all of them.
+            let known = hits.is_empty();
             let column = |name: &&str| match (*name, known) {
                 ("alone", false) => ", false AS alone".into(),
                 ("firsts", false) => ", toUInt8(0) AS firsts".into(),
                 ("marked", known) => format!(", {known} AS marked"),
                 (name, _) => format!(", {name}"),
             };
-            columns
-                .iter()
-                .map(|name| if made.contains(name) { column(&name) } else { format!(", {name}") })
-                .collect()
-        };
-        let raw = || {
-            let rows = self.raw_hits(&own, &self.of_chosen_visits());
-            format!("SELECT day, visitor, session{} FROM ({rows})", marks(false))
-        };
-        let settled = || {
-            let columns = marks(hits.is_empty());
+            let columns: String = columns.iter().map(column).collect();
             format!("SELECT day, visitor, session{columns} FROM settled_pages WHERE {SETTLED}{visits}{hits}")
         };
         self.both(raw, settled)

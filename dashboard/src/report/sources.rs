@@ -22,6 +22,8 @@ pub struct Sources {
 pub(super) struct Plan {
     /// Settled days, with the number of the settling.
     pub(super) settled: Vec<(Date, u64)>,
+    /// How many raw events the settled days were made from.
+    pub(super) settled_rows: u64,
     /// Days that are read from raw events.
     pub(super) raw: Vec<Date>,
 }
@@ -38,6 +40,7 @@ impl Plan {
         days.sort_unstable();
         let middle = *days.get(days.len() / 2)?;
         let part = |keep: &dyn Fn(Date) -> bool| Self {
+            settled_rows: self.settled_rows / 2,
             settled: self.settled.iter().filter(|(day, _)| keep(*day)).copied().collect(),
             raw: self.raw.iter().filter(|day| keep(**day)).copied().collect(),
         };
@@ -75,11 +78,15 @@ impl Sources {
         };
         // A day of which only the beginning is asked for has to be read from raw events.
         let whole = |day: Date| query.until_ms.is_none() || day < query.range.to;
-        let mut plan =
-            Plan { settled: Vec::new(), raw: self.days.raw.keys().filter(|d| asked(d)).copied().collect() };
-        for (day, settling) in self.days.settled.iter().filter(|(day, _)| asked(day)) {
+        let mut plan = Plan {
+            settled: Vec::new(),
+            settled_rows: 0,
+            raw: self.days.raw.keys().filter(|d| asked(d)).copied().collect(),
+        };
+        for (day, (settling, rows)) in self.days.settled.iter().filter(|(day, _)| asked(day)) {
             if query.source != Source::Raw && whole(*day) {
                 plan.settled.push((*day, *settling));
+                plan.settled_rows += rows;
             } else {
                 plan.raw.push(*day);
             }
@@ -96,11 +103,12 @@ mod tests {
     #[test]
     fn halves_have_all_days_and_one_day_has_none() {
         let day = |d| date(2026, 3, d);
-        let plan = Plan { settled: vec![(day(1), 7), (day(3), 8)], raw: vec![day(2), day(4)] };
+        let plan =
+            Plan { settled: vec![(day(1), 7), (day(3), 8)], settled_rows: 10, raw: vec![day(2), day(4)] };
         let [earlier, later] = plan.halves().unwrap();
-        assert_eq!(earlier, Plan { settled: vec![(day(1), 7)], raw: vec![day(2)] });
-        assert_eq!(later, Plan { settled: vec![(day(3), 8)], raw: vec![day(4)] });
-        for one in [Plan::default(), Plan { settled: vec![(day(1), 7)], raw: Vec::new() }] {
+        assert_eq!(earlier, Plan { settled: vec![(day(1), 7)], settled_rows: 5, raw: vec![day(2)] });
+        assert_eq!(later, Plan { settled: vec![(day(3), 8)], settled_rows: 5, raw: vec![day(4)] });
+        for one in [Plan::default(), Plan { settled: vec![(day(1), 7)], settled_rows: 5, raw: Vec::new() }] {
             assert_eq!(one.halves(), None);
         }
     }

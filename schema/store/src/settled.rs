@@ -113,8 +113,8 @@ const MERGED_BYTES_MAX: u64 = 200_000_000;
 /// The days of a site that have raw events.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Days {
-    /// Settled days, with the number of the settling.
-    pub settled: BTreeMap<Date, u64>,
+    /// Settled days, with the number of the settling and of the raw events it was made from.
+    pub settled: BTreeMap<Date, (u64, u64)>,
     /// Days that have to be read from raw events, with their fingerprint.
     pub raw: BTreeMap<Date, Fingerprint>,
 }
@@ -163,11 +163,11 @@ pub async fn days(
     let mut raw: BTreeMap<Date, Fingerprint> =
         raw.into_iter().map(|day| (Day(day.day).date(), print(day.rows, day.fingerprint))).collect();
     // Two settlings of one fingerprint are the same; the later one is read.
-    let settled: BTreeMap<Date, u64> = settled
+    let settled: BTreeMap<Date, (u64, u64)> = settled
         .into_iter()
         .map(|line| (Day(line.day).date(), line.settling, print(line.rows, line.fingerprint)))
         .filter(|(day, _, print)| raw.get(day) == Some(print))
-        .map(|(day, settling, _)| (day, settling))
+        .map(|(day, settling, print)| (day, (settling, print.rows)))
         .collect();
     raw.retain(|day, _| !settled.contains_key(day));
     Ok(Days { settled, raw })
@@ -307,8 +307,8 @@ pub async fn sweep(db: &Db, site: SiteId, time_zone: &str) -> Result<usize, clic
         .into_iter()
         // One that is younger may be in the making.
         .filter(|s| {
-            let current = days.settled.get(&Day(s.day).date());
-            current != Some(&s.settling) && (current.is_some_and(|c| *c > s.settling) || s.settling < young)
+            let current = days.settled.get(&Day(s.day).date()).map(|(settling, _)| *settling);
+            current != Some(s.settling) && (current.is_some_and(|c| c > s.settling) || s.settling < young)
         })
         .map(|s| (s.day, s.settling))
         .collect();

@@ -105,17 +105,26 @@ fn by_visit(by: &[Dimension], day: bool, relations: &dyn Relations) -> String {
     let of_visits: Vec<&str> =
         names.iter().copied().chain(["alone", "views", "events", "bounced", "engaged"]).collect();
     let of_others: Vec<&str> = names.iter().copied().chain(["views", "events"]).collect();
+    // Hits without a visit have neither entry nor exit.
+    let ends = by.iter().any(|d| matches!(d, Dimension::EntryPage | Dimension::ExitPage));
+    let (measured, pageviews, events) = if ends {
+        (
+            ", sumIf(named, measured) AS n_measured_events",
+            "sum(if(dimension IN ('entry_page', 'exit_page'), n_measured, n_views))",
+            "sum(if(dimension IN ('entry_page', 'exit_page'), n_measured_events, n_events))",
+        )
+    } else {
+        ("", "sum(n_views)", "sum(n_events)")
+    };
     format!(
         "SELECT {dimension} AS dimension, {value} AS value, sum(n_visitors) AS visitors, sum(n_visits) AS visits,
-    sum(if(dimension IN ('entry_page', 'exit_page'), n_measured, n_views)) AS pageviews, sum(n_measured) AS measured_views,
-    sum(if(dimension IN ('entry_page', 'exit_page'), n_measured_events, n_events)) AS events,
+    {pageviews} AS pageviews, sum(n_measured) AS measured_views, {events} AS events,
     sum(n_visits) AS entries, sum(n_bounces) AS bounces, sum(n_engaged) AS engaged
 FROM
 (
-    SELECT day, {marks}
-        countIf(alone) + uniqExactIf(visitor, visitor != 0 AND NOT alone) AS n_visitors, countIf(visit) AS n_visits,
-        sum(views) AS n_views, sumIf(views, measured) AS n_measured, sum(named) AS n_events,
-        sumIf(named, measured) AS n_measured_events, countIf(bounced) AS n_bounces, sum(time) AS n_engaged
+    SELECT day, {marks}countIf(alone) + uniqExactIf(visitor, visitor != 0 AND NOT alone) AS n_visitors,
+        countIf(visit) AS n_visits, sum(views) AS n_views, sumIf(views, measured) AS n_measured, sum(named) AS n_events,
+        countIf(bounced) AS n_bounces, sum(time) AS n_engaged{measured}
     FROM
     (
         SELECT day, {columns}visitor, alone, true AS visit, true AS measured, views, events AS named, bounced, engaged AS time
@@ -143,9 +152,9 @@ fn by_hit(by: Dimension, entries: bool, relations: &dyn Relations) -> Option<Str
     countIf(alone AND bitTest(firsts, {bit})) + uniqExactIf(visitor, visitor != 0 AND NOT alone) AS visitors,
     countIf(marked AND session != 0 AND bitTest(firsts, {bit}))
         + uniqExactIf(session + toUInt16(day), session != 0 AND NOT marked) AS visits,
-    sum(views) AS pageviews, sumIf(views, session != 0) AS measured_views, sum(named) AS events,
-    toUInt64(0) AS entries, toUInt64(0) AS bounces, sumIf(time, session != 0) AS engaged
-FROM (SELECT * EXCEPT (events, engaged), events AS named, engaged AS time FROM {hits}) {some}
+    sum(hits.views) AS pageviews, sumIf(hits.views, session != 0) AS measured_views, sum(hits.events) AS events,
+    toUInt64(0) AS entries, toUInt64(0) AS bounces, sumIf(hits.engaged, session != 0) AS engaged
+FROM {hits} AS hits {some}
 GROUP BY {value}"
     );
     if let (Some((column, value)), true) = (at_entry, entries) {

@@ -50,9 +50,10 @@ const KNOWN: [Column; 12] = [
     ("language", "e.language"),
 ];
 
-/// Other columns of visits.
+/// Other columns of visits. Whether a visit is its visitor's only one is not known.
 #[rustfmt::skip]
-const OF_VISITS: [Column; 7] = [
+const OF_VISITS: [Column; 8] = [
+    ("alone", "false"),
     ("hour", "toStartOfHour(toDateTime(min(e.time), {tz:String}))"),
     ("exit_page", "argMaxIf(e.path, moment, e.kind = 'pageview')"),
     ("views", "countIf(e.kind = 'pageview')"),
@@ -62,9 +63,12 @@ const OF_VISITS: [Column; 7] = [
     ("pages", "arraySlice(arrayMap(page -> page.2, arraySort(groupArrayIf((moment, e.path), e.kind = 'pageview'))), 1, {pages:UInt16})"),
 ];
 
-/// Other columns of hits. The bits of `consent` are those of [`super::figures::CONSENT_BITS`].
+/// Other columns of hits. Which of them stand for their visit is not known. The bits of `consent` are those of [`super::figures::CONSENT_BITS`].
 #[rustfmt::skip]
-const OF_HITS: [Column; 11] = [
+const OF_HITS: [Column; 14] = [
+    ("alone", "false"),
+    ("firsts", "toUInt8(0)"),
+    ("marked", "false"),
     ("hour", "toStartOfHour(toDateTime(e.time, {tz:String}))"),
     ("hostname", "e.hostname"),
     ("page", "e.path"),
