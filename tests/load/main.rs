@@ -19,13 +19,13 @@ fn main() -> ExitCode {
         ["bare", address] => bare::serve(address.parse().expect("an address")),
         ["compare"] => compare::run(&compare::Plan::full()),
         ["compare", "--quick"] => compare::run(&compare::Plan::quick()),
-        ["reports"] => reports::run(false),
-        ["reports", "--quick"] => reports::run(true),
+        ["reports"] => reports::run(None),
+        ["reports", events] => reports::run(Some(events.parse().expect("a number of events"))),
         ["soak", minutes] => return soak::run(minutes.parse().expect("minutes")),
         ["profile", seconds] => compare::profile(seconds.parse().expect("seconds")),
         _ => {
             eprintln!(
-                "load compare [--quick] | load reports [--quick] | load soak MINUTES | load profile SECONDS | load bare ADDRESS"
+                "load compare [--quick] | load reports [EVENTS] | load soak MINUTES | load profile SECONDS | load bare ADDRESS"
             );
             return ExitCode::from(2);
         }

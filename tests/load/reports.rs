@@ -33,8 +33,8 @@ struct Size {
     days: i32,
 }
 
-/// Runs all sizes, or the small ones.
-pub fn run(quick: bool) {
+/// Runs all sizes, or those of so many events.
+pub fn run(events: Option<u64>) {
     let all = [
         Size { events: 200_000, days: 90 },
         Size { events: 1_000_000, days: 90 },
@@ -42,7 +42,7 @@ pub fn run(quick: bool) {
         Size { events: 10_000_000, days: 730 },
         Size { events: 50_000_000, days: 90 },
     ];
-    for size in &all[..if quick { 2 } else { all.len() }] {
+    for size in all.iter().filter(|size| events.is_none_or(|events| size.events == events)) {
         measure(size);
     }
 }
