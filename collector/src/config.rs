@@ -21,6 +21,7 @@ use crate::visitor::client_ip::TrustedProxies;
 
 mod paths;
 mod peers;
+mod quoted;
 mod shards;
 pub mod sites;
 
@@ -34,8 +35,10 @@ pub struct Config {
     /// The data directory. Default: "data".
     pub data: PathBuf,
     /// The public address: collector and dashboard. Default: "127.0.0.1:8787".
+    #[serde(deserialize_with = "quoted::address")]
     pub listen: SocketAddr,
     /// The address for health and metrics; keep it private. Default: "127.0.0.1:8788".
+    #[serde(deserialize_with = "quoted::address")]
     pub admin_listen: SocketAddr,
     /// The URL at which browsers reach Sotto, for the script tag. Default: "http://" and `listen`.
     pub public_url: Option<String>,
@@ -84,6 +87,7 @@ pub struct ClickHouse {
     /// The embedded server's library. Default: where `make setup` installs it.
     pub library: Option<PathBuf>,
     /// Memory limit of the embedded server. Default: "600MB". Minimum: "300MB".
+    #[serde(deserialize_with = "quoted::size")]
     pub memory: ByteSize,
 }
 
@@ -106,10 +110,13 @@ pub struct Server {
     /// Concurrent requests per worker; further ones get 503. Default: 4096. Minimum: 1.
     pub requests_max: usize,
     /// Timeout for a request's headers. Default: "10s".
+    #[serde(deserialize_with = "quoted::duration")]
     pub header_timeout: SignedDuration,
     /// Timeout for a whole request. Default: "30s".
+    #[serde(deserialize_with = "quoted::duration")]
     pub request_timeout: SignedDuration,
     /// How long open connections may drain after a stop. Default: "10s".
+    #[serde(deserialize_with = "quoted::duration")]
     pub drain_timeout: SignedDuration,
     /// Networks whose `X-Forwarded-For`, `Forwarded` and `X-Real-IP` are trusted. Default: ["loopback"].
     pub trusted_proxies: TrustedProxies,
@@ -120,8 +127,10 @@ pub struct Server {
 #[serde(default, deny_unknown_fields)]
 pub struct Spool {
     /// Total size of all segments beyond which hits get 503. Default: "4GB". Minimum: "64MB".
+    #[serde(deserialize_with = "quoted::size")]
     pub size_max: ByteSize,
     /// Size of a segment. Default: "32MB". Minimum: "1MB".
+    #[serde(deserialize_with = "quoted::size")]
     pub segment_size: ByteSize,
 }
 
@@ -130,6 +139,7 @@ pub struct Spool {
 #[serde(default, deny_unknown_fields)]
 pub struct Ship {
     /// How long hits may wait before they are shipped. Default: "1s". Minimum: "50ms".
+    #[serde(deserialize_with = "quoted::duration")]
     pub interval: SignedDuration,
     /// Most hits in a batch. Default: 50000. Minimum: 1.
     pub batch_rows_max: u64,
@@ -140,6 +150,7 @@ pub struct Ship {
 #[serde(default, deny_unknown_fields)]
 pub struct Reports {
     /// Interval between searches for days to settle; the first one runs after one interval. Default: "1m".
+    #[serde(deserialize_with = "quoted::duration")]
     pub settle_interval: SignedDuration,
 }
 
@@ -154,6 +165,7 @@ impl Default for Reports {
 #[serde(default, deny_unknown_fields)]
 pub struct Archive {
     /// Interval between searches for days to seal; the first one runs after one interval. Default: "10m".
+    #[serde(deserialize_with = "quoted::duration")]
     pub interval: SignedDuration,
 }
 
@@ -361,7 +373,15 @@ impl Config {
     fn check_addresses(&self) -> Option<Wrong> {
         let url = self.clickhouse.url.as_deref();
         let public = self.public_url.as_deref();
+        let (one, other) = (self.listen, self.admin_listen);
+        let meet = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
         first_wrong([
+            (
+                "admin_listen",
+                one.port() != other.port() || one.port() == 0 || !meet,
+                &other,
+                "it must be another port than that of listen, like \"127.0.0.1:8788\"",
+            ),
             (
                 "clickhouse.url",
                 url.is_none_or(is_url),
@@ -504,7 +524,16 @@ mod tests {
     fn mistake_names_the_file_the_key_and_what_is_allowed() {
         for (text, parts) in [
             ("listne = \"a\"", vec!["sotto.toml", "listne", "expected one of", "listen"]),
-            ("listen = \"8787\"", vec!["sotto.toml", "listen", "socket address"]),
+            ("listen = \"8787\"", vec!["sotto.toml", "listen", "\"127.0.0.1:8787\""]),
+            ("listen = \"localhost\"", vec!["listen", "\"localhost\", but", "\"127.0.0.1:8787\""]),
+            ("listen = 8787", vec!["listen", "8787", "in quotes, like \"127.0.0.1:8787\""]),
+            ("[ship]\ninterval = \"1\"", vec!["interval", "\"1\", but", "\"250ms\""]),
+            ("[ship]\ninterval = 1", vec!["interval", "integer `1`", "in quotes, like \"250ms\""]),
+            ("[clickhouse]\nmemory = \"lots\"", vec!["memory", "\"lots\", but", "\"600MB\""]),
+            ("[clickhouse]\nmemory = 600", vec!["memory", "600", "in quotes, like \"600MB\""]),
+            ("[peers]\nlisten = \"c1\"", vec!["listen", "\"c1\", but", "\"127.0.0.1:8787\""]),
+            ("admin_listen = \"127.0.0.1:8787\"", vec!["admin_listen", "another port", "127.0.0.1:8788"]),
+            ("listen = \"0.0.0.0:8788\"", vec!["admin_listen", "another port"]),
             (
                 "[ship]\ninterval = \"10ms\"",
                 vec!["sotto.toml", "ship.interval", "10ms", "\"50ms\" to \"1h\""],
@@ -522,7 +551,7 @@ mod tests {
             ("[sessions]\nvisitors_max = 999", vec!["sessions.visitors_max", "at least 1000"]),
             (
                 "[clickhouse]\nurl = \"http://a\"\nshards = [[\"http://a\"]]",
-                vec!["clickhouse.shards", "either"],
+                vec!["clickhouse.url = http://a", "either", "clickhouse.shards"],
             ),
             ("[clickhouse]\nshards = [[\"http://a\"], []]", vec!["clickhouse.shards", "at least one server"]),
             ("[clickhouse]\nshards = [[\"a:8123\"]]", vec!["clickhouse.shards", "a:8123", "http://a1:8123"]),
@@ -530,6 +559,8 @@ mod tests {
                 "[clickhouse]\nshards = [[\"http://a\"], [\"http://b\"]]",
                 vec!["clickhouse.cluster", "remote_servers"],
             ),
+            ("[peers]\nlisten = \"10.0.0.1:8790\"", vec!["peers.others", "c2 = \"10.0.0.2:8790\""]),
+            ("[peers]\nname = \"c1\"\nkey_file = \"k\"", vec!["peers.others", "c2 = \"10.0.0.2:8790\""]),
             ("[peers]\nothers = { c2 = \"b:1\" }", vec!["peers.name", "1 to 64"]),
             ("[peers]\nname = \"c1\"\nothers = { c1 = \"b:1\" }", vec!["peers.others", "c1", "own"]),
             ("[peers]\nname = \"c1\"\nothers = { c2 = \"b\" }", vec!["peers.others", "10.0.0.2:8790"]),
@@ -557,6 +588,8 @@ mod tests {
             "[sessions]\nvisitors_max = 1000",
             "[clickhouse]\nshards = [[\"http://a1\", \"http://a2\"]]",
             "[clickhouse]\ncluster = \"stats\"\nshards = [[\"http://a\"], [\"http://b\"]]",
+            "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"",
+            "listen = \"192.0.2.1:8788\"",
             "[peers]\nname = \"c1\"\nlisten = \"10.0.0.1:8790\"\nkey_file = \"k\"\nothers = { c2 = \"b:1\" }",
         ] {
             assert!(parse(text).is_ok(), "{text:?}: {:?}", parse(text));

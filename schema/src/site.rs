@@ -79,12 +79,15 @@ pub enum SiteError {
     ArchiveK,
 }
 
-/// Normalises a host name for comparison: lower case, no trailing dot, no `www.`.
+/// Normalises a host name for comparison: lower case, no trailing dot, no `www.`, and in ASCII as browsers send it
+/// (`münchen.example` is `xn--mnchen-3ya.example`).
 ///
 /// # Errors
 /// When it is no host name.
 pub fn normalise_hostname(text: &str) -> Result<String, SiteError> {
-    let host = text.trim().trim_end_matches('.').to_ascii_lowercase();
+    let refused = || SiteError::Hostname(text.to_owned());
+    let host = text.trim().trim_end_matches('.');
+    let host = idna::domain_to_ascii(host).map_err(|_| refused())?;
     let host = host.strip_prefix("www.").unwrap_or(&host);
     let valid = !host.is_empty()
         && host.len() <= 253
@@ -92,7 +95,7 @@ pub fn normalise_hostname(text: &str) -> Result<String, SiteError> {
             (1..=63).contains(&label.len())
                 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         });
-    if valid { Ok(host.to_owned()) } else { Err(SiteError::Hostname(text.to_owned())) }
+    if valid { Ok(host.to_owned()) } else { Err(refused()) }
 }
 
 /// Eight random characters of `[0-9a-z]`.
@@ -149,6 +152,25 @@ impl Site {
         Ok(())
     }
 
+    /// What is different in `after`, for the audit log.
+    pub fn changes(&self, after: &Self) -> String {
+        let days = if after.retention_days == 1 { "day" } else { "days" };
+        let parts = [
+            (self.name != after.name, format!("name {:?}", after.name)),
+            (self.hostnames != after.hostnames, format!("host names {}", after.hostnames.join(" "))),
+            (self.time_zone != after.time_zone, format!("time zone {}", after.time_zone)),
+            (
+                self.preset != after.preset,
+                format!("policy {} (was {})", after.preset.name(), self.preset.name()),
+            ),
+            (
+                self.retention_days != after.retention_days,
+                format!("raw retention {} {days} (was {})", after.retention_days, self.retention_days),
+            ),
+        ];
+        parts.into_iter().filter(|(changed, _)| *changed).map(|(_, text)| text).collect::<Vec<_>>().join("; ")
+    }
+
     /// Whether pages of `host` belong to the site. `host` is lower case.
     pub fn owns(&self, host: &str) -> bool {
         self.hostnames
@@ -169,6 +191,9 @@ mod tests {
             (" shop.example.org ", Some("shop.example.org")),
             ("127.0.0.1", Some("127.0.0.1")),
             ("localhost", Some("localhost")),
+            ("MÜNCHEN.example", Some("xn--mnchen-3ya.example")),
+            ("www.日本.example", Some("xn--wgv71a.example")),
+            ("my_shop.example", Some("my_shop.example")),
             ("https://example.org", None),
             ("example.org/path", None),
             ("example..org", None),
@@ -191,6 +216,14 @@ mod tests {
         ] {
             assert_eq!(site.owns(host), owned, "{host}");
         }
+    }
+
+    #[test]
+    fn changes_name_what_changed_only() {
+        let before = Site::new("A", &["example.org"], "UTC", Preset::Cnil).unwrap();
+        let after = Site { retention_days: 30, ..before.clone() };
+        assert_eq!(before.changes(&after), "raw retention 30 days (was 90)");
+        assert_eq!(before.changes(&before), "");
     }
 
     #[test]

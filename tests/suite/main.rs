@@ -11,6 +11,7 @@ mod browser;
 mod claims;
 mod cli;
 mod cluster;
+mod command_line;
 mod consent;
 mod dates;
 mod durability;

@@ -3,7 +3,10 @@
 //! Without a usable file everything else works; users with two-step sign-in cannot sign in, and the log says
 //! why.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use sotto_collector::config::Config;
 use sotto_store::{
@@ -14,9 +17,14 @@ use sotto_store::{
 /// Default file name within the data directory; `account_key` overrides it.
 const FILE: &str = "account-key";
 
+/// Where it is.
+pub fn path(config: &Config) -> PathBuf {
+    config.account_key.clone().unwrap_or_else(|| config.data.join(FILE))
+}
+
 /// The key; `None` if it is unusable, with the reason in the log.
 pub fn open(config: &Config) -> Option<AccountKey> {
-    let path = config.account_key.clone().unwrap_or_else(|| config.data.join(FILE));
+    let path = path(config);
     // With several machines, a key created in the wrong place would differ from the others'.
     let may_make = config.account_key.is_none();
     match read_or_make(&path, may_make) {

@@ -1,14 +1,18 @@
 //! The command line: parsing, and the commands other than the server.
 
 use std::{
-    io::IsTerminal,
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
 };
 
 use clap::{Parser, Subcommand};
-use sotto_collector::config::{Config, Paths};
+use sotto_collector::config::{Config, ConfigError, Paths};
 
-use crate::{databases::with_databases, environment::Environment, failure::Failure};
+use crate::{
+    databases::with_databases,
+    environment::Environment,
+    failure::{Exit, Failure},
+};
 
 pub mod accounts;
 pub mod archive;
@@ -26,7 +30,7 @@ pub mod spool;
 
 /// Privacy-first website analytics that keeps its promises.
 #[derive(Debug, Parser)]
-#[command(name = "sotto", version, about, max_term_width = 100, args_override_self = true)]
+#[command(name = "sotto", version, about, max_term_width = 100, args_override_self = true, after_help = Exit::table())]
 pub struct Args {
     /// Configuration file. Default: sotto.toml if it is there.
     #[arg(long, global = true, value_name = "FILE")]
@@ -135,8 +139,8 @@ pub struct ReportArgs {
 pub fn configuration(args: &Args, environment: &Environment) -> Result<Config, Failure> {
     let default = Path::new("sotto.toml");
     let mut config = match &args.config {
-        Some(path) => Config::load(path)?,
-        None if default.exists() => Config::load(default)?,
+        Some(path) => load(path)?,
+        None if default.exists() => load(default)?,
         None => Config::default(),
     };
     if let Some(data) = args.data.clone().or_else(|| environment.data.clone().map(PathBuf::from)) {
@@ -162,8 +166,20 @@ pub fn configuration(args: &Args, environment: &Environment) -> Result<Config, F
     if let Some(url) = &environment.clickhouse_url {
         config.clickhouse.url = Some(url.clone());
     }
-    config.check("the environment or an option")?;
+    let usage = |e| Failure::new(e).ending(Exit::Usage);
+    config.check("the environment or an option").map_err(usage)?;
     Ok(config)
+}
+
+fn load(path: &Path) -> Result<Config, Failure> {
+    Config::load(path).map_err(|error| {
+        let exit = match &error {
+            ConfigError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::Missing,
+            ConfigError::Read { .. } => Exit::Failed,
+            ConfigError::Parse { .. } | ConfigError::Range { .. } => Exit::Usage,
+        };
+        Failure::new(error).ending(exit)
+    })
 }
 
 /// Starts the log on standard error.
@@ -172,7 +188,8 @@ pub fn init_log(filter: Option<&str>, json: bool) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let log =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    let log = log.with_ansi(std::io::stderr().is_terminal());
+    // A standard error that is closed or full must not end the program.
+    let log = log.with_ansi(std::io::stderr().is_terminal()).log_internal_errors(false);
     if json { log.json().init() } else { log.compact().init() }
 }
 

@@ -24,12 +24,32 @@ pub fn lock(config: &Config) -> Result<File, Failure> {
     let file = File::create(&path)
         .map_err(|e| Failure::usage(format!("data = {}: cannot be written: {e}", config.data.display())))?;
     rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        Failure::usage(format!(
+        Failure::failed(format!(
             "{} is in use by another sotto; stop it, or choose another directory with --data",
             config.data.display()
         ))
     })?;
     Ok(file)
+}
+
+/// Whether another process holds the lock. Makes nothing.
+pub fn is_in_use(config: &Config) -> bool {
+    let Ok(file) = File::open(config.data.join("lock")) else { return false };
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockShared).is_err()
+}
+
+/// Refuses a data directory in which nothing was set up: `--data` may be mistyped, and a new database in the wrong
+/// place would look like an empty one.
+pub fn require(config: &Config) -> Result<(), Failure> {
+    let external = external(config).is_some();
+    if external && config.data.is_dir() || engine_directory(config).join(engine::STORE).exists() {
+        return Ok(());
+    }
+    let what = if external { "does not exist" } else { "has no database" };
+    Err(Failure::missing(format!(
+        "{} {what}; name the right directory with --data, or start `sotto serve`, which sets up a new one",
+        config.data.display()
+    )))
 }
 
 /// Where the embedded server keeps its files.
@@ -70,6 +90,16 @@ pub fn external(config: &Config) -> Option<Cluster> {
 /// Runs a command that needs the database: on the external server, on that of a running sotto, or on the
 /// embedded one, started for the duration of the command.
 pub async fn with_databases<T>(
+    config: &Config,
+    paths: &Paths,
+    command: impl AsyncFnOnce(Databases) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    require(config)?;
+    with_new_databases(config, paths, command).await
+}
+
+/// The same, on a new database where there is none.
+pub async fn with_new_databases<T>(
     config: &Config,
     paths: &Paths,
     command: impl AsyncFnOnce(Databases) -> Result<T, Failure>,

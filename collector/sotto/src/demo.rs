@@ -34,7 +34,8 @@ use sotto_store::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    databases::with_databases,
+    cli::output::say,
+    databases::with_new_databases,
     failure::Failure,
     serve::{self, dashboard::MakeDashboard},
 };
@@ -78,7 +79,7 @@ pub async fn run(
     dashboard: MakeDashboard<'_>,
 ) -> Result<(), Failure> {
     let fill_only = args.fill_only;
-    with_databases(&config, &paths, async |databases| prepare(&args, &config, &paths, &databases).await)
+    with_new_databases(&config, &paths, async |databases| prepare(&args, &config, &paths, &databases).await)
         .await?;
     if fill_only { Ok(()) } else { serve::run(config, paths, Some(dashboard)).await }
 }
@@ -100,7 +101,7 @@ async fn prepare(
         // Last, so that an interrupted fill starts over.
         sites::save(db, &site).await?;
     }
-    println!("Sign in as {EMAIL} with the password {password}");
+    say!("Sign in as {EMAIL} with the password {password}")?;
     Ok(())
 }
 
@@ -112,7 +113,7 @@ async fn owner(config: &Config, db: &Db) -> Result<String, Failure> {
         return Ok(fs::read_to_string(path).unwrap_or_else(|_| "that you chose".into()));
     }
     let mut bytes = [0u8; 8];
-    getrandom::fill(&mut bytes).map_err(|e| Failure::usage(e.to_string()))?;
+    getrandom::fill(&mut bytes).map_err(|e| Failure::failed(e.to_string()))?;
     let password = const_hex::encode(bytes);
     let user = account::add_user(db, &account::Hasher::new()?, EMAIL, "Demo owner", &password).await?;
     account::grant(db, user.id, SiteId::NONE, Role::Owner).await?;
@@ -145,25 +146,25 @@ async fn fill(
         left += shipping.await?.waiting();
     }
     if left > 0 {
-        return Err(Failure::usage(format!("{left} hits could not be shipped; run sotto demo again")));
+        return Err(Failure::failed(format!("{left} hits could not be shipped; run sotto demo again")));
     }
     storing::store_outcomes(&state).await;
     let seconds = began.elapsed().as_secs_f64();
     let hits = sent.hits as f64;
     let days = plan.days.len() - 1;
-    println!("{hits} hits of {days} days in {seconds:.1} s ({:.0} hits/s)", hits / seconds);
+    say!("{hits} hits of {days} days in {seconds:.1} s ({:.0} hits/s)", hits / seconds)?;
     print_size(&databases.writer.of_site(site.id), &sent).await
 }
 
 /// Prints the disk space per event, for capacity planning.
 async fn print_size(db: &Db, sent: &Sent) -> Result<(), Failure> {
     let stored: Stored = db.query(include_str!("demo/size.sql")).fetch_one().await?;
-    println!(
+    say!(
         "bytes per event: {:.0} in the spool, {:.1} in ClickHouse ({} events)",
         sent.spool_bytes as f64 / sent.events.max(1) as f64,
         stored.bytes as f64 / stored.events.max(1) as f64,
         stored.events
-    );
+    )?;
     Ok(())
 }
 

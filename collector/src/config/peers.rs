@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 
-use super::{Wrong, first_wrong};
+use super::{Wrong, first_wrong, quoted};
 
 /// Longest name of a collector, in characters.
 pub const NAME_CHARS_MAX: usize = 64;
@@ -18,6 +18,7 @@ pub struct Peers {
     /// Name of this collector, like "c1", unique among all. Default: none, it is the only one.
     pub name: String,
     /// Address on which it listens for the others; use a private network. Must be set if there are others.
+    #[serde(deserialize_with = "quoted::some_address")]
     pub listen: Option<std::net::SocketAddr>,
     /// Name and address of each of the others, like `{ c2 = "10.0.0.2:8790" }`. Default: none. Maximum: 255.
     pub others: BTreeMap<String, String>,
@@ -59,6 +60,12 @@ impl Peers {
                 lost.is_none(),
                 &lost.map_or("", String::as_str),
                 "addresses must be like \"10.0.0.2:8790\"",
+            ),
+            (
+                "peers.others",
+                !alone || (listen.is_none() && key_file.is_none()),
+                &"{}",
+                "peers.listen and peers.key_file are for collectors that have others: name them like { c2 = \"10.0.0.2:8790\" }",
             ),
             ("peers.others", others.len() <= OTHERS_MAX, &others.len(), "there may be at most 255"),
             ("peers.listen", alone || listen.is_some(), &"", "it must be set when there are others"),

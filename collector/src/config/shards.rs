@@ -13,7 +13,7 @@ impl ClickHouse {
         let empty = shards.iter().any(Vec::is_empty);
         first_wrong([
             (
-                "clickhouse.shards",
+                "clickhouse.url",
                 shards.is_empty() || url.is_none(),
                 &url.as_deref().unwrap_or_default(),
                 "set either clickhouse.url (also by SOTTO_CLICKHOUSE_URL) or clickhouse.shards",

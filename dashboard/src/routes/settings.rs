@@ -26,7 +26,6 @@ use super::{
 use crate::{
     App,
     auth::SignedIn,
-    figures::counted,
     page::{PageError, Shell, Theme, html_with},
 };
 
@@ -174,33 +173,10 @@ pub(super) async fn submit(
     };
     if changed != site {
         sotto_store::sites::save(db, &changed).await?;
-        audit::append(db, signed_in.user.id, Action::SiteChange, site.id, &difference(&site, &changed))
-            .await?;
+        audit::append(db, signed_in.user.id, Action::SiteChange, site.id, &site.changes(&changed)).await?;
         (app.settings.sites_changed)();
     }
     Ok(Redirect::to(&format!("/s/{key}/settings?saved=yes")).into_response())
-}
-
-/// What changed, for the audit log.
-fn difference(before: &Site, after: &Site) -> String {
-    let parts = [
-        (before.name != after.name, format!("name {:?}", after.name)),
-        (before.hostnames != after.hostnames, format!("host names {}", after.hostnames.join(" "))),
-        (before.time_zone != after.time_zone, format!("time zone {}", after.time_zone)),
-        (
-            before.preset != after.preset,
-            format!("policy {} (was {})", after.preset.name(), before.preset.name()),
-        ),
-        (
-            before.retention_days != after.retention_days,
-            format!(
-                "raw retention {} (was {})",
-                counted(after.retention_days.into(), "day"),
-                before.retention_days
-            ),
-        ),
-    ];
-    parts.into_iter().filter(|(changed, _)| *changed).map(|(_, text)| text).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -239,12 +215,5 @@ mod tests {
             }
             assert_eq!(form.apply(&site), Err(expected));
         }
-    }
-
-    #[test]
-    fn difference_names_what_changed_only() {
-        let (before, mut after) = (site(), site());
-        after.retention_days = 30;
-        assert_eq!(difference(&before, &after), "raw retention 30 days (was 90)");
     }
 }

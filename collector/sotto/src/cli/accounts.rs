@@ -1,20 +1,24 @@
 //! `sotto user`, `sotto token`, `sotto goal`
 
 use clap::{Subcommand, ValueEnum};
-use sotto_schema::id::{GoalId, SiteId, TokenId, UserId};
+use sotto_schema::{
+    id::{GoalId, SiteId, TokenId, UserId},
+    site::Site,
+};
 use sotto_store::{
-    account::{self, Role, Scope},
+    account::{self, AccountError, Role, Scope},
     audit::{self, Action},
     db::{Databases, Db},
-    goal, sites,
+    goal::{self, GoalError},
+    sites,
 };
 
 use super::{
-    output::{Listing, time},
+    output::{Listing, say, time},
     password,
     site::find,
 };
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 
 /// What to do with users.
 #[derive(Debug, Subcommand)]
@@ -90,13 +94,14 @@ pub enum TokenCommand {
 #[derive(Debug, Subcommand)]
 pub enum GoalCommand {
     /// Add a goal
+    #[command(group(clap::ArgGroup::new("reached").required(true).args(["page", "event"])))]
     Add {
         /// Key, name or host name of the site
         site: String,
         /// What it is called
         name: String,
         /// Reached by viewing a page, like /thank-you or /order/*
-        #[arg(long, conflicts_with = "event", required_unless_present = "event")]
+        #[arg(long)]
         page: Option<String>,
         /// Reached by a custom event of this name
         #[arg(long)]
@@ -148,6 +153,39 @@ async fn site_id(db: &Db, site: Option<&str>) -> Result<SiteId, Failure> {
     }
 }
 
+/// What a role or a token is for: what was for a removed site is for nothing any more.
+fn whereabouts(sites: &[Site], site: SiteId) -> &str {
+    match sites.iter().find(|s| s.id == site) {
+        Some(site) => &site.name,
+        None if site.is_some() => "(removed)",
+        None => "all sites",
+    }
+}
+
+fn of_account(error: AccountError) -> Failure {
+    let exit = match error {
+        AccountError::Email | AccountError::Password | AccountError::TokenName | AccountError::UserName => {
+            Exit::Usage
+        }
+        AccountError::NoUser => Exit::Missing,
+        AccountError::EmailTaken
+        | AccountError::TooMany(_)
+        | AccountError::LastOwner
+        | AccountError::Randomness(_)
+        | AccountError::Hashing
+        | AccountError::Database(_) => Exit::Failed,
+    };
+    Failure::new(error).ending(exit)
+}
+
+fn of_goal(error: GoalError) -> Failure {
+    let exit = match error {
+        GoalError::Name | GoalError::Path | GoalError::Event => Exit::Usage,
+        GoalError::TooMany | GoalError::Randomness(_) | GoalError::Database(_) => Exit::Failed,
+    };
+    Failure::new(error).ending(exit)
+}
+
 /// Runs `sotto user`.
 pub async fn user(command: UserCommand, databases: &Databases) -> Result<(), Failure> {
     let db = &databases.writer;
@@ -155,32 +193,36 @@ pub async fn user(command: UserCommand, databases: &Databases) -> Result<(), Fai
         UserCommand::Add { email, name, role, site } => {
             let site = site_id(db, site.as_deref()).await?;
             let hasher = account::Hasher::new()?;
-            let user = account::add_user(db, &hasher, &email, &name, &password::read()?).await?;
+            let user = account::add_user(db, &hasher, &email, &name, &password::read()?)
+                .await
+                .map_err(of_account)?;
             let role = match role {
                 RoleName::Viewer => Role::Viewer,
                 RoleName::Editor => Role::Editor,
                 RoleName::Owner => Role::Owner,
             };
             account::grant(db, user.id, site, role).await?;
-            println!("{} added as {}", user.email, role.name());
+            say!("{} added as {}", user.email, role.name())?;
         }
         UserCommand::Password { email } => {
-            account::set_password(db, &account::Hasher::new()?, &email, &password::read()?).await?;
-            println!("{email} has another password");
+            account::set_password(db, &account::Hasher::new()?, &email, &password::read()?)
+                .await
+                .map_err(of_account)?;
+            say!("{email} has another password")?;
         }
         UserCommand::TotpReset { email } => {
             let Some(user) = account::two_step::switch_off(db, &email).await? else {
-                return Err(Failure::usage(format!("{email} has no two-step sign-in")));
+                return Err(Failure::missing(format!("{email} has no two-step sign-in")));
             };
             account::end_all(db, user.id).await?;
             audit::append(db, UserId::NONE, Action::TwoStepReset, SiteId::NONE, &format!("user {}", user.id))
                 .await?;
-            println!("{} signs in with the password alone from now on", user.email);
+            say!("{} signs in with the password alone from now on", user.email)?;
         }
         UserCommand::List { json } => list_users(db, json).await?,
         UserCommand::Remove { email } => {
-            account::remove_user(db, &email).await?;
-            println!("{email} removed");
+            account::remove_user(db, &email).await.map_err(of_account)?;
+            say!("{email} removed")?;
         }
     }
     Ok(())
@@ -194,14 +236,11 @@ async fn list_users(db: &Db, json: bool) -> Result<(), Failure> {
         let roles: Vec<String> = members
             .iter()
             .filter(|m| m.user == user.id)
-            .map(|m| {
-                let on = sites.iter().find(|s| s.id == m.site).map_or("all sites", |s| s.name.as_str());
-                format!("{} on {on}", m.role.name())
-            })
+            .map(|m| format!("{} on {}", m.role.name(), whereabouts(&sites, m.site)))
             .collect();
         listing.row(vec![user.email.into(), user.name.into(), roles.into(), time(user.created_ms)]);
     }
-    listing.print(json);
+    listing.print(json)?;
     Ok(())
 }
 
@@ -215,7 +254,7 @@ pub async fn token(command: TokenCommand, databases: &Databases) -> Result<(), F
                 ScopeName::Read => Scope::Read,
                 ScopeName::Write => Scope::Write,
             };
-            let issued = account::issue(db, &name, site, scope).await?;
+            let issued = account::issue(db, &name, site, scope).await.map_err(of_account)?;
             let mut listing = Listing::new(&["id", "name", "scope", "token"]);
             let token = issued.token;
             listing.row(vec![
@@ -224,13 +263,13 @@ pub async fn token(command: TokenCommand, databases: &Databases) -> Result<(), F
                 token.scope.name().into(),
                 issued.secret.into(),
             ]);
-            listing.print(json);
+            listing.print(json)?;
         }
         TokenCommand::List { json } => {
             let sites = sites::all(db).await?;
             let mut listing = Listing::new(&["id", "name", "site", "scope", "created"]);
             for token in account::tokens(db).await? {
-                let on = sites.iter().find(|s| s.id == token.site).map_or("all sites", |s| s.name.as_str());
+                let on = whereabouts(&sites, token.site);
                 listing.row(vec![
                     token.id.to_string().into(),
                     token.name.into(),
@@ -239,15 +278,15 @@ pub async fn token(command: TokenCommand, databases: &Databases) -> Result<(), F
                     time(token.created_ms),
                 ]);
             }
-            listing.print(json);
+            listing.print(json)?;
         }
         TokenCommand::Remove { id } => {
             if !account::remove_token(db, TokenId(id)).await? {
-                return Err(Failure::usage(format!(
+                return Err(Failure::missing(format!(
                     "no token has the number {id}; `sotto token list` shows them"
                 )));
             }
-            println!("token {id} removed");
+            say!("token {id} removed")?;
         }
     }
     Ok(())
@@ -264,8 +303,8 @@ pub async fn goal(command: GoalCommand, databases: &Databases) -> Result<(), Fai
                 (None, Some(event)) => (goal::Kind::Event, event),
                 (None, None) => return Err(Failure::usage("a goal needs --page or --event")),
             };
-            let goal = goal::add(db, site.id, &name, kind, &pattern).await?;
-            println!("goal {} added to {}", goal.name, site.name);
+            let goal = goal::add(db, site.id, &name, kind, &pattern).await.map_err(of_goal)?;
+            say!("goal {} added to {}", goal.name, site.name)?;
         }
         GoalCommand::List { site, json } => {
             let site = find(db, &site).await?;
@@ -279,16 +318,16 @@ pub async fn goal(command: GoalCommand, databases: &Databases) -> Result<(), Fai
                     time(goal.created_ms),
                 ]);
             }
-            listing.print(json);
+            listing.print(json)?;
         }
         GoalCommand::Remove { site, id } => {
             let site = find(db, &site).await?;
             if !goal::remove(db, site.id, GoalId(id)).await? {
-                return Err(Failure::usage(format!(
+                return Err(Failure::missing(format!(
                     "no goal has the number {id}; `sotto goal list` shows them"
                 )));
             }
-            println!("goal {id} removed");
+            say!("goal {id} removed")?;
         }
     }
     Ok(())

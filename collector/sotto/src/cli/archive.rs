@@ -9,7 +9,10 @@ use sotto_collector::{
 use sotto_schema::{clock::now_ms, day::Day, site::Site};
 use sotto_store::{db::Databases, seals::Period};
 
-use super::{output::Listing, site::find};
+use super::{
+    output::{Listing, say},
+    site::find,
+};
 use crate::failure::Failure;
 
 /// What to do with the archive.
@@ -102,7 +105,7 @@ async fn seal(databases: &Databases, sites: Vec<Site>, day: Option<&str>, json: 
             }
         }
     }
-    listing.print(json);
+    listing.print(json)?;
     Ok(())
 }
 
@@ -119,33 +122,38 @@ async fn verify_all(databases: &Databases, sites: Vec<Site>, json: bool) -> Resu
             }
             reports.push(value);
         } else {
-            print(&site, &report);
+            print(&site, &report)?;
         }
     }
     if json {
-        println!("{}", serde_json::Value::Array(reports));
+        say!("{}", serde_json::Value::Array(reports))?;
     }
     if flaws > 0 {
-        return Err(Failure::usage(format!("the archive does not hold what it promises: {flaws} flaws")));
+        return Err(Failure::found(format!("the archive does not hold what it promises: {flaws} flaws")));
     }
     Ok(())
 }
 
-fn print(site: &Site, report: &verify::Report) {
-    println!(
+fn print(site: &Site, report: &verify::Report) -> Result<(), Failure> {
+    say!(
         "{} ({}), k = {}: {} days, {} months, {} leaves",
-        site.name, site.key, site.archive_k, report.days, report.months, report.leaves
-    );
+        site.name,
+        site.key,
+        site.archive_k,
+        report.days,
+        report.months,
+        report.leaves
+    )?;
     match report.fewest {
-        Some(fewest) => println!("  fewest people of a leaf: {fewest}"),
-        None => println!("  no leaf"),
+        Some(fewest) => say!("  fewest people of a leaf: {fewest}")?,
+        None => say!("  no leaf")?,
     }
-    println!("  days with fewer than k visitors, of which only totals are kept: {}", report.small_days);
-    println!("  remainders less leaves that were tried: {}", report.differences);
+    say!("  days with fewer than k visitors, of which only totals are kept: {}", report.small_days)?;
+    say!("  remainders less leaves that were tried: {}", report.differences)?;
     for flaw in &report.flaws {
-        println!("  FLAW {flaw}");
+        say!("  FLAW {flaw}")?;
     }
-    println!("  flaws: {}", report.flaw_count);
+    say!("  flaws: {}", report.flaw_count)?;
     let mut listing =
         Listing::new(&["dimension", "finest by day", "finest by month", "coarser", "rest", "waiting"]);
     for (dimension, kept) in &report.kept {
@@ -154,5 +162,5 @@ fn print(site: &Site, report: &verify::Report) {
         let share = |part: u64| format!("{:.1} %", 100.0 * part as f64 / all.max(1) as f64).into();
         listing.row(std::iter::once(dimension.as_str().into()).chain(parts.map(share)).collect());
     }
-    listing.print(false);
+    listing.print(false)
 }

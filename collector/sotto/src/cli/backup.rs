@@ -14,14 +14,18 @@ use sotto_schema::{
 };
 use sotto_store::{
     audit::{self, Action},
-    backup::{self, sealed},
+    backup::{
+        self,
+        sealed::{self, SealError},
+    },
     engine::{self, Embedded},
     migrate,
 };
 
+use super::output::say;
 use crate::{
-    databases::{engine_directory, engine_settings, external, lock, with_databases},
-    failure::Failure,
+    databases::{engine_directory, engine_settings, external, lock, require, with_databases},
+    failure::{Exit, Failure},
 };
 use sotto_collector::config::Paths;
 
@@ -70,7 +74,6 @@ impl Drop for Plain {
 fn recipients(config: &Config) -> Result<(Vec<age::x25519::Recipient>, String), Failure> {
     let named = &config.backup.recipients;
     if named.is_empty() {
-        fs::create_dir_all(&config.data)?;
         let key = config.data.join(sealed::KEY_FILE);
         let own = sealed::own_recipient(&key, now_ms())?;
         let whose = format!(
@@ -91,8 +94,14 @@ fn recipients(config: &Config) -> Result<(Vec<age::x25519::Recipient>, String), 
 /// Runs `sotto backup`; works beside a running sotto.
 pub async fn backup(args: BackupArgs, config: &Config, paths: &Paths) -> Result<(), Failure> {
     only_embedded(config)?;
-    let (recipients, whose) = recipients(config)?;
+    require(config)?;
     let file = match args.file {
+        Some(file) if file.try_exists()? => {
+            return Err(Failure::usage(format!(
+                "{} exists already; it may be the only copy of something: name another file, or remove it",
+                file.display()
+            )));
+        }
         Some(file) => file,
         None => {
             let kept = config.data.join(backup::DIRECTORY);
@@ -100,6 +109,7 @@ pub async fn backup(args: BackupArgs, config: &Config, paths: &Paths) -> Result<
             kept.join(backup::name(now_ms()))
         }
     };
+    let (recipients, whose) = recipients(config)?;
     let bytes = with_databases(config, paths, async |databases| {
         let dir = fs::canonicalize(engine_directory(config))?.join(engine::BACKUPS);
         fs::create_dir_all(&dir)?;
@@ -113,12 +123,12 @@ pub async fn backup(args: BackupArgs, config: &Config, paths: &Paths) -> Result<
         Ok(bytes)
     })
     .await?;
-    println!("{} ({bytes} bytes)", file.display());
-    println!("{whose}");
-    println!(
+    say!("{} ({bytes} bytes)", file.display())?;
+    say!("{whose}")?;
+    say!(
         "delete copies of it after {} days: that is how long erased data may live on in it",
         backup::days()
-    );
+    )?;
     Ok(())
 }
 
@@ -141,7 +151,11 @@ pub async fn restore(args: RestoreArgs, config: &Config, paths: &Paths) -> Resul
     let identity = args.identity.unwrap_or_else(|| config.data.join(sealed::KEY_FILE));
     // Read to the end once before anything is created: a wrong key or a broken file leaves everything
     // unchanged.
-    sealed::open(&args.file, &identity, &mut io::sink()).map_err(|e| Failure::usage(e.to_string()))?;
+    File::open(&args.file).map_err(|e| Failure::file(&args.file, &e))?;
+    sealed::open(&args.file, &identity, &mut io::sink()).map_err(|e| {
+        let exit = if matches!(e, SealError::NoKeyFile { .. }) { Exit::Missing } else { Exit::Failed };
+        Failure::new(e).ending(exit)
+    })?;
     let _lock = lock(config)?;
     refuse_database(config)?;
     let target = engine_directory(config);
@@ -163,7 +177,7 @@ pub async fn restore(args: RestoreArgs, config: &Config, paths: &Paths) -> Resul
         let _kept = fs::remove_dir(&target);
     }
     restored?;
-    println!("restored into {}", config.data.display());
+    say!("restored into {}", config.data.display())?;
     Ok(())
 }
 

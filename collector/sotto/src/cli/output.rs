@@ -1,6 +1,27 @@
 //! Command output: a table for people, JSON for programs.
 
+use std::{fmt, io::Write as _};
+
 use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// Prints a line on standard output; it ends the command where nobody can read it any more.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::output::line(format_args!($($text)*)) };
+}
+pub(crate) use say;
+
+/// See [`say`].
+pub fn line(text: fmt::Arguments<'_>) -> Result<(), Failure> {
+    print(format_args!("{text}\n"))
+}
+
+/// The same without a line end.
+pub fn print(text: fmt::Arguments<'_>) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_fmt(text).and_then(|()| out.flush()).map_err(|e| Failure::output(&e))
+}
 
 /// Rows with named columns.
 #[derive(Debug)]
@@ -22,12 +43,8 @@ impl Listing {
     }
 
     /// Prints it.
-    pub fn print(&self, json: bool) {
-        if json {
-            println!("{}", self.json());
-        } else {
-            print!("{}", self.table());
-        }
+    pub fn print(&self, json: bool) -> Result<(), Failure> {
+        if json { say!("{}", self.json()) } else { print(format_args!("{}", self.table())) }
     }
 
     fn json(&self) -> Value {
@@ -69,9 +86,9 @@ impl Listing {
 }
 
 /// Prints a remark that is not part of the output.
-#[allow(clippy::print_stderr)]
 pub fn note(text: &str) {
-    eprintln!("{text}");
+    // Where standard error is closed or full, the remark is lost, and nothing else.
+    let _unread = writeln!(std::io::stderr(), "{text}");
 }
 
 /// A figure: a count as a whole number, otherwise with its fraction; null if there is none.

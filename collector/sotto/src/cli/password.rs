@@ -1,9 +1,10 @@
 //! A password, typed or piped.
 
-use std::io::{BufRead, IsTerminal, Stdin, Write as _};
+use std::io::{BufRead, IsTerminal, Stdin};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
+use super::output;
 use crate::failure::Failure;
 
 /// Reads a password from standard input; on a terminal it prompts, and does not echo what is typed.
@@ -12,8 +13,7 @@ pub fn read() -> Result<String, Failure> {
     // Before the prompt: whoever reads it may type at once.
     let hidden = if stdin.is_terminal() { Some(Hidden::on(&stdin)?) } else { None };
     if hidden.is_some() {
-        print!("Password: ");
-        std::io::stdout().flush()?;
+        output::print(format_args!("Password: "))?;
     }
     let mut line = String::new();
     stdin.lock().read_line(&mut line)?;

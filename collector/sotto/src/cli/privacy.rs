@@ -16,9 +16,14 @@ use sotto_store::{
     rights::{self, Shown},
 };
 
-use super::{data, site::find, spool};
+use super::{
+    data,
+    output::{self, say},
+    site::find,
+    spool,
+};
 use crate::{
-    databases::{lock, with_databases},
+    databases::{lock, require, with_databases},
     failure::Failure,
 };
 use sotto_collector::config::Paths;
@@ -56,11 +61,12 @@ pub enum PrivacyCommand {
 
 /// Whose events.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("whose").required(true).args(["visitor", "id"])))]
 pub struct Whose {
     /// Key, name or host name of the site
     site: String,
     /// The visitor key of a day
-    #[arg(long, required_unless_present = "id", conflicts_with = "id")]
+    #[arg(long)]
     visitor: Option<u64>,
     /// The number that a browser keeps after a consent to analytics: 12 characters
     #[arg(long)]
@@ -92,23 +98,25 @@ const SPOOL_PATIENCE: Duration = Duration::from_secs(60);
 pub async fn run(command: PrivacyCommand, config: &Config, paths: &Paths) -> Result<(), Failure> {
     match command {
         PrivacyCommand::Records { json: true } => {
-            println!("{}", serde_json::to_string_pretty(&privacy::records())?)
+            say!("{}", serde_json::to_string_pretty(&privacy::records())?)?
         }
-        PrivacyCommand::Records { json: false } => print!("{}", privacy::records_markdown()),
+        PrivacyCommand::Records { json: false } => {
+            output::print(format_args!("{}", privacy::records_markdown()))?
+        }
         PrivacyCommand::Notice { site, language } => {
             let Some(language) = Language::of_tag(&language) else {
                 return Err(Failure::usage(format!("--language = {language:?}, but it must be en or de")));
             };
             let site = with_databases(config, paths, async |db| find(&db.reader, &site).await).await?;
             let page = format!("{}/privacy?s={}", config.public_url(), site.key);
-            print!("{}", privacy::notice(&site, &page, language));
+            output::print(format_args!("{}", privacy::notice(&site, &page, language)))?;
         }
         PrivacyCommand::Assessment { site, json } => {
             let site = with_databases(config, paths, async |db| find(&db.reader, &site).await).await?;
             if json {
-                println!("{}", serde_json::to_string_pretty(&assessment::assess(&site))?);
+                say!("{}", serde_json::to_string_pretty(&assessment::assess(&site))?)?;
             } else {
-                print!("{}", assessment::markdown(&site));
+                output::print(format_args!("{}", assessment::markdown(&site)))?;
             }
         }
         PrivacyCommand::Export(whose) => {
@@ -120,6 +128,7 @@ pub async fn run(command: PrivacyCommand, config: &Config, paths: &Paths) -> Res
             .await?;
         }
         PrivacyCommand::Erase(whose) => {
+            require(config)?;
             // Pending hits would reappear after the erasure.
             if lock(config).is_ok() {
                 spool::ship_all(config, paths).await?;
@@ -141,12 +150,12 @@ async fn erase(databases: &Databases, whose: &Whose, config: &Config) -> Result<
         erase_key(&db.of_site(site.id), site.id, visitor).await?
     };
     audit::append(db, UserId::NONE, Action::Erase, site.id, &format!("{erased} events on request")).await?;
-    println!("{erased} events erased, 0 left");
-    println!(
+    say!("{erased} events erased, 0 left")?;
+    say!(
         "not reached: consent receipts (proof, without identity), and backups made before now, which are to be deleted \
          within {} days",
         backup::days()
-    );
+    )?;
     Ok(())
 }
 
@@ -156,7 +165,9 @@ async fn erase_key(db: &Db, site: SiteId, visitor: VisitorKey) -> Result<u64, Fa
     with(include_str!("privacy/erase.sql")).with_setting("mutations_sync", "2").execute().await?;
     match with(include_str!("privacy/count.sql")).fetch_one::<u64>().await? {
         0 => Ok(before),
-        left => Err(Failure::usage(format!("{left} events are left; the visitor is still there, try again"))),
+        left => {
+            Err(Failure::failed(format!("{left} events are left; the visitor is still there, try again")))
+        }
     }
 }
 
@@ -176,6 +187,6 @@ async fn await_spool(config: &Config, site: SiteId) -> Result<(), Failure> {
         }
     };
     tokio::time::timeout(SPOOL_PATIENCE, shipped).await.map_err(|_| {
-        Failure::usage("hits still wait for ClickHouse, and could bring back what is erased; try again when they are shipped (sotto spool inspect)")
+        Failure::failed("hits still wait for ClickHouse, and could bring back what is erased; try again when they are shipped (sotto spool inspect)")
     })
 }

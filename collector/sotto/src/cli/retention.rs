@@ -15,7 +15,7 @@ use sotto_store::{
     sites,
 };
 
-use super::output::{Listing, time};
+use super::output::{Listing, say, time};
 use crate::failure::Failure;
 
 /// Maximum number of log lines shown.
@@ -66,7 +66,7 @@ async fn remove(databases: &Databases, config: &Config, dry: bool, json: bool) -
     }
     removed.extend(files);
     if removed.is_empty() && !json {
-        println!("nothing is due");
+        say!("nothing is due")?;
         return Ok(());
     }
     let mut listing = Listing::new(&["class", "site", "from", "to", "count", "how"]);
@@ -77,7 +77,7 @@ async fn remove(databases: &Databases, config: &Config, dry: bool, json: bool) -
         let how = if dry { format!("would be {how}") } else { how.to_owned() };
         listing.row(vec![class.into(), name.into(), from.into(), to.into(), count.into(), how.into()]);
     }
-    listing.print(json);
+    listing.print(json)?;
     Ok(())
 }
 
@@ -88,7 +88,7 @@ async fn log(databases: &Databases, json: bool) -> Result<(), Failure> {
         let name = sites.iter().find(|s| s.id == entry.site).map_or("", |s| s.name.as_str());
         listing.row(vec![time(entry.time), name.into(), entry.detail.into()]);
     }
-    listing.print(json);
+    listing.print(json)?;
     Ok(())
 }
 
@@ -112,6 +112,6 @@ async fn rules(databases: &Databases, json: bool) -> Result<(), Failure> {
             class.removal.clone().into(),
         ]);
     }
-    listing.print(json);
+    listing.print(json)?;
     Ok(())
 }

@@ -3,8 +3,8 @@
 use clap::Subcommand;
 use sotto_store::{db::Databases, ledger, sites};
 
-use super::output::{Listing, time};
-use crate::failure::Failure;
+use super::output::{Listing, say, time};
+use crate::failure::{Exit, Failure};
 
 /// What to do with the ledger of salts.
 #[derive(Debug, Subcommand)]
@@ -25,11 +25,11 @@ pub async fn run(command: SaltsCommand, databases: &Databases) -> Result<(), Fai
     let SaltsCommand::Ledger { verify, json } = command;
     let lines = ledger::all(&databases.reader).await?;
     if verify {
-        let alive = ledger::verify(&lines)?;
+        let alive = ledger::verify(&lines).map_err(|e| Failure::new(e).ending(Exit::Found))?;
         if json {
-            println!("{}", serde_json::json!({ "lines": lines.len(), "alive": alive, "intact": true }));
+            say!("{}", serde_json::json!({ "lines": lines.len(), "alive": alive, "intact": true }))?;
         } else {
-            println!("{} lines, chain intact, {alive} salts alive", lines.len());
+            say!("{} lines, chain intact, {alive} salts alive", lines.len())?;
         }
         return Ok(());
     }
@@ -50,6 +50,6 @@ pub async fn run(command: SaltsCommand, databases: &Databases) -> Result<(), Fai
             const_hex::encode(line.hash).into(),
         ]);
     }
-    listing.print(json);
+    listing.print(json)?;
     Ok(())
 }

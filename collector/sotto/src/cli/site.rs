@@ -2,15 +2,19 @@
 
 use clap::{Subcommand, ValueEnum};
 use sotto_collector::{config::Config, state};
-use sotto_schema::{id::UserId, policy::Preset, site::Site};
+use sotto_schema::{
+    id::UserId,
+    policy::Preset,
+    site::{Site, SiteError, normalise_hostname},
+};
 use sotto_store::{
     audit::{self, Action},
     db::{Databases, Db},
     sites,
 };
 
-use super::output::{Listing, time};
-use crate::failure::Failure;
+use super::output::{Listing, say, time};
+use crate::failure::{Exit, Failure};
 
 /// What to do with sites.
 #[derive(Debug, Subcommand)]
@@ -35,6 +39,31 @@ pub enum SiteCommand {
         /// Minimum number of people per archive leaf (2 to 100)
         #[arg(long, default_value_t = sotto_schema::site::K_DEFAULT)]
         archive_k: u8,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change a site; what is not given stays as it is
+    #[command(group(clap::ArgGroup::new("change").required(true).multiple(true)
+        .args(["name", "hostname", "time_zone", "policy", "retention_days"])))]
+    Edit {
+        /// Key, name or host name
+        site: String,
+        /// Another name
+        #[arg(long)]
+        name: Option<String>,
+        /// Host name, like example.org, in place of all it has; may be given several times
+        #[arg(long)]
+        hostname: Vec<String>,
+        /// IANA time zone in which its days begin
+        #[arg(long)]
+        time_zone: Option<String>,
+        /// Consent policy
+        #[arg(long, value_enum)]
+        policy: Option<PolicyName>,
+        /// How many days raw events are kept (1 to 760)
+        #[arg(long)]
+        retention_days: Option<u16>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -90,10 +119,29 @@ pub async fn find(db: &Db, text: &str) -> Result<Site, Failure> {
         sites.iter().filter(|s| s.key == text || s.name == text || s.hostnames.contains(&host)).collect();
     match found[..] {
         [one] => Ok(one.clone()),
-        [] => Err(Failure::usage(format!("no site is called {text:?}; `sotto site list` shows them"))),
+        [] => Err(Failure::missing(format!("no site is called {text:?}; `sotto site list` shows them"))),
         _ => {
             Err(Failure::usage(format!("several sites are called {text:?}; use the key (`sotto site list`)")))
         }
+    }
+}
+
+fn not_allowed(error: SiteError) -> Failure {
+    Failure::new(error).ending(Exit::Usage)
+}
+
+/// Hits of another product's script name a host and no key: it has to belong to one site.
+async fn refuse_shared_hosts(db: &Db, site: &Site) -> Result<(), Failure> {
+    let sites = sites::all(db).await?;
+    let mut others = sites.iter().filter(|other| other.id != site.id);
+    let shared =
+        others.find_map(|other| Some((other, site.hostnames.iter().find(|h| other.hostnames.contains(h))?)));
+    match shared {
+        None => Ok(()),
+        Some((other, host)) => Err(Failure::usage(format!(
+            "{host} belongs to the site {} ({}) already; a host name is of one site",
+            other.name, other.key
+        ))),
     }
 }
 
@@ -121,27 +169,48 @@ pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -
         SiteCommand::Add { hostnames, name, time_zone, policy, retention_days, archive_k, json } => {
             let name = name.unwrap_or_else(|| hostnames[0].clone());
             let hostnames: Vec<&str> = hostnames.iter().map(String::as_str).collect();
-            let mut site = Site::new(&name, &hostnames, &time_zone, policy.into())?;
+            let mut site = Site::new(&name, &hostnames, &time_zone, policy.into()).map_err(not_allowed)?;
             site.retention_days = retention_days;
             site.archive_k = archive_k;
-            site.validate()?;
+            site.validate().map_err(not_allowed)?;
+            refuse_shared_hosts(db, &site).await?;
             sites::save(db, &site).await?;
             audit::append(db, UserId::NONE, Action::SiteAdd, site.id, &site.name).await?;
-            listing(&[site]).print(json);
+            listing(&[site]).print(json)?;
         }
-        SiteCommand::List { json } => listing(&sites::all(db).await?).print(json),
+        SiteCommand::Edit { site, name, hostname, time_zone, policy, retention_days, json } => {
+            let before = find(db, &site).await?;
+            let mut site = before.clone();
+            if !hostname.is_empty() {
+                let normal: Result<_, _> = hostname.iter().map(|host| normalise_hostname(host)).collect();
+                site.hostnames = normal.map_err(not_allowed)?;
+            }
+            if let Some(preset) = policy.map(Preset::from).filter(|preset| *preset != before.preset) {
+                (site.preset, site.policy) = (preset, preset.policy());
+            }
+            site.name = name.map_or(site.name, |name| name.trim().to_owned());
+            site.time_zone = time_zone.unwrap_or(site.time_zone);
+            site.retention_days = retention_days.unwrap_or(site.retention_days);
+            site.validate().map_err(not_allowed)?;
+            refuse_shared_hosts(db, &site).await?;
+            if site != before {
+                sites::save(db, &site).await?;
+                audit::append(db, UserId::NONE, Action::SiteChange, site.id, &before.changes(&site)).await?;
+            }
+            listing(&[site]).print(json)?;
+        }
+        SiteCommand::List { json } => listing(&sites::all(db).await?).print(json)?,
         SiteCommand::ExcludeLink { site, page } => {
             let site = find(db, &site).await?;
             let home = || format!("https://{}/", site.hostnames.first().map_or("", String::as_str));
-            std::fs::create_dir_all(&config.data)?;
             let excluder = state::open_excluder(config)?;
-            println!("{}", excluder.link(&site, &page.unwrap_or_else(home)));
+            say!("{}", excluder.link(&site, &page.unwrap_or_else(home)))?;
         }
         SiteCommand::Remove { site } => {
             let site = find(db, &site).await?;
             sites::remove(db, &site).await?;
             audit::append(db, UserId::NONE, Action::SiteRemove, site.id, &site.name).await?;
-            println!("{} removed", site.name);
+            say!("{} removed", site.name)?;
         }
     }
     Ok(())

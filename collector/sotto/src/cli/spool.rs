@@ -11,9 +11,9 @@ use sotto_collector::{
 };
 use sotto_store::db::Databases;
 
-use super::output::Listing;
+use super::output::{Listing, say};
 use crate::{
-    databases::{external, lock, with_databases},
+    databases::{external, lock, require, with_databases},
     failure::Failure,
 };
 use sotto_collector::config::Paths;
@@ -40,6 +40,7 @@ pub async fn run(command: SpoolCommand, config: &Config, paths: &Paths) -> Resul
 }
 
 async fn replay(config: &Config, paths: &Paths) -> Result<(), Failure> {
+    require(config)?;
     let mut aside = 0;
     for dir in directories(config) {
         aside += spool::set_aside(&dir)?.len();
@@ -47,7 +48,7 @@ async fn replay(config: &Config, paths: &Paths) -> Result<(), Failure> {
     let taken = match lock(config) {
         Ok(taken) => taken,
         Err(_) if aside == 0 => {
-            return Err(Failure::usage(
+            return Err(Failure::failed(
                 "a sotto is running on this data; it ships what waits by itself, and nothing is set aside",
             ));
         }
@@ -60,7 +61,7 @@ async fn replay(config: &Config, paths: &Paths) -> Result<(), Failure> {
     let _kept = external(config).is_some().then_some(taken);
     with_databases(config, paths, async |databases| {
         let shipped = ship_waiting(config, &databases).await?;
-        println!("{shipped} hits shipped");
+        say!("{shipped} hits shipped")?;
         replay_aside(config, &databases).await
     })
     .await
@@ -68,7 +69,7 @@ async fn replay(config: &Config, paths: &Paths) -> Result<(), Failure> {
 
 /// Ships pending hits while no sotto runs on the data. Returns how many hits it shipped.
 pub async fn ship_all(config: &Config, paths: &Paths) -> Result<u64, Failure> {
-    let running = |_| Failure::usage("a sotto is running on this data; it ships what waits by itself");
+    let running = |_| Failure::failed("a sotto is running on this data; it ships what waits by itself");
     let taken = lock(config).map_err(running)?;
     // The embedded server takes the lock itself; with an external one it is held here.
     let _kept = external(config).is_some().then_some(taken);
@@ -113,19 +114,20 @@ async fn replay_aside(config: &Config, databases: &Databases) -> Result<(), Fail
             match shipped.await {
                 Ok(count) => {
                     fs::remove_file(&file.path)?;
-                    println!("{count} hits that were set aside shipped");
+                    say!("{count} hits that were set aside shipped")?;
                 }
                 Err(error) => {
-                    println!("{}: {}", file.path.display(), Failure::new(error));
+                    say!("{}: {}", file.path.display(), Failure::new(error))?;
                     failed += 1;
                 }
             }
         }
     }
-    if failed > 0 { Err(Failure::usage(format!("{failed} batches are still set aside"))) } else { Ok(()) }
+    if failed > 0 { Err(Failure::failed(format!("{failed} batches are still set aside"))) } else { Ok(()) }
 }
 
 fn inspect(json: bool, config: &Config) -> Result<(), Failure> {
+    require(config)?;
     let mut listing = Listing::new(&["segment", "first", "records", "waiting", "damaged", "bytes", "state"]);
     let found = directories(config).map(|dir| spool::inspect(&dir)).collect::<Result<Vec<_>, _>>()?;
     for segment in found.into_iter().flatten() {
@@ -139,6 +141,6 @@ fn inspect(json: bool, config: &Config) -> Result<(), Failure> {
             segment.state.into(),
         ]);
     }
-    listing.print(json);
+    listing.print(json)?;
     Ok(())
 }

@@ -31,7 +31,7 @@ impl Listeners {
 
 /// The error for an address that cannot listen on this address.
 pub fn taken(key: &str, address: impl std::fmt::Display, error: &std::io::Error) -> Failure {
-    Failure::usage(format!(
+    Failure::failed(format!(
         "{key} = {address}: {error}; stop what listens there, or choose another in sotto.toml"
     ))
 }

@@ -8,7 +8,7 @@ use std::{
 use sotto_collector::config::Config;
 use sotto_store::{account, db::Databases, private_file};
 
-use crate::failure::Failure;
+use crate::{cli::output::say, failure::Failure};
 
 /// File of the one-time set-up link's token.
 const SETUP_TOKEN: &str = "setup-token";
@@ -36,7 +36,7 @@ pub async fn token(config: &Config, databases: &Databases) -> Result<Option<Stri
         return Ok(Some(token));
     }
     let mut bytes = [0u8; 16];
-    getrandom::fill(&mut bytes).map_err(|e| Failure::usage(e.to_string()))?;
+    getrandom::fill(&mut bytes).map_err(|e| Failure::failed(e.to_string()))?;
     let token = const_hex::encode(bytes);
     private_file::write(&path, token.as_bytes())?;
     Ok(Some(token))
@@ -45,12 +45,15 @@ pub async fn token(config: &Config, databases: &Databases) -> Result<Option<Stri
 /// Prints Sotto's address and the first steps.
 pub fn announce(config: &Config, part: &str, token: Option<&str>) {
     let url = config.public_url();
-    println!("Sotto is running.\n  {part}  {url}/");
-    if let Some(token) = token {
-        println!("  set up     {url}/setup/{token}   (one-time link: make your account and first site)");
-    }
-    println!("  health     http://{}/readyz", config.admin_listen);
-    println!("  data       {}", absolute(&config.data).display());
+    let set_up = token.map_or_else(String::new, |token| {
+        format!("  set up     {url}/setup/{token}   (one-time link: make your account and first site)\n")
+    });
+    // A server does not end because nobody reads its greeting.
+    let _unread = say!(
+        "Sotto is running.\n  {part}  {url}/\n{set_up}  health     http://{}/readyz\n  data       {}",
+        config.admin_listen,
+        absolute(&config.data).display()
+    );
 }
 
 fn absolute(path: &Path) -> PathBuf {
