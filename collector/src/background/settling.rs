@@ -11,7 +11,7 @@ use sotto_store::{
 use tokio_util::sync::CancellationToken;
 
 use super::wait;
-use crate::{sites::rules::Rules, state::State};
+use crate::{config::sites::rules::Rules, state::State};
 
 /// Time after the end of a day in which its last hits arrive, in milliseconds.
 const ARRIVAL_MS: i64 = 2 * 60 * 1000;
