@@ -95,9 +95,13 @@ fn data(config: &Config) -> Check {
 
 /// A file that only its owner may read: its length, or what is wrong with it.
 fn secret(path: &Path) -> Result<u64, String> {
-    let file = fs::metadata(path).map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => format!("{} is not there", path.display()),
-        _ => format!("{}: {e}", path.display()),
+    let file = fs::metadata(path).map_err(|e| {
+        let path = path.display();
+        if e.kind() == io::ErrorKind::NotFound {
+            format!("{path} is not there")
+        } else {
+            format!("{path}: {e}")
+        }
     })?;
     if file.permissions().mode() & 0o077 != 0 {
         return Err(format!("{}: others may read it", path.display()));

@@ -124,9 +124,10 @@ fn npm_archive(package: &str, work: &Path) -> Result<Vec<u8>, Failure> {
 
 /// What to do about it: only who was answered can have the wrong account.
 fn remedy(error: &ureq::Error) -> &'static str {
-    match error {
-        ureq::Error::StatusCode(401 | 403) => "; check --account and the licence key",
-        ureq::Error::StatusCode(404) => "; check --edition",
+    let ureq::Error::StatusCode(status) = error else { return "" };
+    match status {
+        401 | 403 => "; check --account and the licence key",
+        404 => "; check --edition",
         _ => "",
     }
 }

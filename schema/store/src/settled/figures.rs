@@ -47,17 +47,26 @@ fn of_visits(by: &[(Dimension, bool)]) -> impl Iterator<Item = Dimension> + '_ {
     by.iter().map(|(d, _)| *d).filter(|d| !matches!(d.counted_by(), CountedBy::Hit { .. }))
 }
 
-/// A dimension of single hits: its bit in `firsts`, its value of a hit, and the column and value of a visit's
-/// beginning.
-fn of_hits(dimension: Dimension) -> Option<(u8, &'static str, Option<(&'static str, &'static str)>)> {
+/// A dimension of which each hit has a value of its own.
+struct OfHits {
+    /// Its bit in `firsts`.
+    bit: u8,
+    /// Its value of a hit.
+    value: &'static str,
+    /// The column of a visit, and its value, where the visit began.
+    at_entry: Option<[&'static str; 2]>,
+}
+
+fn of_hits(dimension: Dimension) -> Option<OfHits> {
     const HOUR: &str = "formatDateTime(hour, '%Y-%m-%d %H:00', {tz:String})";
-    match dimension.name() {
-        "page" => Some((0, "page", Some(("entry_page", "entry_page")))),
-        "hostname" => Some((1, "hostname", Some(("hostname", "hostname")))),
-        "event" => Some((2, "event", None)),
-        "hour" => Some((3, HOUR, Some(("hour", HOUR)))),
-        _ => None,
-    }
+    let (bit, value, at_entry) = match dimension.name() {
+        "page" => (0, "page", Some(["entry_page", "entry_page"])),
+        "hostname" => (1, "hostname", Some(["hostname", "hostname"])),
+        "event" => (2, "event", None),
+        "hour" => (3, HOUR, Some(["hour", HOUR])),
+        _ => return None,
+    };
+    Some(OfHits { bit, value, at_entry })
 }
 
 /// Texts of queries that together count by each of the dimensions: rows of `dimension`, `value` and [`COUNTS`]. Each
@@ -143,7 +152,7 @@ GROUP BY dimension, value",
 
 /// Counts one dimension of hits.
 fn by_hit(by: Dimension, entries: bool, relations: &dyn Relations) -> Option<String> {
-    let (bit, value, at_entry) = of_hits(by)?;
+    let OfHits { bit, value, at_entry } = of_hits(by)?;
     let name = by.name();
     let some = if by == Dimension::Event { "WHERE event != ''" } else { "" };
     let hits = relations.hits(&[name, "alone", "firsts", "marked", "views", "events", "engaged"]);
@@ -157,7 +166,7 @@ fn by_hit(by: Dimension, entries: bool, relations: &dyn Relations) -> Option<Str
 FROM {hits} AS hits {some}
 GROUP BY {value}"
     );
-    if let (Some((column, value)), true) = (at_entry, entries) {
+    if let (Some([column, value]), true) = (at_entry, entries) {
         let _ = write!(
             text,
             "
