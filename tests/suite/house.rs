@@ -288,8 +288,13 @@ fn address_occurs_only_in_its_homes() {
     }
 }
 
+/// Where queries are made for the lists of a page: from names of columns alone, which
+/// `text_of_a_query_holds_nothing_that_people_type` checks.
+const MAKERS_OF_SQL: [&str; 3] =
+    ["dashboard/src/report/scan.rs", "settled/figures.rs", "settled/of_events.rs"];
+
 #[test]
-fn sql_is_never_put_together_from_text() {
+fn sql_is_put_together_in_its_homes_only() {
     let words = [
         "format!(\"SELECT",
         "format!(\"INSERT",
@@ -299,7 +304,7 @@ fn sql_is_never_put_together_from_text() {
         "format!(\"WITH",
     ];
     for part in ["collector", "schema", "dashboard"] {
-        assert_none("SQL in format!", &offences(part, &words, &[]));
+        assert_none("SQL in format!", &offences(part, &words, &MAKERS_OF_SQL));
     }
 }
 

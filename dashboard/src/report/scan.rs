@@ -453,3 +453,43 @@ fn add(some: Rows, more: Rows) -> Rows {
     }
     sums.into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use sotto_schema::id::SiteId;
+
+    use super::*;
+    use crate::{
+        filter::{Filter, Filters},
+        range::Range,
+        report::Scope,
+    };
+
+    #[test]
+    fn text_of_a_query_holds_nothing_that_people_type() {
+        let typed = "Robert'); DROP TABLE events; --";
+        let day = date(2026, 3, 1);
+        let lists = Dimension::ALL.map(|by| List { by, sort: Metric::Pageviews, limit: 9, entries: true });
+        for field in Dimension::ALL {
+            for verb in Verb::ALL {
+                let filters =
+                    Filter::new(field, verb, typed).into_iter().fold(Filters::default(), Filters::with);
+                let scope = Scope { site: SiteId(7), time_zone: typed.into() };
+                let query = Query::totals(scope, Range::day(day), filters);
+                let scan = Scan { query: &query, lists: &lists, consent: true, whole: false };
+                let plan = Plan { settled: vec![(day, 1)], settled_rows: 1, raw: vec![day] };
+                let conditions = Conditions::of(&query);
+                for pass in scan.passes(&plan, &conditions).concat() {
+                    let text = scan.text(&pass);
+                    assert!(!text.contains("Robert") && !text.contains("DROP"), "{field:?} {verb:?}: {text}");
+                }
+                assert_eq!(
+                    conditions.values.len(),
+                    usize::from(!field.is_time()),
+                    "{field:?}: as a parameter"
+                );
+            }
+        }
+    }
+}
