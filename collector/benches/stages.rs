@@ -66,7 +66,11 @@ fn parse_matomo() -> bool {
 
 #[divan::bench]
 fn parse_goatcounter() -> bool {
-    goatcounter::count(black_box(GOATCOUNTER), goatcounter::Site { key: "k7f3", host: "example.org" }).is_ok()
+    goatcounter::count(
+        black_box(GOATCOUNTER),
+        goatcounter::Site { key: "k7f3", host: "example.org", page: "" },
+    )
+    .is_ok()
 }
 
 #[divan::bench]

@@ -14,7 +14,7 @@ use std::{
 
 use bytesize::ByteSize;
 use jiff::SignedDuration;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use sotto_store::backup::sealed;
 
 use crate::visitor::client_ip::TrustedProxies;
@@ -35,10 +35,10 @@ pub struct Config {
     /// The data directory. Default: "data".
     pub data: PathBuf,
     /// The public address: collector and dashboard. Default: "127.0.0.1:8787".
-    #[serde(deserialize_with = "quoted::address")]
+    #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
     /// The address for health and metrics; keep it private. Default: "127.0.0.1:8788".
-    #[serde(deserialize_with = "quoted::address")]
+    #[serde(deserialize_with = "address")]
     pub admin_listen: SocketAddr,
     /// The URL at which browsers reach Sotto, for the script tag. Default: "http://" and `listen`.
     pub public_url: Option<String>,
@@ -201,6 +201,16 @@ impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("(secret)")
     }
+}
+
+/// An address with its port.
+fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    quoted::value(from, "an address and a port in quotes, like \"127.0.0.1:8787\" or \"[::]:8787\"")
+}
+
+/// The same where there need not be one.
+fn some_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
+    address(from).map(Some)
 }
 
 impl Default for Config {

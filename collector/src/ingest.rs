@@ -93,7 +93,7 @@ impl Collector {
             (&Method::GET | &Method::HEAD, path) if Scripts::is_script(path) => {
                 self.scripts.answer(path, request.headers())
             }
-            (_, path) if dropin::PATHS.contains(&path) => self.dropin(request).await,
+            (method, path) if dropin::is_own(method, path) => self.dropin(request).await,
             _ => stack::empty(StatusCode::METHOD_NOT_ALLOWED),
         }
     }

@@ -75,6 +75,7 @@ mod damage;
 mod disk;
 #[cfg(test)]
 mod faults;
+mod frame;
 mod known;
 mod mailbox;
 #[cfg(test)]
@@ -93,9 +94,9 @@ pub use aside::AsideFile;
 pub use batch::Batch;
 pub use damage::Damage;
 pub use disk::{Disk, DiskFile, OsDisk};
+pub use frame::RECORD_BYTES_MAX;
 pub use known::{GENERATION_MAX as KEYS_MIN, Key};
 pub use reader::Reader;
-pub use segment::RECORD_BYTES_MAX;
 pub use shared::Aside;
 pub use writer::{QUEUE_BYTES_MAX, Spool};
 

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { bundle, startBrowser } from './support/browser.js'
-import { BULK_BYTES_MAX, PERSON, VISITOR, assertRow, bearer, startSotto, timeOf } from './support/sotto.js'
+import { BOT, BULK_BYTES_MAX, PERSON, VISITOR, assertRow, bearer, startSotto, timeOf } from './support/sotto.js'
 
 const HOUR_MS = 3_600_000
 const STORY = 'http://news.example/story'
@@ -78,7 +78,13 @@ test('api_counts_for_a_token_of_one_site_and_refuses_others', async () => {
   assert.equal(await send(bearer('wrong')), 401)
   assert.equal(await send(bearer(reader)), 401, 'a token that may only read')
   assert.equal(await send(bearer(writer), { hits: [] }), 400)
-  assert.equal(await send(bearer(writer), { hits: [{ title: 'no path' }] }), 400)
+  const errors = await sotto.post('/api/v0/count', { hits: [hits[0], { title: 'no path' }] }, bearer(writer))
+  assert.deepEqual([errors.status, await errors.json()], [400, { errors: { 1: 'field p is missing' } }])
+  assert.equal((await sotto.get('/api/v0/me', bearer(reader))).status, 401)
+  assert.equal((await (await sotto.get('/api/v0/me', bearer(writer))).json()).token.permissions & 2, 2, 'it may count')
+  const filtered = await sotto.post('/api/v0/count', { hits: [{ path: '/r', user_agent: BOT }, { path: '/s', bot: 7, user_agent: VISITOR }] }, bearer(writer))
+  assert.deepEqual([filtered.status, filtered.headers.get('x-goatcounter-filter')], [202, '0, 1'])
+  assert.deepEqual(await filtered.json(), { dropped: { 0: 'bot_user_agent', 1: 'bot_automated' } })
   assert.equal(await send(bearer(writer)), 202)
   const rows = await sotto.events(key, 3)
   const [a] = rows

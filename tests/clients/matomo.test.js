@@ -58,7 +58,7 @@ test('npm_client_sends_many_at_once_with_a_token_for_each', async () => {
     { token_auth, ua: VISITOR },
   ])
   // What names no page is invalid; what nobody vouches for is the client's own, a program, and not tracked either.
-  assert.deepEqual(said, { status: 'success', tracked: 2, invalid: 2 })
+  assert.deepEqual(said, { status: 'success', tracked: 2, invalid: 2, invalid_indices: [1, 3] })
   const [left, view] = await sotto.events(key, 2)
   assertRow(left, { kind: 'custom', name: 'left', props: { category: 'Buy', value: '2' } })
   assert.ok(Math.abs(timeOf(left) - Date.parse(cdt)) < 1000, left.time)
@@ -112,11 +112,56 @@ test('browser_lets_the_requests_of_the_script_through', async () => {
   await sotto.events(key, 1)
   assert.equal(await page.evaluate(() => window.image({ link: 'https://partner.example/' })), 1)
   await sotto.events(key, 2)
-  assert.deepEqual(await page.evaluate(() => window.bulk({ e_c: 'a', e_a: 'one' }, { ping: 1 })), { status: 'success', tracked: 2, invalid: 0 })
+  assert.deepEqual(await page.evaluate(() => window.bulk({ e_c: 'a', e_a: 'one' }, { ping: 1 })), { status: 'success', tracked: 2, invalid: 0, invalid_indices: [] })
   const [view, link, ...rest] = await sotto.events(key, 4)
   assertRow(view, { kind: 'pageview', hostname: 'blog.example', path: '/post', referrer_host: 'news.example', utm_campaign: 'spring', browser: 'Chrome' })
   assertRow(link, { kind: 'custom', name: 'Outbound link' })
   assert.deepEqual(rest.map((row) => row.kind).sort(), ['custom', 'engagement'])
+  await close()
+})
+
+/** What `import_logs.py` of matomo-log-analytics asks and sends, form and JSON as it makes them. */
+test('log_importer_finds_its_site_and_learns_which_lines_were_not_kept', async () => {
+  const key = await sotto.site('log.example')
+  const token_auth = await sotto.token(key)
+  const form = (fields) =>
+    sotto.post('/', new URLSearchParams({ module: 'API', format: 'json2', filter_limit: '-1', ...fields }).toString(), {
+      'user-agent': 'Piwik/LogImport',
+      'content-type': 'application/x-www-form-urlencoded',
+    }).then((answer) => answer.json())
+  const site = await form({ method: 'SitesManager.getSiteFromId', token_auth, idSite: key })
+  assert.deepEqual([site.idsite, site.main_url], [key, 'https://log.example'])
+  assert.deepEqual(await form({ method: 'SitesManager.getSitesIdFromSiteUrl', token_auth, url: 'log.example' }), [{ idsite: key }])
+  assert.deepEqual(await form({ method: 'SitesManager.getSitesIdFromSiteUrl', token_auth, url: 'other.example' }), [])
+  for (const wrong of [{ idSite: key }, { idSite: 'nobody', token_auth }, { idSite: key, token_auth: 'x' }])
+    assert.equal((await form({ method: 'SitesManager.getSiteFromId', ...wrong })).result, 'error')
+  const cdt = new Date(Date.now() - HOUR_MS).toISOString().slice(0, 19).replace('T', ' ')
+  const line = (path, more) => ({ rec: '1', apiv: '1', url: 'https://log.example' + path, urlref: '', cip: '198.51.100.7', cdt, idsite: key, dp: '1', ua: VISITOR, ...more })
+  const requests = [line('/a'), line('/b', { ua: '' }), null, line('/robot', { ua: BOT }), line('/f.pdf', { download: 'https://log.example/f.pdf', bw_bytes: 5120 })]
+  const answer = await sotto.post('/piwik.php', { token_auth, requests }, { 'user-agent': 'Piwik/LogImport', 'content-type': 'application/json' })
+  assert.deepEqual(await answer.json(), { status: 'success', tracked: 3, invalid: 2, invalid_indices: [2, 3] })
+  const rows = await sotto.events(key, 3)
+  const row = (path) => rows.find((row) => row.path == path)
+  assertRow(row('/a'), { kind: 'pageview', browser: 'Firefox', os: 'Linux' })
+  assertRow(row('/b'), { kind: 'pageview', browser: '', os: '' })
+  assertRow(row('/f.pdf'), { kind: 'custom', name: 'File download' })
+  assert.ok(Math.abs(timeOf(row('/a')) - Date.parse(cdt.replace(' ', 'T') + 'Z')) < 1000, row('/a').time)
+})
+
+test('request_with_credentials_is_let_through_by_the_browser_once', async () => {
+  const key = await sotto.site('credentials.example')
+  const { page, close } = await browser.open(browser.origin('credentials.example') + '/post', SCRIPT(browser.stats(sotto)))
+  const status = await page.evaluate((stats) => new Promise((resolve) => {
+    const request = new XMLHttpRequest()
+    request.open('POST', stats + '/matomo.php', true)
+    request.withCredentials = true
+    request.setRequestHeader('Content-Type', 'application/x-www-form-urlencoded; charset=UTF-8')
+    request.onload = () => resolve(request.status)
+    request.onerror = () => resolve('refused by the browser')
+    request.send(new URLSearchParams({ idsite: 7, rec: 1, url: location.href, send_image: 0 }).toString())
+  }), browser.stats(sotto))
+  assert.equal(status, 204)
+  await sotto.events(key, 1)
   await close()
 })
 

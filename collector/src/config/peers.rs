@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 
-use super::{Wrong, first_wrong, quoted};
+use super::{Wrong, first_wrong, some_address};
 
 /// Longest name of a collector, in characters.
 pub const NAME_CHARS_MAX: usize = 64;
@@ -18,7 +18,7 @@ pub struct Peers {
     /// Name of this collector, like "c1", unique among all. Default: none, it is the only one.
     pub name: String,
     /// Address on which it listens for the others; use a private network. Must be set if there are others.
-    #[serde(deserialize_with = "quoted::some_address")]
+    #[serde(deserialize_with = "some_address")]
     pub listen: Option<std::net::SocketAddr>,
     /// Name and address of each of the others, like `{ c2 = "10.0.0.2:8790" }`. Default: none. Maximum: 255.
     pub others: BTreeMap<String, String>,

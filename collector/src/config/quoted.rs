@@ -1,6 +1,6 @@
 //! Values that are written as text: what is wrong is answered with what is allowed and an example.
 
-use std::{fmt, marker::PhantomData, net::SocketAddr, str::FromStr};
+use std::{fmt, marker::PhantomData, str::FromStr};
 
 use bytesize::ByteSize;
 use jiff::SignedDuration;
@@ -16,16 +16,12 @@ pub(super) fn size<'de, D: Deserializer<'de>>(from: D) -> Result<ByteSize, D::Er
     from.deserialize_any(Quoted::of("a size in quotes, like \"600MB\" or \"4GB\""))
 }
 
-/// An address with its port.
-pub(super) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
-    from.deserialize_any(Quoted::of(
-        "an address and a port in quotes, like \"127.0.0.1:8787\" or \"[::]:8787\"",
-    ))
-}
-
-/// The same where there need not be one.
-pub(super) fn some_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
-    address(from).map(Some)
+/// Any other value of which there is a text form.
+pub(super) fn value<'de, T: FromStr, D: Deserializer<'de>>(
+    from: D,
+    allowed: &'static str,
+) -> Result<T, D::Error> {
+    from.deserialize_any(Quoted::of(allowed))
 }
 
 struct Quoted<T> {

@@ -17,7 +17,7 @@ use http_body_util::{Full, combinators::UnsyncBoxBody};
 use hyper::{Request, body::Incoming};
 use tokio::sync::Semaphore;
 use tower::{BoxError, ServiceExt, util::BoxCloneSyncService};
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use crate::{config, metrics::Metrics};
 
@@ -187,6 +187,17 @@ const HEADERS_OF_CLIENTS: [HeaderName; 4] = [
 pub fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers(HEADERS_OF_CLIENTS)
+        .max_age(PREFLIGHT_MAX_AGE)
+}
+
+/// The same for requests that browsers send with credentials, which `*` does not answer: the sender's origin is named.
+/// Nothing here looks at credentials.
+pub fn cors_with_credentials() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::mirror_request())
+        .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers(HEADERS_OF_CLIENTS)
         .max_age(PREFLIGHT_MAX_AGE)

@@ -4,6 +4,8 @@
 //! page's host identifies the site. An address, user agent or time claimed in a body is trusted only with a
 //! token that may write to the site.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use hyper::{Request, body::Incoming};
@@ -18,7 +20,7 @@ use super::{
     road::{Decoded, Submission},
 };
 use crate::{
-    config::sites::tokens,
+    config::sites::{rules::Rules, tokens},
     http::stack::{self, Response},
     pipeline::{
         dropin::{BULK_BYTES_MAX, Claimed, goatcounter, matomo, plausible, umami},
@@ -35,9 +37,19 @@ pub const PATHS: &[&str] = &[
     "/api/batch",
     "/matomo.php",
     "/piwik.php",
+    "/index.php",
     "/count",
     "/api/v0/count",
+    "/api/v0/me",
 ];
+
+/// Where Matomo's script sends with credentials, which a browser lets through to an origin that is named only.
+pub const CREDENTIALED_PATHS: &[&str] = &["/matomo.php", "/piwik.php"];
+
+/// Whether a request is one of another product. Matomo's log importer calls the API at the root.
+pub fn is_own(method: &Method, path: &str) -> bool {
+    PATHS.contains(&path) || (method == Method::POST && path == "/")
+}
 
 impl Collector {
     /// Answers a request to one of [`PATHS`].
@@ -57,6 +69,10 @@ impl Collector {
             // The script posts an empty beacon; the image is its fallback where beacons are blocked.
             (&Method::GET | &Method::POST, "/count") => self.goatcounter(&parts).await,
             (&Method::POST, "/api/v0/count") => self.goatcounter_api(&parts, &body).await,
+            (&Method::GET, "/api/v0/me") => self.goatcounter_me(&parts),
+            (&Method::GET | &Method::POST, "/index.php") | (&Method::POST, "/") => {
+                self.matomo_api(&parts, &body)
+            }
             _ => stack::empty(StatusCode::METHOD_NOT_ALLOWED),
         }
     }
@@ -115,10 +131,7 @@ impl Collector {
         if matomo::is_bulk(body) {
             return self.matomo_bulk(parts, body).await;
         }
-        let query = parts.uri.query().unwrap_or_default();
-        let form = std::str::from_utf8(body).unwrap_or_default();
-        let joined = [query, form].iter().filter(|t| !t.is_empty()).copied().collect::<Vec<_>>().join("&");
-        let request = match matomo::request(&joined) {
+        let request = match matomo::request(&query_and_form(parts, body)) {
             Ok(request) => request,
             Err(error) => {
                 return self.refuse(&error, json!({ "status": "error", "message": error.to_string() }));
@@ -139,32 +152,80 @@ impl Collector {
                 return self.refuse(&error, json!({ "status": "error", "message": error.to_string() }));
             }
         };
-        for _ in 0..bulk.invalid {
-            self.count_unread(DropReason::InvalidPayload);
-        }
         let find = |token: Option<&str>| token.and_then(|token| self.tokens.find(token));
         let shared = find(bulk.token.as_deref());
         // Clients without a token for the whole bulk send one per request.
-        let hits = bulk.requests.into_iter().filter_map(|r| {
-            let bearer = find(r.token.as_deref()).or(shared);
-            Some(Ok(Submission::claimed(r.hit?, bearer)))
-        });
-        match self.keep(hits.collect(), &parts.headers, parts.extensions.get()).await {
+        let (mut places, mut hits, mut invalid) = (Vec::new(), Vec::new(), Vec::new());
+        for (n, request) in bulk.requests.into_iter().enumerate() {
+            match request {
+                None => invalid.push(n),
+                // It does not ask for recording.
+                Some(matomo::Request { hit: None, .. }) => {}
+                Some(matomo::Request { hit: Some(hit), token, .. }) => {
+                    places.push(n);
+                    hits.push(Ok(Submission::claimed(hit, find(token.as_deref()).or(shared))));
+                }
+            }
+        }
+        match self.keep(hits, &parts.headers, parts.extensions.get()).await {
             Err(why) => unkept(why),
             Ok(ended) => {
-                let dropped = ended.iter().filter(|hit| is_dropped(hit)).count();
-                let (tracked, invalid) = (ended.len() - dropped, bulk.invalid + dropped);
-                let answer = json!({ "status": "success", "tracked": tracked, "invalid": invalid });
+                for _ in &invalid {
+                    self.count_unread(DropReason::InvalidPayload);
+                }
+                let dropped = places.iter().zip(&ended).filter(|(_, hit)| is_dropped(hit));
+                invalid.extend(dropped.map(|(n, _)| *n));
+                invalid.sort_unstable();
+                let answer = json!({
+                    "status": "success",
+                    "tracked": ended.len() - places.iter().filter(|n| invalid.contains(n)).count(),
+                    "invalid": invalid.len(),
+                    "invalid_indices": invalid,
+                });
                 json_answer(StatusCode::OK, &answer)
             }
         }
+    }
+
+    /// What Matomo's log importer asks before it begins. It names sites by our keys or their host names, and needs a
+    /// token that is good for them.
+    fn matomo_api(&self, parts: &Parts, body: &Bytes) -> Response {
+        let (call, token) = matomo::api_call(&query_and_form(parts, body));
+        let bearer = token.as_deref().and_then(|token| self.tokens.find(token));
+        let error = |message: &str| json!({ "result": "error", "message": message });
+        let site = |name: &str| {
+            let rules = self.rules.get(name).or_else(|| self.rules.named(name));
+            rules.filter(|rules| tokens::covers(bearer, rules.site.id))
+        };
+        let answer = match call {
+            matomo::ApiCall::SiteFromId(name) => match site(&name) {
+                Some(rules) => {
+                    let host = rules.site.hostnames.first().map_or("", String::as_str);
+                    let (id, url) = (&rules.site.key, format!("https://{host}"));
+                    json!({ "idsite": id, "name": rules.site.name, "main_url": url, "timezone": rules.site.time_zone })
+                }
+                None => {
+                    self.unknown_site.notify_one();
+                    error("no site of this key or host name, or no token that is good for it")
+                }
+            },
+            matomo::ApiCall::SitesOfUrl(url) => {
+                let host = sanitise::page(&url).map_or(url, |page| page.hostname.into());
+                let found: Vec<_> =
+                    site(&host).map(|rules| json!({ "idsite": rules.site.key })).into_iter().collect();
+                json!(found)
+            }
+            matomo::ApiCall::Unknown => error("of Matomo's API, only what its log importer needs is here"),
+        };
+        json_answer(StatusCode::OK, &answer)
     }
 
     /// GoatCounter's script: a pixel, or 400 with the reason in `X-Goatcounter`.
     async fn goatcounter(&self, parts: &Parts) -> Response {
         let host = page_host(&parts.headers);
         let key = self.rules.of_host(&host).map(|r| r.site.key.clone()).unwrap_or_default();
-        let site = goatcounter::Site { key: &key, host: &host };
+        let page = header_text(&parts.headers, header::REFERER);
+        let site = goatcounter::Site { key: &key, host: &host, page };
         match goatcounter::count(parts.uri.query().unwrap_or_default(), site) {
             Ok(hit) => match self.keep_claimed(vec![hit], parts, None).await {
                 Err(answer) => answer,
@@ -185,21 +246,51 @@ impl Collector {
     /// GoatCounter's API: needs a token that may write for one site.
     async fn goatcounter_api(&self, parts: &Parts, body: &Bytes) -> Response {
         let bearer = self.tokens.of_headers(&parts.headers);
-        let rules = bearer.and_then(|b| self.rules.by_id(b.site));
-        let Some(rules) = rules.filter(|r| tokens::may_write(bearer, r.site.id)) else {
-            self.unknown_site.notify_one();
-            let text = "a token is needed that may write for one site: sotto token add NAME --site SITE --scope write";
-            return json_answer(StatusCode::UNAUTHORIZED, &json!({ "error": text }));
-        };
+        let Some(rules) = self.site_of_writer(bearer) else { return self.writer_needed() };
         let host = rules.site.hostnames.first().map_or("", String::as_str);
-        let batch = match goatcounter::batch(body, goatcounter::Site { key: &rules.site.key, host }) {
+        let site = goatcounter::Site { key: &rules.site.key, host, page: "" };
+        let batch = match goatcounter::batch(body, site) {
             Ok(batch) => batch,
             Err(error) => return self.refuse(&error, json!({ "error": error.to_string() })),
         };
+        if !batch.invalid.is_empty() {
+            // Nothing is kept, so that all of it can be sent again when it is mended.
+            let errors = batch.invalid.iter().map(|(n, error)| {
+                self.count_unread(error.reason());
+                (n.to_string(), error.to_string().into())
+            });
+            let errors: serde_json::Map<String, serde_json::Value> = errors.collect();
+            return json_answer(StatusCode::BAD_REQUEST, &json!({ "errors": errors }));
+        }
         match self.keep_claimed(batch.hits, parts, bearer).await {
             Err(answer) => answer,
-            Ok(_) => json_answer(StatusCode::ACCEPTED, &json!({})),
+            Ok(ended) => goatcounter_answer(&ended),
         }
+    }
+
+    /// What GoatCounter's importer asks before it begins: whether its token may count.
+    fn goatcounter_me(&self, parts: &Parts) -> Response {
+        let bearer = self.tokens.of_headers(&parts.headers);
+        match self.site_of_writer(bearer) {
+            Some(rules) => {
+                let token = json!({ "name": rules.site.name, "permissions": GOATCOUNTER_MAY_COUNT });
+                json_answer(StatusCode::OK, &json!({ "user": {}, "token": token }))
+            }
+            None => self.writer_needed(),
+        }
+    }
+
+    /// The site that a token may write for, if it is one.
+    fn site_of_writer(&self, bearer: Option<Bearer>) -> Option<Arc<Rules>> {
+        let rules = bearer.and_then(|b| self.rules.by_id(b.site));
+        rules.filter(|rules| tokens::may_write(bearer, rules.site.id))
+    }
+
+    fn writer_needed(&self) -> Response {
+        self.unknown_site.notify_one();
+        let text =
+            "a token is needed that may write for one site: sotto token add NAME --site SITE --scope write";
+        json_answer(StatusCode::UNAUTHORIZED, &json!({ "error": text }))
     }
 
     /// Counts an invalid body and reports it in the client's own error format.
@@ -209,7 +300,7 @@ impl Collector {
             ParseError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ParseError::TooOld
             | ParseError::Syntax
-            | ParseError::HitCount
+            | ParseError::HitCount(_)
             | ParseError::Missing(_)
             | ParseError::TooLarge(_)
             | ParseError::Invalid(_) => StatusCode::BAD_REQUEST,
@@ -228,6 +319,32 @@ impl Collector {
         self.keep(hits, &parts.headers, parts.extensions.get()).await.map_err(unkept)
     }
 }
+
+/// 202, with the indices of what was not kept, as GoatCounter names what it filtered, and why.
+fn goatcounter_answer(ended: &[Ended]) -> Response {
+    let dropped: Vec<_> = ended.iter().enumerate().filter(|(_, hit)| is_dropped(hit)).collect();
+    let why = dropped.iter().map(|(n, hit)| (n.to_string(), hit.outcome.reason().into()));
+    let why: serde_json::Map<String, serde_json::Value> = why.collect();
+    let mut response = json_answer(
+        StatusCode::ACCEPTED,
+        &if why.is_empty() { json!({}) } else { json!({ "dropped": why }) },
+    );
+    let indices = dropped.iter().map(|(n, _)| n.to_string()).collect::<Vec<_>>().join(", ");
+    if let Some(indices) = HeaderValue::from_str(&indices).ok().filter(|indices| !indices.is_empty()) {
+        response.headers_mut().insert("x-goatcounter-filter", indices);
+    }
+    response
+}
+
+/// The parameters of a request, in its query or its form.
+fn query_and_form(parts: &Parts, body: &Bytes) -> String {
+    let query = parts.uri.query().unwrap_or_default();
+    let form = std::str::from_utf8(body).unwrap_or_default();
+    [query, form].iter().filter(|text| !text.is_empty()).copied().collect::<Vec<_>>().join("&")
+}
+
+/// GoatCounter's bit for a token that may count.
+const GOATCOUNTER_MAY_COUNT: u8 = 2;
 
 fn is_dropped(ended: &Ended) -> bool {
     matches!(ended.outcome, Outcome::Dropped(_))

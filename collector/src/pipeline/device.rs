@@ -97,13 +97,18 @@ impl Classifier {
             os: system.name.into(),
             os_version: system.version,
         };
-        let bot = bots::of_headers(ua, &hints, browser.in_app, is_crawler(fallback.as_ref()));
+        // A sender with a token knows that there was a visitor, and not with which browser.
+        let unknown = headers.is_claimed && ua.is_empty();
+        let bot = (!unknown)
+            .then(|| bots::of_headers(ua, &hints, browser.in_app, is_crawler(fallback.as_ref())))
+            .flatten();
         Classified { info, bot }
     }
 
     fn key(&self, headers: &Headers<'_>) -> u64 {
         let mut hasher = self.seed.build_hasher();
         headers.user_agent.hash(&mut hasher);
+        headers.is_claimed.hash(&mut hasher);
         headers.ch_brands.hash(&mut hasher);
         headers.ch_mobile.hash(&mut hasher);
         headers.ch_platform.hash(&mut hasher);

@@ -91,8 +91,8 @@ pub enum ParseError {
     #[error("body is not of the format")]
     Syntax,
     /// There are no hits, or too many.
-    #[error("body has no hits or more than {HITS_MAX}")]
-    HitCount,
+    #[error("body has no hits or more than {0}")]
+    HitCount(usize),
     /// A required field is missing or empty.
     #[error("field {0} is missing")]
     Missing(&'static str),
@@ -113,7 +113,7 @@ impl ParseError {
         match self {
             Self::BodyTooLarge => DropReason::BodyTooLarge,
             Self::TooOld => DropReason::TooOld,
-            Self::Syntax | Self::HitCount | Self::Missing(_) | Self::TooLarge(_) | Self::Invalid(_) => {
+            Self::Syntax | Self::HitCount(_) | Self::Missing(_) | Self::TooLarge(_) | Self::Invalid(_) => {
                 DropReason::InvalidPayload
             }
         }
@@ -147,7 +147,7 @@ pub fn hits(body: &[u8]) -> Result<Vec<Result<Hit, Refused>>, ParseError> {
         Some(b'[') => {
             let wires = serde_json::from_slice::<wire::Batch<'_>>(body).map_err(|_| ParseError::Syntax)?.0;
             if wires.is_empty() || wires.len() > HITS_MAX {
-                return Err(ParseError::HitCount);
+                return Err(ParseError::HitCount(HITS_MAX));
             }
             Ok(wires.into_iter().map(|wire| one(wire.get().as_bytes())).collect())
         }

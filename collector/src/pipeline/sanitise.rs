@@ -43,7 +43,7 @@ pub struct Page {
 /// The query parameters that say where a visit came from; all others are discarded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tags {
-    /// `utm_source`, or `source`, `ref`, `via` where that is missing.
+    /// `utm_source`, or `source`, `ref`, `via` where that is missing. Matomo's tags (`mtm_source`) stand for the same.
     pub source: CompactString,
     /// `utm_medium`.
     pub medium: CompactString,
@@ -90,11 +90,11 @@ pub fn tags(query: &str) -> Tags {
         let key =
             if key.bytes().any(|b| b.is_ascii_uppercase()) { key.to_ascii_lowercase().into() } else { key };
         let slot = match &*key {
-            "utm_source" => &mut tags.source,
-            "utm_medium" => &mut tags.medium,
-            "utm_campaign" => &mut tags.campaign,
-            "utm_content" => &mut tags.content,
-            "utm_term" => &mut tags.term,
+            "utm_source" | "mtm_source" | "pk_source" => &mut tags.source,
+            "utm_medium" | "mtm_medium" | "pk_medium" => &mut tags.medium,
+            "utm_campaign" | "mtm_campaign" | "pk_campaign" => &mut tags.campaign,
+            "utm_content" | "mtm_content" | "pk_content" => &mut tags.content,
+            "utm_term" | "mtm_keyword" | "mtm_kwd" | "pk_keyword" | "pk_kwd" => &mut tags.term,
             "source" => &mut source,
             "ref" => &mut reference,
             "via" => &mut via,

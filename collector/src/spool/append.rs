@@ -1,6 +1,9 @@
 //! Records that are appended together.
 
-use super::{RECORD_BYTES_MAX, known::Key, segment};
+use super::{
+    frame::{self, RECORD_BYTES_MAX},
+    known::Key,
+};
 
 /// Records appended together, in order; all or none of them are acknowledged.
 #[derive(Debug, Default)]
@@ -68,7 +71,7 @@ impl Append {
 
     /// How many bytes of a segment the records take.
     pub fn disk_bytes(&self) -> u64 {
-        self.records().map(|(_, record)| segment::frame_len(record.len()) as u64).sum()
+        self.records().map(|(_, record)| frame::frame_len(record.len()) as u64).sum()
     }
 
     /// Keys and bytes, in order.

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use super::{
     batch::Batch,
     disk::{Disk, DiskFile},
-    segment::u32_at,
+    frame::u32_at,
 };
 
 const MAGIC: &[u8; 8] = b"SOTASIDE";

@@ -8,7 +8,8 @@ use std::{io, path::Path};
 use super::{
     OpenError,
     disk::{Disk, DiskFile},
-    segment::{self, u32_at, u64_at},
+    frame::{u32_at, u64_at},
+    segment,
 };
 
 const NAME: &str = "cursor";

@@ -3,7 +3,9 @@
 //! A frame does not say its sequence number, but its sum does: it is right for one number only. How many records are
 //! missing is therefore known exactly, and no two of them can be taken for each other.
 
-use super::segment::{crc, decode_frame, frame_len, framed};
+use std::{ops::Range, path::PathBuf};
+
+use super::frame::{crc, decode_frame, frame_len, framed};
 
 /// Damage of more records than this ends a segment: finding the way back would take too long.
 pub(super) const RECORDS_MAX: u64 = 1 << 14;
@@ -34,6 +36,14 @@ pub struct Damage {
     pub places: u64,
     /// Records that were there.
     pub records: u64,
+}
+
+/// Records that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Gap {
+    pub(super) path: PathBuf,
+    pub(super) offset: u64,
+    pub(super) records: Range<u64>,
 }
 
 impl Lost {
@@ -81,7 +91,7 @@ fn sequence_by_sum(salt: u64, next: u64, lost_max: u64, payload: &[u8], sum: u32
 
 #[cfg(test)]
 mod tests {
-    use super::{super::segment::encode_frame, *};
+    use super::{super::frame::encode_frame, *};
 
     const SALT: u64 = 42;
 

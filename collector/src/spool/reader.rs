@@ -12,8 +12,8 @@ use super::{
     aside,
     batch::Batch,
     cursor::{Cursor, State},
+    damage::Gap,
     disk::{Disk, OsDisk},
-    recover::Gap,
     segment::{self, Walk},
     shared::{Aside, Shared},
 };

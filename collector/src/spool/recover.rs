@@ -3,13 +3,13 @@
 use std::{
     collections::BTreeMap,
     io,
-    ops::Range,
     path::{Path, PathBuf},
 };
 
 use super::{
     OpenError, Settings,
     cursor::State,
+    damage::Gap,
     disk::{Disk, DiskFile},
     segment::{self, Segment, Walk},
     shared::Kept,
@@ -29,14 +29,6 @@ pub(super) struct Recovered<F> {
     pub(super) durable: u64,
     /// Records that cannot be read, and where they should be.
     pub(super) gaps: Vec<Gap>,
-}
-
-/// Records that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Gap {
-    pub(super) path: PathBuf,
-    pub(super) offset: u64,
-    pub(super) records: Range<u64>,
 }
 
 /// Repairs the directory. `cursor` must be durable.

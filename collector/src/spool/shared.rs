@@ -12,7 +12,10 @@ use std::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Settings, damage::Damage, recover::Gap};
+use super::{
+    Settings,
+    damage::{Damage, Gap},
+};
 
 /// Resolution of arrival timestamps.
 const MARK_INTERVAL: Duration = Duration::from_secs(1);

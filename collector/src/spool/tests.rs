@@ -195,7 +195,7 @@ fn record_at(bytes: &[u8], at: usize) -> Option<u32> {
         return None;
     }
     while place < bytes.len() {
-        place += 8 + segment::u32_at(bytes, place).unwrap() as usize;
+        place += 8 + frame::u32_at(bytes, place).unwrap() as usize;
         if at < place {
             return Some(n);
         }

@@ -12,6 +12,7 @@ use super::{
     Append, AppendError, Repeats, Ticket,
     damage::Damage,
     disk::{Disk, DiskFile},
+    frame,
     known::{GENERATION_MAX, Key, Known},
     mailbox::{self, Recipient},
     segment::{self, Segment},
@@ -310,7 +311,7 @@ impl<D: Disk> Writer<D> {
                     Some(Some(fingerprint)) => self.added.push(fingerprint),
                     None => {}
                 }
-                segment::encode_frame(salt, next, record, &mut self.buffer);
+                frame::encode_frame(salt, next, record, &mut self.buffer);
                 next += 1;
             }
         }

@@ -31,6 +31,8 @@ pub struct Routes {
     collector: Arc<Collector>,
     /// The collector's routes, including preflight responses.
     with_cors: HttpService,
+    /// Those among them that browsers ask with credentials.
+    with_credentials: HttpService,
     rights: HttpService,
     fallback: HttpService,
 }
@@ -57,8 +59,16 @@ impl Routes {
             let collector = shared.clone();
             async move { Ok::<_, Infallible>(collector.answer(request).await) }
         });
-        let own = tower::ServiceBuilder::new().layer(stack::cors()).service(own);
-        Ok(Self { collector, with_cors: stack::boxed(own), rights: stack::boxed(rights), fallback })
+        let with_cors = tower::ServiceBuilder::new().layer(stack::cors()).service(own.clone());
+        let with_credentials =
+            tower::ServiceBuilder::new().layer(stack::cors_with_credentials()).service(own);
+        Ok(Self {
+            collector,
+            with_cors: stack::boxed(with_cors),
+            with_credentials: stack::boxed(with_credentials),
+            rights: stack::boxed(rights),
+            fallback,
+        })
     }
 }
 
@@ -80,10 +90,8 @@ pub fn without_address(service: HttpService, trusted: TrustedProxies) -> std::io
 }
 
 /// Whether the collector answers this path itself.
-fn is_own(path: &str) -> bool {
-    matches!(path, "/e" | "/e.gif" | "/x")
-        || script::Scripts::is_script(path)
-        || dropin::PATHS.contains(&path)
+fn is_own(method: &Method, path: &str) -> bool {
+    matches!(path, "/e" | "/e.gif" | "/x") || script::Scripts::is_script(path) || dropin::is_own(method, path)
 }
 
 impl Answer for Routes {
@@ -94,7 +102,10 @@ impl Answer for Routes {
             response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, ANY_ORIGIN);
             return response;
         }
-        if is_own(request.uri().path()) {
+        if dropin::CREDENTIALED_PATHS.contains(&request.uri().path()) {
+            return self.with_credentials.answer(request).await;
+        }
+        if is_own(request.method(), request.uri().path()) {
             return self.with_cors.answer(request).await;
         }
         if rights::is_own(request.uri().path()) {

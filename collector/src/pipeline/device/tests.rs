@@ -179,3 +179,11 @@ proptest! {
         prop_assert!(info.browser_version.len() <= 6 && info.os_version.len() <= 6);
     }
 }
+
+#[test]
+fn visitor_of_a_trusted_sender_without_a_user_agent_is_no_robot() {
+    let classifier = Classifier::new();
+    assert_eq!(classifier.classify(&Headers::default()).bot, Some(DropReason::BotUserAgent));
+    let claimed = classifier.classify(&Headers::default().claiming(""));
+    assert_eq!((claimed.bot, claimed.info), (None, DeviceInfo::default()));
+}

@@ -27,6 +27,8 @@ pub struct Site<'a> {
     pub key: &'a str,
     /// The host of its pages.
     pub host: &'a str,
+    /// The page that a request of the script came from, as far as the browser tells; empty in the API.
+    pub page: &'a str,
 }
 
 /// A parsed API body.
@@ -34,6 +36,8 @@ pub struct Site<'a> {
 pub struct Batch {
     /// The hits, in order.
     pub hits: Vec<Claimed>,
+    /// Which are invalid, by their index, and why.
+    pub invalid: Vec<(usize, ParseError)>,
     /// The caller excludes hits from its own addresses (`"filter": ["ip"]`); answered with their indices.
     pub filter: bool,
 }
@@ -56,6 +60,10 @@ pub fn count(query: &str, site: Site<'_>) -> Result<Claimed, ParseError> {
             _ => {}
         }
     }
+    // The script sends 150 and above; lower values are the server's own findings.
+    if (1..BOT_MIN).contains(&raw.bot) || raw.bot > BOT_MAX {
+        return Err(ParseError::Invalid("b"));
+    }
     raw.into_hit(site).map(Into::into)
 }
 
@@ -64,11 +72,17 @@ pub fn batch(body: &[u8], site: Site<'_>) -> Result<Batch, ParseError> {
     let body = json(body, BULK_BYTES_MAX)?;
     let Some(Value::Array(hits)) = body.get("hits") else { return Err(ParseError::Missing("hits")) };
     if hits.is_empty() || hits.len() > HITS_MAX {
-        return Err(ParseError::HitCount);
+        return Err(ParseError::HitCount(HITS_MAX));
     }
-    let hits = hits.iter().map(|hit| api_hit(hit, site)).collect::<Result<_, _>>()?;
-    let filter = body.get("filter").and_then(Value::as_array).is_some_and(|f| f.iter().any(|v| v == "ip"));
-    Ok(Batch { hits, filter })
+    let mut batch = Batch::default();
+    for (n, hit) in hits.iter().enumerate() {
+        match api_hit(hit, site) {
+            Ok(hit) => batch.hits.push(hit),
+            Err(error) => batch.invalid.push((n, error)),
+        }
+    }
+    batch.filter = body.get("filter").and_then(Value::as_array).is_some_and(|f| f.iter().any(|v| v == "ip"));
+    Ok(batch)
 }
 
 fn api_hit(hit: &Value, site: Site<'_>) -> Result<Claimed, ParseError> {
@@ -95,6 +109,10 @@ fn api_hit(hit: &Value, site: Site<'_>) -> Result<Claimed, ParseError> {
     Ok(Claimed { hit: raw.into_hit(site)?, claims })
 }
 
+/// What the script found that tells of a program.
+const BOT_MIN: u64 = 150;
+const BOT_MAX: u64 = 153;
+
 #[derive(Default)]
 struct Raw {
     path: String,
@@ -111,10 +129,6 @@ impl Raw {
         if path.is_empty() {
             return Err(ParseError::Missing("p"));
         }
-        // The script sends 150 and above; lower values are reserved for the server's own findings.
-        if !matches!(self.bot, 0 | 150..=153) {
-            return Err(ParseError::Invalid("b"));
-        }
         let mut hit = Hit {
             site: parse::site(site.key)?,
             kind: if self.event { Kind::Custom } else { Kind::Pageview },
@@ -126,7 +140,9 @@ impl Raw {
         if self.event {
             hit.name = name(path.trim_start_matches('/')).map_err(|_| ParseError::Missing("p"))?;
             hit.interactive = true;
-            hit.url = absolute(site.host, "/");
+            // An event has a name in place of a path. Browsers tell other hosts the page's origin only, if not told
+            // otherwise (Referrer-Policy): it is counted on the first page then.
+            hit.url = if site.page.is_empty() { absolute(site.host, "/") } else { referrer(site.page) };
         } else {
             let url = absolute(site.host, path);
             let query = self.query.trim_start_matches('?');

@@ -12,11 +12,11 @@ use sotto_schema::{event::Kind, id::ViewId};
 
 use super::{
     ADDRESS_BYTES_MAX, BULK_BYTES_MAX, Claimed, Claims, USER_AGENT_BYTES_MAX, claim, json, name, prop,
-    referrer, width,
+    referrer, scalar, width,
 };
 use crate::pipeline::{
     hit::Hit,
-    parse::{self, BODY_BYTES_MAX, ParseError, decimal4_text},
+    parse::{self, BODY_BYTES_MAX, PROPS_MAX, ParseError, decimal4_text},
 };
 
 /// The most requests in a bulk.
@@ -33,13 +33,11 @@ pub struct Request {
     pub image: bool,
 }
 
-/// Requests sent together. The response says how many were parsed and how many were not.
+/// Requests sent together. The response says which were kept and which were not.
 #[derive(Clone, PartialEq, Default)]
 pub struct Bulk {
-    /// Those parsed.
-    pub requests: Vec<Request>,
-    /// Number of invalid ones.
-    pub invalid: usize,
+    /// Each request; `None` for one that is invalid.
+    pub requests: Vec<Option<Request>>,
     /// The sender's token, for all of them.
     pub token: Option<Box<str>>,
 }
@@ -61,26 +59,62 @@ pub fn request(query: &str) -> Result<Request, ParseError> {
     Ok(request)
 }
 
-/// Reads `{"requests": ["?idsite=…", …], "token_auth": "…"}`.
+/// Reads `{"requests": ["?idsite=…", …], "token_auth": "…"}`. The log importer sends objects in place of queries, and
+/// null for a line of no site.
 pub fn bulk(body: &[u8]) -> Result<Bulk, ParseError> {
     let body = json(body, BULK_BYTES_MAX)?;
     let Some(Value::Array(requests)) = body.get("requests") else {
         return Err(ParseError::Missing("requests"));
     };
     if requests.is_empty() || requests.len() > REQUESTS_MAX {
-        return Err(ParseError::HitCount);
+        return Err(ParseError::HitCount(REQUESTS_MAX));
     }
     let mut bulk = Bulk {
         token: claim(body.get("token_auth").and_then(Value::as_str), TOKEN_BYTES_MAX),
         ..Bulk::default()
     };
     for entry in requests {
-        match entry.as_str().map(request) {
-            Some(Ok(request)) => bulk.requests.push(request),
-            Some(Err(_)) | None => bulk.invalid += 1,
-        }
+        bulk.requests.push(match entry {
+            Value::String(query) => request(query).ok(),
+            Value::Object(parameters) => request(&query_of(parameters)).ok(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
+        });
     }
     Ok(bulk)
+}
+
+/// A request's parameters as the query that they would be.
+fn query_of(parameters: &serde_json::Map<String, Value>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (key, value) in parameters {
+        if let Some(text) = scalar(value) {
+            query.append_pair(key, &text);
+        }
+    }
+    query.finish()
+}
+
+/// A call of Matomo's reporting API that the log importer makes before it begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiCall {
+    /// `SitesManager.getSiteFromId`: the site of this key or host name.
+    SiteFromId(String),
+    /// `SitesManager.getSitesIdFromSiteUrl`: the sites of this URL.
+    SitesOfUrl(String),
+    /// Anything else.
+    Unknown,
+}
+
+/// Reads a call from its query or form; with the sender's token.
+pub fn api_call(query: &str) -> (ApiCall, Option<Box<str>>) {
+    let query = Query::of(query);
+    let text = |key| query.get(key).unwrap_or_default().to_owned();
+    let call = match (query.get("module"), query.get("method")) {
+        (Some("API"), Some("SitesManager.getSiteFromId")) => ApiCall::SiteFromId(text("idSite")),
+        (Some("API"), Some("SitesManager.getSitesIdFromSiteUrl")) => ApiCall::SitesOfUrl(text("url")),
+        _ => ApiCall::Unknown,
+    };
+    (call, claim(query.get("token_auth"), TOKEN_BYTES_MAX))
 }
 
 /// Whether a body is a bulk and not a form.
@@ -116,10 +150,11 @@ fn hit(query: &Query<'_>) -> Result<Hit, ParseError> {
         ..Hit::default()
     };
     if query.get("ping") == Some("1") {
+        // It says that the page is still there; for how long it was looked at, it does not say.
         hit.kind = Kind::Engagement;
-        hit.engaged_ms = HEARTBEAT_MS;
         return Ok(hit);
     }
+    hit.props = dimensions(query);
     let Some(event) = event(query)? else {
         hit.kind = Kind::Pageview;
         return if hit.url.is_empty() { Err(ParseError::Missing("url")) } else { Ok(hit) };
@@ -127,13 +162,22 @@ fn hit(query: &Query<'_>) -> Result<Hit, ParseError> {
     hit.kind = Kind::Custom;
     hit.name = name(&event.name).map_err(|_| ParseError::Missing("e_a"))?;
     hit.interactive = event.interactive;
-    hit.props =
-        event.props.iter().filter_map(|(key, parameter)| Some(prop(key, query.get(parameter)?))).collect();
+    let own = event.props.iter().filter_map(|(key, parameter)| Some(prop(key, query.get(parameter)?)));
+    hit.props = own.chain(hit.props).take(PROPS_MAX).collect();
     if let Some(amount) = query.get("revenue").and_then(decimal4_text).filter(|_| event.worth) {
         // Matomo knows a site's currency, not an order's; the caller fills in the site's own.
         hit.revenue = Some((amount, CompactString::default()));
     }
     Ok(hit)
+}
+
+/// Custom dimensions, in the order of their numbers.
+fn dimensions(query: &Query<'_>) -> Vec<(CompactString, CompactString)> {
+    let number = |key: &str| key.strip_prefix("dimension")?.parse::<u16>().ok();
+    let mut found: Vec<_> = query.0.iter().filter_map(|(key, value)| Some((number(key)?, value))).collect();
+    found.sort_unstable();
+    let kept = found.into_iter().filter(|(_, value)| !value.is_empty()).take(PROPS_MAX);
+    kept.map(|(n, value)| prop(&format_compact!("dimension{n}"), value)).collect()
 }
 
 struct Event {
@@ -178,7 +222,8 @@ fn event(query: &Query<'_>) -> Result<Option<Event>, ParseError> {
 fn claims(query: &Query<'_>) -> Claims {
     Claims {
         address: claim(query.get("cip"), ADDRESS_BYTES_MAX),
-        user_agent: claim(query.get("ua"), USER_AGENT_BYTES_MAX),
+        // Empty where a log has none: nothing is known of the visitor's browser, and the importer's is not theirs.
+        user_agent: query.0.get("ua").filter(|ua| ua.len() <= USER_AGENT_BYTES_MAX).map(|ua| (&**ua).into()),
         time_ms: query.get("cdt").and_then(time_ms),
     }
 }
@@ -212,8 +257,6 @@ fn view(id: &str) -> Result<u64, ParseError> {
     })
 }
 
-/// Minimum time a page was visible when its heartbeat arrives: the tracker's default.
-const HEARTBEAT_MS: u32 = 15_000;
 /// Maximum parameters read from a query.
 const PAIRS_MAX: usize = 128;
 /// The longest token.

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 use sotto_schema::event::Kind;
 
-use super::{Claimed, amount, json, name, props, referrer};
+use super::{Claimed, amount, json, name, props, referrer, scalar, width};
 use crate::pipeline::{
     hit::Hit,
     parse::{self, BODY_BYTES_MAX, ENGAGED_MS_MAX, ParseError, clamped, currency},
@@ -38,10 +38,15 @@ fn hit(event: &Map<String, Value>) -> Result<Hit, ParseError> {
     let mut hit = Hit {
         url: parse::url(url.into()).map_err(|_| ParseError::TooLarge("url"))?,
         referrer: referrer(text(event, &["r", "referrer"]).unwrap_or_default()),
+        // Older scripts say it; the newer ones do not.
+        width: value(event, &["w", "screen_width"]).and_then(scalar).as_deref().and_then(width),
         ..Hit::default()
     };
     match event_name {
-        "pageview" => hit.kind = Kind::Pageview,
+        "pageview" => {
+            hit.kind = Kind::Pageview;
+            hit.props = event_props(event);
+        }
         "engagement" => {
             hit.kind = Kind::Engagement;
             hit.engaged_ms = clamped(number(event, &["e"]), ENGAGED_MS_MAX);

@@ -4,7 +4,7 @@ use sotto_schema::{event::Kind, id::ViewId, rowbinary::Decimal4};
 use super::*;
 use crate::pipeline::hit::Vitals;
 
-const SITE: goatcounter::Site<'static> = goatcounter::Site { key: "k7f3", host: "example.org" };
+const SITE: goatcounter::Site<'static> = goatcounter::Site { key: "k7f3", host: "example.org", page: "" };
 
 fn pairs(hit: &Hit) -> Vec<(&str, &str)> {
     hit.props.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect()
@@ -32,11 +32,17 @@ fn plausible_event_is_read_under_its_long_and_short_names() {
     };
     for body in [
         r#"{"n":"pageview","u":"https://example.org/a?utm_source=x#top","d":"example.org","r":"https://a.example/","v":24}"#,
-        r#"{"name":"pageview","url":"https://example.org/a?utm_source=x","domain":"example.org","referrer":"https://a.example/","screen_width":1280}"#,
+        r#"{"name":"pageview","url":"https://example.org/a?utm_source=x","domain":"example.org","referrer":"https://a.example/"}"#,
     ] {
         let hits = plausible::event(body.as_bytes()).unwrap_or_else(|e| panic!("{body} {e}"));
         assert!(hits.len() == 1 && hits[0].hit == page && hits[0].claims.is_empty(), "{body}");
     }
+    let wide = hit(plausible::event(
+        br#"{"n":"pageview","u":"https://a.example/","d":"a.example","w":1280,"p":{"author":"Ada"}}"#,
+    )
+    .unwrap()
+    .remove(0));
+    assert_eq!((wide.width, pairs(&wide)), (Some(1280), vec![("author", "Ada")]));
     let e = hit(plausible::event(
         br#"{"n":"engagement","u":"https://a.example/","d":"a.example","sd":71,"e":8123,"p":null}"#,
     )
@@ -119,6 +125,20 @@ fn umami_message_is_read_and_its_claims_are_kept_apart() {
         (w.kind, w.vitals),
         (Kind::Vitals, Vitals { lcp_ms: 2500, cls_milli: 100, inp_ms: 60_000, ..Vitals::default() })
     );
+    let unmeasured = send(&format!(r#""website":"{ID}","hostname":"a.example","lcp":0"#), "performance");
+    assert!(unmeasured.ok().unwrap().is_none(), "nothing was measured yet");
+    for (data, revenue, props) in [
+        (
+            r#"{"revenue":"49.90","currency":"eur","plan":"pro"}"#,
+            Some((Decimal4(499_000), "EUR".into())),
+            &[("plan", "pro")][..],
+        ),
+        (r#"{"revenue":49}"#, None, &[("revenue", "49")]),
+    ] {
+        let order = format!(r#""website":"{ID}","hostname":"a.example","name":"order","data":{data}"#);
+        let order = hit(send(&order, "event").ok().flatten().unwrap());
+        assert_eq!((&order.revenue, pairs(&order)), (&revenue, props.to_vec()), "{data}");
+    }
     assert!(send(&format!(r#""website":"{ID}","id":"anna""#), "identify").ok().unwrap().is_none());
     let claimed = send(&format!(r#""website":"{ID}","url":"/","hostname":"a.example","ip":"192.0.2.1","userAgent":"UA","timestamp":1763735400"#), "event").ok().flatten().unwrap();
     assert!(
@@ -142,7 +162,7 @@ fn umami_message_is_read_and_its_claims_are_kept_apart() {
         format_args!(r#"{{"type":"event","payload":{{"website":"{ID}","hostname":"a.example","url":"/"}}}}"#)
     );
     assert_eq!(umami::batch(two.as_bytes()).ok().unwrap().len(), 2);
-    assert_eq!(error(umami::batch(b"[]")), ParseError::HitCount);
+    assert_eq!(error(umami::batch(b"[]")), ParseError::HitCount(parse::HITS_MAX));
 }
 
 #[test]
@@ -215,6 +235,24 @@ fn matomo_request_is_a_pageview_unless_it_says_what_else() {
 }
 
 #[test]
+fn matomo_heartbeat_is_no_reading_time_and_dimensions_are_props() {
+    let track = |query: &str| {
+        matomo::request(&format!("idsite=3&rec=1&url=https%3A%2F%2Fexample.org%2Fa&{query}"))
+            .unwrap_or_else(|e| panic!("{query} {e}"))
+    };
+    assert_eq!(track("ping=1").hit.unwrap().hit.engaged_ms, 0, "no time is invented");
+    for (query, props) in [
+        (
+            "dimension10=b&dimension2=a&dimensionx=c&dimension3=",
+            &[("dimension2", "a"), ("dimension10", "b")][..],
+        ),
+        ("e_c=Video&e_a=Play&dimension1=a", &[("category", "Video"), ("dimension1", "a")]),
+    ] {
+        assert_eq!(pairs(&track(query).hit.unwrap().hit), props, "{query}");
+    }
+}
+
+#[test]
 fn matomo_request_says_how_to_answer_and_what_it_claims() {
     let claimed = matomo::request("?idsite=1&rec=1&url=https://a.example/&cip=192.0.2.1&ua=UA&cdt=2026-11-21+14:30:00&token_auth=T&send_image=0").ok().unwrap();
     assert!(!claimed.image && claimed.token.as_deref() == Some("T"));
@@ -248,11 +286,50 @@ fn matomo_request_says_how_to_answer_and_what_it_claims() {
     let body = br#" {"requests":["?idsite=1&rec=1&url=https://a.example/&token_auth=U","?rec=1",7],"token_auth":"T"}"#;
     assert!(matomo::is_bulk(body) && !matomo::is_bulk(b"idsite=1"));
     let bulk = matomo::bulk(body).ok().unwrap();
-    assert_eq!((bulk.requests.len(), bulk.invalid, bulk.token.as_deref()), (1, 2, Some("T")));
-    assert_eq!(bulk.requests[0].token.as_deref(), Some("U"), "a request may have a token of its own");
+    assert_eq!((bulk.requests.len(), bulk.token.as_deref()), (3, Some("T")));
+    assert!(bulk.requests[1..].iter().all(Option::is_none), "neither is whole");
+    let own = bulk.requests[0].as_ref().unwrap().token.as_deref();
+    assert_eq!(own, Some("U"), "a request may have a token of its own");
     let many = |n: usize| format!(r#"{{"requests":[{}]}}"#, vec![r#""?x""#; n].join(","));
     assert!(matomo::bulk(many(matomo::REQUESTS_MAX).as_bytes()).is_ok());
-    assert_eq!(error(matomo::bulk(many(matomo::REQUESTS_MAX + 1).as_bytes())), ParseError::HitCount);
+    assert_eq!(
+        error(matomo::bulk(many(matomo::REQUESTS_MAX + 1).as_bytes())),
+        ParseError::HitCount(matomo::REQUESTS_MAX)
+    );
+}
+
+/// As `import_logs.py` sends them.
+#[test]
+fn matomo_bulk_of_the_log_importer_is_read() {
+    let body = br#"{"token_auth":"T","requests":[
+        {"rec":"1","apiv":"1","url":"https://a.example/a?b=1","urlref":"","cip":"192.0.2.1","cdt":"2026-11-21 14:30:00","idsite":"k7f3","dp":"1","ua":"UA","gt_ms":12},
+        {"rec":"1","apiv":"1","url":"https://a.example/f.pdf","download":"https://a.example/f.pdf","idsite":"k7f3","ua":"","cip":"192.0.2.1"},
+        null]}"#;
+    let bulk = matomo::bulk(body).ok().unwrap();
+    assert!(bulk.requests.len() == 3 && bulk.requests[2].is_none());
+    let read = |n: usize| bulk.requests[n].clone().unwrap().hit.unwrap();
+    assert_eq!((read(0).hit.kind, read(0).hit.url.as_str()), (Kind::Pageview, "https://a.example/a?b=1"));
+    assert_eq!(
+        (read(0).claims.user_agent.as_deref(), read(0).claims.address.as_deref()),
+        (Some("UA"), Some("192.0.2.1"))
+    );
+    assert_eq!((read(1).hit.kind, read(1).hit.name.as_str()), (Kind::Custom, "File download"));
+    assert_eq!(read(1).claims.user_agent.as_deref(), Some(""), "that the log has none is a claim, too");
+    use matomo::ApiCall::{SiteFromId, SitesOfUrl, Unknown};
+    for (form, call) in [
+        (
+            "module=API&format=json2&method=SitesManager.getSiteFromId&filter_limit=-1&token_auth=T&idSite=k7f3",
+            SiteFromId("k7f3".into()),
+        ),
+        (
+            "module=API&method=SitesManager.getSitesIdFromSiteUrl&url=a.example&token_auth=T",
+            SitesOfUrl("a.example".into()),
+        ),
+        ("module=API&method=SitesManager.addSite&token_auth=T", Unknown),
+        ("method=SitesManager.getSiteFromId&idSite=1&token_auth=T", Unknown),
+    ] {
+        assert_eq!(matomo::api_call(form), (call, Some("T".into())), "{form}");
+    }
 }
 
 #[test]
@@ -293,9 +370,18 @@ fn goatcounter_query_and_api_are_read() {
     assert_eq!(batch.hits[1].hit.kind, Kind::Custom);
     let many = |n: usize| format!(r#"{{"hits":[{}]}}"#, vec![r#"{"path":"/"}"#; n].join(","));
     assert!(goatcounter::batch(many(goatcounter::HITS_MAX).as_bytes(), SITE).is_ok());
+    let too_many = error(goatcounter::batch(many(goatcounter::HITS_MAX + 1).as_bytes(), SITE));
+    assert_eq!(too_many, ParseError::HitCount(goatcounter::HITS_MAX));
+    assert!(too_many.to_string().contains("500"), "{too_many}");
+    let mixed = br#"{"hits":[{"path":"/"},{"title":"no path"},{"path":"/b","bot":7}]}"#;
+    let mixed = goatcounter::batch(mixed, SITE).ok().unwrap();
+    assert_eq!(mixed.invalid, [(1, ParseError::Missing("p"))]);
+    let automated: Vec<bool> = mixed.hits.iter().map(|hit| hit.hit.automated).collect();
+    assert_eq!(automated, [false, true], "what the sender's server found is believed");
+    let on_page = goatcounter::Site { page: "https://example.org/pricing", ..SITE };
     assert_eq!(
-        error(goatcounter::batch(many(goatcounter::HITS_MAX + 1).as_bytes(), SITE)),
-        ParseError::HitCount
+        hit(goatcounter::count("p=buy&e=1", on_page).ok().unwrap()).url,
+        "https://example.org/pricing"
     );
 }
 

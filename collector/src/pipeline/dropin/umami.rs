@@ -3,16 +3,17 @@
 //! Source: Umami documentation, "Sending stats"; `src/app/api/send/route.ts`. Session recordings (`/api/record`) are
 //! refused.
 
+use compact_str::CompactString;
 use serde_json::Value;
-use sotto_schema::event::Kind;
+use sotto_schema::{event::Kind, rowbinary::Decimal4};
 
 use super::{
-    ADDRESS_BYTES_MAX, Claimed, Claims, USER_AGENT_BYTES_MAX, absolute, claim, json, name, props, referrer,
-    width,
+    ADDRESS_BYTES_MAX, Claimed, Claims, USER_AGENT_BYTES_MAX, absolute, amount, claim, json, name, props,
+    referrer, width,
 };
 use crate::pipeline::{
     hit::{Hit, Vitals},
-    parse::{self, BODY_BYTES_MAX, CLS_MILLI_MAX, HITS_MAX, ParseError, clamped},
+    parse::{self, BODY_BYTES_MAX, CLS_MILLI_MAX, HITS_MAX, ParseError, clamped, currency},
 };
 
 /// Reads one message. `identify` identifies a visitor; it is accepted but yields no hit.
@@ -24,7 +25,7 @@ pub fn send(body: &[u8]) -> Result<Option<Claimed>, ParseError> {
 pub fn batch(body: &[u8]) -> Result<Vec<Claimed>, ParseError> {
     let Value::Array(messages) = json(body, BODY_BYTES_MAX)? else { return Err(ParseError::Syntax) };
     if messages.is_empty() || messages.len() > HITS_MAX {
-        return Err(ParseError::HitCount);
+        return Err(ParseError::HitCount(HITS_MAX));
     }
     messages.iter().filter_map(|m| message(m).transpose()).collect()
 }
@@ -38,6 +39,10 @@ fn message(message: &Value) -> Result<Option<Claimed>, ParseError> {
         Some("performance") => {
             hit.kind = Kind::Vitals;
             hit.vitals = vitals(payload);
+            if hit.vitals == Vitals::default() {
+                // The script reports before anything was measured.
+                return Ok(None);
+            }
         }
         Some(_) => return Err(ParseError::Invalid("type")),
         None => return Err(ParseError::Missing("type")),
@@ -72,9 +77,18 @@ fn hit(payload: &Value) -> Result<Hit, ParseError> {
         hit.kind = Kind::Custom;
         hit.name = name(event).map_err(|_| ParseError::Missing("name"))?;
         hit.interactive = true;
+        hit.revenue = payload.get("data").and_then(revenue);
         hit.props = props(payload.get("data"));
+        if hit.revenue.is_some() {
+            hit.props.retain(|(key, _)| !matches!(key.as_str(), "revenue" | "currency"));
+        }
     }
     Ok(hit)
+}
+
+/// `umami.track('order', { revenue: 49.9, currency: 'EUR' })`; without a currency it is a prop like any other.
+fn revenue(data: &Value) -> Option<(Decimal4, CompactString)> {
+    Some((amount(data.get("revenue")?)?, currency(data.get("currency")?.as_str()?)?))
 }
 
 fn vitals(payload: &Value) -> Vitals {

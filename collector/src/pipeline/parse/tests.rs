@@ -115,7 +115,7 @@ fn body_outside_the_format_is_refused_with_the_field() {
         (String::new(), ParseError::Syntax),
         ("null".into(), ParseError::Syntax),
         ("{".into(), ParseError::Syntax),
-        ("[]".into(), ParseError::HitCount),
+        ("[]".into(), ParseError::HitCount(HITS_MAX)),
         (with("p", "") + "x", ParseError::Syntax),
         (r#"{"v":2,"s":"k","k":"o","q":0}"#.into(), ParseError::Invalid("v")),
         (r#"{"s":"k","k":"o"}"#.into(), ParseError::Syntax),
@@ -154,7 +154,9 @@ fn every_limit_holds_at_the_limit_and_breaks_one_above() {
             let body = with("p", r#","u":"a""#);
             format!("{body}{}", " ".repeat(n - body.len()))
         }),
-        (HITS_MAX, ParseError::HitCount, |n| format!("[{}]", vec![with("p", r#","u":"a""#); n].join(","))),
+        (HITS_MAX, ParseError::HitCount(HITS_MAX), |n| {
+            format!("[{}]", vec![with("p", r#","u":"a""#); n].join(","))
+        }),
         (PROPS_MAX, ParseError::TooLarge("p"), |n| {
             let props: Vec<_> = (0..n).map(|i| format!(r#""k{i}":{i}"#)).collect();
             with("x", &format!(r#","n":"a","p":{{{}}}"#, props.join(",")))

@@ -57,6 +57,8 @@ fn query_leaves_campaign_tags_and_the_names_of_click_ids() {
         ("via=a&source=b", "b"),
         ("source=b&utm_source=c", "c"),
         ("UTM_SOURCE=c", "c"),
+        ("mtm_source=c", "c"),
+        ("utm_source=a&pk_source=b", "a"),
         ("utm_source=&ref=a", "a"),
         ("utm_source=a&utm_source=b", "a"),
         ("referrer=a", ""),
