@@ -19,6 +19,8 @@ export async function sources() {
     if (name == 'index') parts.consent = 'src/consent/index.ts'
     else if (name != 'adapter') parts['consent-' + name] = 'src/consent/' + file
   }
+  // Adapters of other products' tags stand before the core.
+  for (const file of (await readdir(join(here, 'src/speaks'))).sort()) if (file != 'tag.ts') parts['speaks-' + basename(file, '.ts')] = 'src/speaks/' + file
   for (const file of await readdir(join(here, 'src/banner'))) if (file == 'index.ts') parts.banner = 'src/banner/index.ts'
   return parts
 }
@@ -80,15 +82,20 @@ export async function buildAll(out) {
   await rm(out, { recursive: true, force: true })
   await mkdir(out, { recursive: true })
   const parts = {}
+  const speaks = {}
   const hash = createHash('sha256')
   for (const name of Object.keys(texts).sort()) {
     const file = name + '.js'
     await writeFile(join(out, file), texts[name])
     hash.update(JSON.stringify([name, texts[name]]))
+    if (name.startsWith('speaks-')) {
+      speaks[name.slice('speaks-'.length)] = { file, ...sizes(texts[name]) }
+      continue
+    }
     const requires = name == 'core' ? [] : name.startsWith('consent-') ? ['core', 'consent'] : ['core']
     parts[name] = { file, requires, ...sizes(texts[name]) }
   }
-  const manifest = { version: hash.digest('hex').slice(0, 16), parts }
+  const manifest = { version: hash.digest('hex').slice(0, 16), parts, speaks }
   await writeFile(join(out, 'manifest.json'), JSON.stringify(manifest, null, 2) + '\n')
   return { manifest, texts }
 }

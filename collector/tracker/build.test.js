@@ -22,8 +22,9 @@ test('manifest_lists_every_file_with_its_sizes', async () => {
   const manifest = JSON.parse(await readFile(join(out, 'manifest.json'), 'utf8'))
   assert.match(manifest.version, /^[0-9a-f]{16}$/)
   const files = (await readdir(out)).filter((file) => file != 'manifest.json')
-  assert.deepEqual(Object.values(manifest.parts).map((part) => part.file).sort(), files.sort())
-  for (const part of Object.values(manifest.parts)) {
+  const parts = [...Object.values(manifest.parts), ...Object.values(manifest.speaks)]
+  assert.deepEqual(parts.map((part) => part.file).sort(), files.sort())
+  for (const part of parts) {
     const bytes = await readFile(join(out, part.file))
     assert.equal(part.raw, bytes.length)
     assert.equal(part.gzip, gzipSync(bytes, { level: 9 }).length)

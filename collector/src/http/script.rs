@@ -5,6 +5,9 @@
 //! concatenated (the core first, then the named modules and their dependencies, by name), compressed once and
 //! cached.
 //!
+//! Where another product's script is asked for (`/js/script.js`, `/script.js`, `/matomo.js`, `/count.js`), ours is
+//! answered, behind an adapter that understands that product's tag and calls ([`Speaks`]).
+//!
 //! What it promises: a combination has the same bytes, and so one version, whatever the order of its names.
 //! What it refuses: unknown names, a repeated name, too many names. An old version redirects to the current
 //! one: a tag without `integrity` keeps counting after an upgrade; with it, the browser blocks the script, as
@@ -46,6 +49,12 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 struct Manifest {
     version: String,
     parts: BTreeMap<String, Entry>,
+    speaks: BTreeMap<String, Adapter>,
+}
+
+#[derive(Deserialize)]
+struct Adapter {
+    file: String,
 }
 
 #[derive(Deserialize)]
@@ -85,9 +94,43 @@ pub struct Facts {
     pub brotli_bytes: usize,
 }
 
+/// Another product's script, asked for by its own path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Speaks {
+    /// The adapter.
+    product: &'static str,
+    /// Its variant also reports links, downloads and tagged elements.
+    auto: bool,
+}
+
+impl Speaks {
+    fn of(path: &str) -> Option<Self> {
+        let plain = |product| Some(Self { product, auto: false });
+        match path {
+            "/script.js" => plain("umami"),
+            "/matomo.js" | "/piwik.js" => plain("matomo"),
+            "/count.js" => plain("goatcounter"),
+            "/js/index.js" => plain("plausible"),
+            _ => {
+                let mut words = path.strip_prefix("/js/")?.strip_suffix(".js")?.split('.');
+                let known = words.next().is_some_and(|name| matches!(name, "script" | "plausible"));
+                let auto = words.clone().any(|word| VARIANTS_WITH_AUTO.contains(&word));
+                let fits = words.all(|word| VARIANTS.contains(&word) || VARIANTS_WITH_AUTO.contains(&word));
+                (known && fits).then_some(Self { product: "plausible", auto })
+            }
+        }
+    }
+}
+
+/// Variants of Plausible's script. What they stand for is read by the adapter, or always so.
+const VARIANTS: [&str; 7] = ["hash", "manual", "local", "compat", "exclusions", "revenue", "pageview-props"];
+const VARIANTS_WITH_AUTO: [&str; 3] = ["outbound-links", "file-downloads", "tagged-events"];
+
 /// The script and its modules.
 pub struct Scripts {
     parts: BTreeMap<String, Part>,
+    /// Adapters, by product.
+    speaks: BTreeMap<String, Vec<u8>>,
     version: String,
     kept: RwLock<HashMap<String, Arc<Compressed>>>,
 }
@@ -120,12 +163,16 @@ impl Scripts {
             let text = Dist::get(&file).ok_or_else(|| missing(&file))?.data.into_owned();
             parts.insert(name, Part { text, requires, brotli });
         }
+        let mut speaks = BTreeMap::new();
+        for (product, Adapter { file }) in manifest.speaks {
+            speaks.insert(product, Dist::get(&file).ok_or_else(|| missing(&file))?.data.into_owned());
+        }
         let needed =
             std::iter::once("core").chain(parts.values().flat_map(|p| &p.requires).map(String::as_str));
         if let Some(name) = needed.into_iter().find(|name| !parts.contains_key(*name)) {
             return Err(missing(name));
         }
-        Ok(Self { parts, version: manifest.version, kept: RwLock::default() })
+        Ok(Self { parts, speaks, version: manifest.version, kept: RwLock::default() })
     }
 
     /// Version of the script: changes with its contents.
@@ -159,10 +206,16 @@ impl Scripts {
     /// Whether `path` is a script path.
     pub fn is_script(path: &str) -> bool {
         path.strip_prefix("/s.").is_some_and(|rest| rest == "js" || rest.ends_with(".js"))
+            || Speaks::of(path).is_some()
     }
 
     /// The answer to a request for `path`.
     pub fn answer(&self, path: &str, request: &HeaderMap) -> Response {
+        if let Some(speaks) = Speaks::of(path) {
+            let script = self.speaking(speaks);
+            return script
+                .map_or_else(|| stack::empty(StatusCode::NOT_FOUND), |script| send(&script, SHORT, request));
+        }
         let Some(asked) = self.asked(path) else { return stack::empty(StatusCode::NOT_FOUND) };
         let Some(script) = self.script(&asked.names) else { return stack::empty(StatusCode::NOT_FOUND) };
         match asked.version {
@@ -195,17 +248,29 @@ impl Scripts {
         let mut whole = names.clone();
         whole.extend(names.iter().flat_map(|name| &self.parts[*name].requires).map(String::as_str));
         whole.remove("core");
-        let key = file_name(&whole, None);
-        if let Some(script) = self.kept.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        self.joined(&file_name(&whole, None), &[], &whole)
+    }
+
+    /// The core behind an adapter.
+    fn speaking(&self, Speaks { product, auto }: Speaks) -> Option<Arc<Compressed>> {
+        let modules: BTreeSet<&str> = auto.then_some("auto").into_iter().collect();
+        let key = format!("{product} {}", file_name(&modules, None));
+        self.joined(&key, self.speaks.get(product)?, &modules)
+    }
+
+    /// An adapter or nothing, the core and modules, compressed; kept under `key`.
+    fn joined(&self, key: &str, adapter: &[u8], modules: &BTreeSet<&str>) -> Option<Arc<Compressed>> {
+        if let Some(script) = self.kept.read().unwrap_or_else(PoisonError::into_inner).get(key) {
             return Some(script.clone());
         }
-        let plain: Vec<u8> =
-            std::iter::once("core").chain(whole).flat_map(|name| &self.parts[name].text).copied().collect();
+        let parts = std::iter::once("core").chain(modules.iter().copied());
+        let parts = parts.flat_map(|name| &self.parts[name].text);
+        let plain: Vec<u8> = adapter.iter().chain(parts).copied().collect();
         let keep = self.kept.read().unwrap_or_else(PoisonError::into_inner).len() < KEPT_MAX;
         let effort = if keep { Effort::Best } else { Effort::Fast };
         let script = Arc::new(Compressed::new(plain, effort)?);
         if keep {
-            self.kept.write().unwrap_or_else(PoisonError::into_inner).insert(key, script.clone());
+            self.kept.write().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), script.clone());
         }
         Some(script)
     }

@@ -55,7 +55,7 @@ pub struct Submission {
 /// How a format identifies a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SiteName {
-    /// By our key.
+    /// By our key, or by the host of its pages.
     Key,
     /// By our key, by one of its host names, or not at all: then the page's host identifies it.
     KeyOrHost,
@@ -237,6 +237,8 @@ impl Collector {
     fn site_of(&self, Submission { hit, site_name, .. }: &Submission) -> Option<Arc<Rules>> {
         let by_key = self.rules.get(&hit.site);
         match site_name {
+            // Our script in another product's place knows the host of its page only. No key has a dot.
+            SiteName::Key if hit.site.contains('.') => by_key.or_else(|| self.rules.named(&hit.site)),
             SiteName::Key => by_key,
             SiteName::KeyOrHost => by_key.or_else(|| self.rules.named(&hit.site)).or_else(|| {
                 self.rules.of_host(&sanitise::page(&hit.url).map(|page| page.hostname).unwrap_or_default())

@@ -13,7 +13,7 @@ use sotto_store::{
     sites,
 };
 
-use super::output::{Listing, say, time};
+use super::output::{Listing, note, say, time};
 use crate::failure::{Exit, Failure};
 
 /// What to do with sites.
@@ -130,19 +130,18 @@ fn not_allowed(error: SiteError) -> Failure {
     Failure::new(error).ending(Exit::Usage)
 }
 
-/// Hits of another product's script name a host and no key: it has to belong to one site.
-async fn refuse_shared_hosts(db: &Db, site: &Site) -> Result<(), Failure> {
+/// Hits of another product's script name a host and no key: where several sites have it, they count for one of them.
+async fn tell_shared_hosts(db: &Db, site: &Site) -> Result<(), Failure> {
     let sites = sites::all(db).await?;
-    let mut others = sites.iter().filter(|other| other.id != site.id);
-    let shared =
-        others.find_map(|other| Some((other, site.hostnames.iter().find(|h| other.hostnames.contains(h))?)));
-    match shared {
-        None => Ok(()),
-        Some((other, host)) => Err(Failure::usage(format!(
-            "{host} belongs to the site {} ({}) already; a host name is of one site",
-            other.name, other.key
-        ))),
+    for other in sites.iter().filter(|other| other.id != site.id) {
+        for host in site.hostnames.iter().filter(|host| other.hostnames.contains(host)) {
+            note(&format!(
+                "{host} is of the site {} ({}), too: hits that name no key, as of other products' scripts, count for one of both",
+                other.name, other.key
+            ));
+        }
     }
+    Ok(())
 }
 
 fn listing(sites: &[Site]) -> Listing {
@@ -173,7 +172,7 @@ pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -
             site.retention_days = retention_days;
             site.archive_k = archive_k;
             site.validate().map_err(not_allowed)?;
-            refuse_shared_hosts(db, &site).await?;
+            tell_shared_hosts(db, &site).await?;
             sites::save(db, &site).await?;
             audit::append(db, UserId::NONE, Action::SiteAdd, site.id, &site.name).await?;
             listing(&[site]).print(json)?;
@@ -192,7 +191,7 @@ pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -
             site.time_zone = time_zone.unwrap_or(site.time_zone);
             site.retention_days = retention_days.unwrap_or(site.retention_days);
             site.validate().map_err(not_allowed)?;
-            refuse_shared_hosts(db, &site).await?;
+            tell_shared_hosts(db, &site).await?;
             if site != before {
                 sites::save(db, &site).await?;
                 audit::append(db, UserId::NONE, Action::SiteChange, site.id, &before.changes(&site)).await?;

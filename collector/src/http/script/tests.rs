@@ -172,3 +172,41 @@ fn modules_are_named_as_paths_can_name_them() {
         );
     }
 }
+
+#[test]
+fn other_products_script_is_ours_behind_its_adapter() {
+    let scripts = Scripts::embedded().unwrap();
+    let text = |path: &str| {
+        assert!(Scripts::is_script(path), "{path}");
+        Speaks::of(path).and_then(|speaks| scripts.speaking(speaks)).unwrap().plain.clone()
+    };
+    let (core, auto) = (scripts.parts["core"].text.clone(), scripts.parts["auto"].text.clone());
+    for (path, product, with_auto) in [
+        ("/script.js", "umami", false),
+        ("/matomo.js", "matomo", false),
+        ("/piwik.js", "matomo", false),
+        ("/count.js", "goatcounter", false),
+        ("/js/script.js", "plausible", false),
+        ("/js/plausible.js", "plausible", false),
+        ("/js/index.js", "plausible", false),
+        ("/js/script.manual.hash.js", "plausible", false),
+        ("/js/script.hash.outbound-links.js", "plausible", true),
+    ] {
+        let mut whole = [&scripts.speaks[product][..], &core].concat();
+        if with_auto {
+            whole.extend(&auto);
+        }
+        assert_eq!(text(path), whole, "{path}");
+    }
+    for path in [
+        "/js/",
+        "/js/script",
+        "/js/script.nothing.js",
+        "/js/other.js",
+        "/script",
+        "/js/script..js",
+        "/scripts.js",
+    ] {
+        assert!(!Scripts::is_script(path), "{path}");
+    }
+}
