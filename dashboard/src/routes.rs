@@ -25,6 +25,7 @@ mod settings;
 mod sign_in;
 mod sites;
 mod two_step;
+mod withheld;
 
 pub(crate) use install::seen;
 pub(crate) use quality::words;

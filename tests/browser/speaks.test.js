@@ -6,9 +6,9 @@ import { inChromiumAgainstSotto } from './support/real.js'
 const test = inChromiumAgainstSotto()
 
 /** A site of its own for a product, on a host of this machine; `open` shows a page and `rows` gives what was stored. */
-async function siteOf({ sotto, site, newContext }, product) {
+async function siteOf({ sotto, site, newContext }, product, policy = 'cookieless') {
   const host = `${product}.localhost`
-  const key = await sotto.addSite(host, 'cookieless')
+  const key = await sotto.addSite(host, policy)
   const origin = site.origin.replace('127.0.0.1', host)
   const page = await (await newContext()).newPage()
   const sent = []
@@ -112,4 +112,17 @@ test('page_of_goatcounter_counts_with_its_own_calls', async (world) => {
   await page.evaluate(() => goatcounter.count({ path: '/b' }))
   assert.deepEqual(counted(await rows(4)), expected('/canonical', '/b', ['opened'], ['sign-up']))
   assert.deepEqual([...new Set(sent)], ['/e'])
+})
+
+test('consent_that_the_page_tells_beside_another_products_tag_is_on_its_hits', async (world) => {
+  const { page, open, rows } = await siteOf(world, 'asked', 'cnil')
+  await open('/a', { tag: `<script defer src="${world.sotto.url}/script.js" data-website-id="7"></script>` })
+  await page.waitForFunction(() => window.sotto?.send)
+  await page.evaluate(() => umami.track('Before', { plan: 'pro' }))
+  await rows(2)
+  await page.evaluate(() => sotto.consent(5, 'my-dialog'))
+  await page.evaluate(() => umami.track('After', { plan: 'pro' }))
+  const stored = await rows(4)
+  const props = (name) => stored.find((row) => row.name == name).props
+  assert.deepEqual([props('Before'), props('After')], [{}, { plan: 'pro' }])
 })

@@ -278,3 +278,40 @@ fn page_on_what_is_stored_follows_data_map_and_settings() {
     }
     assert!(!page.contains("style=") && !page.contains("<script>"));
 }
+
+#[test]
+fn owner_learns_what_the_policy_leaves_out_of_hits_without_consent() {
+    let sotto = Sotto::start();
+    let asked = sotto.add_site("a.example", &[]);
+    let open = sotto.add_site("b.example", &["--policy", "cookieless"]);
+    let cookie = sign_in(&sotto, "ada@example.org", &["--role", "owner"]);
+    let event = |host: &str, key: &str| {
+        let body = format!(
+            r#"{{"d":"{key}","n":"Order","u":"https://{host}/?utm_source=x","p":{{"plan":"pro"}},"$":{{"currency":"EUR","amount":5}}}}"#
+        );
+        let headers = [("user-agent", sotto_tests::PERSON), ("accept-language", "de")];
+        assert_eq!(
+            request("POST", &format!("{}/api/event", sotto.url), &headers, body.as_bytes()).status,
+            202
+        );
+        let lines = wait_for("the event", || Some(sotto.run(&["export", key])).filter(|l| !l.is_empty()));
+        serde_json::from_str::<Value>(lines.lines().next().unwrap()).unwrap()
+    };
+    let (kept_of_asked, kept_of_open) = (event("a.example", &asked), event("b.example", &open));
+    for page in ["install", "quality"] {
+        let told = get(&sotto, &format!("/s/{asked}/{page}"), &cookie).text();
+        let not_told = get(&sotto, &format!("/s/{open}/{page}"), &cookie).text();
+        for (field, none) in
+            [("props", serde_json::json!({})), ("revenue", 0.into()), ("utm_source", "".into())]
+        {
+            let named = format!("<code>{field}</code>");
+            assert!(
+                told.contains("id=\"withheld\"") && told.contains(&named),
+                "{page} does not name {field}"
+            );
+            assert!(!not_told.contains(&named), "{page} names {field}");
+            assert_eq!(kept_of_asked[field], none);
+            assert_ne!(kept_of_open[field], none);
+        }
+    }
+}

@@ -10,7 +10,7 @@ use axum::{
 use sotto_schema::site::Site;
 use sotto_store::account::Role;
 
-use super::{policy_choice, sites};
+use super::{policy_choice, sites, withheld};
 use crate::{
     App,
     auth::SignedIn,
@@ -54,6 +54,8 @@ struct InstallPage {
     by_manager: bool,
     /// The site's answer to how visitors may be counted.
     policy: &'static str,
+    /// What it leaves out of hits without consent.
+    withheld: Vec<&'static str>,
     /// The words of the tag; a line may end between them.
     tag: Vec<String>,
     /// The same for one version only.
@@ -134,6 +136,7 @@ pub(super) async fn show(
         mapped: choice.mapped(),
         by_manager: choice.by_manager(),
         policy: policy_choice::choices(site.preset).into_iter().find(|c| c.checked).map_or("", |c| c.title),
+        withheld: withheld::names(&site.policy),
         seen: first?.map(|hit| seen(&hit, &site.time_zone)),
         verdicts: verdicts(&recent?),
         check: check(&site).map_err(|_| PageError::Broken)?,

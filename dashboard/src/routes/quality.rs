@@ -15,7 +15,7 @@ use super::{
     columns::{self, Columns, Part},
     install::clock,
     period::{self, Head},
-    sites,
+    policy_choice, sites, withheld,
 };
 use crate::{
     App,
@@ -69,6 +69,10 @@ struct QualityPage {
     last: Option<String>,
     /// The hour of the last hit, also of one that was not kept.
     last_hour: Option<String>,
+    /// The site's answer to how visitors may be counted.
+    policy: &'static str,
+    /// What it leaves out of hits without consent.
+    withheld: Vec<&'static str>,
     /// Hits that named no known site, for those who own all.
     unknown: Option<String>,
 }
@@ -192,6 +196,8 @@ pub(super) async fn show(
         last: moment(health.last_kept, &site.time_zone),
         last_hour: moment(health.last_hour, &site.time_zone),
         unknown: unknown.map(grouped),
+        policy: policy_choice::choices(site.preset).into_iter().find(|c| c.checked).map_or("", |c| c.title),
+        withheld: withheld::names(&site.policy),
         header,
         shell: Shell {
             title: format!("Data quality of {}", site.name),
