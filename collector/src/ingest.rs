@@ -12,7 +12,9 @@
 //!
 //! **Promises.** Every acknowledged hit has exactly one outcome ([`held::Held`]); a hit answered with 503 has
 //! none yet. With a token of the site in `Authorization`, `POST /e` reports each hit's outcome in
-//! `X-Sotto-Outcome`. It reaches no server: what it needs is in memory, and what it keeps goes to the spool.
+//! `X-Sotto-Outcome`. It reaches no server: what it needs is in memory, and what it keeps goes to the spool. Only a hit of
+//! a site that is not known here waits, until the sites have been read again
+//! ([`crate::config::sites::lookups`]).
 
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ use sotto_geoip::GeoIp;
 use sotto_schema::clock::Clock;
 
 use crate::{
-    config::sites::{rules::RuleBook, self_exclusion::Excluder, tokens::TokenBook},
+    config::sites::{lookups::Lookups, rules::RuleBook, self_exclusion::Excluder, tokens::TokenBook},
     http::{
         script::Scripts,
         stack::{self, Response},
@@ -77,8 +79,8 @@ pub struct Collector {
     pub excluder: Excluder,
     /// Visitors who objected today.
     pub objections: Arc<Objections>,
-    /// Notified when a hit names an unknown site, which may have been created a moment ago.
-    pub unknown_site: Arc<tokio::sync::Notify>,
+    /// Looks up a site that a hit names and nobody knows here: it may have been added a moment ago.
+    pub lookups: Arc<Lookups>,
     /// The other collectors, if there are any.
     pub peers: Option<Arc<Peers>>,
 }

@@ -50,6 +50,10 @@ pub struct Metrics {
     pub deduplication_flaws: ArcSwapOption<Vec<String>>,
     /// Requests that panicked.
     pub panics: AtomicU64,
+    /// How often the sites were read.
+    pub sites_read: AtomicU64,
+    /// Requests answered 503 because nobody could say whether their site exists.
+    pub sites_undecided: AtomicU64,
     /// Hits taken while another collector was unreachable.
     pub hits_partitioned: AtomicU64,
     /// Salts made while another collector could not be asked.
@@ -128,6 +132,8 @@ impl Default for Metrics {
             ship_seconds: Histogram::new(SHIP_SECONDS),
             deduplication_flaws: ArcSwapOption::empty(),
             panics: AtomicU64::new(0),
+            sites_read: AtomicU64::new(0),
+            sites_undecided: AtomicU64::new(0),
             hits_partitioned: AtomicU64::new(0),
             salts_alone: AtomicU64::new(0),
             salts_replaced: AtomicU64::new(0),
@@ -278,6 +284,12 @@ impl Collector for Snapshot {
                 &metrics.ship_failures,
             ),
             ("sotto_panics", "Requests that failed inside Sotto.", &metrics.panics),
+            ("sotto_sites_read", "How often the sites were read from ClickHouse.", &metrics.sites_read),
+            (
+                "sotto_sites_undecided",
+                "Requests answered 503 because nobody could say whether their site exists.",
+                &metrics.sites_undecided,
+            ),
             (
                 "sotto_hits_partitioned",
                 "Hits taken while another collector was out of reach; their visitors may count twice.",

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use crate::{
     config::{
         Config, Paths,
-        sites::{rules::RuleBook, self_exclusion::Excluder, tokens::TokenBook},
+        sites::{lookups::Lookups, rules::RuleBook, self_exclusion::Excluder, tokens::TokenBook},
     },
     http::script::{MissingScript, Scripts},
     ingest::{Collector, unmapped_consent::Unmapped},
@@ -57,6 +57,8 @@ pub struct State {
     pub rules: Arc<RuleBook>,
     /// Told when the rules may have changed.
     pub rules_changed: Arc<Notify>,
+    /// Looks up sites that are not known yet.
+    pub lookups: Arc<Lookups>,
     /// Tokens in force.
     pub tokens: Arc<TokenBook>,
     /// Salts of the day.
@@ -130,12 +132,14 @@ impl State {
             Lifetime::Day => (Some(config.data.join("sites.json")), ram_directory(&config.data, &paths.ram)?),
             Lifetime::Process => (None, None),
         };
+        let rules_changed = Arc::<Notify>::default();
         let state = Self {
             databases,
             clock,
             spools,
             rules: Arc::new(copy.map_or_else(RuleBook::default, RuleBook::open)),
-            rules_changed: Arc::default(),
+            lookups: Arc::new(Lookups::new(rules_changed.clone())),
+            rules_changed,
             tokens: Arc::default(),
             salts: Arc::new(Salts::open(ram.as_deref())?),
             objections: Arc::new(Objections::open(ram.as_deref())?),
@@ -171,7 +175,7 @@ impl State {
             scripts: self.scripts.clone(),
             excluder: self.excluder.clone(),
             objections: self.objections.clone(),
-            unknown_site: self.rules_changed.clone(),
+            lookups: self.lookups.clone(),
             peers,
         }
     }

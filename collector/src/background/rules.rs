@@ -1,25 +1,29 @@
 //! The job that reloads site rules and active tokens.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
 
 use sotto_store::{account, sites};
 use tokio_util::sync::CancellationToken;
 
 use super::wait;
-use crate::state::State;
+use crate::{config::sites::lookups::READS_PER_SECOND_MAX, state::State};
 
 /// Poll interval when no change has been signalled.
 const RULES_INTERVAL: Duration = Duration::from_secs(10);
-/// Minimum interval between two reloads.
-const RULES_PAUSE: Duration = Duration::from_millis(250);
+/// Minimum interval between the beginnings of two reloads.
+const RULES_PAUSE: Duration = Duration::from_millis(1000 / READS_PER_SECOND_MAX as u64);
 
 pub(super) async fn keep_reading(state: Arc<State>, stop: CancellationToken) {
     while !stop.is_cancelled() {
+        let began = Instant::now();
         read(&state).await;
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(RULES_INTERVAL) => {}
-            () = state.rules_changed.notified() => wait(&stop, RULES_PAUSE).await,
+            () = state.rules_changed.notified() => wait(&stop, RULES_PAUSE.saturating_sub(began.elapsed())).await,
         }
     }
 }
@@ -27,13 +31,19 @@ pub(super) async fn keep_reading(state: Arc<State>, stop: CancellationToken) {
 /// Reloads the rules of all sites, and the tokens.
 pub async fn read(state: &State) {
     let db = &state.databases.writer;
+    state.metrics.sites_read.fetch_add(1, Ordering::Relaxed);
+    let reading = state.lookups.begin();
     match sites::all(db).await {
         Ok(sites) => {
             if let Err(error) = state.rules.replace(sites) {
                 tracing::warn!(%error, "the copy of the sites cannot be written");
             }
+            reading.succeeded();
         }
-        Err(error) => tracing::warn!(%error, "sites cannot be read; continuing with those already known"),
+        Err(error) => {
+            drop(reading);
+            tracing::warn!(%error, "sites cannot be read; continuing with those already known");
+        }
     }
     match account::credentials(db).await {
         Ok(tokens) => state.tokens.replace(tokens),

@@ -205,7 +205,7 @@ impl Collector {
                     json!({ "idsite": id, "name": rules.site.name, "main_url": url, "timezone": rules.site.time_zone })
                 }
                 None => {
-                    self.unknown_site.notify_one();
+                    self.lookups.ask();
                     error("no site of this key or host name, or no token that is good for it")
                 }
             },
@@ -287,7 +287,7 @@ impl Collector {
     }
 
     fn writer_needed(&self) -> Response {
-        self.unknown_site.notify_one();
+        self.lookups.ask();
         let text =
             "a token is needed that may write for one site: sotto token add NAME --site SITE --scope write";
         json_answer(StatusCode::UNAUTHORIZED, &json!({ "error": text }))

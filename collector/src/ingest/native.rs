@@ -122,7 +122,7 @@ impl Collector {
 /// The answer when nothing was kept.
 pub(super) fn unkept(why: Unkept) -> Response {
     match why {
-        Unkept::NoRoom => stack::unavailable(),
+        Unkept::NoRoom | Unkept::SiteUndecided => stack::unavailable(),
         Unkept::NoPeer => stack::empty(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }

@@ -1,6 +1,9 @@
 //! The road of a hit, from request to outcome. Every wire format ends here: there is no second road.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
 use compact_str::CompactString;
 use http::HeaderMap;
@@ -98,6 +101,8 @@ impl Submission {
 pub enum Unkept {
     /// The spool is full or its disk fails.
     NoRoom,
+    /// A site is not known here, and whether it exists cannot be found out now.
+    SiteUndecided,
     /// The connection's peer address is missing; the server always sets it.
     NoPeer,
 }
@@ -151,7 +156,8 @@ impl Collector {
     /// Runs one request's hits through the pipeline; resolves when what is kept is on disk.
     ///
     /// # Errors
-    /// When they cannot be written to disk, or the peer is unknown.
+    /// When they cannot be written to disk, when it cannot be found out whether their site exists, or when the peer is
+    /// unknown.
     pub(crate) async fn keep(
         &self,
         hits: Vec<Decoded>,
@@ -159,6 +165,7 @@ impl Collector {
         peer: Option<&Peer>,
     ) -> Result<Vec<Ended>, Unkept> {
         let peer = peer.ok_or(Unkept::NoPeer)?;
+        self.look_up_sites(&hits).await?;
         self.agree_on_salts(&hits).await;
         let mut admitted = self.admit(hits, headers, *peer);
         match self.spools.append(std::mem::take(&mut admitted.appends)).await {
@@ -226,10 +233,7 @@ impl Collector {
     }
 
     fn find_site(&self, submission: &Submission, held: &mut Held<'_>) -> Result<Arc<Rules>, DropReason> {
-        let Some(rules) = self.site_of(submission) else {
-            self.unknown_site.notify_one();
-            return Err(DropReason::UnknownSite);
-        };
+        let rules = self.site_of(submission).ok_or(DropReason::UnknownSite)?;
         held.belongs_to(rules.site.id);
         Ok(rules)
     }
@@ -291,6 +295,34 @@ impl Collector {
             peers.tell(event);
         }
         admitted.unmapped.extend(unmapped);
+    }
+
+    /// Reads the sites again if one of these hits names a site that is not known: it may have been added a moment ago.
+    ///
+    /// # Errors
+    /// When it cannot be found out now whether the site exists.
+    async fn look_up_sites(&self, hits: &[Decoded]) -> Result<(), Unkept> {
+        let is_new = |hit: &&Submission| self.site_of(hit).is_none() && !self.is_surely_unknown(hit);
+        let new: Vec<&Submission> = hits.iter().flatten().filter(is_new).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        if self.lookups.read_again().await.is_err() {
+            self.metrics.sites_undecided.fetch_add(1, Ordering::Relaxed);
+            return Err(Unkept::SiteUndecided);
+        }
+        for submission in new {
+            if submission.site_name == SiteName::Key && self.site_of(submission).is_none() {
+                self.lookups.note_unknown(&submission.hit.site, Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a look-up is not worth its query. Of host names this is never sure: a page may send hits under its host
+    /// name before its site is added, and the next one may be the first after it.
+    fn is_surely_unknown(&self, Submission { hit, site_name, .. }: &Submission) -> bool {
+        *site_name == SiteName::Key && self.lookups.is_unknown(&hit.site, Instant::now())
     }
 
     /// Agrees with the other collectors on the salts of these hits' sites, before hits are keyed with them.

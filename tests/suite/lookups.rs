@@ -1,0 +1,119 @@
+//! Sites that a running collector does not know yet: added by a command, or invented.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Instant,
+};
+
+use rustix::process::{Signal, kill_process};
+use sotto_collector::config::sites::lookups::{READS_PER_SECOND_MAX, WAITING_MAX};
+use sotto_tests::{Answer, PERSON, Sotto, request};
+
+/// How many keys are invented.
+const INVENTED: usize = 10_000;
+/// How many clients send them at once: more than may wait.
+const CLIENTS: usize = WAITING_MAX + 44;
+
+fn send(sotto: &Sotto, site: &str, view: &str) -> Answer {
+    let body = format!(r#"{{"v":1,"s":"{site}","k":"p","i":"{view}","q":0,"u":"https://a.example/"}}"#);
+    request("POST", &format!("{}/e", sotto.url), &[("user-agent", PERSON)], body.as_bytes())
+}
+
+/// Adds a site as another process, and does not wait until the collector knows it.
+fn add(sotto: &Sotto, hostname: &str) -> String {
+    let listed = sotto.run(&["site", "add", hostname, "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    listed[0]["key"].as_str().unwrap().to_owned()
+}
+
+fn metric(sotto: &Sotto, name: &str) -> u64 {
+    let metrics = request("GET", &format!("{}/metrics", sotto.admin), &[], b"").text();
+    let found = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+    found.unwrap_or_else(|| panic!("no {name} in {metrics}"))
+}
+
+#[test]
+fn first_hit_of_a_site_that_another_process_added_is_stored() {
+    let sotto = Sotto::start();
+    for n in 1..=3 {
+        let key = add(&sotto, "a.example");
+        assert_eq!(send(&sotto, &key, "first").status, 204);
+        assert_eq!(sotto.outcomes("stored", ""), n);
+        assert_eq!(sotto.outcomes("dropped", "unknown_site"), 0);
+    }
+}
+
+#[test]
+fn site_that_sends_before_it_is_added_counts_from_its_first_hit_after() {
+    let sotto = Sotto::start();
+    let send = || {
+        let body = br#"{"n":"pageview","u":"https://b.example/","d":"b.example"}"#;
+        request("POST", &format!("{}/api/event", sotto.url), &[("user-agent", PERSON)], body).status
+    };
+    assert_eq!(send(), 202);
+    assert_eq!(sotto.outcomes("dropped", "unknown_site"), 1);
+    add(&sotto, "b.example");
+    assert_eq!(send(), 202);
+    assert_eq!((sotto.outcomes("stored", ""), sotto.outcomes("dropped", "unknown_site")), (1, 1));
+}
+
+#[test]
+fn flood_of_invented_keys_reads_the_sites_a_few_times_and_costs_no_hit() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &[]);
+    let (stored, read) = (sotto.outcomes("stored", ""), metric(&sotto, "sotto_sites_read_total"));
+    let (began, next) = (Instant::now(), AtomicUsize::new(0));
+    let (dropped, sent_away) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let kept = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                scope.spawn(|| {
+                    loop {
+                        let n = next.fetch_add(1, Ordering::Relaxed);
+                        if n >= INVENTED {
+                            return;
+                        }
+                        let answer = send(&sotto, &format!("invented-{n}"), "v");
+                        match answer.status {
+                            204 => &dropped,
+                            503 if answer.header("retry-after").is_some() => &sent_away,
+                            status => panic!("{status}"),
+                        }
+                        .fetch_add(1, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        let mut kept = 0;
+        while clients.iter().any(|client| !client.is_finished()) {
+            assert_eq!(send(&sotto, &key, &format!("known{kept}")).status, 204, "a known site never waits");
+            kept += 1;
+        }
+        kept
+    });
+    let reads = metric(&sotto, "sotto_sites_read_total") - read;
+    let reads_max = (began.elapsed().as_secs() + 1) * u64::from(READS_PER_SECOND_MAX) + 1;
+    assert!(reads <= reads_max, "{reads} readings, at most {reads_max} were allowed");
+    let (dropped, sent_away) = (dropped.into_inner(), sent_away.into_inner());
+    assert_eq!(dropped + sent_away, INVENTED);
+    assert!(sent_away > 0, "more clients than may wait: some are told to come back");
+    assert_eq!(metric(&sotto, "sotto_sites_undecided_total"), sent_away as u64);
+    assert_eq!(sotto.outcomes("stored", "") - stored, kept, "no hit of a known site is lost");
+}
+
+#[test]
+fn hit_of_an_unknown_site_is_told_to_come_back_while_clickhouse_hangs() {
+    let sotto = Sotto::start();
+    let signal = |signal| {
+        for pid in sotto.clickhouse_pids() {
+            kill_process(pid, signal).unwrap();
+        }
+    };
+    signal(Signal::STOP);
+    let answer = send(&sotto, "nobody", "v");
+    signal(Signal::CONT);
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
+    assert_eq!(sotto.outcomes("dropped", "unknown_site"), 0, "it has no outcome yet");
+    assert_eq!(send(&sotto, "nobody", "v").status, 204);
+    assert_eq!(sotto.outcomes("dropped", "unknown_site"), 1);
+}
