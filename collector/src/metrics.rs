@@ -246,6 +246,56 @@ struct Snapshot {
     gauges: Vec<Gauge>,
 }
 
+/// The plain counters: name, help and value.
+fn counters(metrics: &Metrics) -> [(&'static str, &'static str, &AtomicU64); 12] {
+    [
+        (
+            "sotto_hits_without_outcome",
+            "Hits that were lost without an outcome: a mistake in Sotto, please report it.",
+            &metrics.hits_without_outcome,
+        ),
+        (
+            "sotto_spool_refused",
+            "Requests answered 503 because the spool could not take them.",
+            &metrics.spool_refused,
+        ),
+        ("sotto_shipped_hits", "Hits that are in ClickHouse.", &metrics.shipped_hits),
+        ("sotto_shipped_batches", "Batches that are in ClickHouse.", &metrics.shipped_batches),
+        (
+            "sotto_ship_failures",
+            "Attempts to ship that failed; each is followed by another.",
+            &metrics.ship_failures,
+        ),
+        ("sotto_panics", "Requests that failed inside Sotto.", &metrics.panics),
+        ("sotto_sites_read", "How often the sites were read from ClickHouse.", &metrics.sites_read),
+        (
+            "sotto_sites_undecided",
+            "Requests answered 503 because nobody could say whether their site exists.",
+            &metrics.sites_undecided,
+        ),
+        (
+            "sotto_hits_partitioned",
+            "Hits taken while another collector was out of reach; their visitors may count twice.",
+            &metrics.hits_partitioned,
+        ),
+        (
+            "sotto_salts_alone",
+            "Salts made although another collector could not be asked.",
+            &metrics.salts_alone,
+        ),
+        (
+            "sotto_salts_replaced",
+            "Salts given up for another collector's, after both were apart.",
+            &metrics.salts_replaced,
+        ),
+        (
+            "sotto_peer_notes_lost",
+            "Visits and page views of which another collector was not told.",
+            &metrics.peer_notes_lost,
+        ),
+    ]
+}
+
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let metrics = &*self.metrics;
@@ -265,52 +315,7 @@ impl Collector for Snapshot {
             let labels = [("task", part.name())];
             ConstCounter::new(self.board.ends(part)).encode(ended.encode_family(&labels)?)?;
         }
-        for (name, help, value) in [
-            (
-                "sotto_hits_without_outcome",
-                "Hits that were lost without an outcome: a mistake in Sotto, please report it.",
-                &metrics.hits_without_outcome,
-            ),
-            (
-                "sotto_spool_refused",
-                "Requests answered 503 because the spool could not take them.",
-                &metrics.spool_refused,
-            ),
-            ("sotto_shipped_hits", "Hits that are in ClickHouse.", &metrics.shipped_hits),
-            ("sotto_shipped_batches", "Batches that are in ClickHouse.", &metrics.shipped_batches),
-            (
-                "sotto_ship_failures",
-                "Attempts to ship that failed; each is followed by another.",
-                &metrics.ship_failures,
-            ),
-            ("sotto_panics", "Requests that failed inside Sotto.", &metrics.panics),
-            ("sotto_sites_read", "How often the sites were read from ClickHouse.", &metrics.sites_read),
-            (
-                "sotto_sites_undecided",
-                "Requests answered 503 because nobody could say whether their site exists.",
-                &metrics.sites_undecided,
-            ),
-            (
-                "sotto_hits_partitioned",
-                "Hits taken while another collector was out of reach; their visitors may count twice.",
-                &metrics.hits_partitioned,
-            ),
-            (
-                "sotto_salts_alone",
-                "Salts made although another collector could not be asked.",
-                &metrics.salts_alone,
-            ),
-            (
-                "sotto_salts_replaced",
-                "Salts given up for another collector's, after both were apart.",
-                &metrics.salts_replaced,
-            ),
-            (
-                "sotto_peer_notes_lost",
-                "Visits and page views of which another collector was not told.",
-                &metrics.peer_notes_lost,
-            ),
-        ] {
+        for (name, help, value) in counters(metrics) {
             let counter = ConstCounter::new(value.load(Ordering::Relaxed));
             counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
         }
