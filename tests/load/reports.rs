@@ -82,7 +82,8 @@ impl Place {
     }
 
     fn fill(&self, size: &Size) {
-        let site = self.ask(&format!("SELECT id FROM sites FINAL WHERE key = '{}'", self.key), &[]);
+        let key = [("key", self.key.clone())];
+        let site = self.ask("SELECT id FROM sites FINAL WHERE key = {key:String}", &key);
         let today = sotto_schema::clock::now().in_tz(ZONE).expect("a zone").date();
         let of_day = size.events / size.days.unsigned_abs() as u64;
         let (visits, anonymous) = (of_day * 9 / HITS_OF_TEN_VISITS, of_day / 10);

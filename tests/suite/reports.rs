@@ -4,7 +4,7 @@ use sotto_store::db::Access;
 use sotto_tests::{Noon, Sotto, UTC, request};
 
 /// Writes rows of `events`: `(minute, kind, path, visitor, session, more columns, their values)`, on one day.
-fn store(sotto: &Sotto, key: &str, day: &str, rows: &[(u32, &str, &str, u64, u64, &str)]) {
+pub(crate) fn store(sotto: &Sotto, key: &str, day: &str, rows: &[(u32, &str, &str, u64, u64, &str)]) {
     let text = std::fs::read_to_string(sotto.data().join("clickhouse/endpoint.json")).unwrap();
     let endpoint: serde_json::Value = serde_json::from_str(&text).unwrap();
     let access: Access = serde_json::from_value(endpoint["writer"].clone()).unwrap();

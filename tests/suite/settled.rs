@@ -18,14 +18,15 @@ use sotto_schema::{
     site::Site,
 };
 use sotto_store::{
-    db::Db,
+    db::{Access, Db},
     migrate, retention,
     rights::{self, DayKey, Shown},
     settled::{self, Days},
     sites,
 };
+use sotto_tests::{Noon, Sotto, UTC, request, wait_for};
 
-use crate::schema::Server;
+use crate::{reports, schema::Server};
 
 /// The first day with events.
 const FIRST: Date = jiff::civil::date(2026, 3, 27);
@@ -341,4 +342,30 @@ async fn settled_rows_go_with_the_raw_events_of_their_day() {
     retention::run(&db, now.timestamp().as_millisecond(), false).await.unwrap();
     assert_eq!(rows(FIRST).await, 0);
     assert!(rows(FIRST.saturating_add(1.day())).await > 4);
+}
+
+#[test]
+fn job_settles_a_day_that_is_over_and_again_after_a_late_hit() {
+    let sotto = Sotto::start_with("[reports]\nsettle_interval = \"100ms\"\n");
+    let key = sotto.add_site("a.example", &UTC);
+    let day = Noon::now().day(30).to_string();
+    let text = std::fs::read_to_string(sotto.data().join("clickhouse/endpoint.json")).unwrap();
+    let endpoint: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let writer: Access = serde_json::from_value(endpoint["writer"].clone()).unwrap();
+    let ask = |sql: &str| {
+        let url = format!("{}/?database={}", writer.url, writer.database);
+        let user =
+            [("x-clickhouse-user", writer.user.as_str()), ("x-clickhouse-key", writer.password.as_str())];
+        request("POST", &url, &user, sql.as_bytes()).text().trim().to_owned()
+    };
+    // The rows of each settling that is there, and how many events it was made from.
+    let settled = || ask("SELECT rows, (SELECT uniqExact(settling) FROM settled_cells) FROM settled_days");
+    reports::store(&sotto, &key, &day, &[(60, "pageview", "/", 1, 11, "")]);
+    wait_for("the day to be settled", || (settled() == "1\t1").then_some(()));
+    reports::store(&sotto, &key, &day, &[(70, "pageview", "/late", 1, 11, "")]);
+    wait_for("it to be settled again, and what was before to be removed", || {
+        (settled() == "2\t1").then_some(())
+    });
+    let report = sotto.report(&key, &["--from", &day, "--to", &day, "--metrics", "pageviews,visits"]);
+    assert_eq!((&report[0]["pageviews"], &report[0]["visits"]), (&2.into(), &1.into()));
 }
