@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { hideFromStart, inChromium } from './support/world.js'
+import { back, hideFromStart, inChromium, restored } from './support/world.js'
 
 const test = inChromium()
 const kinds = (hits) => hits.map((hit) => hit.k)
@@ -113,9 +113,9 @@ test('page_restored_from_back_forward_cache_counts_a_view_without_the_frozen_tim
   await collector.pageviews(2)
   const frozenSince = Date.now()
   await page.waitForFunction((since) => Date.now() - since > 2500, frozenSince)
-  await page.evaluate(() => history.back())
+  await back(page)
   const [first, , third] = await collector.pageviews(3)
-  assert.equal(await page.evaluate(() => window.restored), true, 'the browser did not use its cache')
+  assert.equal(await restored(page, '/a'), true, 'the browser did not use its cache')
   assert.equal(third.u, first.u)
   assert.notEqual(third.i, first.i)
   await page.close()

@@ -7,7 +7,7 @@ import { listen, readBody } from './support/http.js'
 import { matrix } from './support/real.js'
 import { startSite } from './support/site.js'
 import { PERSON, startSotto, until } from './support/sotto.js'
-import { executablePath, launchArguments } from './support/world.js'
+import { back, executablePath, launchArguments, restored } from './support/world.js'
 
 const ENGINES = {
   Chromium: {
@@ -116,10 +116,10 @@ scenario('restored_page_is_a_view_of_its_own', async ({ page, go, rows }) => {
   await page.evaluate(() => addEventListener('pageshow', (event) => (window.restored = event.persisted)))
   await go('/two')
   await rows('the second view', (rows) => views(rows).length == 2)
-  await page.evaluate(() => void setTimeout(() => history.back()))
+  await back(page)
   const stored = await rows('the restored view', (rows) => views(rows).length == 3)
   assert.deepEqual(views(stored), ['/one', '/two', '/one'])
-  assert.equal(await page.evaluate(() => window.restored), true, 'the page did not come from the cache')
+  assert.equal(await restored(page, '/one'), true, 'the page did not come from the cache')
 })
 
 scenario('left_page_delivers_its_reading_time', async ({ page, go, rows }) => {

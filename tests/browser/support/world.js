@@ -94,3 +94,18 @@ export async function hideFromStart(page) {
     }
   })
 }
+
+/** Goes back to the document before this one. The call returns before the page is left, as its context ends with it. */
+export const back = (page) => page.evaluate(() => void setTimeout(() => history.back()))
+
+/**
+ * Says whether the document at `path` came from the back/forward cache; the page keeps `persisted` in `window.restored`.
+ * Hits of a restored page may arrive before the browser's driver knows of it, so this waits for the document.
+ */
+export async function restored(page, path) {
+  // As text, which both drivers take in the same place.
+  const handle = await page.waitForFunction(
+    `location.pathname == ${JSON.stringify(path)} && 'restored' in window && { restored: window.restored }`,
+  )
+  return (await handle.jsonValue()).restored
+}
