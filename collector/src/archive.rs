@@ -1,84 +1,97 @@
-//! The archive: from raw events to anonymous counts that stay for ever.
+//! The archive: anonymous figures that stay for ever, made from raw events with a proof instead of a promise.
 //!
-//! It reads and writes ClickHouse only, and knows nothing of hits, salts or the spool.
+//! It reads settled days and writes releases, in ClickHouse only, and knows nothing of hits, salts or the spool.
 //!
-//! # The rule
+//! # What is promised
 //!
-//! A *cell* is one value of one dimension on one day (a page, a city, …). A visitor is one key on one day, so that over
-//! several days visitor-days are counted; hits without a key count for nobody. For each site, month and dimension the
-//! cells are cut into *leaves*:
+//! The archive is *differentially private* (Dwork, McSherry, Nissim, Smith 2006). A **unit** is one visitor's day on a site:
+//! keys live for a day, so nothing longer is known of anybody. A hit without a visitor is a unit of its own.
 //!
-//! 1. **Day.** A cell with at least *k* visitors is a leaf. What is left of the day is its *remainder*. To be counted
-//!    over values, each visitor has one *head*, at one of their values of the day: heads add up, and a set of cells
-//!    has at least as many visitors as heads. A remainder of fewer than k heads takes the smallest leaves in until it
-//!    has k, or is the whole day.
-//! 2. **Month.** The remainders of its days are joined by value; with at least k visitor-days the value is a leaf of
-//!    the month. Smaller ones climb the taxonomy (city, region, country; page, section; version, family; source,
-//!    channel), and what does not reach k on the way is the month's remainder, which takes the smallest leaf in where
-//!    it has fewer than k itself.
-//! 3. **Veil.** If a value is a leaf of some days *and* of the month, its month's leaf is known to lie in the other
-//!    days, and could be taken from *their* remainders. So its cell of a day climbs only where the cells of values
-//!    that are a leaf on no day of the month have k heads on that day; otherwise it is folded into a coarser leaf.
+//! > For everything that the archive of a site ever publishes, taken together, with one unit or without it: no result is
+//! > more than e^ε times likelier, except with a chance of δ.
 //!
-//! Published are leaves, and the totals of each day. **Claim**: a number that can be made from them by adding and
-//! subtracting, and is the count of a set of cells whatever the unknown ones are, counts at least k people, or is a sum
-//! of totals of days. *Proof.* Write R(d) for the remainder of day d (its total minus its leaves) and M(j) for leaf j of
-//! the month; x(d, j) is what both have in common, and is unknown, except that it is 0 where value j is a leaf of day
-//! d. Leaves of days are whole cells and have k visitors. A sum of a(d)·R(d) and b(j)·M(j) counts a set only if a(d) +
-//! b(j) is 0 or 1 wherever x(d, j) is unknown. Some leaf f of the month (the remainder, a leaf cut above its values, or
-//! a value that is a leaf on no day) is unknown on every day, so that a(d) is c or c + 1 with c = -b(f). Let S be the
-//! days of c + 1. If S is neither empty nor everything, every such leaf f has b = -c, and the set holds all that the
-//! days of S have in such leaves: by the veil k heads of a day, or the whole remainder R(d), which has k heads or is the
-//! total of the day. If S is empty or everything, the set is a union of whole M(j), each of k people. (Only where no day
-//! of the month with a remainder has k visitors may the month's remainder have fewer; it is then the sum of the days'
-//! totals.) ∎
+//! ε is the site's `archive_epsilon` (4 unless chosen, 1 to 8), δ is [`sotto_schema::archived::DELTA`], one in a million. That
+//! holds against everybody, whatever else they know and compute, also later: against subtraction of reports, against people who
+//! know all visitors but one, against an erasure that shows what is missing. *Nothing in the archive is exact*: totals have
+//! noise like everything else, and a day without visitors cannot be told from one with a few.
 //!
-//! Day totals are exact and published, also those of days with fewer than k visitors: that somebody was there, and how
-//! long, but nothing of where from or what. The claim is about each dimension by itself (country, region and city are
-//! one, as are source and channel, browser and version, …) and about somebody who knows the archive; that a page existed
-//! on one day only, or that a system runs on phones only, is knowledge from elsewhere.
+//! # How
 //!
-//! # Late events
+//! 1. **Bound.** What a unit adds to a dimension is cut: it has one source (that of the first visit of the day), at most four
+//!    pages of it are counted, and so on ([`sotto_schema::archived::KEPT`]).
+//! 2. **Noise.** Each count of each value gets discrete Gaussian noise, and values whose noisy count is below a threshold are
+//!    left out, so that nobody learns that they existed ([`mechanism`], the crate `opendp`). Hits of values that are public by
+//!    then get noise as well.
+//! 3. **Budget.** A day is released once as a day and once in its month. Both together, over all dimensions, cost no more than ε
+//!    and δ allow: costs add up in zero-concentrated differential privacy (Bun, Steinke 2016), [`budget`] divides them, and the
+//!    ledger of releases refuses what would be too much. Visitors and hits without a visitor are different units, so each of them
+//!    has the whole budget.
+//! 4. **Whatever happens later** (erasure, objection, late hits) changes no release: what is published of somebody stays within
+//!    the bound. Late hits are not archived. No cell waits anywhere in clear.
 //!
-//! An event whose day is sealed when it arrives changes nothing of that day. When the month is sealed
-//! ([`MONTH_GRACE_DAYS`] after its end), what the raw rows of its days have more than was sealed is added to the month,
-//! without any value, if it describes k visitors or more; if fewer, it waits for the next month's. Events that arrive
-//! after that, or whose raw rows are gone by then, are not archived.
+//! # What is assumed
+//!
+//! That the operating system's randomness is good; that raw events are removed when they expire; and that a person is not followed
+//! over days by other means: somebody who comes on n days is n units. Which days a site was measured on is known to everybody,
+//! also which days are released; after a stop that was longer than the raw retention, so is the first day that still had events.
 //!
 //! # Exactly once
 //!
-//! A seal writes under a number of its own, checks that what it wrote adds up, and becomes visible with one line of
-//! `archive_seals`, its last insert. What a seal wrote that was killed before is never seen and is removed a day later.
-//! Of two seals of one period, the line that was written first counts.
+//! A release is written by one insert, so it is there whole or not at all, and its noise is made in memory only. Before it, the
+//! ledger is asked whether the budget of its days allows it; one program at a time does so ([`LOCK`]). Each release carries the
+//! digest of the one before.
 //!
-//! **Proof**: `verify` reads the stored archive alone; `tests/suite/archive.rs` seals random and hostile sites, attacks
-//! the result by subtraction, and cuts seals at every step.
+//! **Proof**: `verify` reads what is stored, recomputes costs and digests; `tests/suite/archive.rs` plants faults in it, and
+//! `tests/suite/archive/attacks.rs` runs attacks thousands of times and measures what they win.
+
+use std::collections::HashMap;
 
 use clickhouse::{Row, query::Query};
 use jiff::{ToSpan, civil::Date};
-use serde::{Deserialize, Serialize};
-use sotto_schema::{clock::version, day::Day, id::SiteId, site::Site};
+use serde::Deserialize;
+use sotto_schema::{archived::MONTHLY_RETENTION_MIN, clock::version, day::Day, site::Site};
 use sotto_store::{
     db::Db,
     goal::{self, Goal, Kind},
-    seals::{self, Period, Seal, seals},
+    migrate::lock::{Lock, LockError},
+    releases::{self, Line, Period, Release},
+    settled,
 };
 
+pub mod budget;
+pub mod mechanism;
 pub mod verify;
 
-/// Days between the end of a month and its seal, in which hits that waited somewhere may still arrive.
+/// Days between the end of a month and its release, in which hits that waited somewhere may still arrive.
 pub const MONTH_GRACE_DAYS: i32 = 3;
-/// Raw rows that are counted at once. Bounds the memory of a seal; visitors of a day are cut into as many equal ranges
-/// of keys as are needed.
-const SLICE_ROWS: u64 = 100_000;
-/// Rows of a block while visits are put together: they are wide.
-const SLICE_BLOCK_ROWS: &str = "4096";
-/// Microseconds after which the rows of a seal that did not end are removed.
-const ABANDONED_US: u64 = 24 * 60 * 60 * 1_000_000;
+/// Name of the lock: one program at a time releases.
+pub const LOCK: &str = "archive_lock";
+/// Days whose releases are stored by one insert.
+const DAYS_AT_ONCE: usize = 31;
 /// Bytes of a query's state from which on it is kept on disk.
 const SPILL_BYTES: &str = "40000000";
+/// The first part of a page's path.
+const SECTION: &str = "concat('/', splitByChar('/', toString(page))[2])";
+/// Dimensions of which a visitor's day has several values: the values of a settled page visit, and what is added up.
+const SEVERAL: [(&str, &str, &str); 5] = [
+    ("page", "if(views > 0, [toString(page)], emptyArrayString())", "views"),
+    ("section", "if(views > 0, [@section@], emptyArrayString())", "views"),
+    ("event", "if(events > 0, [toString(event)], emptyArrayString())", "events"),
+    (
+        "goal",
+        "arrayMap(goal -> goal.1, arrayFilter(goal -> if(goal.2 = 1, views > 0 AND match(toString(page), goal.3), \
+         events > 0 AND event = goal.3), {goals:Array(Tuple(String, UInt8, String))}))",
+        "views + events",
+    ),
+    (
+        "scroll",
+        "if(views > 0, [multiIf(scroll < 25, 'under 25 %', scroll < 50, '25 to 50 %', scroll < 75, '50 to 75 %', \
+         scroll < 100, '75 to 99 %', '100 %')], emptyArrayString())",
+        "views",
+    ),
+];
 
-/// Why a period is not sealed. Nothing of it is visible; the next call begins it anew.
+/// Why a period is not released. Nothing of it is stored; the next call begins it anew.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// ClickHouse refused or cannot be reached.
@@ -87,411 +100,354 @@ pub enum ArchiveError {
     /// The goals cannot be read.
     #[error("the goals of the site cannot be read")]
     Goals(#[from] goal::GoalError),
-    /// What was written is not what was counted: a bug, or a damaged table.
-    #[error("{period}: {dimensions} dimensions do not add up; nothing was sealed")]
-    Sum {
-        /// Which day or month.
-        period: Date,
-        /// How many dimensions.
-        dimensions: u64,
+    /// No noise, no release.
+    #[error("the release has no noise")]
+    Noise(#[from] mechanism::NoiseError),
+    /// The lock cannot be had, or was lost.
+    #[error("the lock of the archive is not held")]
+    Lock(#[from] LockError),
+    /// Another program releases.
+    #[error("another program is releasing; try again when it is done")]
+    Busy,
+    /// Raw events came or went while the day was read.
+    #[error("{day}: its raw events changed while they were read; it is released by the next run")]
+    Changing {
+        /// The day.
+        day: Date,
     },
 }
 
-/// Seals the days and months of sites.
+/// Releases days and months of sites.
 #[derive(Debug, Clone)]
 pub struct Sealer {
     db: Db,
 }
 
-/// What was sealed: the period and how many raw rows it had.
+/// What was released: the period, and how many values of all dimensions it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Done {
     /// A day or a month.
     pub period: Period,
     /// The day, or the first day of the month.
     pub day: Date,
-    /// Raw rows.
-    pub rows: u64,
+    /// Values of all dimensions that passed their threshold.
+    pub values: usize,
 }
 
 #[derive(Row, Deserialize)]
-struct DayRows {
-    day: u16,
-    rows: u64,
+struct Cell {
+    dimension: String,
+    value: String,
+    count: u64,
+    hits: u64,
 }
 
-/// Figures of events that came late; the names are those of the columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Row, Deserialize)]
-struct Figures {
-    visitors: u64,
-    visits: u64,
-    pageviews: u64,
-    measured_views: u64,
-    events: u64,
-    entries: u64,
-    bounces: u64,
-    engaged_ms: u64,
+/// Counts and hits of each value, by dimension and whether they are of hits without a visitor.
+pub type Counted = HashMap<(String, bool), HashMap<String, (i64, i64)>>;
+
+/// A settled day: its number, and that of its settling.
+type Settled = (u16, u64);
+
+/// What is to be released.
+#[derive(Debug, Clone, Copy)]
+pub struct Due {
+    /// A day or a month.
+    pub period: Period,
+    /// The day, or the first day of the month.
+    pub day: Date,
+    /// Whether the budget of a day is divided between its day and its month.
+    pub monthly: bool,
 }
 
-impl Figures {
-    /// Adds what `now` has more than `sealed`. What was erased meanwhile is not taken away: the archive is anonymous.
-    fn add_more(&mut self, now: &Self, sealed: &Self) {
-        self.visitors += now.visitors.saturating_sub(sealed.visitors);
-        self.visits += now.visits.saturating_sub(sealed.visits);
-        self.pageviews += now.pageviews.saturating_sub(sealed.pageviews);
-        self.measured_views += now.measured_views.saturating_sub(sealed.measured_views);
-        self.events += now.events.saturating_sub(sealed.events);
-        self.entries += now.entries.saturating_sub(sealed.entries);
-        self.bounces += now.bounces.saturating_sub(sealed.bounces);
-        self.engaged_ms += now.engaged_ms.saturating_sub(sealed.engaged_ms);
+impl Due {
+    fn last(&self) -> Date {
+        match self.period {
+            Period::Day => self.day,
+            Period::Month => self.day.last_of_month(),
+        }
     }
 }
 
-#[derive(Row, Serialize)]
-struct LateTotal {
-    site: SiteId,
-    seal: u64,
-    day: u16,
-    dimension: String,
-    heads: u64,
-    visitors: u64,
-    visits: u64,
-    pageviews: u64,
-    measured_views: u64,
-    events: u64,
-    entries: u64,
-    bounces: u64,
-    engaged_ms: u64,
-}
-
-#[derive(Row, Serialize)]
-struct LateCell {
-    site: SiteId,
-    seal: u64,
-    dimension: String,
-    month: u16,
-    day: u16,
-    path: Vec<String>,
-    leaf: bool,
-    heads: u64,
-    visitors: u64,
-    visits: u64,
-    pageviews: u64,
-    measured_views: u64,
-    events: u64,
-    entries: u64,
-    bounces: u64,
-    engaged_ms: u64,
-}
-
 impl Sealer {
-    /// Seals on this server.
+    /// Releases on this server.
     pub fn new(db: Db) -> Self {
         Self { db }
     }
 
-    /// Seals all days of a site up to and with `last` that have raw rows and are not sealed, then the months that are
-    /// over for [`MONTH_GRACE_DAYS`]. `last` must be a day whose salt is dead. Calls `done` after each.
+    /// Releases all days of a site up to and with `last` that are within its raw retention or have raw events, then the months
+    /// that are over for [`MONTH_GRACE_DAYS`]. `last` must be a day whose salt is dead. Calls `done` after each.
     ///
     /// # Errors
-    /// See [`ArchiveError`]; what was sealed before stays sealed.
+    /// See [`ArchiveError`]; what was released before stays.
     pub async fn seal_site(
         &mut self,
         site: &Site,
         last: Date,
         mut done: impl FnMut(Done),
     ) -> Result<(), ArchiveError> {
-        self.tidy(site).await?;
-        for (day, rows) in self.open_days(site, last).await? {
-            self.seal_day(site, day, rows).await?;
-            done(Done { period: Period::Day, day, rows });
-        }
-        for month in self.open_months(site, last).await? {
-            let rows = self.seal_month(site, month).await?;
-            done(Done { period: Period::Month, day: month, rows });
-        }
-        Ok(())
-    }
-
-    /// Days with raw rows up to `last` that are not sealed, and how many rows they have. A month that is sealed takes no
-    /// days any more.
-    ///
-    /// # Errors
-    /// When ClickHouse cannot be asked.
-    pub async fn open_days(&self, site: &Site, last: Date) -> Result<Vec<(Date, u64)>, ArchiveError> {
-        let sealed = seals(&self.of(site), site.id, Date::MIN.max(Day(0).date()), last).await?;
-        let of =
-            |period| sealed.iter().filter(move |s| s.period == period).map(|s| s.day).collect::<Vec<_>>();
-        let (days, months) = (of(Period::Day), of(Period::Month));
-        let rows: Vec<DayRows> = self
-            .of(site)
-            .query(include_str!("archive/open_days.sql"))
-            .param("site", site.id)
-            .param("last", last.to_string())
-            .param("sealed", days.iter().map(ToString::to_string).collect::<Vec<_>>())
-            .fetch_all()
-            .await?;
-        let open = rows.into_iter().map(|r| (Day(r.day).date(), r.rows));
-        Ok(open.filter(|(day, _)| !months.contains(&day.first_of_month())).collect())
-    }
-
-    /// Months with sealed days that are over for [`MONTH_GRACE_DAYS`] on the day after `last`, and not sealed.
-    async fn open_months(&self, site: &Site, last: Date) -> Result<Vec<Date>, ArchiveError> {
-        let sealed = seals(&self.of(site), site.id, Day(0).date(), last).await?;
-        let is_month = |month: Date| sealed.iter().any(|s| s.period == Period::Month && s.day == month);
-        let mut months: Vec<Date> = sealed
-            .iter()
-            .filter(|s| s.period == Period::Day)
-            .map(|s| s.day.first_of_month())
-            .filter(|month| {
-                !is_month(*month) && month.last_of_month().saturating_add(MONTH_GRACE_DAYS.days()) <= last
-            })
-            .collect();
-        months.sort_unstable();
-        months.dedup();
-        Ok(months)
-    }
-
-    /// Seals one day.
-    ///
-    /// # Errors
-    /// See [`ArchiveError`]; nothing of the day is visible then.
-    pub async fn seal_day(&mut self, site: &Site, day: Date, rows: u64) -> Result<(), ArchiveError> {
-        let seal = Seal { period: Period::Day, day, seal: version(), k: site.archive_k, rows };
-        let goals = patterns(&goal::all(&self.db, site.id).await?);
-        for (first, last) in ranges(rows.div_ceil(SLICE_ROWS)) {
-            for sql in [include_str!("archive/visits.sql"), include_str!("archive/hits.sql")] {
-                let slice = self
-                    .of_day(sql, site, &seal)
-                    .param("tz", &site.time_zone)
-                    .param("goals", &goals)
-                    .param("first", first)
-                    .param("last", last)
-                    .with_setting("optimize_aggregation_in_order", "1")
-                    .with_setting("max_block_size", SLICE_BLOCK_ROWS);
-                self.step(slice).await?;
-            }
-        }
-        let anonymous = self
-            .of_day(include_str!("archive/anonymous.sql"), site, &seal)
-            .param("tz", &site.time_zone)
-            .param("goals", &goals);
-        self.step(anonymous).await?;
-        for sql in [
-            include_str!("archive/day_cells.sql"),
-            include_str!("archive/day_leaves.sql"),
-            include_str!("archive/day_totals.sql"),
-        ] {
-            let query = self.of_day(sql, site, &seal);
-            self.step(query).await?;
-        }
-        let wrong: u64 = self.of_day(include_str!("archive/check_day.sql"), site, &seal).fetch_one().await?;
-        if wrong > 0 {
-            return Err(ArchiveError::Sum { period: day, dimensions: wrong });
-        }
-        self.commit(site, &seal).await?;
-        let drop = self.of(site).query(include_str!("archive/drop_slices.sql")).param("seal", seal.seal);
-        self.step(drop).await
-    }
-
-    /// Seals a month whose days are sealed. Returns how many raw rows those had.
-    ///
-    /// # Errors
-    /// See [`ArchiveError`]; nothing of the month is visible then.
-    pub async fn seal_month(&mut self, site: &Site, month: Date) -> Result<u64, ArchiveError> {
-        let sealed = seals(&self.of(site), site.id, Day(0).date(), month.last_of_month()).await?;
-        let days: Vec<Seal> =
-            sealed.iter().filter(|s| s.period == Period::Day && s.day >= month).copied().collect();
-        // Of months: what came too late to be told then waits under their numbers.
-        let numbers: Vec<u64> = days
-            .iter()
-            .chain(sealed.iter().filter(|s| s.period == Period::Month && s.day < month))
-            .map(|s| s.seal)
-            .collect();
-        let rows = days.iter().map(|s| s.rows).sum();
-        let seal = Seal { period: Period::Month, day: month, seal: version(), k: site.archive_k, rows };
-        let leaves = self.of_month(include_str!("archive/month_leaves.sql"), site, &seal, &numbers);
-        self.step(leaves).await?;
-        self.add_late(site, &seal, &days, &numbers).await?;
-        let wrong: u64 =
-            self.of_month(include_str!("archive/check_month.sql"), site, &seal, &numbers).fetch_one().await?;
-        if wrong > 0 {
-            return Err(ArchiveError::Sum { period: month, dimensions: wrong });
-        }
-        self.commit(site, &seal).await?;
-        self.drop_waiting(site, month).await?;
-        Ok(rows)
-    }
-
-    /// Adds events that came after their day was sealed to the month, or to those that wait for the next.
-    async fn add_late(
-        &mut self,
-        site: &Site,
-        seal: &Seal,
-        days: &[Seal],
-        numbers: &[u64],
-    ) -> Result<(), ArchiveError> {
-        let mut late: Figures =
-            self.of_month(include_str!("archive/late_waiting.sql"), site, seal, numbers).fetch_one().await?;
-        let rows: Vec<DayRows> = self
-            .of(site)
-            .query(include_str!("archive/rows_of_days.sql"))
-            .param("site", site.id)
-            .param("from", seal.day.to_string())
-            .param("to", seal.day.last_of_month().to_string())
-            .fetch_all()
-            .await?;
-        for DayRows { day, rows } in rows {
-            let Some(sealed) = days.iter().find(|s| Day::of(s.day).0 == day && s.rows < rows) else {
-                continue;
-            };
-            let now = self.of_day(include_str!("archive/late.sql"), site, sealed).fetch_one().await?;
-            let then =
-                self.of_day(include_str!("archive/totals_of_day.sql"), site, sealed).fetch_one().await?;
-            late.add_more(&now, &then);
-        }
-        if late == Figures::default() {
+        let days = self.due_days(site, last).await?;
+        let months = self.due_months(site, last).await?;
+        if days.is_empty() && months.is_empty() {
             return Ok(());
         }
-        if late.visitors >= u64::from(seal.k) {
-            self.tell_late(site, seal, &late).await
-        } else {
-            self.keep_late(site, seal, &late).await
+        let lock = Lock::try_take(&self.db, LOCK).await?.ok_or(ArchiveError::Busy)?;
+        let ended = self.seal_due(site, last, &lock, &mut done).await;
+        lock.release().await?;
+        ended
+    }
+
+    async fn seal_due(
+        &self,
+        site: &Site,
+        last: Date,
+        lock: &Lock,
+        done: &mut impl FnMut(Done),
+    ) -> Result<(), ArchiveError> {
+        // Asked again: another program may have released them before this one had the lock.
+        for some in self.due_days(site, last).await?.chunks(DAYS_AT_ONCE) {
+            self.seal_some(site, some, lock, done).await?;
         }
-    }
-
-    async fn tell_late(&self, site: &Site, seal: &Seal, late: &Figures) -> Result<(), ArchiveError> {
-        let mut insert = self.of(site).client().insert::<LateTotal>("archive_totals").await?;
-        insert
-            .write(&LateTotal {
-                site: site.id,
-                seal: seal.seal,
-                day: Day::of(seal.day).0,
-                dimension: String::new(),
-                heads: late.visitors,
-                visitors: late.visitors,
-                visits: late.visits,
-                pageviews: late.pageviews,
-                measured_views: late.measured_views,
-                events: late.events,
-                entries: late.entries,
-                bounces: late.bounces,
-                engaged_ms: late.engaged_ms,
-            })
-            .await?;
-        Ok(insert.end().await?)
-    }
-
-    async fn keep_late(&self, site: &Site, seal: &Seal, late: &Figures) -> Result<(), ArchiveError> {
-        let next = Day::of(seal.day.last_of_month().saturating_add(1.day())).0;
-        let mut insert = self.of(site).client().insert::<LateCell>("archive_waiting").await?;
-        insert
-            .write(&LateCell {
-                site: site.id,
-                seal: seal.seal,
-                dimension: String::new(),
-                month: next,
-                day: next,
-                path: Vec::new(),
-                leaf: false,
-                heads: late.visitors,
-                visitors: late.visitors,
-                visits: late.visits,
-                pageviews: late.pageviews,
-                measured_views: late.measured_views,
-                events: late.events,
-                entries: late.entries,
-                bounces: late.bounces,
-                engaged_ms: late.engaged_ms,
-            })
-            .await?;
-        Ok(insert.end().await?)
-    }
-
-    /// Removes what interrupted seals left, and cells that wait for a month that is sealed.
-    async fn tidy(&mut self, site: &Site) -> Result<(), ArchiveError> {
-        let before = version().saturating_sub(ABANDONED_US);
-        let slices: Vec<u64> = self
-            .of(site)
-            .query(include_str!("archive/old_slices.sql"))
-            .param("before", before)
-            .fetch_all()
-            .await?;
-        for seal in slices {
-            self.of(site)
-                .query(include_str!("archive/drop_slices.sql"))
-                .param("seal", seal)
-                .execute()
-                .await?;
-        }
-        let waiting: Vec<u16> = self
-            .of(site)
-            .query(include_str!("archive/waiting_months.sql"))
-            .param("site", site.id)
-            .fetch_all()
-            .await?;
-        for month in waiting.into_iter().map(|day| Day(day).date()) {
-            let sealed = seals(&self.of(site), site.id, month, month).await?;
-            if sealed.iter().any(|s| s.period == Period::Month) {
-                self.drop_waiting(site, month).await?;
-            }
+        for month in self.due_months(site, last).await? {
+            self.seal_some(site, &[month], lock, done).await?;
         }
         Ok(())
     }
 
-    async fn drop_waiting(&mut self, site: &Site, month: Date) -> Result<(), ArchiveError> {
-        let drop = self
-            .of(site)
-            .query(include_str!("archive/drop_waiting.sql"))
-            .param("site", site.id)
-            .param("month", month.to_string());
-        self.step(drop).await
+    /// Days up to `last` that are to be released: those within the raw retention, whether they have events or not, so that a
+    /// release tells nobody that there were any.
+    async fn due_days(&self, site: &Site, last: Date) -> Result<Vec<Due>, ArchiveError> {
+        let ledger = releases::of_site(&self.db, site.id).await?;
+        let raw = settled::days(&self.db, site.id, &site.time_zone, [Day(0).date(), last]).await?;
+        let oldest = raw.raw.keys().chain(raw.settled.keys()).min().copied();
+        let kept = last.saturating_sub((i32::from(site.retention_days) - 1).days());
+        let first = oldest.map_or(kept, |day| day.min(kept));
+        let monthly = site.retention_days >= MONTHLY_RETENTION_MIN;
+        let days = first.series(1.day()).take_while(|day| *day <= last);
+        let due = days.map(|day| Due { period: Period::Day, day, monthly });
+        due.filter_map(|due| affordable(&ledger, site, due).transpose()).collect::<Result<_, _>>()
     }
 
-    fn of_day(&self, sql: &str, site: &Site, seal: &Seal) -> Query {
-        self.bounded(sql, site)
-            .param("site", site.id)
-            .param("day", seal.day.to_string())
-            .param("seal", seal.seal)
-            .param("k", seal.k)
+    /// Months that are over for [`MONTH_GRACE_DAYS`] on the day after `last`, all of whose days are released as part of a month
+    /// and still within the raw retention.
+    async fn due_months(&self, site: &Site, last: Date) -> Result<Vec<Due>, ArchiveError> {
+        if site.retention_days < MONTHLY_RETENTION_MIN {
+            return Ok(Vec::new());
+        }
+        let ledger = releases::of_site(&self.db, site.id).await?;
+        let kept = last.saturating_sub((i32::from(site.retention_days) - 1).days());
+        let divided = |day: Date| {
+            let number = Day::of(day).0;
+            ledger.iter().any(|r| r.period == Period::Day && r.day == number && r.monthly)
+        };
+        let whole =
+            |month: &Date| month.series(1.day()).take_while(|day| *day <= month.last_of_month()).all(divided);
+        let months = kept
+            .first_of_month()
+            .series(1.month())
+            .take_while(|month| month.last_of_month().saturating_add(MONTH_GRACE_DAYS.days()) <= last);
+        months
+            .filter(|month| *month >= kept)
+            .filter(whole)
+            .map(|day| Due { period: Period::Month, day, monthly: true })
+            .filter_map(|due| affordable(&ledger, site, due).transpose())
+            .collect()
     }
 
-    fn of_month(&self, sql: &str, site: &Site, seal: &Seal, numbers: &[u64]) -> Query {
-        self.bounded(sql, site)
-            .param("site", site.id)
-            .param("month", seal.day.to_string())
-            .param("seal", seal.seal)
-            .param("seals", numbers)
-            .param("k", seal.k)
+    /// Releases some days, or a month, by one insert.
+    async fn seal_some(
+        &self,
+        site: &Site,
+        due: &[Due],
+        lock: &Lock,
+        done: &mut impl FnMut(Done),
+    ) -> Result<(), ArchiveError> {
+        let (Some(first), Some(last)) = (due.first(), due.last().map(Due::last)) else { return Ok(()) };
+        let settled = self.settled(site, [first.day, last]).await?;
+        let goals = patterns(&goal::all(&self.db, site.id).await?);
+        let ledger = releases::of_site(&self.db, site.id).await?;
+        let newest = ledger.last();
+        let (mut number, mut previous) = newest.map_or((0, [0; 32]), |r| (r.release, r.digest));
+        let mut lines = Vec::new();
+        let mut released = Vec::new();
+        for due in due {
+            number = version().max(number + 1);
+            let within = |(day, _): &&Settled| (Day::of(due.day).0..=Day::of(due.last()).0).contains(day);
+            let days: Vec<Settled> = settled.iter().filter(within).copied().collect();
+            let counted = self.count(site, &days, number, &goals).await?;
+            let mut release = noisy(site, *due, number, previous, &counted)?;
+            previous = releases::digest(&release);
+            release.iter_mut().for_each(|line| line.digest = previous);
+            let values = release.iter().map(|line| line.values.len()).sum();
+            released.push(Done { period: due.period, day: due.day, values });
+            lines.append(&mut release);
+        }
+        lock.check().await?;
+        releases::store(&self.db, site.id, &lines).await?;
+        released.into_iter().for_each(done);
+        Ok(())
     }
 
-    /// A query that keeps what does not fit into its memory on disk.
-    fn bounded(&self, sql: &str, site: &Site) -> Query {
-        self.of(site)
-            .query(sql)
-            .with_setting("max_bytes_before_external_group_by", SPILL_BYTES)
-            .with_setting("max_bytes_before_external_sort", SPILL_BYTES)
+    /// The days of a range that have raw events, settled.
+    async fn settled(&self, site: &Site, range: [Date; 2]) -> Result<Vec<Settled>, ArchiveError> {
+        let found = settled::days(&self.db, site.id, &site.time_zone, range).await?;
+        for (day, print) in &found.raw {
+            if !settled::settle(&self.db, site.id, &site.time_zone, *day, *print).await? {
+                return Err(ArchiveError::Changing { day: *day });
+            }
+        }
+        let now = settled::days(&self.db, site.id, &site.time_zone, range).await?;
+        match now.raw.keys().next() {
+            Some(day) => Err(ArchiveError::Changing { day: *day }),
+            None => Ok(now.settled.iter().map(|(day, (settling, _))| (Day::of(*day).0, *settling)).collect()),
+        }
     }
 
-    /// Where the events and the archive of a site are.
-    fn of(&self, site: &Site) -> Db {
-        self.db.of_site(site.id)
-    }
-
-    async fn commit(&mut self, site: &Site, seal: &Seal) -> Result<(), ArchiveError> {
-        Ok(seals::commit(&self.of(site), site.id, seal, sotto_schema::clock::now_ms()).await?)
-    }
-
-    async fn step(&mut self, query: Query) -> Result<(), ArchiveError> {
-        Ok(query.execute().await?)
+    /// Counts what the units of some days add, within their bounds. What is returned is personal and never stored.
+    async fn count(
+        &self,
+        site: &Site,
+        days: &[Settled],
+        release: u64,
+        goals: &[(String, u8, String)],
+    ) -> Result<Counted, ArchiveError> {
+        let mut counted = Counted::new();
+        if days.is_empty() {
+            return Ok(counted);
+        }
+        let (numbers, settlings): (Vec<u16>, Vec<u64>) = days.iter().copied().unzip();
+        let db = self.db.of_site(site.id);
+        let on = |sql: &str| -> Query {
+            db.query(&sql.replace("@section@", SECTION))
+                .param("site", site.id)
+                .param("days", &numbers)
+                .param("settlings", &settlings)
+                .with_setting("optimize_aggregation_in_order", "1")
+                .with_setting("max_bytes_before_external_group_by", SPILL_BYTES)
+        };
+        let most = |name| sotto_schema::archived::find(name).map_or(0, |kept| kept.most);
+        let mut asked = vec![(
+            false,
+            on(include_str!("archive/visits.sql"))
+                .param("tz", &site.time_zone)
+                .param("visits", most("visits"))
+                .param("bounces", most("bounces"))
+                .param("pageviews", most("pageviews"))
+                .param("events", most("events")),
+        )];
+        for (name, values, number) in SEVERAL {
+            let Some(kept) = sotto_schema::archived::find(name) else { continue };
+            let sql = include_str!("archive/several.sql");
+            let sql =
+                sql.replace("@dimension@", name).replace("@values@", values).replace("@number@", number);
+            let query = on(&sql)
+                .param("release", release)
+                .param("values", kept.values)
+                .param("most", kept.hits)
+                .param("goals", goals);
+            asked.push((false, query));
+        }
+        asked.push((true, on(include_str!("archive/anonymous.sql")).param("tz", &site.time_zone)));
+        for (anonymous, query) in asked {
+            for cell in query.fetch_all::<Cell>().await? {
+                let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+                let values = counted.entry((cell.dimension, anonymous)).or_default();
+                values.insert(cell.value, (number(cell.count), number(cell.hits)));
+            }
+        }
+        Ok(counted)
     }
 }
 
-/// Equal ranges of visitor keys, first and last.
-fn ranges(count: u64) -> Vec<(u64, u64)> {
-    let count = count.max(1);
-    let width = u64::MAX / count;
-    (0..count).map(|i| (i * width, if i + 1 == count { u64::MAX } else { (i + 1) * width - 1 })).collect()
+/// The release, if the budget of all its days allows it and it was not made before.
+fn affordable(ledger: &[Release], site: &Site, due: Due) -> Result<Option<Due>, ArchiveError> {
+    let number = Day::of(due.day).0;
+    if ledger.iter().any(|r| r.period == due.period && r.day == number) {
+        return Ok(None);
+    }
+    let plan = budget::plan(site.archive_epsilon, due.period, due.monthly)?;
+    let (rho, delta) = plan.iter().fold((0.0, 0.0), |(rho, delta), s| (rho + s.rho, delta + s.delta));
+    for day in number..=Day::of(due.last()).0 {
+        let (spent, chance, allowed) = spent(ledger, Day(day));
+        let allowed = allowed.max(site.archive_epsilon);
+        if !budget::is_within(spent + rho, chance + delta, allowed)? {
+            return Ok(None);
+        }
+    }
+    Ok(Some(due))
+}
+
+/// What the releases that have a day cost its visitors together, and the privacy loss that was promised for it.
+fn spent(ledger: &[Release], day: Day) -> (f64, f64, u8) {
+    let month = Day::of(day.date().first_of_month()).0;
+    let covers = |r: &&Release| match r.period {
+        Period::Day => r.day == day.0,
+        Period::Month => r.day == month,
+    };
+    ledger.iter().filter(covers).fold((0.0, 0.0, 0), |(rho, delta, allowed), r| {
+        (rho + r.rho, delta + r.delta, allowed.max(r.epsilon))
+    })
+}
+
+/// Makes the lines of a release from exact counts: the only way from raw events into the archive. Their digests are still empty.
+///
+/// # Errors
+/// When no noise can be made.
+pub fn noisy(
+    site: &Site,
+    due: Due,
+    release: u64,
+    previous: [u8; 32],
+    counted: &Counted,
+) -> Result<Vec<Line>, mechanism::NoiseError> {
+    let plan = budget::plan(site.archive_epsilon, due.period, due.monthly)?;
+    let nothing = HashMap::new();
+    let mut lines = Vec::new();
+    for share in plan.iter() {
+        for anonymous in [false, true] {
+            let cells = counted.get(&(share.kept.name.to_owned(), anonymous)).unwrap_or(&nothing);
+            let counts = cells.iter().map(|(value, (count, _))| (value.clone(), *count)).collect();
+            let mut kept: Vec<(String, i64)> =
+                mechanism::release(&counts, share.sigma, share.threshold)?.into_iter().collect();
+            kept.sort_unstable();
+            // A line of nothing is there too: its budget is spent.
+            if kept.is_empty() && anonymous {
+                continue;
+            }
+            let with_hits = share.kept.hits > 0 && !anonymous;
+            let exact = |(value, _): &(String, i64)| cells.get(value).map_or(0, |(_, hits)| *hits);
+            let hits = match with_hits {
+                true => mechanism::blur(kept.iter().map(exact).collect(), share.hits_sigma)?,
+                false => Vec::new(),
+            };
+            let (rho, delta) = if anonymous { share.cost_of_a_hit()? } else { (share.rho, share.delta) };
+            let number = |n: i64| u32::try_from(n.max(0)).unwrap_or(u32::MAX);
+            // A visitor has at least none and at most so many hits: what noise says beyond is not shown.
+            let bounded = |(hits, (_, count)): (i64, &(String, i64))| {
+                number(hits.clamp(0, count.saturating_mul(i64::from(share.kept.hits))))
+            };
+            lines.push(Line {
+                site: site.id,
+                period: due.period,
+                day: Day::of(due.day).0,
+                release,
+                dimension: share.kept.name.to_owned(),
+                anonymous,
+                epsilon: site.archive_epsilon,
+                monthly: due.monthly,
+                rho,
+                delta,
+                sigma: share.sigma,
+                threshold: share.threshold,
+                hits_sigma: if with_hits { share.hits_sigma } else { 0.0 },
+                counts: kept.iter().map(|(_, count)| number(*count)).collect(),
+                hits: hits.into_iter().zip(&kept).map(bounded).collect(),
+                values: kept.into_iter().map(|(value, _)| value).collect(),
+                previous,
+                digest: [0; 32],
+            });
+        }
+    }
+    Ok(lines)
 }
 
 /// Goals as the queries take them: name, kind, and the name of an event or an expression for paths.
@@ -517,16 +473,7 @@ fn patterns(goals: &[Goal]) -> Vec<(String, u8, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sotto_schema::id::GoalId;
-
-    #[test]
-    fn ranges_cover_all_keys_once() {
-        for count in [0, 1, 2, 3, 7, 40] {
-            let ranges = ranges(count);
-            assert_eq!((ranges[0].0, ranges.last().unwrap().1), (0, u64::MAX), "{count}");
-            assert!(ranges.windows(2).all(|w| w[0].1 + 1 == w[1].0), "{count}");
-        }
-    }
+    use sotto_schema::id::{GoalId, SiteId};
 
     #[test]
     fn pattern_of_a_goal_is_plain_text_but_for_the_star() {

@@ -43,8 +43,6 @@ pub enum Lifetime {
     Removed,
     /// Until it has been shipped to the database.
     Shipped,
-    /// Until the archive has sealed its day or month.
-    Sealed,
     /// In memory, for the day.
     Memory,
     /// For the lifetime of this installation.

@@ -1,5 +1,5 @@
 //! The dimensions by which reports can be grouped and filtered, in one table: names, labels, stored columns
-//! and the unit counted; and the dimensions of the archive.
+//! and the unit counted.
 
 /// A report dimension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,7 +72,7 @@ struct Entry {
     empty: &'static str,
     column: &'static str,
     counted_by: CountedBy,
-    archived: Option<(&'static str, u8)>,
+    archived: bool,
 }
 
 const HIT: CountedBy = CountedBy::Hit { at_entry: None };
@@ -91,38 +91,38 @@ const fn entry(
     dimension: Dimension,
     [name, label, plural, empty, column]: [&'static str; 5],
     counted_by: CountedBy,
-    archived: Option<(&'static str, u8)>,
+    archived: bool,
 ) -> Entry {
     Entry { dimension, name, label, plural, empty, column, counted_by, archived }
 }
 
 /// Name, label of one and of many values, label of an empty value, column of the events; unit counted;
-/// archive dimension and level.
+/// whether the archive has it.
 #[rustfmt::skip]
 const TABLE: [Entry; 21] = {
     use Dimension as D;
     [
-        entry(D::Page, ["page", "Page", "Pages", NOT_MEASURED, "path"], at_entry("entry_page"), Some(("page", 2))),
-        entry(D::EntryPage, ["entry_page", "Entry page", "Entry pages", NOT_MEASURED, "path"], VISIT, Some(("entry", 2))),
-        entry(D::ExitPage, ["exit_page", "Exit page", "Exit pages", NOT_MEASURED, "path"], VISIT, Some(("exit", 2))),
-        entry(D::Source, ["source", "Source", "Sources", DIRECT, "source"], VISIT, Some(("source", 2))),
-        entry(D::Channel, ["channel", "Channel", "Channels", NONE, "channel"], VISIT, Some(("source", 1))),
-        entry(D::Referrer, ["referrer", "Referrer", "Referrers", DIRECT, "referrer_host"], VISIT, None),
-        entry(D::UtmSource, ["utm_source", "Campaign source", "Campaign sources", NONE, "utm_source"], VISIT, Some(("campaign", 1))),
-        entry(D::UtmMedium, ["utm_medium", "Campaign medium", "Campaign media", NONE, "utm_medium"], VISIT, Some(("campaign", 2))),
-        entry(D::UtmCampaign, ["utm_campaign", "Campaign", "Campaigns", NONE, "utm_campaign"], VISIT, Some(("campaign", 3))),
-        entry(D::Country, ["country", "Country", "Countries", NOT_KNOWN, "country"], VISITOR, Some(("place", 1))),
-        entry(D::Region, ["region", "Region", "Regions", NOT_KNOWN, "region"], VISITOR, Some(("place", 2))),
-        entry(D::City, ["city", "City", "Cities", NOT_KNOWN, "city"], VISITOR, Some(("place", 3))),
-        entry(D::Device, ["device", "Device", "Devices", NOT_KNOWN, "device"], VISITOR, Some(("device", 1))),
-        entry(D::Browser, ["browser", "Browser", "Browsers", NOT_KNOWN, "browser"], VISITOR, Some(("browser", 1))),
-        entry(D::Os, ["os", "System", "Systems", NOT_KNOWN, "os"], VISITOR, Some(("os", 1))),
-        entry(D::Screen, ["screen", "Screen", "Screens", NOT_KNOWN, "screen"], VISITOR, Some(("screen", 1))),
-        entry(D::Language, ["language", "Language", "Languages", NOT_KNOWN, "language"], VISITOR, Some(("language", 1))),
-        entry(D::Hostname, ["hostname", "Host name", "Host names", NOT_KNOWN, "hostname"], at_entry("hostname"), None),
-        entry(D::Event, ["event", "Event", "Events", NOT_KNOWN, "name"], HIT, Some(("event", 1))),
-        entry(D::Day, ["day", "Day", "Days", NOT_KNOWN, "day"], at_entry("day"), None),
-        entry(D::Hour, ["hour", "Hour", "Hours", NOT_KNOWN, "time"], at_entry("hour"), Some(("hour", 1))),
+        entry(D::Page, ["page", "Page", "Pages", NOT_MEASURED, "path"], at_entry("entry_page"), true),
+        entry(D::EntryPage, ["entry_page", "Entry page", "Entry pages", NOT_MEASURED, "path"], VISIT, true),
+        entry(D::ExitPage, ["exit_page", "Exit page", "Exit pages", NOT_MEASURED, "path"], VISIT, true),
+        entry(D::Source, ["source", "Source", "Sources", DIRECT, "source"], VISIT, true),
+        entry(D::Channel, ["channel", "Channel", "Channels", NONE, "channel"], VISIT, true),
+        entry(D::Referrer, ["referrer", "Referrer", "Referrers", DIRECT, "referrer_host"], VISIT, false),
+        entry(D::UtmSource, ["utm_source", "Campaign source", "Campaign sources", NONE, "utm_source"], VISIT, true),
+        entry(D::UtmMedium, ["utm_medium", "Campaign medium", "Campaign media", NONE, "utm_medium"], VISIT, true),
+        entry(D::UtmCampaign, ["utm_campaign", "Campaign", "Campaigns", NONE, "utm_campaign"], VISIT, true),
+        entry(D::Country, ["country", "Country", "Countries", NOT_KNOWN, "country"], VISITOR, true),
+        entry(D::Region, ["region", "Region", "Regions", NOT_KNOWN, "region"], VISITOR, true),
+        entry(D::City, ["city", "City", "Cities", NOT_KNOWN, "city"], VISITOR, true),
+        entry(D::Device, ["device", "Device", "Devices", NOT_KNOWN, "device"], VISITOR, true),
+        entry(D::Browser, ["browser", "Browser", "Browsers", NOT_KNOWN, "browser"], VISITOR, true),
+        entry(D::Os, ["os", "System", "Systems", NOT_KNOWN, "os"], VISITOR, true),
+        entry(D::Screen, ["screen", "Screen", "Screens", NOT_KNOWN, "screen"], VISITOR, true),
+        entry(D::Language, ["language", "Language", "Languages", NOT_KNOWN, "language"], VISITOR, true),
+        entry(D::Hostname, ["hostname", "Host name", "Host names", NOT_KNOWN, "hostname"], at_entry("hostname"), false),
+        entry(D::Event, ["event", "Event", "Events", NOT_KNOWN, "name"], HIT, true),
+        entry(D::Day, ["day", "Day", "Days", NOT_KNOWN, "day"], at_entry("day"), false),
+        entry(D::Hour, ["hour", "Hour", "Hours", NOT_KNOWN, "time"], at_entry("hour"), false),
     ]
 };
 
@@ -182,8 +182,8 @@ impl Dimension {
         self.entry().counted_by
     }
 
-    /// Its archive dimension and level; `None` if it is not archived.
-    pub const fn archived(self) -> Option<(&'static str, u8)> {
+    /// Whether the archive has its values.
+    pub const fn is_archived(self) -> bool {
         self.entry().archived
     }
 
@@ -192,25 +192,6 @@ impl Dimension {
         matches!(self, Self::Day | Self::Hour)
     }
 }
-
-/// The dimensions of the archive, how many levels each has, and whether a visit has one value of it.
-pub const ARCHIVED: [(&str, usize, bool); 15] = [
-    ("page", 2, false),
-    ("entry", 2, true),
-    ("exit", 2, true),
-    ("source", 2, true),
-    ("campaign", 3, true),
-    ("place", 3, true),
-    ("network", 2, true),
-    ("device", 1, true),
-    ("browser", 2, true),
-    ("os", 2, true),
-    ("screen", 1, true),
-    ("language", 1, true),
-    ("event", 1, false),
-    ("goal", 1, false),
-    ("hour", 1, false),
-];
 
 #[cfg(test)]
 mod tests {
@@ -232,16 +213,6 @@ mod tests {
         for dimension in Dimension::ALL {
             if let CountedBy::Hit { at_entry: Some(name) } = dimension.counted_by() {
                 assert!(Dimension::from_name(name).is_some(), "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn archived_dimension_has_that_level_in_the_archive() {
-        for dimension in Dimension::ALL {
-            if let Some((name, level)) = dimension.archived() {
-                let levels = ARCHIVED.iter().find(|(known, ..)| *known == name).map(|(_, levels, _)| *levels);
-                assert!(levels.is_some_and(|levels| usize::from(level) <= levels), "{}", dimension.name());
             }
         }
     }

@@ -4,6 +4,7 @@
 //! A leaf crate: it knows no HTTP request, no address and no database. Storage is the job of the crate in
 //! `store/`.
 
+pub mod archived;
 pub mod channel;
 pub mod claims;
 pub mod clock;

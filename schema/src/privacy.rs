@@ -204,7 +204,6 @@ pub fn lifetime(class: &Class) -> String {
         Lifetime::Days => format!("{} days", class.days.unwrap_or(0)),
         Lifetime::Removed => "until removed".into(),
         Lifetime::Shipped => "until it is in the database".into(),
-        Lifetime::Sealed => "until its month is sealed into the archive".into(),
         Lifetime::Memory => "the day and half an hour, in memory".into(),
         Lifetime::Installation => "as long as the installation".into(),
         Lifetime::Never => "not stored".into(),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    archived::{EPSILON_DEFAULT, EPSILON_MAX, EPSILON_MIN},
     clock::now_ms,
     id::SiteId,
     policy::{Policy, Preset},
@@ -14,12 +15,6 @@ pub const RETENTION_DAYS_MIN: u16 = 1;
 pub const RETENTION_DAYS_MAX: u16 = 760;
 /// Raw retention when none is chosen.
 pub const RETENTION_DAYS_DEFAULT: u16 = 90;
-/// Lowest allowed minimum of people per archive leaf.
-pub const K_MIN: u8 = 2;
-/// Highest allowed minimum of people per archive leaf.
-pub const K_MAX: u8 = 100;
-/// Default minimum of people per archive leaf.
-pub const K_DEFAULT: u8 = 5;
 /// The longest name of a site, in characters.
 pub const NAME_CHARS_MAX: usize = 100;
 /// How many host names a site may have.
@@ -44,16 +39,17 @@ pub struct Site {
     pub policy: Policy,
     /// How many days raw events are kept.
     pub retention_days: u16,
-    /// Minimum number of people per archive leaf: [`K_MIN`] to [`K_MAX`].
-    #[serde(default = "default_k")]
-    pub archive_k: u8,
+    /// The most that the archive may tell of one visitor's day: the privacy loss epsilon, [`EPSILON_MIN`] to
+    /// [`EPSILON_MAX`].
+    #[serde(default = "default_epsilon")]
+    pub archive_epsilon: u8,
     /// When it was set up, in milliseconds since 1970-01-01 UTC.
     pub created_ms: i64,
 }
 
-/// For copies of the site rules written before the archive existed.
-const fn default_k() -> u8 {
-    K_DEFAULT
+/// For copies of the site rules written before a site had one.
+const fn default_epsilon() -> u8 {
+    EPSILON_DEFAULT
 }
 
 /// Why a site's settings are rejected. The messages are shown to people.
@@ -75,8 +71,10 @@ pub enum SiteError {
     #[error("raw events can be kept for {RETENTION_DAYS_MIN} to {RETENTION_DAYS_MAX} days (25 months)")]
     Retention,
     /// See the message.
-    #[error("a leaf of the archive describes at least {K_MIN} to {K_MAX} people")]
-    ArchiveK,
+    #[error(
+        "the privacy loss of the archive is {EPSILON_MIN} to {EPSILON_MAX}; smaller tells less of a visitor"
+    )]
+    ArchiveEpsilon,
 }
 
 /// Normalises a host name for comparison: lower case, no trailing dot, no `www.`, and in ASCII as browsers send it
@@ -122,7 +120,7 @@ impl Site {
             preset,
             policy: preset.policy(),
             retention_days: RETENTION_DAYS_DEFAULT,
-            archive_k: K_DEFAULT,
+            archive_epsilon: EPSILON_DEFAULT,
             created_ms: now_ms(),
         };
         site.validate()?;
@@ -146,8 +144,8 @@ impl Site {
         if !(RETENTION_DAYS_MIN..=RETENTION_DAYS_MAX).contains(&self.retention_days) {
             return Err(SiteError::Retention);
         }
-        if !(K_MIN..=K_MAX).contains(&self.archive_k) {
-            return Err(SiteError::ArchiveK);
+        if !(EPSILON_MIN..=EPSILON_MAX).contains(&self.archive_epsilon) {
+            return Err(SiteError::ArchiveEpsilon);
         }
         Ok(())
     }
@@ -242,10 +240,10 @@ mod tests {
         assert_eq!(with(&|s| s.retention_days = RETENTION_DAYS_MAX), Ok(()));
         assert_eq!(with(&|s| s.retention_days = RETENTION_DAYS_MAX + 1), Err(SiteError::Retention));
         assert_eq!(with(&|s| s.retention_days = 0), Err(SiteError::Retention));
-        assert_eq!(with(&|s| s.archive_k = K_MIN), Ok(()));
-        assert_eq!(with(&|s| s.archive_k = K_MIN - 1), Err(SiteError::ArchiveK));
-        assert_eq!(with(&|s| s.archive_k = K_MAX), Ok(()));
-        assert_eq!(with(&|s| s.archive_k = K_MAX + 1), Err(SiteError::ArchiveK));
+        assert_eq!(with(&|s| s.archive_epsilon = EPSILON_MIN), Ok(()));
+        assert_eq!(with(&|s| s.archive_epsilon = EPSILON_MIN - 1), Err(SiteError::ArchiveEpsilon));
+        assert_eq!(with(&|s| s.archive_epsilon = EPSILON_MAX), Ok(()));
+        assert_eq!(with(&|s| s.archive_epsilon = EPSILON_MAX + 1), Err(SiteError::ArchiveEpsilon));
         assert_eq!(with(&|s| s.time_zone = "Mars/Base".into()), Err(SiteError::TimeZone("Mars/Base".into())));
     }
 }

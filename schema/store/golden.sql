@@ -1,76 +1,22 @@
-CREATE TABLE archive_leaves (`site` UInt64,
-    `seal` UInt64,
-    `dimension` LowCardinality(String),
-    `month` Date,
-    `day` Date,
-    `path` Array(String) CODEC(ZSTD(1)),
-    `people` UInt64,
-    `heads` UInt64,
-    `visitors` UInt64,
-    `visits` UInt64,
-    `pageviews` UInt64,
-    `measured_views` UInt64,
-    `events` UInt64,
-    `entries` UInt64,
-    `bounces` UInt64,
-    `engaged_ms` UInt64)
-ENGINE = MergeTree ORDER BY (site, dimension, month, day, seal, path) SETTINGS index_granularity = 8192;
-
-CREATE TABLE archive_seals (`site` UInt64,
+CREATE TABLE archive (`site` UInt64,
     `period` Enum8('day' = 1, 'month' = 2),
     `day` Date,
-    `seal` UInt64,
-    `k` UInt8,
-    `rows` UInt64,
-    `sealed` DateTime64(3, 'UTC'))
-ENGINE = MergeTree ORDER BY (site, period, day, seal) SETTINGS index_granularity = 8192;
-
-CREATE TABLE archive_slices (`seal` UInt64,
+    `release` UInt64,
     `dimension` LowCardinality(String),
-    `path` Array(String) CODEC(ZSTD(1)),
-    `heads` UInt64,
-    `visitors` UInt64,
-    `visits` UInt64,
-    `pageviews` UInt64,
-    `measured_views` UInt64,
-    `events` UInt64,
-    `entries` UInt64,
-    `bounces` UInt64,
-    `engaged_ms` UInt64)
-ENGINE = MergeTree PARTITION BY seal ORDER BY (dimension, path) SETTINGS index_granularity = 8192;
-
-CREATE TABLE archive_totals (`site` UInt64,
-    `seal` UInt64,
-    `day` Date,
-    `dimension` LowCardinality(String),
-    `heads` UInt64,
-    `visitors` UInt64,
-    `visits` UInt64,
-    `pageviews` UInt64,
-    `measured_views` UInt64,
-    `events` UInt64,
-    `entries` UInt64,
-    `bounces` UInt64,
-    `engaged_ms` UInt64)
-ENGINE = MergeTree ORDER BY (site, day, dimension, seal) SETTINGS index_granularity = 8192;
-
-CREATE TABLE archive_waiting (`site` UInt64,
-    `seal` UInt64,
-    `dimension` LowCardinality(String),
-    `month` Date,
-    `day` Date,
-    `path` Array(String) CODEC(ZSTD(1)),
-    `leaf` Bool,
-    `heads` UInt64,
-    `visitors` UInt64,
-    `visits` UInt64,
-    `pageviews` UInt64,
-    `measured_views` UInt64,
-    `events` UInt64,
-    `entries` UInt64,
-    `bounces` UInt64,
-    `engaged_ms` UInt64)
-ENGINE = MergeTree PARTITION BY (site, month) ORDER BY (seal, dimension, path) SETTINGS index_granularity = 8192;
+    `anonymous` Bool,
+    `epsilon` UInt8,
+    `monthly` Bool,
+    `rho` Float64,
+    `delta` Float64,
+    `sigma` Float64,
+    `threshold` UInt32,
+    `hits_sigma` Float64,
+    `values` Array(String) CODEC(ZSTD(1)),
+    `counts` Array(UInt32) CODEC(ZSTD(1)),
+    `hits` Array(UInt32) CODEC(ZSTD(1)),
+    `previous` FixedString(32),
+    `digest` FixedString(32))
+ENGINE = MergeTree ORDER BY (site, dimension, period, day, release) SETTINGS index_granularity = 8192;
 
 CREATE TABLE audit_log (`time` DateTime64(3, 'UTC'),
     `actor` UInt64,
@@ -315,10 +261,10 @@ CREATE TABLE sites (`id` UInt64,
     `preset` LowCardinality(String),
     `policy` String,
     `retention_days` UInt16,
+    `archive_epsilon` UInt8 DEFAULT 4,
     `created` DateTime64(3, 'UTC'),
     `version` UInt64,
-    `deleted` UInt8,
-    `archive_k` UInt8 DEFAULT 5)
+    `deleted` UInt8)
 ENGINE = ReplacingMergeTree(version, deleted) ORDER BY id SETTINGS non_replicated_deduplication_window = 100, index_granularity = 8192;
 
 CREATE TABLE tokens (`id` UInt64,

@@ -69,7 +69,6 @@ fn exit_code_is_that_of_the_table_in_the_help() {
         (&["report", &key, "--by", "planet"], 2),
         (&["export", &key, "--from", "yesterday"], 2),
         (&["export", &key, "--from", "2026-11-02", "--to", "2026-11-01"], 2),
-        (&["archive", "seal", "--day", "yesterday"], 2),
         (&["privacy", "erase", &key], 2),
         (&["backup", &taken], 2),
         (&["nonsense"], 2),

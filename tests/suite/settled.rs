@@ -335,8 +335,8 @@ async fn settled_rows_go_with_the_raw_events_of_their_day() {
         db.query(sql).param("day", day.to_string()).fetch_one().await.unwrap()
     };
     // Nothing waits for the archive: the first day is sealed, and due; the second is not.
-    let sealed = "INSERT INTO archive_seals (site, period, day, seal, k, rows, sealed)
-        VALUES ({site:UInt64}, 'day', {day:Date}, 1, 5, 1, now64(3))";
+    let sealed = "INSERT INTO archive (site, period, day, release, dimension)
+        VALUES ({site:UInt64}, 'day', {day:Date}, 1, 'visitors')";
     db.query(sealed).param("site", site.id).param("day", FIRST.to_string()).execute().await.unwrap();
     let now = FIRST.saturating_add(31.days()).to_zoned(jiff::tz::TimeZone::UTC).unwrap();
     retention::run(&db, now.timestamp().as_millisecond(), false).await.unwrap();

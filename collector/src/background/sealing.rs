@@ -1,4 +1,4 @@
-//! The job that seals closed days and months.
+//! The job that releases days and months that are over into the archive.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::wait;
 use crate::{
-    archive::{Done, Sealer},
+    archive::{ArchiveError, Done, Sealer},
     config::sites::rules::Rules,
     state::State,
     visitor::salts::GRACE_MS,
@@ -39,10 +39,14 @@ async fn seal_days(state: &State) {
             return;
         }
         let Some(last) = last_closed(state, &rules) else { continue };
-        let note =
-            |done: Done| tracing::info!(site = rules.site.name, day = %done.day, rows = done.rows, "sealed");
-        if let Err(error) = sealer.seal_site(&rules.site, last, note).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "not sealed, trying again");
+        let note = |done: Done| tracing::info!(site = rules.site.name, day = %done.day, values = done.values, "released");
+        match sealer.seal_site(&rules.site, last, note).await {
+            Ok(()) => {}
+            // Another collector does it.
+            Err(ArchiveError::Busy) => return,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "not released, trying again");
+            }
         }
     }
 }

@@ -21,6 +21,26 @@ pub struct Counts {
     pub bounces: u64,
     /// Milliseconds for which pages were visible.
     pub engaged_ms: u64,
+    /// Whether values from the archive are in it, which has visitors, pageviews and events of them only.
+    pub coarse: bool,
+}
+
+impl Counts {
+    /// What is left without `other`; nothing where that has more.
+    #[must_use]
+    pub const fn less(&self, other: &Self) -> Self {
+        Self {
+            visitors: self.visitors.saturating_sub(other.visitors),
+            visits: self.visits.saturating_sub(other.visits),
+            pageviews: self.pageviews.saturating_sub(other.pageviews),
+            measured_views: self.measured_views.saturating_sub(other.measured_views),
+            events: self.events.saturating_sub(other.events),
+            entries: self.entries.saturating_sub(other.entries),
+            bounces: self.bounces.saturating_sub(other.bounces),
+            engaged_ms: self.engaged_ms.saturating_sub(other.engaged_ms),
+            coarse: self.coarse,
+        }
+    }
 }
 
 impl AddAssign for Counts {
@@ -33,5 +53,6 @@ impl AddAssign for Counts {
         self.entries += other.entries;
         self.bounces += other.bounces;
         self.engaged_ms += other.engaged_ms;
+        self.coarse |= other.coarse;
     }
 }

@@ -104,11 +104,14 @@ impl Metric {
         }
     }
 
-    /// The figure; `None` when the divisor is zero.
+    /// The figure; `None` when the divisor is zero, or when the archive does not have it.
     #[allow(clippy::cast_precision_loss)] // Counts stay far below 2^52.
     pub fn of(self, counts: &Counts) -> Option<f64> {
         let ratio = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
         match self {
+            Self::Visits | Self::BounceRate | Self::EngagedSeconds | Self::ViewsPerVisit if counts.coarse => {
+                None
+            }
             Self::Visitors => Some(counts.visitors as f64),
             Self::Visits => Some(counts.visits as f64),
             Self::Pageviews => Some(counts.pageviews as f64),

@@ -201,6 +201,7 @@ impl Scan<'_> {
                 entries: row.entries,
                 bounces: row.bounces,
                 engaged_ms: row.engaged,
+                coarse: false,
             };
             for (list, rows) in self.lists.iter().zip(&mut lists) {
                 if list.by.name() == row.dimension {

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use sotto_store::{
     db::Db,
-    seals::{Seal, seals},
+    releases::{self, Release},
     settled::{self, Days},
 };
 
@@ -11,10 +11,11 @@ use super::{Query, ReportError, Scope, Source};
 use crate::range::Range;
 
 /// What there is of a site in some days. Asked for once for everything that a page shows.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sources {
     days: Days,
-    pub(super) seals: Vec<Seal>,
+    /// What the archive has of them.
+    pub(super) releases: Vec<Release>,
 }
 
 /// The days that a query reads, by source.
@@ -54,11 +55,10 @@ impl Sources {
     /// # Errors
     /// When ClickHouse cannot be asked.
     pub async fn of(db: &Db, scope: &Scope, range: Range) -> Result<Self, ReportError> {
-        let site_db = db.of_site(scope.site);
         let days = settled::days(db, scope.site, &scope.time_zone, [range.from, range.to]);
-        let seals = seals(&site_db, scope.site, range.from.first_of_month(), range.to);
-        let (days, seals) = tokio::try_join!(days, seals)?;
-        Ok(Self { days, seals })
+        let releases = releases::between(db, scope.site, [range.from.first_of_month(), range.to]);
+        let (days, releases) = tokio::try_join!(days, releases)?;
+        Ok(Self { days, releases })
     }
 
     /// Whether a day is settled.

@@ -77,7 +77,6 @@ fn classes(site: &Site) -> Vec<RetainedClass> {
             Lifetime::Days
             | Lifetime::Removed
             | Lifetime::Shipped
-            | Lifetime::Sealed
             | Lifetime::Memory
             | Lifetime::Installation
             | Lifetime::Never => privacy::lifetime(class),

@@ -16,7 +16,7 @@ struct SiteRow {
     preset: String,
     policy: String,
     retention_days: u16,
-    archive_k: u8,
+    archive_epsilon: u8,
     created: i64,
     version: u64,
     deleted: u8,
@@ -35,7 +35,7 @@ impl From<SiteRow> for Site {
             time_zone: row.time_zone,
             preset,
             retention_days: row.retention_days,
-            archive_k: row.archive_k,
+            archive_epsilon: row.archive_epsilon,
             created_ms: row.created,
         }
     }
@@ -80,7 +80,7 @@ async fn write(db: &Db, site: &Site, deleted: u8) -> Result<(), clickhouse::erro
             preset: site.preset.name().into(),
             policy,
             retention_days: site.retention_days,
-            archive_k: site.archive_k,
+            archive_epsilon: site.archive_epsilon,
             created: site.created_ms,
             version: version(),
             deleted,

@@ -7,7 +7,7 @@ use sotto_collector::{
     visitor::salts::GRACE_MS,
 };
 use sotto_schema::{clock::now_ms, day::Day, site::Site};
-use sotto_store::{db::Databases, seals::Period};
+use sotto_store::{db::Databases, releases::Period};
 
 use super::{
     output::{Listing, say},
@@ -18,19 +18,16 @@ use crate::failure::Failure;
 /// What to do with the archive.
 #[derive(Debug, Subcommand)]
 pub enum ArchiveCommand {
-    /// Turn past days into permanent anonymous cells, and months after their days
+    /// Release the days that are over as anonymous figures that stay, and months after their days
     Seal {
         /// Key, name or host name of the site; default: all
         #[arg(long)]
         site: Option<String>,
-        /// Only this day, like 2026-11-01
-        #[arg(long)]
-        day: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Prove from the stored archive alone that nobody can be singled out; exits with an error otherwise
+    /// Check that everything in the archive is a release within its privacy budget; exits with an error otherwise
     Verify {
         /// Key, name or host name of the site; default: all
         #[arg(long)]
@@ -51,9 +48,9 @@ async fn sites(databases: &Databases, named: Option<&str>) -> Result<Vec<Site>, 
 /// Runs the command.
 pub async fn run(command: ArchiveCommand, databases: &Databases) -> Result<(), Failure> {
     match command {
-        ArchiveCommand::Seal { site, day, json } => {
+        ArchiveCommand::Seal { site, json } => {
             let sites = sites(databases, site.as_deref()).await?;
-            seal(databases, sites, day.as_deref(), json).await
+            seal(databases, sites, json).await
         }
         ArchiveCommand::Verify { site, json } => {
             verify_all(databases, sites(databases, site.as_deref()).await?, json).await
@@ -68,12 +65,11 @@ fn last_closed(site: &Site) -> jiff::civil::Date {
     Day(today.0.saturating_sub(1)).date()
 }
 
-async fn seal(databases: &Databases, sites: Vec<Site>, day: Option<&str>, json: bool) -> Result<(), Failure> {
+async fn seal(databases: &Databases, sites: Vec<Site>, json: bool) -> Result<(), Failure> {
     let mut sealer = Sealer::new(databases.writer.clone());
-    let mut listing = Listing::new(&["site", "period", "day", "rows"]);
+    let mut listing = Listing::new(&["site", "period", "day", "values"]);
     for site in &sites {
-        let last = last_closed(site);
-        let mut note = |done: Done| {
+        let note = |done: Done| {
             let period = match done.period {
                 Period::Day => "day",
                 Period::Month => "month",
@@ -82,28 +78,10 @@ async fn seal(databases: &Databases, sites: Vec<Site>, day: Option<&str>, json: 
                 site.key.as_str().into(),
                 period.into(),
                 done.day.to_string().into(),
-                done.rows.into(),
+                done.values.into(),
             ]);
         };
-        match day {
-            None => sealer.seal_site(site, last, &mut note).await?,
-            Some(text) => {
-                let day = text.parse().map_err(|_| {
-                    Failure::usage(format!("--day = {text:?}, but it must be a day like 2026-11-01"))
-                })?;
-                if day > last {
-                    return Err(Failure::usage(format!(
-                        "{day} is not over for {}; its last day that can be sealed is {last}",
-                        site.name
-                    )));
-                }
-                let open = sealer.open_days(site, day).await?;
-                if let Some((day, rows)) = open.into_iter().find(|(d, _)| *d == day) {
-                    sealer.seal_day(site, day, rows).await?;
-                    note(Done { period: Period::Day, day, rows });
-                }
-            }
-        }
+        sealer.seal_site(site, last_closed(site), note).await?;
     }
     listing.print(json)?;
     Ok(())
@@ -113,7 +91,7 @@ async fn verify_all(databases: &Databases, sites: Vec<Site>, json: bool) -> Resu
     let mut flaws = 0;
     let mut reports = Vec::new();
     for site in sites {
-        let report = verify::verify(&databases.reader.of_site(site.id), site.id).await?;
+        let report = verify::verify(&databases.reader, site.id).await?;
         flaws += report.flaw_count;
         if json {
             let mut value = serde_json::to_value(&report)?;
@@ -136,31 +114,17 @@ async fn verify_all(databases: &Databases, sites: Vec<Site>, json: bool) -> Resu
 
 fn print(site: &Site, report: &verify::Report) -> Result<(), Failure> {
     say!(
-        "{} ({}), k = {}: {} days, {} months, {} leaves",
+        "{} ({}): {} days, {} months, {} values",
         site.name,
         site.key,
-        site.archive_k,
         report.days,
         report.months,
-        report.leaves
+        report.values
     )?;
-    match report.fewest {
-        Some(fewest) => say!("  fewest people of a leaf: {fewest}")?,
-        None => say!("  no leaf")?,
-    }
-    say!("  days with fewer than k visitors, of which only totals are kept: {}", report.small_days)?;
-    say!("  remainders less leaves that were tried: {}", report.differences)?;
+    say!("  privacy loss of a visitor's day: at most {:.2} of {}", report.spent, report.allowed)?;
     for flaw in &report.flaws {
         say!("  FLAW {flaw}")?;
     }
     say!("  flaws: {}", report.flaw_count)?;
-    let mut listing =
-        Listing::new(&["dimension", "finest by day", "finest by month", "coarser", "rest", "waiting"]);
-    for (dimension, kept) in &report.kept {
-        let parts = [kept.by_day, kept.by_month, kept.coarser, kept.rest, kept.waiting];
-        let all: u64 = parts.iter().sum();
-        let share = |part: u64| format!("{:.1} %", 100.0 * part as f64 / all.max(1) as f64).into();
-        listing.row(std::iter::once(dimension.as_str().into()).chain(parts.map(share)).collect());
-    }
-    listing.print(false)
+    Ok(())
 }

@@ -10,7 +10,7 @@ use sotto_schema::{
 use sotto_store::{
     audit::{self, Action},
     db::{Databases, Db},
-    sites,
+    releases, sites,
 };
 
 use super::output::{Listing, note, say, time};
@@ -36,9 +36,9 @@ pub enum SiteCommand {
         /// How many days raw events are kept (1 to 760)
         #[arg(long, default_value_t = sotto_schema::site::RETENTION_DAYS_DEFAULT)]
         retention_days: u16,
-        /// Minimum number of people per archive leaf (2 to 100)
-        #[arg(long, default_value_t = sotto_schema::site::K_DEFAULT)]
-        archive_k: u8,
+        /// How much the archive may tell of one visitor's day: the privacy loss epsilon, 1 (least) to 8
+        #[arg(long, default_value_t = sotto_schema::archived::EPSILON_DEFAULT)]
+        archive_epsilon: u8,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -165,12 +165,12 @@ fn listing(sites: &[Site]) -> Listing {
 pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -> Result<(), Failure> {
     let db = &databases.writer;
     match command {
-        SiteCommand::Add { hostnames, name, time_zone, policy, retention_days, archive_k, json } => {
+        SiteCommand::Add { hostnames, name, time_zone, policy, retention_days, archive_epsilon, json } => {
             let name = name.unwrap_or_else(|| hostnames[0].clone());
             let hostnames: Vec<&str> = hostnames.iter().map(String::as_str).collect();
             let mut site = Site::new(&name, &hostnames, &time_zone, policy.into()).map_err(not_allowed)?;
             site.retention_days = retention_days;
-            site.archive_k = archive_k;
+            site.archive_epsilon = archive_epsilon;
             site.validate().map_err(not_allowed)?;
             tell_shared_hosts(db, &site).await?;
             sites::save(db, &site).await?;
@@ -208,6 +208,7 @@ pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -
         SiteCommand::Remove { site } => {
             let site = find(db, &site).await?;
             sites::remove(db, &site).await?;
+            releases::remove(db, site.id).await?;
             audit::append(db, UserId::NONE, Action::SiteRemove, site.id, &site.name).await?;
             say!("{} removed", site.name)?;
         }

@@ -1,7 +1,6 @@
--- Archived days that still have raw events: sealed themselves, or in a sealed month (later arrivals are not
--- archived).
+-- Archived days that still have raw events: released themselves, or in a month that is (late hits are not archived).
 SELECT DISTINCT stored.site AS site, stored.day AS day
 FROM (SELECT DISTINCT site, day FROM events) AS stored
-INNER JOIN archive_seals ON archive_seals.site = stored.site
-WHERE (period = 'day' AND archive_seals.day = stored.day)
-    OR (period = 'month' AND archive_seals.day = toStartOfMonth(stored.day))
+INNER JOIN (SELECT DISTINCT site, period, day FROM archive) AS archived ON archived.site = stored.site
+WHERE (period = 'day' AND archived.day = stored.day)
+    OR (period = 'month' AND archived.day = toStartOfMonth(stored.day))

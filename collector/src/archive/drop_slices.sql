@@ -1,1 +1,0 @@
-ALTER TABLE archive_slices DROP PARTITION {seal:UInt64}

@@ -1,2 +1,0 @@
--- How many cells wait for a month.
-SELECT count() FROM archive_waiting WHERE site = {site:UInt64} AND month = {from:Date} AND dimension != ''
