@@ -205,6 +205,7 @@ impl Running {
         tracing::info!("stopping");
         self.workers.stop();
         self.workers.ended().await;
+        self.state.imports.end_all();
         self.jobs.stop();
         self.rest.stop();
         let until = tokio::time::Instant::now() + SHIP_TIMEOUT;

@@ -8,7 +8,7 @@ use std::{
 use sotto_store::{account, sites};
 use tokio_util::sync::CancellationToken;
 
-use super::wait;
+use super::{upkeep::end_imports, wait};
 use crate::{config::sites::lookups::READS_PER_SECOND_MAX, state::State};
 
 /// Poll interval when no change has been signalled.
@@ -46,7 +46,10 @@ pub async fn read(state: &State) {
         }
     }
     match account::credentials(db).await {
-        Ok(tokens) => state.tokens.replace(tokens),
+        Ok(tokens) => {
+            state.tokens.replace(tokens);
+            end_imports(state.imports.end_without_token(|token| state.tokens.is_in_force(token)));
+        }
         Err(error) => tracing::warn!(%error, "tokens cannot be read; continuing with those already known"),
     }
 }

@@ -199,11 +199,7 @@ impl Collector {
         };
         let answer = match call {
             matomo::ApiCall::SiteFromId(name) => match site(&name) {
-                Some(rules) => {
-                    let host = rules.site.hostnames.first().map_or("", String::as_str);
-                    let (id, url) = (&rules.site.key, format!("https://{host}"));
-                    json!({ "idsite": id, "name": rules.site.name, "main_url": url, "timezone": rules.site.time_zone })
-                }
+                Some(rules) => matomo_site(&rules),
                 None => {
                     self.lookups.ask();
                     error("no site of this key or host name, or no token that is good for it")
@@ -215,6 +211,16 @@ impl Collector {
                     site(&host).map(|rules| json!({ "idsite": rules.site.key })).into_iter().collect();
                 json!(found)
             }
+            // By their ids, as Matomo writes it.
+            matomo::ApiCall::AllSites => {
+                let mut sites = self.rules.all();
+                sites.retain(|rules| tokens::covers(bearer, rules.site.id));
+                let named = sites.iter().map(|rules| (rules.site.key.clone(), matomo_site(rules)));
+                serde_json::Value::Object(named.collect())
+            }
+            matomo::ApiCall::AddSite => error(
+                "sites are not added from here: add it on the dashboard or with `sotto site add HOSTNAME`",
+            ),
             matomo::ApiCall::Unknown => error("of Matomo's API, only what its log importer needs is here"),
         };
         json_answer(StatusCode::OK, &answer)
@@ -334,6 +340,13 @@ fn goatcounter_answer(ended: &[Ended]) -> Response {
         response.headers_mut().insert("x-goatcounter-filter", indices);
     }
     response
+}
+
+/// A site in the words of Matomo's API.
+fn matomo_site(rules: &Rules) -> serde_json::Value {
+    let site = &rules.site;
+    let url = format!("https://{}", site.hostnames.first().map_or("", String::as_str));
+    json!({ "idsite": site.key, "name": site.name, "main_url": url, "timezone": site.time_zone })
 }
 
 /// The parameters of a request, in its query or its form.

@@ -10,7 +10,7 @@ use http::HeaderMap;
 use sotto_schema::{
     day::Day,
     event::Tier,
-    id::SiteId,
+    id::{SiteId, TokenId},
     outcome::{DropReason, Outcome},
 };
 use sotto_store::account::Bearer;
@@ -26,7 +26,7 @@ use crate::{
         self, HitContext, Processed,
         dropin::{Claimed, Claims},
         hit::{Headers, Hit},
-        parse::{AGE_MS_MAX, Refused},
+        parse::Refused,
         sanitise,
     },
     spool::{
@@ -35,8 +35,10 @@ use crate::{
     },
     visitor::{
         client_ip::{ClientIp, Peer, client_ip},
+        imports::DayOfImport,
         key::visitor_key,
         salts::{self, Salt},
+        sessions::Sessions,
     },
 };
 
@@ -141,15 +143,34 @@ struct Sender<'a> {
 /// What is to be stored of a hit.
 struct Kept {
     processed: Processed,
+    visits: Visits,
     /// Unique to this hit, where its format numbers hits.
     key: Option<Key>,
     unmapped: Option<Report>,
 }
 
-/// Salts of the hit's day and of the day before, if still alive.
+/// When a hit happened.
+#[derive(Clone, Copy)]
+struct When {
+    /// Milliseconds since 1970-01-01 UTC.
+    time_ms: i64,
+    /// The site's day at that time.
+    day: Day,
+}
+
+/// Salts of the hit's day and of the day before, if still alive, and the visits that it may belong to.
 struct SaltsOfHit {
     day: Option<Arc<Salt>>,
     before: Option<Arc<Salt>>,
+    visits: Visits,
+}
+
+/// Where a hit's visit is remembered.
+enum Visits {
+    /// With those of all other hits.
+    Live,
+    /// With those of its import, which nobody else is told about.
+    Imported(Arc<Sessions>),
 }
 
 impl Collector {
@@ -212,14 +233,14 @@ impl Collector {
         let client = claimed_client.as_ref().unwrap_or(&sender.client);
         let headers = claims.user_agent.as_deref().map_or(sender.headers, |ua| sender.headers.claiming(ua));
         let mut hit = submission.hit;
-        let time_ms = time_of(&mut hit, &claims, sender.now_ms)?;
+        let when = time_of(&hit, &claims, &rules, sender.now_ms)?;
         self.metrics.count_address(rules.site.id, sender.now_ms, client.is_private());
-        let day = rules.day(time_ms);
-        let salts = self.salts_of(&rules, day, sender.now_ms);
-        if self.objected(rules.site.id, day, salts.day.as_deref(), client, &headers) {
+        let importer = submission.bearer.filter(|_| claims.time_ms.is_some()).map(|bearer| bearer.token);
+        let salts = self.salts_of(&rules, when.day, importer, sender.now_ms);
+        if self.objected(rules.site.id, when.day, salts.day.as_deref(), client, &headers) {
             hit.refuse_all();
         }
-        self.process(hit, client, &headers, &rules, (time_ms, day), &salts)
+        self.process(hit, client, &headers, &rules, when, salts)
     }
 
     /// Drops what could not be decoded, attributed to its site if it named one.
@@ -256,8 +277,8 @@ impl Collector {
         client: &ClientIp,
         headers: &Headers<'_>,
         rules: &Rules,
-        (time_ms, day): (i64, Day),
-        salts: &SaltsOfHit,
+        When { time_ms, day }: When,
+        salts: SaltsOfHit,
     ) -> Result<Kept, DropReason> {
         let site = rules.site.id;
         let key = hit.numbered.then_some(Key { site, view: hit.view, seq: hit.seq });
@@ -268,18 +289,18 @@ impl Collector {
             rules,
             salt: salts.day.as_deref(),
             salt_before: salts.before.as_deref(),
-            sessions: &self.sessions,
+            sessions: self.sessions_of(&salts.visits),
             views: &self.views,
             geo: &self.geo.load(),
             classifier: &self.classifier,
         };
         let processed = pipeline::process(hit, headers, client, &context)?;
-        Ok(Kept { processed, key, unmapped })
+        Ok(Kept { processed, visits: salts.visits, key, unmapped })
     }
 
     /// Adds a hit to the batch to be made durable, and announces it to later hits and other collectors.
     fn record(&self, kept: Kept, held: &mut Held<'_>, admitted: &mut Admitted<'_>) {
-        let Kept { processed, key, unmapped } = kept;
+        let Kept { processed, visits, key, unmapped } = kept;
         let event = &processed.event;
         let Some(ticket) = admitted.appends.record(event.site, key, |out| event.encode(out)) else {
             debug_assert!(false, "the limits of the parser keep a row far below a record's");
@@ -290,8 +311,8 @@ impl Collector {
             Tier::Minimal => Outcome::Minimised,
         };
         held.decide_keep(outcome, ticket);
-        processed.apply(&self.sessions, &self.views);
-        if let Some(peers) = &self.peers {
+        processed.apply(self.sessions_of(&visits), &self.views);
+        if let (Some(peers), Visits::Live) = (&self.peers, &visits) {
             peers.tell(event);
         }
         admitted.unmapped.extend(unmapped);
@@ -353,11 +374,30 @@ impl Collector {
             })
     }
 
-    fn salts_of(&self, rules: &Rules, day: Day, now_ms: i64) -> SaltsOfHit {
+    /// The salts of a hit's day. If the day's salt is dead, a hit that an importer's token vouches for gets one of that
+    /// import; any other hit has none, and so no visitor.
+    fn salts_of(&self, rules: &Rules, day: Day, importer: Option<TokenId>, now_ms: i64) -> SaltsOfHit {
         let site = rules.site.id;
         let today = rules.day(now_ms);
         let salt = if day == today { self.todays_salt(site, day) } else { self.salts.get(site, day) };
-        SaltsOfHit { day: salt, before: self.salt_before(rules, day, now_ms) }
+        if let (None, Some(token)) = (&salt, importer.filter(|_| day != today)) {
+            match self.imports.day(token, site, day, now_ms) {
+                Ok(DayOfImport { salt, before, sessions }) => {
+                    return SaltsOfHit { day: Some(salt), before, visits: Visits::Imported(sessions) };
+                }
+                Err(error) => {
+                    tracing::error!(%error, "no salt can be made; imported visitors are not counted")
+                }
+            }
+        }
+        SaltsOfHit { day: salt, before: self.salt_before(rules, day, now_ms), visits: Visits::Live }
+    }
+
+    fn sessions_of<'a>(&'a self, visits: &'a Visits) -> &'a Sessions {
+        match visits {
+            Visits::Live => &self.sessions,
+            Visits::Imported(sessions) => sessions,
+        }
     }
 
     /// Today's salt. Without one (no randomness, no memory) hits are kept without a visitor.
@@ -385,16 +425,52 @@ impl Collector {
     }
 }
 
-/// When a hit happened, in milliseconds since 1970-01-01 UTC, as reported by the browser or, with a token, by
-/// the body.
-fn time_of(hit: &mut Hit, claims: &Claims, now_ms: i64) -> Result<i64, DropReason> {
-    if let Some(claimed_ms) = claims.time_ms {
-        // A time in the future counts as now: clocks differ.
-        let age = now_ms.saturating_sub(claimed_ms).max(0).cast_unsigned();
-        hit.age_ms = match u32::try_from(age) {
-            Ok(age_ms) if age <= AGE_MS_MAX => age_ms,
-            _ => return Err(DropReason::TooOld),
-        };
+/// When a hit happened, as reported by the browser or, with a token, by the body.
+///
+/// # Errors
+/// When the body names a day whose raw events have expired. A browser's age was checked when the hit was read.
+fn time_of(hit: &Hit, claims: &Claims, rules: &Rules, now_ms: i64) -> Result<When, DropReason> {
+    let Some(claimed_ms) = claims.time_ms else {
+        let time_ms = now_ms - i64::from(hit.age_ms);
+        return Ok(When { time_ms, day: rules.day(time_ms) });
+    };
+    // A time in the future counts as now: clocks differ.
+    let time_ms = claimed_ms.min(now_ms);
+    let day = rules.day(time_ms);
+    let is_expired = day.plus(rules.site.retention_days) <= rules.day(now_ms);
+    if is_expired { Err(DropReason::TooOld) } else { Ok(When { time_ms, day }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use sotto_schema::{policy::Preset, site::Site};
+
+    use super::*;
+
+    const NOON_MS: i64 = 1_800_014_400_000;
+    const HOUR_MS: i64 = 60 * 60 * 1000;
+    const DAY_MS: i64 = 24 * HOUR_MS;
+
+    #[test]
+    fn claimed_time_is_taken_as_far_back_as_raw_events_are_kept() {
+        for (retention_days, age_ms, taken) in [
+            (1, 0, true),
+            (1, 12 * HOUR_MS, true),
+            (1, 12 * HOUR_MS + 1, false),
+            (90, 21 * DAY_MS, true),
+            (90, 89 * DAY_MS + 12 * HOUR_MS, true),
+            (90, 89 * DAY_MS + 12 * HOUR_MS + 1, false),
+            (90, -DAY_MS, true),
+            (90, i64::MAX, false),
+            (90, i64::MIN, true),
+        ] {
+            let site = Site::new("A", &["a.example"], "UTC", Preset::Cnil).unwrap();
+            let rules = Rules::new(Site { retention_days, ..site });
+            let claimed_ms = NOON_MS.saturating_sub(age_ms);
+            let claims = Claims { time_ms: Some(claimed_ms), ..Claims::default() };
+            let when = time_of(&Hit::default(), &claims, &rules, NOON_MS);
+            let expected = if taken { Ok(claimed_ms.min(NOON_MS)) } else { Err(DropReason::TooOld) };
+            assert_eq!(when.map(|when| when.time_ms), expected, "{retention_days} days, {age_ms} ms");
+        }
     }
-    Ok(now_ms - i64::from(hit.age_ms))
 }

@@ -208,6 +208,7 @@ impl Admin {
                 self.state.board.down_count() as f64,
             ),
             gauge("sotto_sites", "Sites that are set up.", self.state.rules.count() as f64),
+            gauge("sotto_import_salts", "Salts of imports of old hits.", self.state.imports.count() as f64),
             gauge("sotto_salts", "Salts that are alive.", self.state.salts.count() as f64),
             gauge(
                 "sotto_salt_age_seconds",

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use arc_swap::ArcSwap;
 use http::{HeaderMap, header};
-use sotto_schema::id::SiteId;
+use sotto_schema::id::{SiteId, TokenId};
 use sotto_store::account::{Bearer, Scope, secret_hash};
 
 /// All tokens in force.
@@ -22,6 +22,11 @@ impl TokenBook {
     /// What a token may do, if it is in force.
     pub fn find(&self, secret: &str) -> Option<Bearer> {
         self.by_hash.load().get(&secret_hash(secret)).copied()
+    }
+
+    /// Whether the token of this number is in force.
+    pub fn is_in_force(&self, token: TokenId) -> bool {
+        self.by_hash.load().values().any(|bearer| bearer.token == token)
     }
 
     /// What the token in `Authorization: Bearer …` may do (RFC 6750).
@@ -49,7 +54,7 @@ mod tests {
     #[test]
     fn token_is_read_from_its_header_only_in_its_form() {
         let book = TokenBook::default();
-        let bearer = Bearer { site: SiteId(7), scope: Scope::Write };
+        let bearer = Bearer { token: TokenId(1), site: SiteId(7), scope: Scope::Write };
         book.replace(vec![(secret_hash("secret"), bearer)]);
         for (value, found) in [
             ("Bearer secret", true),
@@ -73,7 +78,7 @@ mod tests {
             (8, Scope::Write, false, false),
             (7, Scope::Read, true, false),
         ] {
-            let bearer = Some(Bearer { site: SiteId(site), scope });
+            let bearer = Some(Bearer { token: TokenId(1), site: SiteId(site), scope });
             assert_eq!(
                 (covers(bearer, SiteId(7)), may_write(bearer, SiteId(7))),
                 (covered, writes),
