@@ -141,7 +141,7 @@ impl State {
             clock,
             spools,
             rules: Arc::new(copy.map_or_else(RuleBook::default, RuleBook::open)),
-            lookups: Arc::new(Lookups::new(rules_changed.clone())),
+            lookups: Arc::new(Lookups::new(rules_changed.clone())?),
             rules_changed,
             tokens: Arc::default(),
             salts: Arc::new(Salts::open(ram.as_deref())?),

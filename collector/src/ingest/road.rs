@@ -21,7 +21,7 @@ use super::{
     unmapped_consent::Report,
 };
 use crate::{
-    config::sites::{rules::Rules, tokens},
+    config::sites::{lookups::Undecided, rules::Rules, tokens},
     pipeline::{
         self, HitContext, Processed,
         dropin::{Claimed, Claims},
@@ -51,8 +51,8 @@ pub struct Submission {
     pub hit: Hit,
     /// What the body says about the visitor.
     pub claims: Claims,
-    /// The token that came with it.
-    pub bearer: Option<Bearer>,
+    /// The secret of the token that came with it. What it allows is asked when the hit is judged.
+    pub token: Option<Arc<str>>,
     /// How the format names sites.
     pub site_name: SiteName,
 }
@@ -87,14 +87,14 @@ impl From<DropReason> for NotTaken {
 
 impl From<Hit> for Submission {
     fn from(hit: Hit) -> Self {
-        Self { hit, claims: Claims::default(), bearer: None, site_name: SiteName::Key }
+        Self { hit, claims: Claims::default(), token: None, site_name: SiteName::Key }
     }
 }
 
 impl Submission {
     /// A hit of another product's format.
-    pub fn claimed(Claimed { hit, claims }: Claimed, bearer: Option<Bearer>) -> Self {
-        Self { hit, claims, bearer, site_name: SiteName::KeyOrHost }
+    pub fn claimed(Claimed { hit, claims }: Claimed, token: Option<Arc<str>>) -> Self {
+        Self { hit, claims, token, site_name: SiteName::KeyOrHost }
     }
 }
 
@@ -107,6 +107,15 @@ pub enum Unkept {
     SiteUndecided,
     /// The connection's peer address is missing; the server always sets it.
     NoPeer,
+}
+
+/// What a sender does when it is told that a hit was not kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// Sends the whole request again.
+    Whole,
+    /// Is told which hits they were.
+    Each,
 }
 
 /// Decided hits of one request, waiting for the disk.
@@ -174,19 +183,68 @@ enum Visits {
 }
 
 impl Collector {
-    /// Runs one request's hits through the pipeline; resolves when what is kept is on disk.
+    /// Runs one request's hits through the pipeline; resolves when what is kept is on disk. For formats whose answer is
+    /// about the request as a whole: if one of its hits cannot be judged now, the sender is told to send all of it
+    /// again. What has a number is kept all the same; its repeat is recognised.
     ///
     /// # Errors
-    /// When they cannot be written to disk, when it cannot be found out whether their site exists, or when the peer is
-    /// unknown.
+    /// When they cannot be written to disk, when it cannot be found out whether a site or token exists, or when the
+    /// peer is unknown.
     pub(crate) async fn keep(
         &self,
         hits: Vec<Decoded>,
         headers: &HeaderMap,
         peer: Option<&Peer>,
     ) -> Result<Vec<Ended>, Unkept> {
+        let ended = self.keep_judged(hits, headers, peer, Again::Whole).await?;
+        ended.into_iter().collect::<Option<_>>().ok_or(Unkept::SiteUndecided)
+    }
+
+    /// The same for formats whose answer names the hits that were not kept: those that cannot be judged now have no
+    /// outcome, and the others are kept.
+    ///
+    /// # Errors
+    /// As [`Collector::keep`], if none can be judged.
+    pub(crate) async fn keep_each(
+        &self,
+        hits: Vec<Decoded>,
+        headers: &HeaderMap,
+        peer: Option<&Peer>,
+    ) -> Result<Vec<Option<Ended>>, Unkept> {
+        self.keep_judged(hits, headers, peer, Again::Each).await
+    }
+
+    async fn keep_judged(
+        &self,
+        hits: Vec<Decoded>,
+        headers: &HeaderMap,
+        peer: Option<&Peer>,
+        again: Again,
+    ) -> Result<Vec<Option<Ended>>, Unkept> {
         let peer = peer.ok_or(Unkept::NoPeer)?;
-        self.look_up_sites(&hits).await?;
+        if self.look_up(&hits, &client_ip(*peer, headers, &self.trusted_proxies)).await.is_ok() {
+            return Ok(self.keep_all(hits, headers, peer).await?.into_iter().map(Some).collect());
+        }
+        let is_judged = |hit: &Decoded| {
+            !hit.as_ref().is_ok_and(|submission| self.is_new(submission))
+                && (again == Again::Each || hit.as_ref().is_ok_and(|submission| submission.hit.numbered))
+        };
+        let places: Vec<bool> = hits.iter().map(is_judged).collect();
+        let judged: Vec<Decoded> =
+            hits.into_iter().zip(&places).filter_map(|(hit, judged)| judged.then_some(hit)).collect();
+        if judged.is_empty() {
+            return Err(Unkept::SiteUndecided);
+        }
+        let mut ended = self.keep_all(judged, headers, peer).await?.into_iter();
+        Ok(places.into_iter().map(|judged| if judged { ended.next() } else { None }).collect())
+    }
+
+    async fn keep_all(
+        &self,
+        hits: Vec<Decoded>,
+        headers: &HeaderMap,
+        peer: &Peer,
+    ) -> Result<Vec<Ended>, Unkept> {
         self.agree_on_salts(&hits).await;
         let mut admitted = self.admit(hits, headers, *peer);
         match self.spools.append(std::mem::take(&mut admitted.appends)).await {
@@ -227,7 +285,8 @@ impl Collector {
     fn decide(&self, hit: Decoded, sender: &Sender<'_>, held: &mut Held<'_>) -> Result<Kept, DropReason> {
         let mut submission = self.read(hit, held)?;
         let rules = self.find_site(&submission, held)?;
-        let vouched = tokens::may_write(submission.bearer, rules.site.id);
+        let bearer = submission.token.as_deref().and_then(|token| self.tokens.find(token));
+        let vouched = tokens::may_write(bearer, rules.site.id);
         let claims = if vouched { std::mem::take(&mut submission.claims) } else { Claims::default() };
         let claimed_client = claims.address.as_deref().and_then(ClientIp::claimed);
         let client = claimed_client.as_ref().unwrap_or(&sender.client);
@@ -235,7 +294,7 @@ impl Collector {
         let mut hit = submission.hit;
         let when = time_of(&hit, &claims, &rules, sender.now_ms)?;
         self.metrics.count_address(rules.site.id, sender.now_ms, client.is_private());
-        let importer = submission.bearer.filter(|_| claims.time_ms.is_some()).map(|bearer| bearer.token);
+        let importer = bearer.filter(|_| claims.time_ms.is_some()).map(|bearer| bearer.token);
         let salts = self.salts_of(&rules, when.day, importer, sender.now_ms);
         if self.objected(rules.site.id, when.day, salts.day.as_deref(), client, &headers) {
             hit.refuse_all();
@@ -318,32 +377,69 @@ impl Collector {
         admitted.unmapped.extend(unmapped);
     }
 
-    /// Reads the sites again if one of these hits names a site that is not known: it may have been added a moment ago.
+    /// Reads sites and tokens again if one of these hits names one that is not known: it may have been added a moment
+    /// ago.
     ///
     /// # Errors
-    /// When it cannot be found out now whether the site exists.
-    async fn look_up_sites(&self, hits: &[Decoded]) -> Result<(), Unkept> {
-        let is_new = |hit: &&Submission| self.site_of(hit).is_none() && !self.is_surely_unknown(hit);
-        let new: Vec<&Submission> = hits.iter().flatten().filter(is_new).collect();
+    /// When it cannot be found out now whether it exists.
+    async fn look_up(&self, hits: &[Decoded], client: &ClientIp) -> Result<(), Undecided> {
+        let new: Vec<&Submission> = hits.iter().flatten().filter(|hit| self.is_new(hit)).collect();
         if new.is_empty() {
             return Ok(());
         }
-        if self.lookups.read_again().await.is_err() {
-            self.metrics.sites_undecided.fetch_add(1, Ordering::Relaxed);
-            return Err(Unkept::SiteUndecided);
-        }
+        self.read_again(client).await?;
         for submission in new {
             if submission.site_name == SiteName::Key && self.site_of(submission).is_none() {
                 self.lookups.note_unknown(&submission.hit.site, Instant::now());
             }
+            submission.token.as_deref().inspect(|token| self.note_if_unknown(token));
         }
         Ok(())
     }
 
-    /// Whether a look-up is not worth its query. Of host names this is never sure: a page may send hits under its host
-    /// name before its site is added, and the next one may be the first after it.
-    fn is_surely_unknown(&self, Submission { hit, site_name, .. }: &Submission) -> bool {
-        *site_name == SiteName::Key && self.lookups.is_unknown(&hit.site, Instant::now())
+    /// What a token allows that came with a request; one that is not known may have been made a moment ago.
+    ///
+    /// # Errors
+    /// When it cannot be found out now whether it exists.
+    pub(super) async fn bearer(
+        &self,
+        token: Option<&str>,
+        client: &ClientIp,
+    ) -> Result<Option<Bearer>, Undecided> {
+        let Some(token) = token else { return Ok(None) };
+        if self.is_new_token(token) {
+            self.read_again(client).await?;
+            self.note_if_unknown(token);
+        }
+        Ok(self.tokens.find(token))
+    }
+
+    async fn read_again(&self, client: &ClientIp) -> Result<(), Undecided> {
+        let read = self.lookups.read_again(client).await;
+        read.inspect_err(|_| {
+            self.metrics.sites_undecided.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    /// Whether a hit names a site or a token that may have been added since the last reading.
+    ///
+    /// Of host names this is never sure: a page may send hits under its host name before its site is added, and the
+    /// next one may be the first after it.
+    fn is_new(&self, submission: &Submission) -> bool {
+        let Submission { hit, token, site_name, .. } = submission;
+        let is_unknown = || *site_name == SiteName::Key && self.lookups.is_unknown(&hit.site, Instant::now());
+        (self.site_of(submission).is_none() && !is_unknown())
+            || token.as_deref().is_some_and(|token| self.is_new_token(token))
+    }
+
+    fn is_new_token(&self, token: &str) -> bool {
+        self.tokens.find(token).is_none() && !self.lookups.is_unknown(&tokens::name_of(token), Instant::now())
+    }
+
+    fn note_if_unknown(&self, token: &str) {
+        if self.tokens.find(token).is_none() {
+            self.lookups.note_unknown(&tokens::name_of(token), Instant::now());
+        }
     }
 
     /// Agrees with the other collectors on the salts of these hits' sites, before hits are keyed with them.

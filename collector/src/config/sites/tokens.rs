@@ -31,10 +31,20 @@ impl TokenBook {
 
     /// What the token in `Authorization: Bearer …` may do (RFC 6750).
     pub fn of_headers(&self, headers: &HeaderMap) -> Option<Bearer> {
-        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, secret) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| self.find(secret.trim()))?
+        self.find(secret_of(headers)?)
     }
+}
+
+/// The token in `Authorization: Bearer …`, whether it is in force or not.
+pub fn secret_of(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, secret) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+}
+
+/// Names a token without its secret.
+pub fn name_of(secret: &str) -> String {
+    const_hex::encode(secret_hash(secret))
 }
 
 /// Whether a token is good for `site` and may send on behalf of visitors.
