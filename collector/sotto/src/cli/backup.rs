@@ -22,7 +22,7 @@ use sotto_store::{
     migrate,
 };
 
-use super::output::say;
+use super::{output::say, progress::Progress};
 use crate::{
     databases::{engine_directory, engine_settings, external, lock, require, with_databases},
     failure::{Exit, Failure},
@@ -110,6 +110,7 @@ pub async fn backup(args: BackupArgs, config: &Config, paths: &Paths) -> Result<
         }
     };
     let (recipients, whose) = recipients(config)?;
+    let mut progress = Progress::new("bytes", 0);
     let bytes = with_databases(config, paths, async |databases| {
         let dir = fs::canonicalize(engine_directory(config))?.join(engine::BACKUPS);
         fs::create_dir_all(&dir)?;
@@ -117,12 +118,15 @@ pub async fn backup(args: BackupArgs, config: &Config, paths: &Paths) -> Result<
         if made.0.exists() {
             fs::remove_file(&made.0)?; // of a backup that was interrupted
         }
+        progress.step("copying the database");
         databases.writer.query(include_str!("backup/backup.sql")).execute().await?;
+        progress.step("encrypting");
         let bytes = sealed::seal(&made.0, &recipients, &file)?;
         audit::append(&databases.writer, UserId::NONE, Action::Backup, SiteId::NONE, "of all tables").await?;
         Ok(bytes)
     })
     .await?;
+    drop(progress);
     say!("{} ({bytes} bytes)", file.display())?;
     say!("{whose}")?;
     say!(
@@ -152,6 +156,8 @@ pub async fn restore(args: RestoreArgs, config: &Config, paths: &Paths) -> Resul
     // Read to the end once before anything is created: a wrong key or a broken file leaves everything
     // unchanged.
     File::open(&args.file).map_err(|e| Failure::file(&args.file, &e))?;
+    let mut progress = Progress::new("bytes", 0);
+    progress.step("checking the whole file");
     sealed::open(&args.file, &identity, &mut io::sink()).map_err(|e| {
         let exit = if matches!(e, SealError::NoKeyFile { .. }) { Exit::Missing } else { Exit::Failed };
         Failure::new(e).ending(exit)
@@ -165,6 +171,7 @@ pub async fn restore(args: RestoreArgs, config: &Config, paths: &Paths) -> Resul
     }
     let mut settings = engine_settings(config, paths)?;
     settings.dir.clone_from(&growing);
+    progress.step("restoring");
     let mut restored = restore_into(&args.file, &identity, settings).await;
     if restored.is_ok() {
         restored = publish(&growing, &target).map_err(Failure::new);
@@ -176,6 +183,7 @@ pub async fn restore(args: RestoreArgs, config: &Config, paths: &Paths) -> Resul
         // Succeeds only if it is empty, so it was created here. The earlier error is the one to report.
         let _kept = fs::remove_dir(&target);
     }
+    drop(progress);
     restored?;
     say!("restored into {}", config.data.display())?;
     Ok(())
