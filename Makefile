@@ -154,6 +154,7 @@ bench: ready node_modules/.sotto-test ## Hits per second beside a bare server, n
 	cargo bench --locked --quiet --package sotto-collector --bench stages
 	cargo bench --locked --quiet --package sotto-collector --bench spool
 	cargo bench --locked --quiet --package sotto-collector --bench accuracy
+	@cargo test --locked --quiet --package sotto-collector --lib -- hard_tests --nocapture | grep "%"
 	@$(MAKE) bench-archive
 
 .PHONY: bench-archive
@@ -165,6 +166,11 @@ bench-archive: setup release ## Time and memory of sealing a day of 1 and 10 mil
 bench-reports: ready ## Every report and page on sites of 0.2 to 50 million events, beside its goal (about 20 minutes)
 	cargo build --release --locked --quiet --package sotto-tests --bin load
 	target/release/load reports
+
+.PHONY: bench-commands
+bench-commands: ready ## Time and peak memory of every command on a site of 10 million events (about 15 minutes)
+	cargo build --release --locked --quiet --package sotto-tests --bin load
+	target/release/load commands
 
 # `make soak MINUTES=60` for longer.
 MINUTES ?= 10

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p sotto-collector --bench accuracy [-- DIRECTORY]` installs three npm packages into the directory
 //! (default: one under the target directory), labels them with `accuracy_labels.cjs` and prints one table: weighted by
-//! traffic, with the worst misses. Data are fetched when it runs and are no part of the repository.
+//! traffic, with the worst misses, and with `--list` the crawlers that were let in. Data are fetched when it runs and are no part of the repository.
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
@@ -86,6 +86,14 @@ fn main() {
         tally("6 person not taken for a bot", "person", bot);
     }
     print(&tallies);
+    if std::env::args().any(|argument| argument == "--list") {
+        for row in rows.iter().filter(|row| row.kind == "crawler") {
+            let headers = Headers { user_agent: &row.ua, accept_language: "en", ..Headers::default() };
+            if classifier.classify_anew(&headers).bot.is_none() {
+                println!("let in: {}", row.ua);
+            }
+        }
+    }
     let ai = |ua: &str| classifier.classify_anew(&Headers { user_agent: ua, ..Headers::default() }).bot;
     let ai = rows.iter().filter(|r| r.kind == "crawler" && ai(&r.ua) == Some(DropReason::BotAi)).count();
     println!("crawlers counted as AI: {ai}");

@@ -34,8 +34,8 @@ use crate::{
     pipeline::device::Classifier,
     spool::sharded::ShardedSpool,
     visitor::{
-        client_ip::TrustedProxies, objections::Objections, page_view_cache::PageViewCache, salts::Salts,
-        sessions::Sessions,
+        client_ip::TrustedProxies, imports::Imports, objections::Objections, page_view_cache::PageViewCache,
+        salts::Salts, sessions::Sessions,
     },
 };
 
@@ -57,6 +57,8 @@ pub struct Collector {
     pub tokens: Arc<TokenBook>,
     /// Salts of the day.
     pub salts: Arc<Salts>,
+    /// Salts and visits of imports of old hits.
+    pub imports: Arc<Imports>,
     /// Visits of the last half hour.
     pub sessions: Arc<Sessions>,
     /// Pages of recent page views.

@@ -32,6 +32,7 @@ use sotto_schema::{
     claims::Language,
     day::Day,
     id::{ReturningId, UserId},
+    origin::is_from_own_page,
     throttle::{ClientBlock, Limit, Throttle},
 };
 use sotto_store::{
@@ -192,17 +193,6 @@ fn is_receipt(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-/// Whether the request comes from a page of ours, by headers that a browser sets and a page cannot.
-fn from_own_page(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
-    if let Some(site) = text(HeaderName::from_static("sec-fetch-site")) {
-        return site == "same-origin";
-    }
-    let (Some(origin), Some(host)) = (text(header::ORIGIN), text(header::HOST)) else { return false };
-    let origin_host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-    origin_host == Some(host)
-}
-
 /// Whether another site's page asks in the background. The visitor did not ask, so nothing is looked up.
 fn asked_in_background(headers: &HeaderMap) -> bool {
     let is =
@@ -332,7 +322,7 @@ impl Rights {
             shown,
             objected,
             gpc: headers.gpc,
-            own_page: from_own_page(&parts.headers),
+            own_page: is_from_own_page(|name| parts.headers.get(name).and_then(|value| value.to_str().ok())),
             background: asked_in_background(&parts.headers),
             base: if parts.uri.path() == "/privacy" { "" } else { "../" },
             asked,

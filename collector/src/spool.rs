@@ -54,9 +54,13 @@
 //! sealed batch. What is broken is passed over (`damage.rs`): the way back is the next frame whose sum is right, and its
 //! sum tells how many records are missing. They are counted ([`Spool::damage`]) and logged once; hits are taken and
 //! shipped all the same. A header with one broken byte is put right; a segment whose header has more gets the ending
-//! `.unreadable` and is left for the operator. Damage in the last record of all looks like a torn tail and is logged as
-//! one; a hole in what a power cut left of an unacknowledged write looks like damage. A missing first segment, or a
-//! sealed batch of which no file is left, stops the start: a directory that is not ours, or not all of it.
+//! `.unreadable` and is left for the operator. A missing first segment, or a sealed batch of which no file is left, stops
+//! the start: a directory that is not ours, or not all of it.
+//!
+//! **The last records of all** have no frame behind them; their length tells. A record that is there in the length it
+//! says, no sector of which holds only zeros, was written whole and is damaged. One that is shorter was torn off. A
+//! changed length that says more than there is looks like a torn tail and is logged as one; what a power cut left of an
+//! unacknowledged write can look like damage.
 //!
 //! **Not promised**: a refused record (503) may still be kept if the process dies before the segment is
 //! truncated; its key is known then, so the browser's retry is not kept twice.

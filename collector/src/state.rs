@@ -32,6 +32,7 @@ use crate::{
     },
     supervise::Board,
     visitor::{
+        imports::Imports,
         objections::Objections,
         page_view_cache::PageViewCache,
         salts::{self, Salts},
@@ -65,6 +66,8 @@ pub struct State {
     pub salts: Arc<Salts>,
     /// Visitors who objected today.
     pub objections: Arc<Objections>,
+    /// Salts and visits of imports of old hits.
+    pub imports: Arc<Imports>,
     /// Visits of the last half hour.
     pub sessions: Arc<Sessions>,
     /// Pages of recent page views.
@@ -138,11 +141,12 @@ impl State {
             clock,
             spools,
             rules: Arc::new(copy.map_or_else(RuleBook::default, RuleBook::open)),
-            lookups: Arc::new(Lookups::new(rules_changed.clone())),
+            lookups: Arc::new(Lookups::new(rules_changed.clone())?),
             rules_changed,
             tokens: Arc::default(),
             salts: Arc::new(Salts::open(ram.as_deref())?),
             objections: Arc::new(Objections::open(ram.as_deref())?),
+            imports: Arc::default(),
             sessions: Arc::new(Sessions::new(config.sessions.visitors_max)),
             views: Arc::default(),
             geo: Arc::new(open_geoip(&config, paths)),
@@ -164,6 +168,7 @@ impl State {
             rules: self.rules.clone(),
             tokens: self.tokens.clone(),
             salts: self.salts.clone(),
+            imports: self.imports.clone(),
             sessions: self.sessions.clone(),
             views: self.views.clone(),
             geo: self.geo.clone(),

@@ -5,7 +5,8 @@
 //!
 //! **Promises.** A panic of one task takes no other down. Pauses between restarts grow up to [`Backoff::max`].
 //!
-//! It knows the names of the parts, not what they do.
+//! It knows the names of the parts, not what they do. Debug builds can kill a task from inside ([`Board::kill`]); release
+//! builds have no such thing.
 //!
 //! **Not supervised separately**: the handling of one connection, one request or one call of another
 //! collector. It ends with it; a panic there is counted in `sotto_panics_total` or closes the connection.
@@ -111,7 +112,8 @@ impl Supervisor {
         let kept = async move {
             loop {
                 let began = Instant::now();
-                let ended = AssertUnwindSafe(async { make().await }).catch_unwind().await;
+                let run = async { until_killed(&board, part, make()).await };
+                let ended = AssertUnwindSafe(run).catch_unwind().await;
                 if stop.is_cancelled() || (may_return && ended.is_ok()) {
                     return;
                 }
@@ -140,7 +142,7 @@ impl Supervisor {
     {
         let (board, stop) = (self.board.clone(), self.stop.clone());
         self.tasks.spawn(async move {
-            let ended = AssertUnwindSafe(task).catch_unwind().await;
+            let ended = AssertUnwindSafe(until_killed(&board, part, task)).catch_unwind().await;
             if stop.is_cancelled() {
                 return ended.inspect_err(|_| tracing::error!(task = part.name(), "a task panicked")).ok();
             }
@@ -187,6 +189,14 @@ impl Supervisor {
             }
         });
         thread.map(drop)
+    }
+}
+
+/// Runs a task; in debug builds, a test can kill it from inside.
+async fn until_killed<T>(board: &Board, part: Part, task: impl Future<Output = T>) -> T {
+    tokio::select! {
+        never = board.killed(part) => match never {},
+        ended = task => ended,
     }
 }
 

@@ -5,6 +5,7 @@
 //! salt is destroyed. Everything that is remembered is bounded. It knows neither sites' rules nor what a hit says.
 
 pub mod client_ip;
+pub mod imports;
 pub mod key;
 pub mod objections;
 pub mod page_view_cache;

@@ -7,6 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use sotto_schema::origin::is_from_own_page;
+
 use crate::page::PageError;
 
 /// Scripts, styles and forms of our own only; nothing may frame us.
@@ -51,39 +53,5 @@ pub(crate) async fn own_pages_only(request: Request, next: Next) -> Response {
 }
 
 fn from_own_page(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
-    if let Some(site) = text(HeaderName::from_static("sec-fetch-site")) {
-        return site == "same-origin";
-    }
-    let (Some(origin), Some(host)) = (text(header::ORIGIN), text(header::HOST)) else { return false };
-    let origin_host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-    origin_host == Some(host)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn change_is_accepted_from_own_pages_only() {
-        let host = ("host", "stats.example.org");
-        for (headers, accepted) in [
-            (vec![host, ("sec-fetch-site", "same-origin")], true),
-            (vec![host, ("sec-fetch-site", "cross-site"), ("origin", "https://stats.example.org")], false),
-            (vec![host, ("sec-fetch-site", "same-site")], false),
-            (vec![host, ("sec-fetch-site", "none")], false),
-            (vec![host, ("origin", "https://stats.example.org")], true),
-            (vec![host, ("origin", "http://stats.example.org")], true),
-            (vec![host, ("origin", "https://stats.example.org.evil.test")], false),
-            (vec![host, ("origin", "null")], false),
-            (vec![host], false),
-            (vec![("origin", "https://stats.example.org")], false),
-        ] {
-            let map: HeaderMap = headers
-                .iter()
-                .map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v)))
-                .collect();
-            assert_eq!(from_own_page(&map), accepted, "{headers:?}");
-        }
-    }
+    is_from_own_page(|name| headers.get(name).and_then(|value| value.to_str().ok()))
 }

@@ -13,6 +13,7 @@ pub mod day;
 pub mod dimension;
 pub mod event;
 pub mod id;
+pub mod origin;
 pub mod outcome;
 pub mod policy;
 pub mod privacy;

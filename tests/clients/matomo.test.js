@@ -120,7 +120,10 @@ test('browser_lets_the_requests_of_the_script_through', async () => {
   await close()
 })
 
-/** What `import_logs.py` of matomo-log-analytics asks and sends, form and JSON as it makes them. */
+/**
+ * What `import_logs.py` of matomo-log-analytics asks and sends, form and JSON as it makes them: imitated, as no package of
+ * npm or PyPI has the script itself. Its own source was read for it (calls `SitesManager.*`, bulk requests, replay).
+ */
 test('log_importer_finds_its_site_and_learns_which_lines_were_not_kept', async () => {
   const key = await sotto.site('log.example')
   const token_auth = await sotto.token(key)
@@ -133,11 +136,17 @@ test('log_importer_finds_its_site_and_learns_which_lines_were_not_kept', async (
   assert.deepEqual([site.idsite, site.main_url], [key, 'https://log.example'])
   assert.deepEqual(await form({ method: 'SitesManager.getSitesIdFromSiteUrl', token_auth, url: 'log.example' }), [{ idsite: key }])
   assert.deepEqual(await form({ method: 'SitesManager.getSitesIdFromSiteUrl', token_auth, url: 'other.example' }), [])
+  const all = await form({ method: 'SitesManager.getAllSites', token_auth })
+  assert.deepEqual([Object.keys(all), all[key].main_url], [[key], 'https://log.example'], 'the sites of the token, by their ids')
+  assert.deepEqual(await form({ method: 'SitesManager.getAllSites' }), {})
+  const added = await form({ method: 'SitesManager.addSite', token_auth, siteName: 'new.example', 'urls[0]': 'http://new.example' })
+  assert.equal(added.result, 'error')
+  assert.match(added.message, /sotto site add/)
   for (const wrong of [{ idSite: key }, { idSite: 'nobody', token_auth }, { idSite: key, token_auth: 'x' }])
     assert.equal((await form({ method: 'SitesManager.getSiteFromId', ...wrong })).result, 'error')
   const cdt = new Date(Date.now() - HOUR_MS).toISOString().slice(0, 19).replace('T', ' ')
   const line = (path, more) => ({ rec: '1', apiv: '1', url: 'https://log.example' + path, urlref: '', cip: '198.51.100.7', cdt, idsite: key, dp: '1', ua: VISITOR, ...more })
-  const requests = [line('/a'), line('/b', { ua: '' }), null, line('/robot', { ua: BOT }), line('/f.pdf', { download: 'https://log.example/f.pdf', bw_bytes: 5120 })]
+  const requests = [line('/a'), line('/b', { ua: '' }), null, line('/robot', { ua: BOT, bots: '1' }), line('/f.pdf', { download: 'https://log.example/f.pdf', bw_bytes: 5120 })]
   const answer = await sotto.post('/piwik.php', { token_auth, requests }, { 'user-agent': 'Piwik/LogImport', 'content-type': 'application/json' })
   assert.deepEqual(await answer.json(), { status: 'success', tracked: 3, invalid: 2, invalid_indices: [2, 3] })
   const rows = await sotto.events(key, 3)
@@ -146,6 +155,25 @@ test('log_importer_finds_its_site_and_learns_which_lines_were_not_kept', async (
   assertRow(row('/b'), { kind: 'pageview', browser: '', os: '' })
   assertRow(row('/f.pdf'), { kind: 'custom', name: 'File download' })
   assert.ok(Math.abs(timeOf(row('/a')) - Date.parse(cdt.replace(' ', 'T') + 'Z')) < 1000, row('/a').time)
+})
+
+test('replayed_tracking_requests_are_recorded_as_they_were_meant', async () => {
+  const key = await sotto.site('replay.example')
+  const token_auth = await sotto.token(key)
+  const cdt = new Date(Date.now() - 21 * 24 * HOUR_MS).toISOString().slice(0, 19).replace('T', ' ')
+  // With --replay-log-tracking the importer sets rec=0 and lets the parameters of the line win.
+  const line = (more) => ({ apiv: '1', urlref: '', cip: '198.51.100.7', cdt, idsite: key, dp: '1', ua: VISITOR, rec: '0', _id: '0123456789abcdef', h: '1', m: '2', s: '3', send_image: '0', pv_id: 'aB3xYz', ...more })
+  const requests = [
+    line({ rec: '1', url: 'https://replay.example/a', res: '1920x1080' }),
+    line({ url: 'https://replay.example/not-recorded' }),
+    line({ rec: '1', url: 'https://replay.example/a', e_c: 'Video', e_a: 'Play' }),
+  ]
+  const answer = await sotto.post('/piwik.php', { token_auth, requests }, { 'user-agent': 'Piwik/LogImport', 'content-type': 'application/json' })
+  assert.deepEqual(await answer.json(), { status: 'success', tracked: 2, invalid: 0, invalid_indices: [] })
+  const rows = await sotto.events(key, 2)
+  assertRow(rows.find((row) => row.kind == 'pageview'), { path: '/a', browser: 'Firefox' })
+  assertRow(rows.find((row) => row.kind == 'custom'), { path: '/a', name: 'Play' })
+  assert.equal(new Set(rows.map((row) => row.session)).size, 1, 'one visit')
 })
 
 test('request_with_credentials_is_let_through_by_the_browser_once', async () => {

@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 
 mod bare;
+mod commands;
 mod compare;
 mod process;
 mod reports;
@@ -19,13 +20,15 @@ fn main() -> ExitCode {
         ["bare", address] => bare::serve(address.parse().expect("an address")),
         ["compare"] => compare::run(&compare::Plan::full()),
         ["compare", "--quick"] => compare::run(&compare::Plan::quick()),
+        ["commands"] => commands::run(10_000_000),
+        ["commands", events] => commands::run(events.parse().expect("a number of events")),
         ["reports"] => reports::run(None),
         ["reports", events] => reports::run(Some(events.parse().expect("a number of events"))),
         ["soak", minutes] => return soak::run(minutes.parse().expect("minutes")),
         ["profile", seconds] => compare::profile(seconds.parse().expect("seconds")),
         _ => {
             eprintln!(
-                "load compare [--quick] | load reports [EVENTS] | load soak MINUTES | load profile SECONDS | load bare ADDRESS"
+                "load compare [--quick] | load reports [EVENTS] | load commands [EVENTS] | load soak MINUTES | load profile SECONDS | load bare ADDRESS"
             );
             return ExitCode::from(2);
         }

@@ -28,9 +28,19 @@ const READERS: usize = 8;
 const HITS_PER_SECOND: f64 = 2_000.0;
 
 /// A site to be measured.
-struct Size {
-    events: u64,
-    days: i32,
+pub struct Size {
+    /// How many events, about.
+    pub events: u64,
+    /// In how many days, today included.
+    pub days: i32,
+}
+
+impl Size {
+    /// Its first day.
+    pub fn first_day(&self) -> Date {
+        let today = sotto_schema::clock::now().in_tz(ZONE).expect("a zone").date();
+        today.saturating_sub((self.days - 1).days())
+    }
 }
 
 /// Runs all sizes, or those of so many events.
@@ -48,16 +58,19 @@ pub fn run(events: Option<u64>) {
 }
 
 /// A Sotto with a filled site, and the cookies of readers who are signed in.
-struct Place {
-    sotto: Sotto,
-    key: String,
+pub struct Place {
+    /// The program.
+    pub sotto: Sotto,
+    /// The site's key.
+    pub key: String,
     writer: Access,
     cookies: Vec<String>,
 }
 
 impl Place {
-    fn new() -> Self {
-        let sotto = Sotto::start_as_configured("[reports]\nsettle_interval = \"2s\"\n");
+    /// Starts it on an empty directory.
+    pub fn new(config: &str) -> Self {
+        let sotto = Sotto::start_as_configured(config);
         let key = sotto.add_site("a.example", &["--time-zone", ZONE, "--retention-days", "760"]);
         let cookies = (0..READERS).map(|n| sign_in(&sotto, &format!("reader{n}@example.org"))).collect();
         let text = fs::read_to_string(sotto.data().join("clickhouse/endpoint.json")).expect("embedded");
@@ -67,7 +80,7 @@ impl Place {
     }
 
     /// Asks ClickHouse.
-    fn ask(&self, sql: &str, parameters: &[(&str, String)]) -> String {
+    pub fn ask(&self, sql: &str, parameters: &[(&str, String)]) -> String {
         let mut url = url::Url::parse(&self.writer.url).expect("a URL");
         url.query_pairs_mut()
             .append_pair("database", &self.writer.database)
@@ -81,14 +94,14 @@ impl Place {
         answer.text().trim().to_owned()
     }
 
-    fn fill(&self, size: &Size) {
+    /// Fills the site's days.
+    pub fn fill(&self, size: &Size) {
         let key = [("key", self.key.clone())];
         let site = self.ask("SELECT id FROM sites FINAL WHERE key = {key:String}", &key);
         let today = sotto_schema::clock::now().in_tz(ZONE).expect("a zone").date();
         let of_day = size.events / size.days.unsigned_abs() as u64;
         let (visits, anonymous) = (of_day * 9 / HITS_OF_TEN_VISITS, of_day / 10);
-        let first: Date = today.saturating_sub((size.days - 1).days());
-        for day in first.series(1.day()).take_while(|day| *day <= today) {
+        for day in size.first_day().series(1.day()).take_while(|day| *day <= today) {
             self.ask(
                 include_str!("reports/fill.sql"),
                 &[
@@ -101,6 +114,9 @@ impl Place {
                 ],
             );
         }
+    }
+
+    fn wait_until_settled(&self, size: &Size) {
         let finished = (size.days - 1).to_string();
         wait_for_at_most(Duration::from_secs(3_600), "all finished days to be settled", || {
             (self.ask("SELECT uniq(day) FROM settled_days", &[]) == finished).then_some(())
@@ -132,9 +148,10 @@ fn percentile(sorted: &[f64], percent: usize) -> f64 {
 }
 
 fn measure(size: &Size) {
-    let place = Place::new();
+    let place = Place::new("[reports]\nsettle_interval = \"2s\"\n");
     let started = Instant::now();
     place.fill(size);
+    place.wait_until_settled(size);
     let filled = started.elapsed().as_secs_f64();
     let events = place.ask("SELECT count() FROM events", &[]);
     println!("\n{events} events in {} days; filled and settled in {filled:.0} s", size.days);

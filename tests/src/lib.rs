@@ -260,6 +260,12 @@ impl Sotto {
         assert!(status.success(), "{status}\n{}", self.log());
     }
 
+    /// Waits until it has ended by itself. Returns its exit code.
+    pub fn ended(&mut self) -> Option<i32> {
+        let mut child = self.child.take().expect("it runs");
+        wait_for("its end", || child.try_wait().unwrap()).code()
+    }
+
     /// Kills it without a chance to clean up.
     pub fn kill(&mut self) {
         let Some(mut child) = self.child.take() else { return };

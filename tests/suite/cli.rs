@@ -138,6 +138,46 @@ fn exported_events_can_be_imported_once() {
 }
 
 #[test]
+fn export_into_a_file_goes_on_where_it_was_cut_off_and_is_the_same_as_on_standard_output() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &[]);
+    let hit = format!(r#"{{"v":1,"s":"{key}","k":"p","i":"v1","q":0,"u":"https://a.example/"}}"#);
+    assert_eq!(sotto.hit(&hit, &[]), 204);
+    sotto.wait_for_pageviews(&key, 1);
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    // The same event on three days, twice on each.
+    let event: Value = serde_json::from_str(&sotto.run(&["export", &key])).unwrap();
+    let lines: Vec<String> = (1..=6)
+        .map(|n| {
+            let mut event = event.clone();
+            let day = sotto_tests::Noon::now().day(n / 2 + 1).to_string();
+            event["time"] = format!("{day} 12:00:00.000").into();
+            (event["day"], event["path"]) = (day.into(), format!("/{n}").into());
+            event.to_string() + "\n"
+        })
+        .collect();
+    std::fs::write(path("made"), lines.concat()).unwrap();
+    sotto.run(&["import", &path("made"), "--from", "sotto"]);
+    let whole = sotto.run(&["export", &key]);
+    let days: Vec<String> = whole
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["day"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(days.len() == 7 && days.is_sorted(), "day by day: {days:?}");
+    let file = path("out");
+    for cut in [0, 9, whole.len() / 2, whole.len() - 1, whole.len()] {
+        std::fs::write(&file, &whole[..cut]).unwrap();
+        let (ok, out) = sotto.try_run(&["export", &key, "--out", &file], "");
+        assert_eq!((ok, out.as_str()), (true, ""), "nothing is shown where there is no terminal");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), whole, "cut at {cut}");
+    }
+    std::fs::write(&file, "mine\n").unwrap();
+    assert!(!sotto.try_run(&["export", &key, "--out", &file], "").0);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine\n");
+}
+
+#[test]
 fn erased_visitor_is_gone_and_others_stay() {
     let sotto = Sotto::start();
     let key = sotto.add_site("a.example", &[]);

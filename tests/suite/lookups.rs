@@ -6,13 +6,13 @@ use std::{
 };
 
 use rustix::process::{Signal, kill_process};
-use sotto_collector::config::sites::lookups::{READS_PER_SECOND_MAX, WAITING_MAX};
+use sotto_collector::config::sites::lookups::{READS_PER_SECOND_MAX, WAITING_PER_BLOCK_MAX};
 use sotto_tests::{Answer, PERSON, Sotto, request};
 
 /// How many keys are invented.
 const INVENTED: usize = 10_000;
-/// How many clients send them at once: more than may wait, if the machine is quick.
-const CLIENTS: usize = WAITING_MAX + 44;
+/// How many clients send them at once, from one address: more than may wait.
+const CLIENTS: usize = WAITING_PER_BLOCK_MAX * 4;
 
 fn send(sotto: &Sotto, site: &str, view: &str) -> Answer {
     let body = format!(r#"{{"v":1,"s":"{site}","k":"p","i":"{view}","q":0,"u":"https://a.example/"}}"#);
@@ -116,4 +116,106 @@ fn hit_of_an_unknown_site_is_told_to_come_back_while_clickhouse_hangs() {
     assert_eq!(sotto.outcomes("dropped", "unknown_site"), 0, "it has no outcome yet");
     assert_eq!(send(&sotto, "nobody", "v").status, 204);
     assert_eq!(sotto.outcomes("dropped", "unknown_site"), 1);
+}
+
+/// Makes a token as another process, and does not wait until the collector knows it.
+fn add_token(sotto: &Sotto, site: &str) -> String {
+    let listed = sotto.run(&["token", "add", "import", "--site", site, "--scope", "write", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    listed[0]["token"].as_str().unwrap().to_owned()
+}
+
+fn goatcounter(sotto: &Sotto, token: &str) -> Answer {
+    let body = br#"{"hits":[{"path":"/a","ip":"198.51.100.7","user_agent":"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}]}"#;
+    let bearer = format!("Bearer {token}");
+    let headers = [("user-agent", "a program"), ("authorization", bearer.as_str())];
+    request("POST", &format!("{}/api/v0/count", sotto.url), &headers, body)
+}
+
+/// In Matomo's format: of a program, which is dropped as one unless its token vouches for the claimed browser.
+fn matomo(sotto: &Sotto, token: &str, sites: &[&str]) -> Answer {
+    let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+    let line = |site: &&str| {
+        // A page's host names a site, too.
+        let host = if site.contains('.') { site } else { "a.example" };
+        let url = format!("https://{host}/");
+        serde_json::json!({"rec": "1", "idsite": site, "url": url, "ua": agent, "cip": "198.51.100.7"})
+    };
+    let requests: Vec<_> = sites.iter().map(line).collect();
+    let body = serde_json::json!({"token_auth": token, "requests": requests}).to_string();
+    let headers = [("user-agent", "Piwik/LogImport"), ("content-type", "application/json")];
+    request("POST", &format!("{}/matomo.php", sotto.url), &headers, body.as_bytes())
+}
+
+#[test]
+fn token_that_another_process_made_is_used_from_its_first_request() {
+    let sotto = Sotto::start();
+    let key = add(&sotto, "a.example");
+    let mut stored = 0;
+    for _ in 0..2 {
+        assert_eq!(goatcounter(&sotto, &add_token(&sotto, &key)).status, 202);
+        let answer = matomo(&sotto, &add_token(&sotto, &key), &[&key]);
+        assert_eq!(answer.json()["tracked"], 1, "{}", answer.text());
+        // Site and token of one moment.
+        let key = add(&sotto, "a.example");
+        let answer = matomo(&sotto, &add_token(&sotto, &key), &[&key]);
+        assert_eq!(answer.json()["tracked"], 1, "{}", answer.text());
+        stored += 3;
+        assert_eq!(sotto.outcomes("stored", ""), stored);
+    }
+    assert_eq!(goatcounter(&sotto, "sotto_invented").status, 401);
+}
+
+#[test]
+fn hits_of_known_sites_are_kept_while_another_of_the_batch_cannot_be_looked_up() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &["--policy", "cookieless"]);
+    let token = add_token(&sotto, &key);
+    assert_eq!(goatcounter(&sotto, &token).status, 202);
+    let hit = |site: &str, view: &str| {
+        format!(r#"{{"v":1,"s":"{site}","k":"p","i":"{view}","q":0,"u":"https://a.example/"}}"#)
+    };
+    let native = || {
+        let body = format!("[{},{}]", hit(&key, "known"), hit("nobody", "unknown"));
+        request("POST", &format!("{}/e", sotto.url), &[("user-agent", PERSON)], body.as_bytes()).status
+    };
+    let umami = || {
+        let event = |host: &str| serde_json::json!({"type": "event", "payload": {"website": host, "url": "/", "hostname": host}});
+        let body = serde_json::json!([event("a.example"), event("nobody.example")]).to_string();
+        request("POST", &format!("{}/api/batch", sotto.url), &[("user-agent", PERSON)], body.as_bytes())
+            .json()
+    };
+    let signal = |signal| {
+        for pid in sotto.clickhouse_pids() {
+            kill_process(pid, signal).unwrap();
+        }
+    };
+    let before = sotto.outcomes("stored", "");
+    signal(Signal::STOP);
+    let (first, batch, bulk) = (native(), umami(), matomo(&sotto, &token, &[&key, "nobody.example", &key]));
+    let stored = sotto.outcomes("stored", "") - before;
+    signal(Signal::CONT);
+    assert_eq!(
+        (first, stored),
+        (503, 4),
+        "the sender comes back, and what is known is kept: {}",
+        bulk.text()
+    );
+    assert_eq!(
+        (&bulk.json()["tracked"], &bulk.json()["invalid_indices"]),
+        (&2.into(), &serde_json::json!([1]))
+    );
+    assert_eq!(
+        (&batch["processed"], &batch["errors"], &batch["details"][0]["index"]),
+        (&1.into(), &1.into(), &1.into())
+    );
+    assert_eq!(native(), 204);
+    assert_eq!(sotto.outcomes("dropped", "duplicate"), 1, "kept once");
+    assert_eq!(sotto.outcomes("stored", "") - before, 4);
+    let batch = umami();
+    assert_eq!(
+        (&batch["processed"], &batch["errors"]),
+        (&2.into(), &0.into()),
+        "a site that is not there is an outcome"
+    );
 }

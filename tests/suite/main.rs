@@ -19,6 +19,7 @@ mod end_to_end;
 mod engine;
 mod geoip;
 mod house;
+mod imports;
 mod lookups;
 mod lost_answers;
 mod memory;

@@ -23,6 +23,7 @@ pub mod geoip;
 pub mod output;
 mod password;
 pub mod privacy;
+mod progress;
 pub mod retention;
 pub mod salts;
 pub mod site;

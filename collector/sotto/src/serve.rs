@@ -102,7 +102,7 @@ async fn start(
     };
     let fallback = fallback(&state, dashboard, setup_token.clone());
     let service = public_service(&state, peers.clone(), fallback)?;
-    start_workers(&state.config, listeners.public, &service, &workers)?;
+    start_workers(&state, listeners.public, &service, &workers)?;
     let admin = Admin { state: state.clone(), peers: peers.clone() }.service();
     listeners::keep_serving(Part::Admin, listeners.admin, admin, &state.config, &rest);
     let shippers = start_shippers(&state, readers, &rest);
@@ -163,19 +163,21 @@ async fn meet_peers(state: &State, supervisor: &Supervisor) -> Result<Option<Arc
 
 /// Starts one worker per core.
 fn start_workers(
-    config: &Config,
+    state: &State,
     listener: std::net::TcpListener,
     service: &impl Answer,
     supervisor: &Supervisor,
 ) -> Result<(), Failure> {
+    let config = &state.config;
     let count = config.server.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
     let listeners = server::share(listener, count.unwrap_or(1));
     let listeners = listeners.map_err(|e| taken("listen", config.listen, &e))?;
     for (n, listener) in listeners.into_iter().enumerate() {
         let (service, limits) = (service.clone(), (&config.server).into());
-        let stop = supervisor.stopping().clone();
+        let (stop, board) = (supervisor.stopping().clone(), state.board.clone());
         supervisor.thread(Part::Worker, format!("worker-{n}"), move || {
-            server::run_worker(listener.try_clone()?, service.clone(), limits, stop.clone())
+            let killed = board.killed(Part::Worker);
+            server::run_worker(listener.try_clone()?, service.clone(), limits, stop.clone(), killed)
         })?;
     }
     Ok(())
@@ -205,6 +207,7 @@ impl Running {
         tracing::info!("stopping");
         self.workers.stop();
         self.workers.ended().await;
+        self.state.imports.end_all();
         self.jobs.stop();
         self.rest.stop();
         let until = tokio::time::Instant::now() + SHIP_TIMEOUT;

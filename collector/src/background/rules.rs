@@ -8,7 +8,7 @@ use std::{
 use sotto_store::{account, sites};
 use tokio_util::sync::CancellationToken;
 
-use super::wait;
+use super::{upkeep::end_imports, wait};
 use crate::{config::sites::lookups::READS_PER_SECOND_MAX, state::State};
 
 /// Poll interval when no change has been signalled.
@@ -33,20 +33,27 @@ pub async fn read(state: &State) {
     let db = &state.databases.writer;
     state.metrics.sites_read.fetch_add(1, Ordering::Relaxed);
     let reading = state.lookups.begin();
-    match sites::all(db).await {
+    let are_sites_read = match sites::all(db).await {
         Ok(sites) => {
             if let Err(error) = state.rules.replace(sites) {
                 tracing::warn!(%error, "the copy of the sites cannot be written");
             }
-            reading.succeeded();
+            true
         }
         Err(error) => {
-            drop(reading);
             tracing::warn!(%error, "sites cannot be read; continuing with those already known");
+            false
         }
-    }
+    };
     match account::credentials(db).await {
-        Ok(tokens) => state.tokens.replace(tokens),
+        Ok(tokens) => {
+            state.tokens.replace(tokens);
+            end_imports(state.imports.end_without_token(|token| state.tokens.is_in_force(token)));
+            // Who waits may bring a token that was made with its site: both have to be in force.
+            if are_sites_read {
+                reading.succeeded();
+            }
+        }
         Err(error) => tracing::warn!(%error, "tokens cannot be read; continuing with those already known"),
     }
 }

@@ -28,12 +28,20 @@ pub(super) async fn keep_up(state: Arc<State>, stop: CancellationToken) {
             }
         }
         retire_salts(&state, now_ms);
+        end_imports(state.imports.end_idle(now_ms));
         state.sessions.sweep(now_ms);
         let geo = state.geo.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || geo.reload_if_changed()).await {
             tracing::error!(%error, "GeoIP files cannot be checked for changes");
         }
         wait(&stop, UPKEEP_INTERVAL).await;
+    }
+}
+
+/// Says how many salts were destroyed with imports that ended.
+pub(super) fn end_imports(salts: usize) {
+    if salts > 0 {
+        tracing::debug!(salts, "an import ended");
     }
 }
 

@@ -90,7 +90,7 @@ pub fn share(reserved: std::net::TcpListener, count: usize) -> io::Result<Vec<st
     std::iter::once(Ok(reserved)).chain(more).collect()
 }
 
-/// Runs one worker on the calling thread until `stop`.
+/// Runs one worker on the calling thread until `stop`, unless `killed` panics.
 ///
 /// # Errors
 /// When the runtime cannot be started.
@@ -99,11 +99,14 @@ pub fn run_worker<A: Answer>(
     service: A,
     limits: Limits,
     stop: CancellationToken,
+    killed: impl Future<Output = Infallible>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        serve(TcpListener::from_std(listener)?, service, limits, stop).await;
-        Ok(())
+        tokio::select! {
+            () = serve(TcpListener::from_std(listener)?, service, limits, stop) => Ok(()),
+            never = killed => match never {},
+        }
     })
 }
 

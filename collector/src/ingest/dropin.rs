@@ -17,7 +17,7 @@ use super::{
     Collector,
     held::Ended,
     native::{header_text, pixel, unkept},
-    road::{Decoded, Submission},
+    road::{Decoded, Submission, Unkept},
 };
 use crate::{
     config::sites::{rules::Rules, tokens},
@@ -27,6 +27,7 @@ use crate::{
         parse::{BODY_BYTES_MAX, ParseError},
         sanitise,
     },
+    visitor::client_ip::{Peer, client_ip},
 };
 
 /// The paths that are answered here.
@@ -69,9 +70,9 @@ impl Collector {
             // The script posts an empty beacon; the image is its fallback where beacons are blocked.
             (&Method::GET | &Method::POST, "/count") => self.goatcounter(&parts).await,
             (&Method::POST, "/api/v0/count") => self.goatcounter_api(&parts, &body).await,
-            (&Method::GET, "/api/v0/me") => self.goatcounter_me(&parts),
+            (&Method::GET, "/api/v0/me") => self.goatcounter_me(&parts).await,
             (&Method::GET | &Method::POST, "/index.php") | (&Method::POST, "/") => {
-                self.matomo_api(&parts, &body)
+                self.matomo_api(&parts, &body).await
             }
             _ => stack::empty(StatusCode::METHOD_NOT_ALLOWED),
         }
@@ -85,7 +86,7 @@ impl Collector {
                 return self.refuse(&error, json!({ "errors": { "request": [error.to_string()] } }));
             }
         };
-        match self.keep_claimed(hits, parts, self.tokens.of_headers(&parts.headers)).await {
+        match self.keep_claimed(hits, parts, tokens::secret_of(&parts.headers)).await {
             Err(answer) => answer,
             Ok(outcomes) => {
                 let mut response = stack::text(StatusCode::ACCEPTED, "ok");
@@ -103,7 +104,7 @@ impl Collector {
             Ok(hit) => hit.into_iter().collect(),
             Err(error) => return self.refuse(&error, json!({ "error": { "message": error.to_string() } })),
         };
-        match self.keep_claimed(hits, parts, self.tokens.of_headers(&parts.headers)).await {
+        match self.keep_claimed(hits, parts, tokens::secret_of(&parts.headers)).await {
             Err(answer) => answer,
             Ok(outcomes) => umami_answer(outcomes.first().map(|ended| ended.outcome)),
         }
@@ -114,13 +115,18 @@ impl Collector {
             Ok(hits) => hits,
             Err(error) => return self.refuse(&error, json!({ "error": { "message": error.to_string() } })),
         };
-        match self.keep_claimed(hits, parts, self.tokens.of_headers(&parts.headers)).await {
-            Err(answer) => answer,
-            Ok(outcomes) => {
-                let size = outcomes.len();
+        let hits = submissions(hits, tokens::secret_of(&parts.headers));
+        match self.keep_each(hits, &parts.headers, parts.extensions.get()).await {
+            Err(why) => unkept(why),
+            Ok(ended) => {
+                let (size, processed) = (ended.len(), ended.iter().flatten().count());
+                let undecided = (0..).zip(&ended).filter(|(_, ended)| ended.is_none());
+                let details: Vec<_> = undecided
+                    .map(|(index, _): (usize, _)| json!({ "index": index, "response": { "error": TRY_AGAIN } }))
+                    .collect();
                 json_answer(
                     StatusCode::OK,
-                    &json!({ "size": size, "processed": size, "errors": 0, "details": [] }),
+                    &json!({ "size": size, "processed": processed, "errors": details.len(), "details": details }),
                 )
             }
         }
@@ -137,8 +143,7 @@ impl Collector {
                 return self.refuse(&error, json!({ "status": "error", "message": error.to_string() }));
             }
         };
-        let bearer = request.token.as_deref().and_then(|token| self.tokens.find(token));
-        match self.keep_claimed(request.hit.into_iter().collect(), parts, bearer).await {
+        match self.keep_claimed(request.hit.into_iter().collect(), parts, request.token.as_deref()).await {
             Err(answer) => answer,
             Ok(_) if request.image => pixel(),
             Ok(_) => stack::empty(StatusCode::NO_CONTENT),
@@ -152,8 +157,7 @@ impl Collector {
                 return self.refuse(&error, json!({ "status": "error", "message": error.to_string() }));
             }
         };
-        let find = |token: Option<&str>| token.and_then(|token| self.tokens.find(token));
-        let shared = find(bulk.token.as_deref());
+        let shared: Option<Arc<str>> = bulk.token.map(Into::into);
         // Clients without a token for the whole bulk send one per request.
         let (mut places, mut hits, mut invalid) = (Vec::new(), Vec::new(), Vec::new());
         for (n, request) in bulk.requests.into_iter().enumerate() {
@@ -163,17 +167,19 @@ impl Collector {
                 Some(matomo::Request { hit: None, .. }) => {}
                 Some(matomo::Request { hit: Some(hit), token, .. }) => {
                     places.push(n);
-                    hits.push(Ok(Submission::claimed(hit, find(token.as_deref()).or(shared))));
+                    let token = token.filter(|token| shared.is_none() || self.tokens.find(token).is_some());
+                    hits.push(Ok(Submission::claimed(hit, token.map(Into::into).or_else(|| shared.clone()))));
                 }
             }
         }
-        match self.keep(hits, &parts.headers, parts.extensions.get()).await {
+        match self.keep_each(hits, &parts.headers, parts.extensions.get()).await {
             Err(why) => unkept(why),
             Ok(ended) => {
                 for _ in &invalid {
                     self.count_unread(DropReason::InvalidPayload);
                 }
-                let dropped = places.iter().zip(&ended).filter(|(_, hit)| is_dropped(hit));
+                let dropped =
+                    places.iter().zip(&ended).filter(|(_, hit)| hit.as_ref().is_none_or(is_dropped));
                 invalid.extend(dropped.map(|(n, _)| *n));
                 invalid.sort_unstable();
                 let answer = json!({
@@ -189,9 +195,12 @@ impl Collector {
 
     /// What Matomo's log importer asks before it begins. It names sites by our keys or their host names, and needs a
     /// token that is good for them.
-    fn matomo_api(&self, parts: &Parts, body: &Bytes) -> Response {
+    async fn matomo_api(&self, parts: &Parts, body: &Bytes) -> Response {
         let (call, token) = matomo::api_call(&query_and_form(parts, body));
-        let bearer = token.as_deref().and_then(|token| self.tokens.find(token));
+        let bearer = match self.bearer_of(token.as_deref(), parts).await {
+            Ok(bearer) => bearer,
+            Err(answer) => return answer,
+        };
         let error = |message: &str| json!({ "result": "error", "message": message });
         let site = |name: &str| {
             let rules = self.rules.get(name).or_else(|| self.rules.named(name));
@@ -199,15 +208,8 @@ impl Collector {
         };
         let answer = match call {
             matomo::ApiCall::SiteFromId(name) => match site(&name) {
-                Some(rules) => {
-                    let host = rules.site.hostnames.first().map_or("", String::as_str);
-                    let (id, url) = (&rules.site.key, format!("https://{host}"));
-                    json!({ "idsite": id, "name": rules.site.name, "main_url": url, "timezone": rules.site.time_zone })
-                }
-                None => {
-                    self.lookups.ask();
-                    error("no site of this key or host name, or no token that is good for it")
-                }
+                Some(rules) => matomo_site(&rules),
+                None => error("no site of this key or host name, or no token that is good for it"),
             },
             matomo::ApiCall::SitesOfUrl(url) => {
                 let host = sanitise::page(&url).map_or(url, |page| page.hostname.into());
@@ -215,6 +217,16 @@ impl Collector {
                     site(&host).map(|rules| json!({ "idsite": rules.site.key })).into_iter().collect();
                 json!(found)
             }
+            // By their ids, as Matomo writes it.
+            matomo::ApiCall::AllSites => {
+                let mut sites = self.rules.all();
+                sites.retain(|rules| tokens::covers(bearer, rules.site.id));
+                let named = sites.iter().map(|rules| (rules.site.key.clone(), matomo_site(rules)));
+                serde_json::Value::Object(named.collect())
+            }
+            matomo::ApiCall::AddSite => error(
+                "sites are not added from here: add it on the dashboard or with `sotto site add HOSTNAME`",
+            ),
             matomo::ApiCall::Unknown => error("of Matomo's API, only what its log importer needs is here"),
         };
         json_answer(StatusCode::OK, &answer)
@@ -245,8 +257,12 @@ impl Collector {
 
     /// GoatCounter's API: needs a token that may write for one site.
     async fn goatcounter_api(&self, parts: &Parts, body: &Bytes) -> Response {
-        let bearer = self.tokens.of_headers(&parts.headers);
-        let Some(rules) = self.site_of_writer(bearer) else { return self.writer_needed() };
+        let token = tokens::secret_of(&parts.headers);
+        let bearer = match self.bearer_of(token, parts).await {
+            Ok(bearer) => bearer,
+            Err(answer) => return answer,
+        };
+        let Some(rules) = self.site_of_writer(bearer) else { return writer_needed() };
         let host = rules.site.hostnames.first().map_or("", String::as_str);
         let site = goatcounter::Site { key: &rules.site.key, host, page: "" };
         let batch = match goatcounter::batch(body, site) {
@@ -262,21 +278,24 @@ impl Collector {
             let errors: serde_json::Map<String, serde_json::Value> = errors.collect();
             return json_answer(StatusCode::BAD_REQUEST, &json!({ "errors": errors }));
         }
-        match self.keep_claimed(batch.hits, parts, bearer).await {
+        match self.keep_claimed(batch.hits, parts, token).await {
             Err(answer) => answer,
             Ok(ended) => goatcounter_answer(&ended),
         }
     }
 
     /// What GoatCounter's importer asks before it begins: whether its token may count.
-    fn goatcounter_me(&self, parts: &Parts) -> Response {
-        let bearer = self.tokens.of_headers(&parts.headers);
+    async fn goatcounter_me(&self, parts: &Parts) -> Response {
+        let bearer = match self.bearer_of(tokens::secret_of(&parts.headers), parts).await {
+            Ok(bearer) => bearer,
+            Err(answer) => return answer,
+        };
         match self.site_of_writer(bearer) {
             Some(rules) => {
                 let token = json!({ "name": rules.site.name, "permissions": GOATCOUNTER_MAY_COUNT });
                 json_answer(StatusCode::OK, &json!({ "user": {}, "token": token }))
             }
-            None => self.writer_needed(),
+            None => writer_needed(),
         }
     }
 
@@ -286,11 +305,11 @@ impl Collector {
         rules.filter(|rules| tokens::may_write(bearer, rules.site.id))
     }
 
-    fn writer_needed(&self) -> Response {
-        self.lookups.ask();
-        let text =
-            "a token is needed that may write for one site: sotto token add NAME --site SITE --scope write";
-        json_answer(StatusCode::UNAUTHORIZED, &json!({ "error": text }))
+    /// What a request's token allows. An `Err` is the response.
+    async fn bearer_of(&self, token: Option<&str>, parts: &Parts) -> Result<Option<Bearer>, Response> {
+        let peer = parts.extensions.get::<Peer>().ok_or_else(|| unkept(Unkept::NoPeer))?;
+        let client = client_ip(*peer, &parts.headers, &self.trusted_proxies);
+        self.bearer(token, &client).await.map_err(|_| unkept(Unkept::SiteUndecided))
     }
 
     /// Counts an invalid body and reports it in the client's own error format.
@@ -313,11 +332,26 @@ impl Collector {
         &self,
         hits: Vec<Claimed>,
         parts: &Parts,
-        bearer: Option<Bearer>,
+        token: Option<&str>,
     ) -> Result<Vec<Ended>, Response> {
-        let hits: Vec<Decoded> = hits.into_iter().map(|hit| Ok(Submission::claimed(hit, bearer))).collect();
+        let hits = submissions(hits, token);
         self.keep(hits, &parts.headers, parts.extensions.get()).await.map_err(unkept)
     }
+}
+
+/// Hits that came with one token, or none.
+fn submissions(hits: Vec<Claimed>, token: Option<&str>) -> Vec<Decoded> {
+    let token: Option<Arc<str>> = token.map(Into::into);
+    hits.into_iter().map(|hit| Ok(Submission::claimed(hit, token.clone()))).collect()
+}
+
+/// What is said of a hit that cannot be judged now.
+const TRY_AGAIN: &str = "whether this website exists cannot be found out now: send it again";
+
+fn writer_needed() -> Response {
+    let text =
+        "a token is needed that may write for one site: sotto token add NAME --site SITE --scope write";
+    json_answer(StatusCode::UNAUTHORIZED, &json!({ "error": text }))
 }
 
 /// 202, with the indices of what was not kept, as GoatCounter names what it filtered, and why.
@@ -334,6 +368,13 @@ fn goatcounter_answer(ended: &[Ended]) -> Response {
         response.headers_mut().insert("x-goatcounter-filter", indices);
     }
     response
+}
+
+/// A site in the words of Matomo's API.
+fn matomo_site(rules: &Rules) -> serde_json::Value {
+    let site = &rules.site;
+    let url = format!("https://{}", site.hostnames.first().map_or("", String::as_str));
+    json!({ "idsite": site.key, "name": site.name, "main_url": url, "timezone": site.time_zone })
 }
 
 /// The parameters of a request, in its query or its form.

@@ -40,7 +40,11 @@ pub(super) fn of_headers(
         return Some(DropReason::BotAutomated);
     }
     let browser_like = in_app || BROWSER_PREFIXES.iter().any(|prefix| ua.starts_with(prefix));
-    let crawler = is_known_crawler || has_bot_word(ua) || has_crawler_form(ua) || CRAWLERS.is_match(ua);
+    let crawler = is_known_crawler
+        || has_bot_word(ua)
+        || has_spider_word(ua)
+        || has_crawler_form(ua)
+        || CRAWLERS.is_match(ua);
     (crawler || !browser_like).then_some(DropReason::BotUserAgent)
 }
 
@@ -84,6 +88,16 @@ fn has_bot_word(ua: &str) -> bool {
     })
 }
 
+/// Whether something calls itself a spider. `; Spider 8` is a phone.
+fn has_spider_word(ua: &str) -> bool {
+    SPIDER.find_iter(ua).any(|found| {
+        let (before, after) = (&ua[..found.start()], &ua[found.end()..]);
+        let number =
+            after.strip_prefix(' ').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        !(before.ends_with("; ") && number)
+    })
+}
+
 /// Whether the user agent has the usual form of a crawler's: `compatible`, unless from one of the old
 /// browsers that also said so, or a host name or mail address.
 fn has_crawler_form(ua: &str) -> bool {
@@ -104,9 +118,10 @@ const OLD_BROWSERS: [&str; 4] = ["MSIE", "Konqueror", "Opera", "Trident"];
 const HOST_ENDS: [&str; 6] = [".com", ".net", ".org", ".co", ".io", ".de"];
 
 /// Prefixes of browsers' user agents.
-const BROWSER_PREFIXES: [&str; 6] = ["Mozilla/", "Opera/", "Dalvik/", "UCWEB", "Nokia", "SAMSUNG"];
+const BROWSER_PREFIXES: [&str; 7] = ["Mozilla/", "Opera/", "Dalvik/", "UCWEB", "Nokia", "SAMSUNG", "Roku/"];
 
 static BOT: LazyLock<AhoCorasick> = LazyLock::new(|| list(&["bot"]));
+static SPIDER: LazyLock<AhoCorasick> = LazyLock::new(|| list(&["spider"]));
 static AI: LazyLock<AhoCorasick> = LazyLock::new(|| list(names::AI));
 static AUTOMATED: LazyLock<AhoCorasick> = LazyLock::new(|| list(names::AUTOMATED));
 static CRAWLERS: LazyLock<AhoCorasick> = LazyLock::new(|| list(names::CRAWLERS));

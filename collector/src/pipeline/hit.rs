@@ -27,7 +27,7 @@ pub struct Hit {
     pub numbered: bool,
     /// The visitor's decision as a mask of categories; `None` while undecided.
     pub consent: Option<u8>,
-    /// How long ago it happened, in milliseconds, at most 24 hours.
+    /// How long ago it happened, in milliseconds, at most 24 hours, as the browser says.
     pub age_ms: u32,
     /// Number of the random id of a visitor who consented to analytics; 0 when there is none.
     pub returning: ReturningId,

@@ -18,23 +18,6 @@ fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
 }
 
 #[test]
-fn change_is_accepted_from_our_own_page_only() {
-    let host = ("host", "stats.example.org");
-    for (given, accepted) in [
-        (vec![host, ("sec-fetch-site", "same-origin")], true),
-        (vec![host, ("sec-fetch-site", "cross-site"), ("origin", "https://stats.example.org")], false),
-        (vec![host, ("sec-fetch-site", "same-site")], false),
-        (vec![host, ("sec-fetch-site", "none")], false),
-        (vec![host, ("origin", "https://stats.example.org")], true),
-        (vec![host, ("origin", "https://stats.example.org.evil.test")], false),
-        (vec![host, ("origin", "null")], false),
-        (vec![host], false),
-    ] {
-        assert_eq!(from_own_page(&headers(&given)), accepted, "{given:?}");
-    }
-}
-
-#[test]
 fn page_of_another_site_learns_nothing_in_the_background() {
     for (given, background) in [
         (

@@ -11,14 +11,12 @@ use super::{
     cursor::State,
     damage::Gap,
     disk::{Disk, DiskFile},
-    segment::{self, Segment, Walk},
+    segment::{self, SECTOR_BYTES, Segment, Walk},
     shared::Kept,
 };
 
 /// How many bytes of a segment are written again at a time.
 const COPY_BYTES: usize = 1 << 20;
-/// What a disk writes at once.
-const SECTOR_BYTES: usize = 512;
 
 /// The log as it can be relied on.
 pub(super) struct Recovered<F> {
@@ -73,6 +71,14 @@ pub(super) fn recover<D: Disk>(
             (Some(mut walk), None) => {
                 walk_on(&mut walk, &path, &mut log.gaps).map_err(io_error(&path))?;
                 log.durable = walk.next;
+                // What was sealed had been acknowledged, whatever is left of it: see below.
+                if cursor.sealed_end.is_none_or(|end| end <= walk.next) {
+                    let (offset, next) = (walk.at, walk.next);
+                    let damaged = walk.damaged_at_end().map_err(io_error(&path))?;
+                    if damaged > 0 {
+                        log.gaps.push(Gap { path: path.clone(), offset, records: next..next + damaged });
+                    }
+                }
                 reopen(disk, settings, walk, &mut log).map_err(io_error(&path))?;
             }
         }

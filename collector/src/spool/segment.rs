@@ -15,6 +15,8 @@ const MAGIC: &[u8; 8] = b"SOTSPOOL";
 const VERSION: u32 = 1;
 const UNREADABLE: &str = "unreadable";
 const FIXED_HEADER: usize = 32;
+/// What a disk writes at once.
+pub(super) const SECTOR_BYTES: usize = 512;
 /// How many bytes are read from the disk at a time: any frame fits.
 const READ_BYTES: usize = RECORD_BYTES_MAX * 4;
 /// The longest frame.
@@ -242,11 +244,37 @@ impl<F: DiskFile> Walk<F> {
         Ok(self.file.len()? > self.at)
     }
 
+    /// How many records behind the whole frames are there in full length and cannot be read: a byte of them was changed
+    /// after they were written. What a crash tears off is shorter than its length says, or has a sector that was never
+    /// written (only zeros).
+    pub(super) fn damaged_at_end(&mut self) -> io::Result<u64> {
+        self.fill(self.at)?;
+        let (mut end, mut frames) = (0, 0);
+        while let Some((payload, _)) = framed(&self.buffer[end..]) {
+            let frame = &self.buffer[end..end + frame_len(payload.len())];
+            if has_unwritten_sector(frame, self.at + end as u64) {
+                break;
+            }
+            (end, frames) = (end + frame.len(), frames + 1);
+        }
+        let is_whole = self.at + end as u64 == self.file.len()?;
+        self.rest();
+        // Behind a length that was changed itself, frames are not where they seem to be.
+        Ok(if is_whole { frames } else { frames.min(1) })
+    }
+
     /// Releases the read-ahead buffer.
     pub(super) fn rest(&mut self) {
         self.buffer = Vec::new();
         self.used = 0;
     }
+}
+
+/// Whether all that lies of `bytes` in one sector of the disk is zero. `at` is where they begin in the file.
+fn has_unwritten_sector(bytes: &[u8], at: u64) -> bool {
+    let first = SECTOR_BYTES - (at % SECTOR_BYTES as u64) as usize;
+    let (head, rest) = bytes.split_at(first.min(bytes.len()));
+    std::iter::once(head).chain(rest.chunks(SECTOR_BYTES)).any(|sector| sector.iter().all(|byte| *byte == 0))
 }
 
 #[cfg(test)]
@@ -295,6 +323,26 @@ mod tests {
             }
         }
         assert_eq!(Header::read(&bytes, 8), None, "of another file");
+    }
+
+    #[test]
+    fn sector_that_holds_only_zeros_was_never_written() {
+        let record = |from: usize, to: usize| {
+            let mut bytes = vec![7; 3 * SECTOR_BYTES];
+            bytes[from..to].fill(0);
+            bytes
+        };
+        for (at, from, to, unwritten) in [
+            (0, 0, SECTOR_BYTES, true),
+            (0, 0, SECTOR_BYTES - 1, false),
+            (0, 1, SECTOR_BYTES + 1, false),
+            (1, 0, SECTOR_BYTES - 1, true),
+            (1, SECTOR_BYTES - 1, 2 * SECTOR_BYTES - 1, true),
+            (1, 3 * SECTOR_BYTES - 1, 3 * SECTOR_BYTES, true),
+            (0, 0, 0, false),
+        ] {
+            assert_eq!(has_unwritten_sector(&record(from, to), at), unwritten, "{at}: {from} to {to}");
+        }
     }
 
     proptest::proptest! {

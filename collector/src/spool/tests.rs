@@ -204,6 +204,44 @@ fn record_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(n)
 }
 
+/// Where a record's frame begins.
+fn place_of(bytes: &[u8], record: u32) -> usize {
+    (0..bytes.len()).find(|at| record_at(bytes, *at) == Some(record)).unwrap()
+}
+
+#[tokio::test]
+async fn last_records_are_damaged_if_they_have_their_length_and_torn_off_if_not() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), 12).await;
+    let files = read_spool(dir.path());
+    let whole = &files[0].1;
+    let (tenth, last) = (place_of(whole, 10), place_of(whole, 11));
+    let flipped = |places: &[usize]| {
+        let mut bytes = whole.clone();
+        places.iter().for_each(|at| bytes[at + 8] ^= 1);
+        bytes
+    };
+    let unwritten = |from: usize| {
+        let mut bytes = whole.clone();
+        bytes[from..].fill(0);
+        bytes
+    };
+    for (what, bytes, left_over, told) in [
+        ("the last one changed", flipped(&[last]), 11, 1),
+        ("the last two changed", flipped(&[tenth, last]), 10, 2),
+        ("its last byte missing", whole[..whole.len() - 1].to_vec(), 11, 0),
+        ("changed, and its last byte missing", flipped(&[last])[..whole.len() - 1].to_vec(), 11, 0),
+        ("one changed, the next torn off", flipped(&[tenth])[..whole.len() - 1].to_vec(), 10, 1),
+        ("never written", unwritten(last), 11, 0),
+    ] {
+        write_spool(dir.path(), &files, 0, &bytes);
+        let expected: Vec<u32> = (0..left_over).collect();
+        let places = u64::from(told > 0);
+        assert_eq!(left(dir.path()), (expected, Damage { places, records: told }), "{what}");
+        assert_eq!(left(dir.path()).1, Damage::default(), "{what}: it is told once");
+    }
+}
+
 #[tokio::test]
 async fn any_damaged_byte_loses_its_own_record_only() {
     let dir = tempfile::tempdir().unwrap();
@@ -217,8 +255,11 @@ async fn any_damaged_byte_loses_its_own_record_only() {
             write_spool(dir.path(), &files, 0, &bytes);
             let hit = record_at(whole, at);
             let expected: Vec<u32> = (0..12).filter(|n| Some(*n) != hit).collect();
-            // Behind the last record nothing tells that it was whole once.
-            let told = u64::from(hit.is_some_and(|n| n < 11));
+            // Of the last record, a changed length may say more than there is, as if its end were torn off.
+            let last = place_of(whole, 11);
+            let len = frame::u32_at(&bytes, last).unwrap() as usize;
+            let is_torn = at >= last && !(1..=whole.len() - last - 8).contains(&len);
+            let told = u64::from(hit.is_some() && !is_torn);
             assert_eq!(
                 left(dir.path()),
                 (expected, Damage { places: told, records: told }),

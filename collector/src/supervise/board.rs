@@ -1,8 +1,11 @@
 //! Which parts of the program run, which are down, and how often each ended without being told to.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 use tokio_util::sync::CancellationToken;
@@ -72,6 +75,11 @@ impl Part {
         Self::Migrations,
     ];
 
+    /// The part of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| part.name() == name)
+    }
+
     /// Whether hits may be refused while this part is down.
     pub const fn keeps_hits(self) -> bool {
         matches!(self, Self::Worker | Self::Spool)
@@ -105,6 +113,9 @@ impl Part {
 struct Counts {
     ended: AtomicU64,
     down: AtomicUsize,
+    /// Wakes one task of the part, which then panics.
+    #[cfg(debug_assertions)]
+    kill: tokio::sync::Notify,
 }
 
 /// What became of the parts since the start.
@@ -156,6 +167,25 @@ impl Board {
     pub async fn failed(&self) -> Part {
         self.failed.cancelled().await;
         *self.fatal.get().unwrap_or(&Part::Worker)
+    }
+
+    /// Makes one task of a part panic, or the next one to start if none runs.
+    #[cfg(debug_assertions)]
+    pub fn kill(&self, part: Part) {
+        self.of(part).kill.notify_one();
+    }
+
+    /// Never resolves; panics when a test kills a task of this part.
+    #[cfg(debug_assertions)]
+    pub async fn killed(&self, part: Part) -> Infallible {
+        self.of(part).kill.notified().await;
+        panic!("killed by a test")
+    }
+
+    /// Never resolves.
+    #[cfg(not(debug_assertions))]
+    pub fn killed(&self, _: Part) -> std::future::Pending<Infallible> {
+        std::future::pending()
     }
 
     /// How often a part ended without being told to.

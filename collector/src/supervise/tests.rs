@@ -219,7 +219,13 @@ async fn connection_that_waits_while_a_worker_is_down_is_answered() {
             *connect.lock().unwrap() = Some(stream);
             panic!("killed from inside");
         }
-        server::run_worker(listener.try_clone()?, service.clone(), limits, stop.clone())
+        server::run_worker(
+            listener.try_clone()?,
+            service.clone(),
+            limits,
+            stop.clone(),
+            std::future::pending(),
+        )
     };
     supervisor.thread(Part::Worker, "worker-0".into(), run).unwrap();
     let answer = tokio::task::spawn_blocking(move || {

@@ -57,7 +57,7 @@ impl Salt {
         out.extend_from_slice(&*self.0);
     }
 
-    fn random() -> io::Result<Self> {
+    pub(super) fn random() -> io::Result<Self> {
         let mut salt = Self::from_bytes([0; SALT_BYTES]);
         getrandom::fill(&mut *salt.0).map_err(|e| io::Error::other(e.to_string()))?;
         Ok(salt)

@@ -89,7 +89,11 @@ mod tests {
 
     #[test]
     fn token_for_one_site_reads_no_other() {
-        let reader = Reader::Program(account::Bearer { site: SiteId(7), scope: account::Scope::Read });
+        let reader = Reader::Program(account::Bearer {
+            token: sotto_schema::id::TokenId(1),
+            site: SiteId(7),
+            scope: account::Scope::Read,
+        });
         assert!(reader.may_read(SiteId(7)) && !reader.may_read(SiteId(8)) && !reader.owns_all());
     }
 }

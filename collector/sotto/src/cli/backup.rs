@@ -1,9 +1,9 @@
 //! `sotto backup` and `sotto restore`
 
 use std::{
-    fs::{self, File},
-    io,
-    os::unix::fs::OpenOptionsExt,
+    fs::{self, DirBuilder, File},
+    io::{self, Write as _},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -22,7 +22,7 @@ use sotto_store::{
     migrate,
 };
 
-use super::output::say;
+use super::{output::say, progress::Progress};
 use crate::{
     databases::{engine_directory, engine_settings, external, lock, require, with_databases},
     failure::{Exit, Failure},
@@ -57,12 +57,13 @@ fn only_embedded(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A file deleted on drop: the archive as the server writes and reads it, which is not encrypted.
+/// A file or directory deleted on drop: what the server writes or reads of a backup, which is not encrypted.
 struct Plain(PathBuf);
 
 impl Drop for Plain {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.0)
+        let removed = if self.0.is_dir() { fs::remove_dir_all(&self.0) } else { fs::remove_file(&self.0) };
+        if let Err(error) = removed
             && error.kind() != io::ErrorKind::NotFound
         {
             tracing::error!(path = %self.0.display(), %error, "cannot be deleted and is not encrypted: delete it");
@@ -110,6 +111,7 @@ pub async fn backup(args: BackupArgs, config: &Config, paths: &Paths) -> Result<
         }
     };
     let (recipients, whose) = recipients(config)?;
+    let mut progress = Progress::new("bytes", 0);
     let bytes = with_databases(config, paths, async |databases| {
         let dir = fs::canonicalize(engine_directory(config))?.join(engine::BACKUPS);
         fs::create_dir_all(&dir)?;
@@ -117,12 +119,15 @@ pub async fn backup(args: BackupArgs, config: &Config, paths: &Paths) -> Result<
         if made.0.exists() {
             fs::remove_file(&made.0)?; // of a backup that was interrupted
         }
+        progress.step("copying the database");
         databases.writer.query(include_str!("backup/backup.sql")).execute().await?;
+        progress.step("encrypting");
         let bytes = sealed::seal(&made.0, &recipients, &file)?;
         audit::append(&databases.writer, UserId::NONE, Action::Backup, SiteId::NONE, "of all tables").await?;
         Ok(bytes)
     })
     .await?;
+    drop(progress);
     say!("{} ({bytes} bytes)", file.display())?;
     say!("{whose}")?;
     say!(
@@ -152,6 +157,8 @@ pub async fn restore(args: RestoreArgs, config: &Config, paths: &Paths) -> Resul
     // Read to the end once before anything is created: a wrong key or a broken file leaves everything
     // unchanged.
     File::open(&args.file).map_err(|e| Failure::file(&args.file, &e))?;
+    let mut progress = Progress::new("bytes", 0);
+    progress.step("checking the whole file");
     sealed::open(&args.file, &identity, &mut io::sink()).map_err(|e| {
         let exit = if matches!(e, SealError::NoKeyFile { .. }) { Exit::Missing } else { Exit::Failed };
         Failure::new(e).ending(exit)
@@ -165,6 +172,7 @@ pub async fn restore(args: RestoreArgs, config: &Config, paths: &Paths) -> Resul
     }
     let mut settings = engine_settings(config, paths)?;
     settings.dir.clone_from(&growing);
+    progress.step("restoring");
     let mut restored = restore_into(&args.file, &identity, settings).await;
     if restored.is_ok() {
         restored = publish(&growing, &target).map_err(Failure::new);
@@ -176,6 +184,7 @@ pub async fn restore(args: RestoreArgs, config: &Config, paths: &Paths) -> Resul
         // Succeeds only if it is empty, so it was created here. The earlier error is the one to report.
         let _kept = fs::remove_dir(&target);
     }
+    drop(progress);
     restored?;
     say!("restored into {}", config.data.display())?;
     Ok(())
@@ -201,11 +210,89 @@ async fn restore_into(file: &Path, identity: &Path, settings: engine::Settings) 
 async fn fill(file: &Path, identity: &Path, dir: &Path, engine: &Embedded) -> Result<(), Failure> {
     let dir = fs::canonicalize(dir)?.join(engine::BACKUPS);
     fs::create_dir_all(&dir)?;
-    let plain = Plain(dir.join("restore.tar"));
-    let mut out = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&plain.0)?;
-    sealed::open(file, identity, &mut out)?;
+    // Unpacked: in an archive, the server looks for each of thousands of files from the beginning.
+    let plain = Plain(dir.join("restore"));
+    DirBuilder::new().mode(0o700).create(&plain.0)?;
+    unpack(file, identity, &plain.0)?;
     let db = engine.databases().writer;
     db.without_database().query_raw(include_str!("backup/restore.sql")).execute().await?;
     migrate::migrate(&db).await?;
     Ok(())
+}
+
+/// Unpacks a backup into a directory while it is decrypted.
+fn unpack(file: &Path, identity: &Path, dir: &Path) -> Result<(), Failure> {
+    let (reader, writer) = io::pipe()?;
+    std::thread::scope(|scope| {
+        let opened = scope.spawn(move || {
+            let mut writer = io::BufWriter::new(writer);
+            sealed::open(file, identity, &mut writer)?;
+            writer.flush().map_err(|source| SealError::File { path: file.into(), source })
+        });
+        let unpacked = unpack_entries(io::BufReader::new(reader), dir);
+        // An error here closes the pipe, which ends the thread with an error that says less.
+        unpacked.map_err(|e| Failure::failed(format!("{}: {e}", file.display())))?;
+        opened.join().map_err(|_| Failure::failed("reading the backup panicked"))?.map_err(Failure::new)
+    })
+}
+
+/// Unpacks files and directories; whatever else an archive may hold is none of ClickHouse's.
+fn unpack_entries(input: impl io::Read, dir: &Path) -> io::Result<()> {
+    let mut archive = tar::Archive::new(input);
+    archive.set_preserve_permissions(false);
+    archive.set_preserve_mtime(false);
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let kind = entry.header().entry_type();
+        if !(kind.is_file() || kind.is_dir()) || !entry.unpack_in(dir)? {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the archive is not one of ClickHouse"));
+        }
+    }
+    // To the end, so that the other side of the pipe can write all of it.
+    io::copy(&mut archive.into_inner(), &mut io::sink()).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An archive of one entry.
+    fn archive(kind: tar::EntryType, path: &str, content: &[u8]) -> Vec<u8> {
+        let mut header = tar::Header::new_gnu();
+        header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_entry_type(kind);
+        header.set_mode(0o666);
+        header.set_size(content.len() as u64);
+        if kind.is_symlink() {
+            header.set_link_name("/etc").unwrap();
+        }
+        header.set_cksum();
+        let mut archive = tar::Builder::new(Vec::new());
+        archive.append(&header, content).unwrap();
+        archive.into_inner().unwrap()
+    }
+
+    #[test]
+    fn archive_is_unpacked_inside_its_directory_only() {
+        use tar::EntryType::{Directory, Regular, Symlink};
+        for (kind, path, ok) in [
+            (Regular, "data/sotto/part/file.bin", true),
+            (Regular, ".backup", true),
+            (Directory, "data", true),
+            (Symlink, "link", false),
+            (Regular, "../outside", false),
+            (Regular, "data/../../outside", false),
+        ] {
+            let parent = tempfile::tempdir().unwrap();
+            let dir = parent.path().join("restore");
+            fs::create_dir(&dir).unwrap();
+            let content: &[u8] = if kind == Regular { b"content" } else { b"" };
+            let unpacked = unpack_entries(&archive(kind, path, content)[..], &dir);
+            assert_eq!(unpacked.is_ok(), ok, "{path}: {unpacked:?}");
+            assert!(!parent.path().join("outside").exists(), "{path}");
+            if ok && kind == Regular {
+                assert_eq!(fs::read(dir.join(path)).unwrap(), content, "{path}");
+            }
+        }
+    }
 }

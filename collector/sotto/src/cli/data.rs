@@ -2,14 +2,18 @@
 
 use std::{
     collections::HashSet,
-    fs::File,
-    io::{BufRead, BufReader, Write as _},
-    path::PathBuf,
+    fs::{File, OpenOptions},
+    io::{self, BufRead, BufReader, Seek as _, SeekFrom, Write},
+    path::{Path, PathBuf},
+    time::Instant,
 };
 
 use bytes::Bytes;
 use clap::ValueEnum;
+use clickhouse::Row;
+use serde::Deserialize;
 use sotto_schema::{
+    day::Day,
     event::Field,
     id::{ReturningId, SiteId, UserId, VisitorKey},
 };
@@ -19,7 +23,7 @@ use sotto_store::{
     sites,
 };
 
-use super::{output::say, site::find};
+use super::{output::say, progress::Progress, site::find};
 use crate::failure::Failure;
 
 /// Maximum number of lines imported at once.
@@ -38,6 +42,17 @@ pub struct ExportArgs {
     /// Last day
     #[arg(long, default_value = "2149-01-01")]
     to: String,
+    /// Write to this file instead of standard output. If it exists, go on with the last day in it
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// A day that has events.
+#[derive(Row, Deserialize)]
+struct DayOfEvents {
+    #[serde(rename = "number")]
+    day: Day,
+    events: u64,
 }
 
 /// `sotto import`
@@ -70,37 +85,125 @@ pub async fn print_lines(
 ) -> Result<(), Failure> {
     let query = databases.reader.of_site(site).query(sql).param("site", site);
     let query = query.param("visitor", visitor).param("returning", returning);
-    print_query(query).await
+    write_lines(query, &mut io::stdout().lock(), |_| ()).await?.map_err(|e| Failure::output(&e))
 }
 
-async fn print_query(query: clickhouse::query::Query) -> Result<(), Failure> {
-    let query = query.with_setting("output_format_json_escape_forward_slashes", "0");
+/// How many rows ClickHouse formats at a time: at its own default, they would take hundreds of megabytes.
+const EXPORT_BLOCK_ROWS: &str = "8192";
+
+/// Writes the rows of a query as JSON lines, as they come. `written` is told of each line.
+async fn write_lines(
+    query: clickhouse::query::Query,
+    out: &mut impl Write,
+    mut written: impl FnMut(u64),
+) -> Result<io::Result<()>, Failure> {
+    let query = query
+        .with_setting("output_format_json_escape_forward_slashes", "0")
+        .with_setting("max_block_size", EXPORT_BLOCK_ROWS);
     let mut cursor = query.fetch_bytes("JSONEachRow")?;
-    let mut out = std::io::stdout().lock();
     while let Some(bytes) = cursor.next().await? {
-        out.write_all(&bytes).map_err(|e| Failure::output(&e))?;
+        if let Err(error) = out.write_all(&bytes) {
+            return Ok(Err(error));
+        }
+        written(bytes.iter().filter(|byte| **byte == b'\n').count() as u64);
     }
-    out.flush().map_err(|e| Failure::output(&e))
+    Ok(out.flush())
 }
 
-/// Runs `sotto export`.
+/// Opens a file to go on with an export of `site`: behind it, the day to begin with is written anew. `None` if it holds no
+/// day yet.
+///
+/// # Errors
+/// When it cannot be read or made, or holds something else.
+fn open_export(path: &Path, site: SiteId) -> Result<(File, Option<Day>), Failure> {
+    let failed = |e: io::Error| Failure::file(path, &e);
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+    let (mut lines, mut line) = (BufReader::new(&file), Vec::new());
+    let (mut at, mut last) = (0, None);
+    loop {
+        line.clear();
+        let bytes = lines.read_until(b'\n', &mut line).map_err(failed)? as u64;
+        // The end of a line that was cut off is of the last day, or of the next one, which begins there.
+        if line.last() != Some(&b'\n') {
+            break;
+        }
+        let day = day_of_line(&line, site).ok_or_else(|| {
+            Failure::usage(format!("{} is no export of this site: name another file", path.display()))
+        })?;
+        if last.is_none_or(|(known, _)| known != day) {
+            last = Some((day, at));
+        }
+        at += bytes;
+    }
+    drop(lines);
+    let begin = last.map_or(0, |(_, begin)| begin);
+    file.set_len(begin).map_err(failed)?;
+    file.seek(SeekFrom::Start(begin)).map_err(failed)?;
+    Ok((file, last.map(|(day, _)| day)))
+}
+
+/// The day of a line of an export, if it is one of this site.
+fn day_of_line(line: &[u8], site: SiteId) -> Option<Day> {
+    #[derive(Deserialize)]
+    struct Line<'a> {
+        site: serde_json::Value,
+        day: &'a str,
+    }
+    let line: Line<'_> = serde_json::from_slice(line).ok()?;
+    let is_ours = line.site == site.to_string() || line.site == site.0;
+    line.day.parse().ok().map(Day::of).filter(|_| is_ours)
+}
+
+/// Runs `sotto export`: day by day, in the order of the table, so that its memory does not depend on how much there is.
 pub async fn export(args: ExportArgs, databases: &Databases) -> Result<(), Failure> {
     let site = find(&databases.reader, &args.site).await?;
     let day = |key: &str, text: &str| {
-        text.parse::<jiff::civil::Date>()
+        let date = text.parse::<jiff::civil::Date>();
+        date.map(Day::of)
             .map_err(|_| Failure::usage(format!("{key} = {text:?}, but it must be a day like 2026-11-01")))
     };
-    if day("--from", &args.from)? > day("--to", &args.to)? {
+    let (mut from, to) = (day("--from", &args.from)?, day("--to", &args.to)?);
+    if from > to {
         return Err(Failure::usage(format!("--from = {} is after --to = {}", args.from, args.to)));
     }
-    let query = databases
-        .reader
-        .of_site(site.id)
-        .query(include_str!("data/export.sql"))
-        .param("site", site.id)
-        .param("from", &args.from)
-        .param("to", &args.to);
-    print_query(query).await
+    let Some(path) = &args.out else {
+        let mut out = io::stdout().lock();
+        return export_days(databases, site.id, (from, to), &mut out).await?.map_err(|e| Failure::output(&e));
+    };
+    let (file, last) = open_export(path, site.id)?;
+    from = from.max(last.unwrap_or(from));
+    let mut out = io::BufWriter::new(file);
+    export_days(databases, site.id, (from, to), &mut out).await?.map_err(|e| Failure::file(path, &e))?;
+    out.into_inner()
+        .map_err(io::IntoInnerError::into_error)
+        .and_then(|file| file.sync_all())
+        .map_err(|e| Failure::file(path, &e))
+}
+
+/// Writes the events of some days; the inner error is that of `out`.
+async fn export_days(
+    databases: &Databases,
+    site: SiteId,
+    (from, to): (Day, Day),
+    out: &mut impl Write,
+) -> Result<io::Result<()>, Failure> {
+    let db = databases.reader.of_site(site);
+    let days = db.query(include_str!("data/days.sql")).param("site", site);
+    let days: Vec<DayOfEvents> = days.param("from", from.0).param("to", to.0).fetch_all().await?;
+    let mut progress = Progress::new("events", days.iter().map(|day| day.events).sum());
+    let mut done = 0;
+    for DayOfEvents { day, .. } in days {
+        let query = db.query(include_str!("data/export.sql")).param("site", site).param("day", day.0);
+        let written = write_lines(query, out, |lines| {
+            done += lines;
+            progress.show(done, Instant::now());
+        });
+        if let Err(error) = written.await? {
+            return Ok(Err(error));
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// Runs `sotto import`. May be run again after a failure: events already stored are not duplicated.
@@ -112,14 +215,19 @@ pub async fn import(args: ImportArgs, databases: &Databases) -> Result<(), Failu
         None => None,
     };
     let open = |e: std::io::Error| Failure::file(&args.file, &e);
-    let mut lines = BufReader::new(File::open(&args.file).map_err(open)?);
+    let file = File::open(&args.file).map_err(open)?;
+    let mut progress = Progress::new("bytes", file.metadata().map_or(0, |metadata| metadata.len()));
+    let mut read = 0;
+    let mut lines = BufReader::new(file);
     let here: HashSet<u64> = sites::all(db).await?.iter().map(|site| site.id.0).collect();
     let shards = db.shards();
     let mut batches = vec![Vec::new(); shards.len()];
     let (mut count, mut total, mut line) = (0, 0u64, String::new());
     loop {
         line.clear();
-        let end = lines.read_line(&mut line).map_err(open)? == 0;
+        let bytes = lines.read_line(&mut line).map_err(open)?;
+        let end = bytes == 0;
+        read += bytes as u64;
         if !end {
             let (site, event) = checked_line(&line, site).map_err(|why| {
                 Failure::usage(format!("{}: line {}: {why}", args.file.display(), total + 1))
@@ -141,11 +249,13 @@ pub async fn import(args: ImportArgs, databases: &Databases) -> Result<(), Failu
                 insert_lines(shard, std::mem::take(batch)).await?;
             }
             count = 0;
+            progress.show(read, Instant::now());
         }
         if end {
             break;
         }
     }
+    drop(progress);
     audit::append(db, UserId::NONE, Action::Import, site.unwrap_or(SiteId::NONE), &format!("{total} events"))
         .await?;
     say!("{total} events imported")?;
@@ -186,4 +296,49 @@ async fn insert_lines(db: &Db, lines: Vec<u8>) -> Result<(), Failure> {
     insert.send(Bytes::from(lines)).await?;
     insert.end().await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Read as _};
+
+    use super::*;
+
+    const SITE: SiteId = SiteId(7);
+
+    #[test]
+    fn export_that_was_cut_off_goes_on_with_its_last_day() {
+        let line = |day: &str, n: u32| format!("{{\"site\":\"7\",\"day\":\"{day}\",\"path\":\"/{n}\"}}\n");
+        let (first, second) = ("2026-11-01", "2026-11-02");
+        let [a, b, c] = [line(first, 1), line(first, 2), line(second, 3)];
+        let day = |text: &str| Some(Day::of(text.parse().unwrap()));
+        for (what, text, kept, next) in [
+            ("new", String::new(), "", None),
+            ("one line cut", a[..9].to_owned(), "", None),
+            ("one day", format!("{a}{b}"), "", day(first)),
+            ("cut in the first day", format!("{a}{}", &b[..9]), "", day(first)),
+            ("two days", format!("{a}{b}{c}"), &*format!("{a}{b}"), day(second)),
+            ("cut in the second day", format!("{a}{b}{c}{}", &c[..9]), &*format!("{a}{b}"), day(second)),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("export");
+            fs::write(&path, &text).unwrap();
+            let (mut file, found) = open_export(&path, SITE).unwrap();
+            assert_eq!((fs::read_to_string(&path).unwrap().as_str(), found), (kept, next), "{what}");
+            let mut rest = String::new();
+            file.read_to_string(&mut rest).unwrap();
+            assert_eq!(rest, "", "{what}: what is written next comes behind it");
+        }
+    }
+
+    #[test]
+    fn file_that_is_no_export_of_the_site_is_refused_and_unchanged() {
+        for text in ["a shopping list\n", "{\"site\":\"8\",\"day\":\"2026-11-01\"}\n", "{\"site\":7}\n"] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("file");
+            fs::write(&path, text).unwrap();
+            assert!(open_export(&path, SITE).is_err(), "{text}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+    }
 }

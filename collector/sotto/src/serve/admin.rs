@@ -5,6 +5,7 @@
 //! | `/healthz` | 200 while the process runs |
 //! | `/readyz` | 200 while hits can be kept, with what is degraded; 503 otherwise |
 //! | `/metrics` | OpenMetrics or Prometheus text format; `docs/grafana.json`, `docs/alerts.yml` |
+//! | `POST /kill/PART` | debug builds only, for tests: makes a task of the part panic |
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -65,7 +66,7 @@ pub fn dashboard_health(db: Db, board: Arc<Board>) -> HttpService {
                     0 => stack::text(StatusCode::OK, "ok\n"),
                     _ => stack::text(StatusCode::OK, format!("tasks: {}\n", tasks(&board))),
                 },
-                _ => stack::empty(StatusCode::NOT_FOUND),
+                _ => other(&request, &board),
             };
             Ok::<_, Infallible>(answer)
         }
@@ -81,6 +82,23 @@ async fn answers(db: &Db) -> bool {
 fn tasks(board: &Board) -> String {
     let down: Vec<&str> = board.down().map(Part::name).collect();
     if down.is_empty() { "ok".into() } else { format!("{} down; see the log", down.join(", ")) }
+}
+
+/// Kills a task from inside, for tests of supervision.
+#[cfg(debug_assertions)]
+fn other<B>(request: &Request<B>, board: &Board) -> Response {
+    match request.uri().path().strip_prefix("/kill/").and_then(Part::from_name) {
+        Some(part) if request.method() == http::Method::POST => {
+            board.kill(part);
+            stack::empty(StatusCode::NO_CONTENT)
+        }
+        _ => stack::empty(StatusCode::NOT_FOUND),
+    }
+}
+
+#[cfg(not(debug_assertions))]
+fn other<B>(_: &Request<B>, _: &Board) -> Response {
+    stack::empty(StatusCode::NOT_FOUND)
 }
 
 impl Admin {
@@ -107,7 +125,7 @@ impl Admin {
                     of_type(stack::text(StatusCode::OK, metrics::for_prometheus(&text)), PROMETHEUS)
                 }
             }
-            _ => stack::empty(StatusCode::NOT_FOUND),
+            _ => other(request, &self.state.board),
         }
     }
 
@@ -208,6 +226,7 @@ impl Admin {
                 self.state.board.down_count() as f64,
             ),
             gauge("sotto_sites", "Sites that are set up.", self.state.rules.count() as f64),
+            gauge("sotto_import_salts", "Salts of imports of old hits.", self.state.imports.count() as f64),
             gauge("sotto_salts", "Salts that are alive.", self.state.salts.count() as f64),
             gauge(
                 "sotto_salt_age_seconds",
@@ -260,6 +279,19 @@ mod tests {
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// `cargo test --release` proves the other half.
+    #[test]
+    fn tasks_can_be_killed_in_debug_builds_only() {
+        let status = |method: &str, path: &str| {
+            let request = Request::builder().method(method).uri(path).body(()).unwrap();
+            other(&request, &Board::default()).status().as_u16()
+        };
+        assert_eq!(status("POST", "/kill/rules"), if cfg!(debug_assertions) { 204 } else { 404 });
+        for (method, path) in [("GET", "/kill/rules"), ("POST", "/kill/nothing"), ("POST", "/other")] {
+            assert_eq!(status(method, path), 404, "{method} {path}");
+        }
+    }
 
     #[tokio::test]
     async fn dashboard_is_not_ready_while_clickhouse_hangs() {

@@ -1,26 +1,34 @@
-//! Looks up sites that are not known yet. A site that was added by a command, by a dashboard or on another machine a
-//! moment ago already sends hits; the copy of the sites here learns of it only when it is read again.
+//! Looks up sites and tokens that are not known yet. What was added by a command, by a dashboard or on another machine a
+//! moment ago is already used; the copy of the sites and tokens here learns of it only when it is read again.
 //!
 //! One reading serves everybody who waits for it, so the number of queries does not depend on how many names are looked
 //! up: invented ones cost what [`READS_PER_SECOND_MAX`] allows and no more. A name counts as unknown only after a reading
 //! that began after it was asked for.
 //!
-//! **Limits**: [`WAITING_MAX`] requests wait at a time, each for at most [`PATIENCE`]. Beyond that, and while the
-//! database is away, nobody can say whether the site exists: the sender is told to come back.
+//! **Limits**: [`WAITING_MAX`] requests wait at a time, at most [`WAITING_PER_BLOCK_MAX`] of them from one address (or
+//! /64), each for at most [`PATIENCE`]. Beyond that, and while the database is away, nobody can say whether the site
+//! exists: the sender is told to come back.
 
 use std::{
+    collections::HashMap,
+    io,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use compact_str::CompactString;
 use quick_cache::sync::Cache;
+use sotto_schema::throttle::ClientBlock;
 use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::visitor::client_ip::{BlockKey, ClientIp};
 
 /// How often the sites are read in one second, at most, whoever asks for what.
 pub const READS_PER_SECOND_MAX: u32 = 4;
 /// How many requests wait for a reading at a time. Others are told to come back.
 pub const WAITING_MAX: usize = 256;
+/// How many of them may come from one network block: invented keys from one place leave room for others.
+pub const WAITING_PER_BLOCK_MAX: usize = 16;
 /// How long a request waits.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a key that was looked up in vain counts as unknown without another look. Keys are random and made with
@@ -34,15 +42,35 @@ const UNKNOWN_MAX: usize = 1_024;
 pub struct Undecided;
 
 /// Connects requests that name an unknown site with the job that reads the sites.
-#[derive(Debug)]
 pub struct Lookups {
     wanted: Arc<Notify>,
     /// How many readings have begun.
     begun: Mutex<u64>,
     ended: watch::Sender<Ended>,
     waiting: Semaphore,
+    /// How many wait by network block.
+    by_block: Mutex<HashMap<ClientBlock, usize>>,
+    block_key: BlockKey,
     patience: Duration,
     unknown: Cache<CompactString, Instant>,
+}
+
+/// A place of one network block among those that wait; free again when dropped.
+struct Place<'a> {
+    lookups: &'a Lookups,
+    block: ClientBlock,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut by_block = self.lookups.by_block.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = by_block.get_mut(&self.block) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                by_block.remove(&self.block);
+            }
+        }
+    }
 }
 
 /// The last readings, by their number.
@@ -53,7 +81,6 @@ struct Ended {
 }
 
 /// A reading that has begun. Without [`Reading::succeeded`] it has failed.
-#[derive(Debug)]
 #[must_use = "requests wait for its end"]
 pub struct Reading<'a> {
     lookups: &'a Lookups,
@@ -81,31 +108,43 @@ impl Drop for Reading<'_> {
 
 impl Lookups {
     /// Lookups that wake the job that waits for `wanted`.
-    pub fn new(wanted: Arc<Notify>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When the operating system has no randomness.
+    pub fn new(wanted: Arc<Notify>) -> io::Result<Self> {
+        Ok(Self {
             wanted,
             begun: Mutex::default(),
             ended: watch::Sender::default(),
             waiting: Semaphore::new(WAITING_MAX),
+            by_block: Mutex::default(),
+            block_key: BlockKey::random()?,
             patience: PATIENCE,
             unknown: Cache::new(UNKNOWN_MAX),
+        })
+    }
+
+    fn place(&self, client: &ClientIp) -> Option<Place<'_>> {
+        let block = client.block(&self.block_key);
+        let mut by_block = self.by_block.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = by_block.entry(block).or_default();
+        if *waiting >= WAITING_PER_BLOCK_MAX {
+            return None;
         }
+        *waiting += 1;
+        Some(Place { lookups: self, block })
     }
 
-    /// Asks for a reading, without waiting for it.
-    pub fn ask(&self) {
-        self.wanted.notify_one();
-    }
-
-    /// Waits until the sites have been read once more from the beginning.
+    /// Waits until sites and tokens have been read once more from the beginning, for a request of `client`.
     ///
     /// # Errors
     /// When they cannot be read in time, or too many wait already.
-    pub async fn read_again(&self) -> Result<(), Undecided> {
+    pub async fn read_again(&self, client: &ClientIp) -> Result<(), Undecided> {
+        let _of_block = self.place(client).ok_or(Undecided)?;
         let Ok(_place) = self.waiting.try_acquire() else { return Err(Undecided) };
         let mut ended = self.ended.subscribe();
         let begun = *self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        self.ask();
+        self.wanted.notify_one();
         let read = tokio::time::timeout(self.patience, ended.wait_for(|ended| ended.last > begun)).await;
         match read {
             Ok(Ok(ended)) if ended.last_good > begun => Ok(()),
@@ -136,7 +175,18 @@ mod tests {
     use super::*;
 
     fn lookups() -> Arc<Lookups> {
-        Arc::new(Lookups::new(Arc::default()))
+        Arc::new(Lookups::new(Arc::default()).unwrap())
+    }
+
+    /// A client; every [`WAITING_PER_BLOCK_MAX`] of them share a network block.
+    fn client(n: usize) -> ClientIp {
+        let block = n / WAITING_PER_BLOCK_MAX;
+        ClientIp::claimed(&format!("2001:db8:0:{block:x}::{n:x}")).unwrap()
+    }
+
+    fn ask(lookups: &Arc<Lookups>, n: usize) -> tokio::task::JoinHandle<Result<(), Undecided>> {
+        let lookups = lookups.clone();
+        tokio::spawn(async move { lookups.read_again(&client(n)).await })
     }
 
     /// Lets every other task run until it waits for something.
@@ -150,10 +200,7 @@ mod tests {
     async fn reading_that_had_begun_before_does_not_answer() {
         let lookups = lookups();
         let early = lookups.begin();
-        let asked = tokio::spawn({
-            let lookups = lookups.clone();
-            async move { lookups.read_again().await }
-        });
+        let asked = ask(&lookups, 0);
         settle().await;
         early.succeeded();
         settle().await;
@@ -165,33 +212,44 @@ mod tests {
     #[tokio::test]
     async fn one_reading_answers_as_many_as_may_wait_and_one_more_is_sent_away() {
         let lookups = lookups();
-        let ask = |lookups: Arc<Lookups>| tokio::spawn(async move { lookups.read_again().await });
-        let waiting: Vec<_> = (0..WAITING_MAX).map(|_| ask(lookups.clone())).collect();
+        let waiting: Vec<_> = (0..WAITING_MAX).map(|n| ask(&lookups, n)).collect();
         settle().await;
-        assert_eq!(lookups.read_again().await, Err(Undecided), "one more than the limit");
+        assert_eq!(lookups.read_again(&client(WAITING_MAX)).await, Err(Undecided), "one more than the limit");
         lookups.begin().succeeded();
         for asked in waiting {
             assert_eq!(asked.await.unwrap(), Ok(()));
         }
-        let next = ask(lookups.clone());
+        let next = ask(&lookups, 0);
         settle().await;
         lookups.begin().succeeded();
         assert_eq!(next.await.unwrap(), Ok(()), "the places are free again");
+        assert!(lookups.by_block.lock().unwrap().is_empty(), "nobody is remembered");
+    }
+
+    #[tokio::test]
+    async fn block_at_its_limit_waits_and_one_more_of_it_is_sent_away_but_not_another() {
+        let lookups = lookups();
+        let waiting: Vec<_> = (0..WAITING_PER_BLOCK_MAX).map(|n| ask(&lookups, n)).collect();
+        settle().await;
+        assert_eq!(lookups.read_again(&client(0)).await, Err(Undecided), "one more of this block");
+        let other = ask(&lookups, WAITING_PER_BLOCK_MAX);
+        settle().await;
+        lookups.begin().succeeded();
+        for asked in waiting.into_iter().chain([other]) {
+            assert_eq!(asked.await.unwrap(), Ok(()));
+        }
     }
 
     #[tokio::test]
     async fn nobody_waits_longer_than_the_patience() {
-        let lookups = Lookups { patience: Duration::from_millis(1), ..Lookups::new(Arc::default()) };
-        assert_eq!(lookups.read_again().await, Err(Undecided));
+        let lookups = Lookups { patience: Duration::from_millis(1), ..Lookups::new(Arc::default()).unwrap() };
+        assert_eq!(lookups.read_again(&client(0)).await, Err(Undecided));
     }
 
     #[tokio::test]
     async fn reading_that_fails_decides_nothing() {
         let lookups = lookups();
-        let asked = tokio::spawn({
-            let lookups = lookups.clone();
-            async move { lookups.read_again().await }
-        });
+        let asked = ask(&lookups, 0);
         settle().await;
         drop(lookups.begin());
         assert_eq!(asked.await.unwrap(), Err(Undecided));

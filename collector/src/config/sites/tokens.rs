@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use arc_swap::ArcSwap;
 use http::{HeaderMap, header};
-use sotto_schema::id::SiteId;
+use sotto_schema::id::{SiteId, TokenId};
 use sotto_store::account::{Bearer, Scope, secret_hash};
 
 /// All tokens in force.
@@ -24,12 +24,27 @@ impl TokenBook {
         self.by_hash.load().get(&secret_hash(secret)).copied()
     }
 
+    /// Whether the token of this number is in force.
+    pub fn is_in_force(&self, token: TokenId) -> bool {
+        self.by_hash.load().values().any(|bearer| bearer.token == token)
+    }
+
     /// What the token in `Authorization: Bearer …` may do (RFC 6750).
     pub fn of_headers(&self, headers: &HeaderMap) -> Option<Bearer> {
-        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, secret) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| self.find(secret.trim()))?
+        self.find(secret_of(headers)?)
     }
+}
+
+/// The token in `Authorization: Bearer …`, whether it is in force or not.
+pub fn secret_of(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, secret) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+}
+
+/// Names a token without its secret.
+pub fn name_of(secret: &str) -> String {
+    const_hex::encode(secret_hash(secret))
 }
 
 /// Whether a token is good for `site` and may send on behalf of visitors.
@@ -49,7 +64,7 @@ mod tests {
     #[test]
     fn token_is_read_from_its_header_only_in_its_form() {
         let book = TokenBook::default();
-        let bearer = Bearer { site: SiteId(7), scope: Scope::Write };
+        let bearer = Bearer { token: TokenId(1), site: SiteId(7), scope: Scope::Write };
         book.replace(vec![(secret_hash("secret"), bearer)]);
         for (value, found) in [
             ("Bearer secret", true),
@@ -73,7 +88,7 @@ mod tests {
             (8, Scope::Write, false, false),
             (7, Scope::Read, true, false),
         ] {
-            let bearer = Some(Bearer { site: SiteId(site), scope });
+            let bearer = Some(Bearer { token: TokenId(1), site: SiteId(site), scope });
             assert_eq!(
                 (covers(bearer, SiteId(7)), may_write(bearer, SiteId(7))),
                 (covered, writes),

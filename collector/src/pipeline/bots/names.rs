@@ -44,7 +44,7 @@ pub(super) const AUTOMATED: &[&str] = &[
 #[rustfmt::skip]
 pub(super) const CRAWLERS: &[&str] = &[
     // Words that only programs have in their names.
-    "crawl", "spider", "slurp", "scraper", "fetcher", "http://", "https://", "+http", "httpclient", "http-client",
+    "crawl", "slurp", "scraper", "fetcher", "http://", "https://", "+http", "httpclient", "http-client",
     "http_request", "link check", "linkcheck", "validator", "archiver", "indexer", "feedparser", "feedfetcher",
     "rss reader", "feedburner", "webmon", "healthcheck", "health check", "uptime", "urlpreview", "uripreview",
     "link preview", "linkpreview", "site analyzer", "security scan", "vulnerab", "prerender", "rendertron", "monitor",
@@ -59,17 +59,22 @@ pub(super) const CRAWLERS: &[&str] = &[
     "naverbot", "qwantify", "ia_archiver", "archive.org", "heritrix", "mail.ru_bot", "exabot", "facebookexternalhit",
     "facebookcatalog", "facebot", "embedly", "skypeuripreview", "flipboardproxy", "vkshare", "w3c_", "w3c-",
     "whatsapp/0.", "whatsapp/2.", "google-ads-", "google-physicalweb", "playstore-google", "snap url preview", "iframely", "outbrain", "quora link preview", "pinterest/0.", "tumblr/",
+    // All that Google's own programs are called, but its browsers and apps.
+    "google-", "google web", "googlehc",
     // Monitors and measurement.
     "pingdom", "statuscake", "site24x7", "newrelicpinger", "datadog", "gtmetrix", "lighthouse", "pagespeed", "ptst/",
     "catchpoint", "dareboost", "speedcurve", "calibre", "uptimerobot", "betteruptime", "better uptime", "checkly",
     "nagios", "zabbix", "dynatrace", "synthetic", "monitis", "alertsite", "hetrixtools", "updown.io", "freshping",
+    "appinsights", "health-check", "observatory", "rigor)", "testlocally", " ylt ", "silktide", "readable/", "hotjar", "thumbnail",
     // Optimisers, archives, scanners.
+    "datanyze", "cookiehub", "luminator", "collapsify", "sindup", "turingos", " dlc/", "foregenix", "linktiger", "marketgoo", "newsnow",
+    "newsai", "xmco", "watchtowr", "productfinder",
     "screaming frog", "sitebulb", "deepcrawl", "semrush", "ahrefs", "mj12", "dotbot", "rogerbot", "blexbot", "netcraft",
     "censys", "expanse", "zgrab", "masscan", "nmap", "nuclei", "nikto", "sqlmap", "wpscan", "leakix", "internet-measurement",
     "palo alto", "openvas", "sucuri", "hardenize", "securityheaders", "httrack", "shodan", "qualys", "acunetix", "burp", "zap/", "dirbuster", "gobuster", "feroxbuster",
     // Libraries and tools.
     "python", "aiohttp", "httpx", "curl/", "libcurl", "wget", "libwww", "lwp::", "lwp-", "go-http", "java/", "okhttp", "axios",
-    "node-fetch", "undici", "got (", "superagent", "ruby", "faraday", "mechanize", "perl", "php/", "guzzle", "postman",
+    "node-fetch", "undici", "got (", "superagent", "ruby/", "faraday", "mechanize", "perl", "php/", "guzzle", "postman",
     "insomnia", "httpie", "scrapy", "dart:io", "restsharp", "reqwest", "hyper/", "ureq", "winhttp", "wininet", "node.js",
     "deno/", "bun/", "apachebench", "wrk/", "k6/", "artillery", "jmeter", "locust", "gatling", "siege", "vegeta",
     "nutch", "colly", "wkhtml", "weasyprint", "electron-fetch", "java.net", "jakarta", "urllib", "winhttprequest",

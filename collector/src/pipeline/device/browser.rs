@@ -34,7 +34,10 @@ fn by_token<'a>(ua: &'a str, system: &str) -> Option<Browser<'a>> {
     let rest = &ua[best.end()..];
     let version = match token {
         "Trident/" => after(ua, "rv:").unwrap_or("11"),
-        _ => rest.trim_start_matches(['/', ' ']),
+        // Opera froze its own token at 9.80.
+        "Opera/" => after(ua, "Version/").unwrap_or(rest),
+        "FBAN/" => after(ua, "FBAV/").unwrap_or_default(),
+        _ => version_behind(rest),
     };
     // An Android WebView with the old version token: a page inside an unnamed app.
     if name == "Chrome" && system == "Android" && ua.contains("Version/4.0") {
@@ -42,6 +45,16 @@ fn by_token<'a>(ua: &'a str, system: &str) -> Option<Browser<'a>> {
     }
     let version = if token == "; wv)" { after(ua, "Chrome/").unwrap_or_default() } else { version };
     Some(Browser { name, version, in_app: kind == Within::App })
+}
+
+/// The version behind a token: at once, or behind a later slash of the same word (`YaApp_Android/22.116.1`).
+fn version_behind(rest: &str) -> &str {
+    let rest = rest.trim_start_matches(['/', ' ', ']']);
+    let is_version = |text: &&str| text.starts_with(|c: char| c.is_ascii_digit());
+    if is_version(&rest) {
+        return rest;
+    }
+    rest.split(' ').next().and_then(|word| word.split('/').skip(1).find(is_version)).unwrap_or_default()
 }
 
 /// Browsers without a token of their own.

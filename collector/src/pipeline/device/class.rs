@@ -24,18 +24,26 @@ fn by_token(ua: &str, system: &str) -> Option<Device> {
         "Xbox" | "PlayStation" | "Nintendo" => return Some(Device::Console),
         "tvOS" | "VIDAA" | "Roku" => return Some(Device::Tv),
         "watchOS" => return Some(Device::Wearable),
-        _ if has("iPad") => return Some(Device::Tablet),
+        "iOS" if has("iPad") => return Some(Device::Tablet),
         _ if WEARABLE.iter().any(|t| has(t)) => return Some(Device::Wearable),
         _ if CAR.iter().any(|t| has(t)) => return Some(Device::Car),
+        _ if TV_MODELS.iter().any(|t| has(t)) => return Some(Device::Tv),
         _ if !has("Mobile Safari") && TV.is_match(ua) => return Some(Device::Tv),
         _ => {}
     }
     match system {
         "iOS" | "Windows Phone" | "KaiOS" | "BlackBerry" | "Symbian" => Some(Device::Mobile),
-        "Android" | "HarmonyOS" if has("Tablet") || has("tablet") => Some(Device::Tablet),
+        "Android" | "HarmonyOS" if has("Tablet") || has("tablet") || is_tablet_model(ua) => {
+            Some(Device::Tablet)
+        }
         "Android" | "HarmonyOS" => {
             let mobile = has("Mobile") || has("mobile") || has("Opera Mini") || has("Opera Mobi");
-            Some(if mobile || has("Phone;") { Device::Mobile } else { Device::Tablet })
+            // Android's own client names the model only.
+            Some(if mobile || has("Phone;") || ua.starts_with("Dalvik/") {
+                Device::Mobile
+            } else {
+                Device::Tablet
+            })
         }
         "Tizen" | "webOS" => Some(if has("Mobile") { Device::Mobile } else { Device::Tv }),
         "Windows" | "macOS" | "Linux" | "ChromeOS" | "FreeBSD" | "OpenBSD" => Some(Device::Desktop),
@@ -52,8 +60,37 @@ fn by_category(fallback: Option<&WootheeResult<'_>>) -> Device {
     }
 }
 
-const WEARABLE: [&str; 5] = ["Quest", "OculusBrowser", "Apple Watch", "Wear OS", "SM-R9"];
+/// Models of tablets: apps on them send `Mobile`, as on phones.
+fn is_tablet_model(ua: &str) -> bool {
+    TABLET_MODELS.iter().any(|model| ua.contains(model)) || is_fire_tablet(ua)
+}
+
+/// Amazon's tablets are called KF and a few capitals.
+fn is_fire_tablet(ua: &str) -> bool {
+    ua.match_indices("; KF").any(|(at, before)| {
+        let rest = &ua.as_bytes()[at + before.len()..];
+        let capitals = rest.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+        (2..=5).contains(&capitals) && rest.get(capitals).is_some_and(|byte| b" );".contains(byte))
+    })
+}
+
+#[rustfmt::skip]
+const TABLET_MODELS: &[&str] = &[
+    "SM-T", "SM-X", "SM-P", "GT-P", "GT-N51", "GT-N80", "Lenovo TB", "Lenovo YT", "; TB-", "; TB3", "; YT-", "Nexus 7", "Nexus 9", "Nexus 10",
+    "Pixel C ", "Pixel C)", "Pixel Tablet", "MediaPad", "MatePad", "; AGS", "; BAH", "; BTV-", "; SCM-", "; MRX-", "; VRD-",
+    "; DBY-", "; KOB", "; CMR-", "; SHT-", "; JDN", "MI PAD", "Mi Pad", "Xiaomi Pad", "Redmi Pad", "; OPD", "realme Pad", "; RMP",
+    "Xperia Tablet", "; SGP", "inoiPad", "HiPad", "Galaxy Tab", "ThinkPad Tablet", "Iconia", "; A3-A", "; B3-A", "; P00", "; P01", "; P02",
+];
+
+const WEARABLE: [&str; 5] = ["Quest", "OculusBrowser", "Apple Watch", "Wear OS", "; SM-R"];
 const CAR: [&str; 5] = ["QtCarBrowser", "Tesla/", "Android Automotive", "Polestar", "CarPlay"];
+
+/// Models of television sets, boxes and sticks whose apps send `Mobile Safari`.
+#[rustfmt::skip]
+const TV_MODELS: &[&str] = &[
+    "Android TV", "AndroidTV", "Google TV", "GoogleTV", "Smart TV", "SmartTV", "SMART-TV", "BRAVIA", "; AFT", "MIBOX", "Mi Box", "MiTV",
+    "MITV", "TV Box", "Chromecast", "; ADT-", "BeyondTV", "CrKey/", "Nexus Player", "SHIELD Android TV",
+];
 
 /// Names of television sets, boxes and their systems.
 #[expect(clippy::expect_used, reason = "the list is constant and built by every test of this module")]

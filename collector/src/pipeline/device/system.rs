@@ -50,12 +50,19 @@ fn is_finer(ua: &str, hinted: &str) -> bool {
 
 /// The first matching token, specific before generic.
 fn by_token(ua: &str) -> &'static str {
-    TOKENS.iter().find(|(token, _)| ua.contains(token)).map_or("", |(_, name)| name)
+    TOKENS.iter().find(|(token, _)| names(ua, token)).map_or("", |(_, name)| name)
+}
+
+/// Whether the user agent has a token. Apple's are words: other makers have an inoiPad and a TechniPhone.
+fn names(ua: &str, token: &str) -> bool {
+    let is_word = |at: usize| !ua[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+    ua.match_indices(token).any(|(at, _)| !token.starts_with("iP") || is_word(at))
 }
 
 const TOKENS: [(&str, &str); 40] = [
     ("Windows Phone", "Windows Phone"),
     ("Xbox", "Xbox"),
+    ("Nintendo", "Nintendo"),
     ("Windows", "Windows"),
     ("like Mac OS X", "iOS"),
     ("iPhone", "iOS"),
@@ -80,7 +87,6 @@ const TOKENS: [(&str, &str); 40] = [
     ("Android", "Android"),
     ("PlayStation", "PlayStation"),
     ("PLAYSTATION", "PlayStation"),
-    ("Nintendo", "Nintendo"),
     ("BlackBerry", "BlackBerry"),
     ("BB10", "BlackBerry"),
     ("Mac OS X", "macOS"),

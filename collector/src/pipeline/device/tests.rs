@@ -1,3 +1,5 @@
+mod hard_tests;
+
 use super::*;
 use proptest::prelude::*;
 
@@ -14,7 +16,7 @@ const ROWS: &[Row] = &[
     ("Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36", "Chrome", "141", "Android", "", Device::Mobile),
     ("Mozilla/5.0 (Android 14; Mobile; rv:130.0) Gecko/130.0 Firefox/130.0", "Firefox", "130", "Android", "14", Device::Mobile),
     // In-app browsers.
-    ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 [FBAN/FBIOS;FBAV/520.0.0.38.101;FBBV/1;FBDV/iPhone16,2;FBMD/iPhone;FBSN/iOS;FBSV/18.5;FBSS/3]", "Facebook", "", "iOS", "18", Device::Mobile),
+    ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 [FBAN/FBIOS;FBAV/520.0.0.38.101;FBBV/1;FBDV/iPhone16,2;FBMD/iPhone;FBSN/iOS;FBSV/18.5;FBSS/3]", "Facebook", "520", "iOS", "18", Device::Mobile),
     ("Mozilla/5.0 (Linux; Android 13; SM-S918B Build/TP1A; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/120.0.0.0 Mobile Safari/537.36 [FB_IAB/FB4A;FBAV/440.0.0.0;]", "Facebook", "440", "Android", "13", Device::Mobile),
     ("Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/22F76 Instagram 383.0.0.27.99 (iPhone14,5; iOS 26_0; de_DE; de; scale=3.00; 1170x2532)", "Instagram", "383", "iOS", "26", Device::Mobile),
     ("Mozilla/5.0 (Linux; Android 12; M2007J20CG; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/110.0.5481.153 Mobile Safari/537.36 trill_270605 BytedanceWebview/d8a21c6", "TikTok", "", "Android", "12", Device::Mobile),

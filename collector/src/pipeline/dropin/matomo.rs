@@ -101,6 +101,10 @@ pub enum ApiCall {
     SiteFromId(String),
     /// `SitesManager.getSitesIdFromSiteUrl`: the sites of this URL.
     SitesOfUrl(String),
+    /// `SitesManager.getAllSites`: what a replay of tracking requests asks without `--idsite`.
+    AllSites,
+    /// `SitesManager.addSite`: what `--add-sites-new-hosts` asks.
+    AddSite,
     /// Anything else.
     Unknown,
 }
@@ -112,6 +116,8 @@ pub fn api_call(query: &str) -> (ApiCall, Option<Box<str>>) {
     let call = match (query.get("module"), query.get("method")) {
         (Some("API"), Some("SitesManager.getSiteFromId")) => ApiCall::SiteFromId(text("idSite")),
         (Some("API"), Some("SitesManager.getSitesIdFromSiteUrl")) => ApiCall::SitesOfUrl(text("url")),
+        (Some("API"), Some("SitesManager.getAllSites")) => ApiCall::AllSites,
+        (Some("API"), Some("SitesManager.addSite")) => ApiCall::AddSite,
         _ => ApiCall::Unknown,
     };
     (call, claim(query.get("token_auth"), TOKEN_BYTES_MAX))

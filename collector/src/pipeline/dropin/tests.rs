@@ -315,7 +315,7 @@ fn matomo_bulk_of_the_log_importer_is_read() {
     );
     assert_eq!((read(1).hit.kind, read(1).hit.name.as_str()), (Kind::Custom, "File download"));
     assert_eq!(read(1).claims.user_agent.as_deref(), Some(""), "that the log has none is a claim, too");
-    use matomo::ApiCall::{SiteFromId, SitesOfUrl, Unknown};
+    use matomo::ApiCall::{AddSite, AllSites, SiteFromId, SitesOfUrl, Unknown};
     for (form, call) in [
         (
             "module=API&format=json2&method=SitesManager.getSiteFromId&filter_limit=-1&token_auth=T&idSite=k7f3",
@@ -325,7 +325,9 @@ fn matomo_bulk_of_the_log_importer_is_read() {
             "module=API&method=SitesManager.getSitesIdFromSiteUrl&url=a.example&token_auth=T",
             SitesOfUrl("a.example".into()),
         ),
-        ("module=API&method=SitesManager.addSite&token_auth=T", Unknown),
+        ("module=API&method=SitesManager.addSite&token_auth=T", AddSite),
+        ("module=API&method=SitesManager.getAllSites&token_auth=T", AllSites),
+        ("module=API&method=SitesManager.deleteSite&token_auth=T", Unknown),
         ("method=SitesManager.getSiteFromId&idSite=1&token_auth=T", Unknown),
     ] {
         assert_eq!(matomo::api_call(form), (call, Some("T".into())), "{form}");

@@ -72,6 +72,8 @@ pub struct IssuedToken {
 /// What a request with a valid token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bearer {
+    /// Which token it is.
+    pub token: TokenId,
     /// The site it may read; 0 stands for all sites.
     pub site: SiteId,
     /// What it may do.
@@ -153,7 +155,7 @@ pub async fn remove(db: &Db, id: TokenId) -> Result<bool, AccountError> {
 /// # Errors
 /// When ClickHouse cannot be queried.
 pub async fn credentials(db: &Db) -> Result<Vec<([u8; 32], Bearer)>, AccountError> {
-    let bearer = |row: &TokenRow| (row.hash, Bearer { site: row.site, scope: row.scope });
+    let bearer = |row: &TokenRow| (row.hash, Bearer { token: row.id, site: row.site, scope: row.scope });
     Ok(rows(db).await?.iter().map(bearer).collect())
 }
 
@@ -167,7 +169,7 @@ pub async fn bearer(db: &Db, secret: &str) -> Result<Option<Bearer>, AccountErro
         .param("hash", const_hex::encode(secret_hash(secret)))
         .fetch_optional()
         .await?;
-    Ok(found.map(|row| Bearer { site: row.site, scope: row.scope }))
+    Ok(found.map(|row| Bearer { token: row.id, site: row.site, scope: row.scope }))
 }
 
 async fn write(db: &Db, row: &TokenRow) -> Result<(), Error> {

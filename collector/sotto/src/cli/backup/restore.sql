@@ -1,1 +1,1 @@
-RESTORE DATABASE sotto FROM File('restore.tar')
+RESTORE DATABASE sotto FROM File('restore/')

@@ -1,4 +1,4 @@
--- Raw events of a site between two days, oldest first. visitor is not used.
+-- Raw events of a site and day in the order of the table, which needs no sorting.
 SELECT * FROM events
-WHERE site = {site:UInt64} AND day >= {from:String} AND day <= {to:String}
-ORDER BY day, time, visitor, view, seq
+WHERE site = {site:UInt64} AND day = toDate({day:UInt16})
+ORDER BY site, day, visitor, session, time
