@@ -160,7 +160,7 @@ CREATE TABLE events (`site` UInt64,
     `receipt` String,
     `notice_version` LowCardinality(String),
     `consent_source` LowCardinality(String),
-    `returning` UInt64, PROJECTION fingerprint (SELECT site, day, count(), sum(cityHash64(time, kind, visitor, session, view, seq, path)) GROUP BY site, day))
+    `returning` UInt64, PROJECTION fingerprints (SELECT site, day, toStartOfHour(time), count(), sum(cityHash64(time, kind, visitor, session, view, seq, path)) GROUP BY site, day, toStartOfHour(time)))
 ENGINE = MergeTree PARTITION BY toMonday(expires) ORDER BY (site, day, visitor, session, time) SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192;
 
 CREATE TABLE goals (`id` UInt64,
@@ -224,7 +224,8 @@ CREATE TABLE settled_days (`site` UInt64,
     `settling` UInt64,
     `rows` UInt64,
     `fingerprint` UInt64,
-    `time_zone` LowCardinality(String))
+    `time_zone` LowCardinality(String),
+    `until` DateTime('UTC'))
 ENGINE = MergeTree ORDER BY (site, day, settling) SETTINGS index_granularity = 8192;
 
 CREATE TABLE settled_pages (`site` UInt64,

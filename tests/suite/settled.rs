@@ -1,5 +1,7 @@
 //! Settled days: every report is the same from them as from raw events, whatever happens to the raw events.
 
+use std::collections::HashMap;
+
 use jiff::{ToSpan, civil::Date};
 use proptest::{
     prelude::*,
@@ -119,6 +121,23 @@ async fn days(db: &Db, site: SiteId) -> Days {
     settled::days(db, site, ZONE, [all_days().from, all_days().to]).await.unwrap()
 }
 
+fn zones(site: SiteId) -> HashMap<SiteId, String> {
+    HashMap::from([(site, ZONE.to_owned())])
+}
+
+/// Removes what nobody reads.
+async fn sweep(db: &Db, site: SiteId) -> usize {
+    settled::sweep(db, &zones(site)).await.unwrap()
+}
+
+/// Settles a day up to an hour of it, as UTC counts them.
+async fn settle_before(db: &Db, site: SiteId, day: Date, hour: u32) {
+    let midnight = day.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_second();
+    let until = u32::try_from(midnight).unwrap() + 3600 * hour;
+    let print = settled::print_before(db, site, day, until).await.unwrap();
+    assert!(settled::settle_before(db, site, ZONE, day, until, print).await.unwrap());
+}
+
 /// Settles all days that are not.
 async fn settle(db: &Db, site: SiteId) {
     for (day, print) in days(db, site).await.raw {
@@ -195,6 +214,71 @@ fn every_report_of_random_days_is_the_same_from_settled_days_as_from_raw_events(
     tested.unwrap();
 }
 
+#[test]
+fn every_report_is_the_same_from_a_day_that_is_settled_up_to_an_hour_and_from_few_raw_events() {
+    let runtime = runtime();
+    let server = runtime.block_on(server());
+    let db = server.db();
+    let hits = proptest::collection::vec(any_hit(), 1..60);
+    let config = Config { cases: 16, max_shrink_iters: 60, ..Config::default() };
+    let mut runner = TestRunner::new(config);
+    // The last days are settled up to an hour, the first as a whole, the second not at all.
+    let tested = runner.run(&(hits, 0..25u32, 1..24u32, 0..1440i64, any_filters()), |case| {
+        runtime.block_on(async {
+            let (hits, hour, other, cut, filters) = case;
+            let site = SiteId::random().unwrap();
+            store(&db, site, &hits, 0).await;
+            if let Some(print) = days(&db, site).await.raw.get(&FIRST) {
+                prop_assert!(settled::settle(&db, site, ZONE, FIRST, *print).await.unwrap());
+            }
+            let last = all_days().to;
+            settle_before(&db, site, last.yesterday().unwrap(), other).await;
+            settle_before(&db, site, last, hour).await;
+            let until = last.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_millisecond();
+            for (filters, until_ms) in [
+                (Filters::default(), None),
+                (Filters::default(), Some(until + 60_000 * cut)),
+                (filters, None),
+            ] {
+                let ask = async |source| {
+                    let query = Query { until_ms, ..question(site, filters.clone(), source) };
+                    everything(&db, &query).await
+                };
+                let (here, there) = (ask(Source::Auto).await, ask(Source::Raw).await);
+                prop_assert_eq!(here, there, "{:?} {:?}", filters, until_ms);
+            }
+            Ok(())
+        })
+    });
+    tested.unwrap();
+}
+
+#[tokio::test]
+async fn day_is_settled_up_to_an_hour_until_a_hit_is_late() {
+    let server = server().await;
+    let (db, site) = (server.db(), SiteId::random().unwrap());
+    let at = |visitor, page, minute| Hit { minute, ..hit(0, visitor, page) };
+    store(&db, site, &[at(1, 1, 60), at(2, 1, 130)], 0).await;
+    settle_before(&db, site, FIRST, 2).await;
+    let rows = async || {
+        let days = settled::days(&db, site, ZONE, [FIRST, FIRST]).await.unwrap();
+        days.open.get(&FIRST).map(|open| open.rows)
+    };
+    assert_eq!(rows().await, Some(1));
+    let pages = async || {
+        let query = question(site, Filters::default(), Source::Auto);
+        let answer = everything(&db, &query).await;
+        (answer.totals.visitors, answer.totals.pageviews)
+    };
+    assert_eq!(pages().await, (2, 2));
+    // The visitor who came before comes back, and so does the one who came since.
+    store(&db, site, &[at(1, 2, 140), at(2, 2, 150)], 10).await;
+    assert_eq!((rows().await, pages().await), (Some(1), (2, 4)));
+    assert_eq!(sweep(&db, site).await, 0, "what is read is not removed");
+    store(&db, site, &[at(3, 1, 70)], 20).await;
+    assert_eq!((rows().await, pages().await), (None, (3, 5)));
+}
+
 fn hit(day: i32, visitor: u64, page: u8) -> Hit {
     Hit { day, visitor, session: 1, minute: 60, kind: 0, page, field: 1, consent: 4 }
 }
@@ -217,8 +301,8 @@ async fn late_hit_is_counted_at_once_and_its_day_is_settled_again() {
     settle(&db, site).await;
     assert_eq!(pageviews().await, 3);
     assert_ne!(days(&db, site).await.settled[&FIRST], first.settled[&FIRST]);
-    assert_eq!(settled::sweep(&db, site, ZONE).await.unwrap(), 1, "what was settled before is removed");
-    assert_eq!((pageviews().await, settled::sweep(&db, site, ZONE).await.unwrap()), (3, 0));
+    assert_eq!(sweep(&db, site).await, 1, "what was settled before is removed");
+    assert_eq!((pageviews().await, sweep(&db, site).await), (3, 0));
 }
 
 #[tokio::test]
@@ -270,7 +354,7 @@ async fn settling_that_was_cut_is_never_read_and_is_removed_when_it_is_old() {
     settle(&db, site).await;
     let query = question(site, Filters::default(), Source::Auto);
     assert_eq!(everything(&db, &query).await.totals.pageviews, 1);
-    assert_eq!(settled::sweep(&db, site, ZONE).await.unwrap(), 1);
+    assert_eq!(sweep(&db, site).await, 1);
     assert_eq!(everything(&db, &query).await.totals.pageviews, 1);
 }
 

@@ -11,6 +11,7 @@ use sotto_store::{
     error_code::ErrorCode,
     settled::{
         PAGES_MAX, UNTIL_END_MS,
+        few::{Change, Few, Figure},
         figures::{self, CONSENT, COUNTS, Relations},
         of_events,
     },
@@ -54,6 +55,21 @@ struct Figures {
     entries: u64,
     bounces: u64,
     engaged: u64,
+}
+
+impl Figures {
+    fn counts(&self) -> Counts {
+        Counts {
+            visitors: self.visitors,
+            visits: self.visits,
+            pageviews: self.pageviews,
+            measured_views: self.measured_views,
+            events: self.events,
+            entries: self.entries,
+            bounces: self.bounces,
+            engaged_ms: self.engaged,
+        }
+    }
 }
 
 /// Conditions of filters, by what they choose, and their values.
@@ -113,7 +129,7 @@ impl Scan<'_> {
             Err(ReportError::Database(error)) if ErrorCode::of(&error) == Some(ErrorCode::MEMORY_LIMIT) => {
                 let Some([earlier, later]) = plan.halves() else { return Err(error.into()) };
                 tracing::info!(
-                    days = plan.settled.len() + plan.raw.len(),
+                    days = plan.days(),
                     "report read in halves: too large for the memory of a query"
                 );
                 let whole = Self { whole: true, ..*self };
@@ -132,24 +148,46 @@ impl Scan<'_> {
         let [cells, passes] = self.passes(plan, &conditions);
         let most = self.lists.iter().map(|list| list.limit).max().unwrap_or(1).min(ROWS_MAX);
         let limit = if self.whole { PART_ROWS_MAX } else { most };
-        // With filters, each list is in one pass; otherwise its rows are in the cells and in a pass.
-        if filtered || cells.is_empty() || passes.is_empty() {
+        // With filters, each list is in one pass; otherwise its rows are in the cells, in a pass, and counted here.
+        let parts = [!cells.is_empty(), !passes.is_empty(), plan.counts_here()];
+        if filtered || parts.iter().filter(|part| **part).count() == 1 && !plan.counts_here() {
             let queries = [cells, passes].concat();
             let rows = self.fetch(db, plan, &conditions, &queries, limit).await?;
-            return Ok(self.distribute(rows.into_iter().flatten()));
+            return Ok(self.distribute(rows.into_iter().flatten(), &[]));
         }
         let side = limit.max(SIDE_ROWS_MAX);
-        let rows = self.fetch(db, plan, &conditions, &[cells.clone(), passes.clone()].concat(), side).await?;
+        let queries = [cells.clone(), passes.clone()].concat();
+        let fetched = self.fetch(db, plan, &conditions, &queries, side);
+        let (rows, changes) = tokio::try_join!(fetched, self.counted_here(db, plan))?;
         let cut = |list: &List, rows: &Vec<Figures>| {
             !list.by.is_time()
                 && rows.iter().filter(|row| row.dimension == list.by.name()).count() as u64 >= side
         };
         if self.lists.iter().any(|list| rows.iter().any(|rows| cut(list, rows))) {
-            let all = [cells, passes].concat().join("\nUNION ALL\n");
-            let rows = self.fetch(db, plan, &conditions, &[all], limit).await?;
-            return Ok(self.distribute(rows.into_iter().flatten()));
+            let plan = plan.counted_there();
+            let all = self.passes(&plan, &conditions).concat().join("\nUNION ALL\n");
+            let rows = self.fetch(db, &plan, &conditions, &[all], limit).await?;
+            return Ok(self.distribute(rows.into_iter().flatten(), &[]));
         }
-        Ok(self.distribute(rows.into_iter().flatten()))
+        Ok(self.distribute(rows.into_iter().flatten(), &changes))
+    }
+
+    /// What is counted in this process.
+    async fn counted_here(&self, db: &Db, plan: &Plan) -> Result<Vec<Change>, ReportError> {
+        let by: Vec<Dimension> = self.by().into_iter().map(|(by, _)| by).collect();
+        let few = Few {
+            site: self.query.scope.site,
+            time_zone: &self.query.scope.time_zone,
+            until_ms: self.query.until_ms,
+            by: &by,
+            consent: self.consent,
+        };
+        let open = try_join_all(plan.open.iter().map(|(day, open)| few.open_day(db, *day, open)));
+        let days =
+            async { if plan.few.is_empty() { Ok(Change::default()) } else { few.days(db, &plan.few).await } };
+        let (mut open, days) = tokio::try_join!(open, days)?;
+        open.push(days);
+        Ok(open)
     }
 
     /// Asks several queries at once.
@@ -162,7 +200,8 @@ impl Scan<'_> {
         limit: u64,
     ) -> Result<Vec<Vec<Figures>>, ReportError> {
         let db = db.of_site(self.query.scope.site);
-        let settled: Vec<u64> = plan.settled.iter().map(|(_, settling)| *settling).collect();
+        let open = plan.open.iter().map(|(_, open)| open.settling);
+        let settled: Vec<u64> = plan.settled.iter().map(|(_, settling)| *settling).chain(open).collect();
         let raw: Vec<String> = plan.raw.iter().map(ToString::to_string).collect();
         let asked = queries.iter().map(|query| {
             let asked = db
@@ -184,35 +223,39 @@ impl Scan<'_> {
     }
 
     /// Adds rows up by list and value.
-    fn distribute(&self, rows: impl Iterator<Item = Figures>) -> (Vec<Rows>, Consent) {
+    fn distribute(&self, rows: impl Iterator<Item = Figures>, changes: &[Change]) -> (Vec<Rows>, Consent) {
         let mut lists: Vec<HashMap<String, Counts>> = vec![HashMap::new(); self.lists.len()];
-        let mut consent = Consent::default();
-        for row in rows {
-            if row.dimension == CONSENT {
-                consent.add(&row.value, row.pageviews);
-                continue;
+        let mut by_consent: HashMap<String, Counts> = HashMap::new();
+        let mut change = |dimension: &str, value: &str, change: &dyn Fn(&mut Counts)| {
+            if dimension == CONSENT {
+                return change(by_consent.entry(value.to_owned()).or_default());
             }
-            let counts = Counts {
-                visitors: row.visitors,
-                visits: row.visits,
-                pageviews: row.pageviews,
-                measured_views: row.measured_views,
-                events: row.events,
-                entries: row.entries,
-                bounces: row.bounces,
-                engaged_ms: row.engaged,
-            };
             for (list, rows) in self.lists.iter().zip(&mut lists) {
-                if list.by.name() == row.dimension {
-                    *rows.entry(row.value.clone()).or_default() += counts;
+                if list.by.name() == dimension {
+                    change(rows.entry(value.to_owned()).or_default());
                 }
             }
+        };
+        for row in rows {
+            let counts = row.counts();
+            change(&row.dimension, &row.value, &|sum| *sum += counts);
         }
-        (lists.into_iter().map(|rows| rows.into_iter().collect()).collect(), consent)
+        for Figure { dimension, value, counts } in changes.iter().flat_map(|c| &c.more) {
+            change(dimension, value, &|sum| *sum += Counts::from(*counts));
+        }
+        // What is taken away is among what was added.
+        for Figure { dimension, value, counts } in changes.iter().flat_map(|c| &c.less) {
+            change(dimension, value, &|sum| *sum -= Counts::from(*counts));
+        }
+        let mut consent = Consent::default();
+        by_consent.iter().for_each(|(value, counts)| consent.add(value, counts.pageviews));
+        let shown = |counts: &Counts| counts.visits > 0 || counts.pageviews > 0 || counts.events > 0;
+        let rows = |rows: HashMap<_, _>| rows.into_iter().filter(|(_, counts)| shown(counts)).collect();
+        (lists.into_iter().map(rows).collect(), consent)
     }
 
-    /// Queries for the figures of settled days, where nothing is filtered, and for everything else.
-    fn passes(&self, plan: &Plan, conditions: &Conditions) -> [Vec<String>; 2] {
+    /// The dimensions, each once, and whether entries and bounces are needed.
+    fn by(&self) -> Vec<(Dimension, bool)> {
         let mut by: Vec<(Dimension, bool)> = Vec::new();
         for list in self.lists {
             match by.iter_mut().find(|(d, _)| *d == list.by) {
@@ -220,8 +263,14 @@ impl Scan<'_> {
                 None => by.push((list.by, list.entries)),
             }
         }
+        by
+    }
+
+    /// Queries for the figures of settled days, where nothing is filtered, and for everything else.
+    fn passes(&self, plan: &Plan, conditions: &Conditions) -> [Vec<String>; 2] {
+        let by = self.by();
         let filtered = !conditions.values.is_empty();
-        let cells = !filtered && !plan.settled.is_empty();
+        let cells = !filtered && !(plan.settled.is_empty() && plan.open.is_empty());
         let chosen =
             Chosen { conditions, raw: !plan.raw.is_empty(), settled: filtered && !plan.settled.is_empty() };
         let passes = if chosen.raw || chosen.settled {
@@ -478,7 +527,8 @@ mod tests {
                 let scope = Scope { site: SiteId(7), time_zone: typed.into() };
                 let query = Query::totals(scope, Range::day(day), filters);
                 let scan = Scan { query: &query, lists: &lists, consent: true, whole: false };
-                let plan = Plan { settled: vec![(day, 1)], settled_rows: 1, raw: vec![day] };
+                let plan =
+                    Plan { settled: vec![(day, 1)], settled_rows: 1, raw: vec![day], ..Plan::default() };
                 let conditions = Conditions::of(&query);
                 for pass in scan.passes(&plan, &conditions).concat() {
                     let text = scan.text(&pass);

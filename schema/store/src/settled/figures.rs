@@ -57,8 +57,10 @@ struct OfHits {
     at_entry: Option<[&'static str; 2]>,
 }
 
+/// An hour, as it is shown.
+pub(super) const HOUR: &str = "formatDateTime(hour, '%Y-%m-%d %H:00', {tz:String})";
+
 fn of_hits(dimension: Dimension) -> Option<OfHits> {
-    const HOUR: &str = "formatDateTime(hour, '%Y-%m-%d %H:00', {tz:String})";
     let (bit, value, at_entry) = match dimension.name() {
         "page" => (0, "page", Some(["entry_page", "entry_page"])),
         "hostname" => (1, "hostname", Some(["hostname", "hostname"])),
