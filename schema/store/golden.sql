@@ -225,8 +225,24 @@ CREATE TABLE settled_days (`site` UInt64,
     `rows` UInt64,
     `fingerprint` UInt64,
     `time_zone` LowCardinality(String),
+    `month` Bool,
     `until` DateTime('UTC'))
 ENGINE = MergeTree ORDER BY (site, day, settling) SETTINGS index_granularity = 8192;
+
+CREATE TABLE settled_months (`site` UInt64,
+    `day` Date,
+    `settling` UInt64,
+    `dimension` LowCardinality(String),
+    `value` LowCardinality(String),
+    `visitors` UInt64,
+    `visits` UInt64,
+    `pageviews` UInt64,
+    `measured_views` UInt64,
+    `events` UInt64,
+    `entries` UInt64,
+    `bounces` UInt64,
+    `engaged` UInt64)
+ENGINE = MergeTree ORDER BY (site, dimension, day, settling, value) SETTINGS index_granularity = 8192;
 
 CREATE TABLE settled_pages (`site` UInt64,
     `day` Date,

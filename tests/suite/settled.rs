@@ -253,6 +253,45 @@ fn every_report_is_the_same_from_a_day_that_is_settled_up_to_an_hour_and_from_fe
     tested.unwrap();
 }
 
+#[test]
+fn every_report_is_the_same_from_a_month_as_from_its_raw_events_until_a_day_changes() {
+    let runtime = runtime();
+    let server = runtime.block_on(server());
+    let db = server.db();
+    let config = Config { cases: 6, max_shrink_iters: 60, ..Config::default() };
+    let mut runner = TestRunner::new(config);
+    let hits = proptest::collection::vec(any_hit(), 1..60);
+    let tested = runner.run(&(hits, any_hit()), |(hits, late)| {
+        runtime.block_on(async {
+            let site = SiteId::random().unwrap();
+            let range = Range { from: FIRST.first_of_month(), to: FIRST.last_of_month() };
+            let days = async || settled::days(&db, site, ZONE, [range.from, range.to]).await.unwrap();
+            let ask = async |source| {
+                let query = Query { range, ..question(site, Filters::default(), source) };
+                everything(&db, &query).await
+            };
+            store(&db, site, &hits, 0).await;
+            settle(&db, site).await;
+            prop_assert_eq!(days().await.months_due(FIRST), [], "it is not over");
+            prop_assert_eq!(days().await.months_due(range.to), [range.from]);
+            settled::settle_month(&db, site, ZONE, range.from, &days().await).await.unwrap();
+            prop_assert!(
+                days().await.months.contains_key(&range.from) && days().await.months_due(range.to).is_empty()
+            );
+            prop_assert_eq!(sweep(&db, site).await, 0, "what is read is not removed");
+            prop_assert_eq!(ask(Source::Auto).await, ask(Source::Raw).await);
+            store(&db, site, &[late], 100).await;
+            prop_assert!(days().await.months.is_empty());
+            prop_assert_eq!(ask(Source::Auto).await, ask(Source::Raw).await);
+            settle(&db, site).await;
+            prop_assert!(days().await.months.is_empty(), "its day was settled anew");
+            prop_assert_eq!(ask(Source::Auto).await, ask(Source::Raw).await);
+            Ok(())
+        })
+    });
+    tested.unwrap();
+}
+
 #[tokio::test]
 async fn day_is_settled_up_to_an_hour_until_a_hit_is_late() {
     let server = server().await;
@@ -320,7 +359,8 @@ async fn batch_that_is_stored_twice_makes_its_day_unsettled() {
 async fn settled_rows(db: &Db, site: SiteId, visitor: VisitorKey, day: Date) -> u64 {
     let sql = "SELECT assumeNotNull((SELECT count() FROM settled_visits WHERE site = {site:UInt64} AND visitor = {visitor:UInt64})
         + (SELECT count() FROM settled_pages WHERE site = {site:UInt64} AND visitor = {visitor:UInt64})
-        + (SELECT count() FROM settled_cells WHERE site = {site:UInt64} AND day = {day:Date}))";
+        + (SELECT count() FROM settled_cells WHERE site = {site:UInt64} AND day = {day:Date})
+        + (SELECT count() FROM settled_months WHERE site = {site:UInt64} AND day = toStartOfMonth({day:Date})))";
     let query = db.query(sql).param("site", site).param("visitor", visitor).param("day", day.to_string());
     query.fetch_one().await.unwrap()
 }
@@ -331,6 +371,9 @@ async fn erased_visitor_is_in_no_settled_row() {
     let (db, site) = (server.db(), SiteId::random().unwrap());
     store(&db, site, &[hit(0, 1, 1), hit(0, 2, 1), hit(1, 2, 1)], 0).await;
     settle(&db, site).await;
+    let march =
+        settled::days(&db, site, ZONE, [FIRST.first_of_month(), FIRST.last_of_month()]).await.unwrap();
+    settled::settle_month(&db, site, ZONE, FIRST.first_of_month(), &march).await.unwrap();
     let sql = "SELECT visitor FROM events WHERE site = {site:UInt64} AND seq = 0";
     let visitor = VisitorKey(db.query(sql).param("site", site).fetch_one().await.unwrap());
     assert!(settled_rows(&db, site, visitor, FIRST).await > 2);

@@ -63,10 +63,13 @@ async fn settle_days(
     };
     let mut all = settled::days_of_all(db, &zones, to).await?;
     let mut now = Seen::new();
-    let mut due = Vec::new();
+    let (mut due, mut months) = (Vec::new(), Vec::new());
     for rules in sites {
         let site = &rules.site;
         let Some(days) = all.remove(&site.id) else { continue };
+        if let Some(last) = rules.day(arrived_ms).before() {
+            months.extend(days.months_due(last.date()).into_iter().map(|month| (rules.clone(), month)));
+        }
         for (day, print) in days.raw.iter().rev() {
             let (until, print) = if Day::of(*day) < rules.day(arrived_ms) {
                 (settled::WHOLE, *print)
@@ -91,7 +94,7 @@ async fn settle_days(
         }
     }
     *seen = now;
-    if due.is_empty() && !sweep {
+    if due.is_empty() && months.is_empty() && !sweep {
         return Ok(());
     }
     let Some(lock) = Lock::try_take(db, LOCK).await? else { return Ok(()) };
@@ -102,6 +105,12 @@ async fn settle_days(
         if settled::settle_before(db, rules.site.id, &rules.site.time_zone, day, until, print).await? {
             tracing::debug!(site = rules.site.name, %day, until, rows = print.rows, "settled");
         }
+    }
+    for (rules, month) in months {
+        lock.check().await?;
+        let (site, time_zone) = (rules.site.id, &rules.site.time_zone);
+        let days = settled::days(db, site, time_zone, [month, month.last_of_month()]).await?;
+        settled::settle_month(db, site, time_zone, month, &days).await?;
     }
     if sweep || over {
         settled::sweep(db, &zones).await?;

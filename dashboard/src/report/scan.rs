@@ -31,6 +31,10 @@ const LONG_ROWS: u64 = 3_000_000;
 const SETTLED: &str =
     "site = {site:UInt64} AND day BETWEEN {from:Date} AND {to:Date} AND settling IN {settled:Array(UInt64)}";
 
+/// What is read of months.
+const MONTHS: &str = "site = {site:UInt64} AND day BETWEEN toStartOfMonth({from:Date}) AND {to:Date}
+AND settling IN {months:Array(UInt64)}";
+
 /// Lists that read the same days.
 pub(super) struct Scan<'a> {
     /// Period and filters.
@@ -149,8 +153,10 @@ impl Scan<'_> {
         let most = self.lists.iter().map(|list| list.limit).max().unwrap_or(1).min(ROWS_MAX);
         let limit = if self.whole { PART_ROWS_MAX } else { most };
         // With filters, each list is in one pass; otherwise its rows are in the cells, in a pass, and counted here.
-        let parts = [!cells.is_empty(), !passes.is_empty(), plan.counts_here()];
-        if filtered || parts.iter().filter(|part| **part).count() == 1 && !plan.counts_here() {
+        let several = plan.counts_here()
+            || !passes.is_empty() && !cells.is_empty()
+            || !plan.months.is_empty() && !plan.settlings().is_empty();
+        if filtered || !several {
             let queries = [cells, passes].concat();
             let rows = self.fetch(db, plan, &conditions, &queries, limit).await?;
             return Ok(self.distribute(rows.into_iter().flatten(), &[]));
@@ -200,8 +206,8 @@ impl Scan<'_> {
         limit: u64,
     ) -> Result<Vec<Vec<Figures>>, ReportError> {
         let db = db.of_site(self.query.scope.site);
-        let open = plan.open.iter().map(|(_, open)| open.settling);
-        let settled: Vec<u64> = plan.settled.iter().map(|(_, settling)| *settling).chain(open).collect();
+        let settled = plan.settlings();
+        let months: Vec<u64> = plan.months.iter().map(|(_, settling)| *settling).collect();
         let raw: Vec<String> = plan.raw.iter().map(ToString::to_string).collect();
         let asked = queries.iter().map(|query| {
             let asked = db
@@ -211,6 +217,7 @@ impl Scan<'_> {
                 .param("from", self.query.range.from.to_string())
                 .param("to", self.query.range.to.to_string())
                 .param("settled", &settled)
+                .param("months", &months)
                 .param("raw", &raw)
                 .param("until", self.query.until_ms.unwrap_or(UNTIL_END_MS))
                 .param("pages", PAGES_MAX)
@@ -270,7 +277,6 @@ impl Scan<'_> {
     fn passes(&self, plan: &Plan, conditions: &Conditions) -> [Vec<String>; 2] {
         let by = self.by();
         let filtered = !conditions.values.is_empty();
-        let cells = !filtered && !(plan.settled.is_empty() && plan.open.is_empty());
         let chosen =
             Chosen { conditions, raw: !plan.raw.is_empty(), settled: filtered && !plan.settled.is_empty() };
         let passes = if chosen.raw || chosen.settled {
@@ -278,7 +284,18 @@ impl Scan<'_> {
         } else {
             Vec::new()
         };
-        [if cells { self.cells(&by, plan.settled_rows > LONG_ROWS) } else { Vec::new() }, passes]
+        let mut cells = Vec::new();
+        if !filtered && !plan.settlings().is_empty() {
+            cells = self.cells(&by, plan.settled_rows > LONG_ROWS);
+        }
+        if !filtered && !plan.months.is_empty() {
+            cells.push(self.cells_of(
+                "settled_months",
+                MONTHS,
+                &by.iter().map(|(d, _)| d.name()).collect::<Vec<_>>(),
+            ));
+        }
+        [cells, passes]
     }
 
     /// Text of a query for the greatest rows of each list.
@@ -307,35 +324,39 @@ LIMIT {{limit:UInt64}} BY dimension, if(dimension IN ('day', 'hour', '{CONSENT}'
     /// they are long, since grouping by one column is twice as fast as by two.
     fn cells(&self, by: &[(Dimension, bool)], long: bool) -> Vec<String> {
         let sums = COUNTS.map(|name| format!("sum(cells.{name}) AS {name}")).join(", ");
-        let (apart, mut together): (Vec<&str>, Vec<&str>) = by
-            .iter()
-            .map(|(d, _)| (d.name(), d.is_time()))
-            .fold((Vec::new(), Vec::new()), |mut all, (name, time)| {
+        let (apart, together): (Vec<&str>, Vec<&str>) = by.iter().map(|(d, _)| (d.name(), d.is_time())).fold(
+            (Vec::new(), Vec::new()),
+            |mut all, (name, time)| {
                 if long && !time {
                     all.0.push(name)
                 } else {
                     all.1.push(name)
                 };
                 all
-            });
-        if self.consent {
-            together.push(CONSENT);
-        }
+            },
+        );
         let apart = apart.into_iter().map(|name| {
             format!(
                 "SELECT '{name}' AS dimension, toString(cells.value) AS value, {sums} FROM settled_cells AS cells
 WHERE {SETTLED} AND cells.dimension = '{name}' GROUP BY cells.value"
             )
         });
-        let names: Vec<String> = together.iter().map(|name| format!("'{name}'")).collect();
-        let together = (!names.is_empty()).then(|| {
-            format!(
-                "SELECT toString(cells.dimension) AS dimension, toString(cells.value) AS value, {sums} FROM settled_cells AS cells
-WHERE {SETTLED} AND cells.dimension IN ({}) GROUP BY cells.dimension, cells.value",
-                names.join(", ")
-            )
-        });
+        let any = !together.is_empty() || self.consent;
+        let together = any.then(|| self.cells_of("settled_cells", SETTLED, &together));
         together.into_iter().chain(apart).collect()
+    }
+
+    /// A query for the figures of several lists.
+    fn cells_of(&self, table: &str, some: &str, names: &[&str]) -> String {
+        let consent = self.consent.then_some(CONSENT);
+        let names: Vec<String> =
+            names.iter().copied().chain(consent).map(|name| format!("'{name}'")).collect();
+        format!(
+            "SELECT toString(cells.dimension) AS dimension, toString(cells.value) AS value, {} FROM {table} AS cells
+WHERE {some} AND cells.dimension IN ({}) GROUP BY cells.dimension, cells.value",
+            COUNTS.map(|name| format!("sum(cells.{name}) AS {name}")).join(", "),
+            names.join(", ")
+        )
     }
 }
 

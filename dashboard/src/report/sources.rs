@@ -27,8 +27,10 @@ pub struct Sources {
 pub(super) struct Plan {
     /// Settled days, with the number of the settling.
     pub(super) settled: Vec<(Date, u64)>,
-    /// How many raw events the settled days were made from.
+    /// How many raw events the settled days were made from, without those of `months`.
     pub(super) settled_rows: u64,
+    /// Months whose settled days are added up, by the day on which they begin, with the number of that settling.
+    pub(super) months: Vec<(Date, u64)>,
     /// Days that are settled up to an hour; what came after it is counted here, from raw events.
     pub(super) open: Vec<(Date, Open)>,
     /// Days with few raw events, which are counted here.
@@ -51,6 +53,13 @@ impl Plan {
     /// Whether raw events are counted here.
     pub(super) fn counts_here(&self) -> bool {
         !self.open.is_empty() || !self.few.is_empty()
+    }
+
+    /// The settlings of whose days the figures are read, without those that a month has.
+    pub(super) fn settlings(&self) -> Vec<u64> {
+        let in_month = |day: &Date| self.months.iter().any(|(month, _)| *month == day.first_of_month());
+        let days = self.settled.iter().filter(|(day, _)| !in_month(day)).map(|(_, settling)| *settling);
+        days.chain(self.open.iter().map(|(_, open)| open.settling)).collect()
     }
 
     /// The same with everything counted by ClickHouse.
@@ -137,6 +146,13 @@ impl Sources {
                 plan.settled_rows += rows;
             } else {
                 plan.read_raw(*day, *rows, here, &mut few);
+            }
+        }
+        for (month, settling) in self.days.months.iter().filter(|_| here) {
+            let days = || self.days.settled.range(*month..=month.last_of_month());
+            if days().all(|(day, _)| asked(day) && whole(*day)) {
+                plan.months.push((*month, *settling));
+                plan.settled_rows -= days().map(|(_, (_, rows))| rows).sum::<u64>();
             }
         }
         plan

@@ -11,6 +11,9 @@
 //! whoever wrote it; from that moment the day is read from raw events, until it is settled again. So a report
 //! is the same from settled days as from raw events.
 //!
+//! **A month that is over** is the sum of its days, added up once: it is used only while its days are settled as they
+//! were then.
+//!
 //! **The day that is not over** is settled up to an hour ([`Open`]), which is as exact: its figures are those of
 //! the settling, without the visitors who came back since, and with all they did ([`few`]). Those are few, and are
 //! read from raw events. A hit that is late changes the fingerprint of its hour: the day is read from raw events
@@ -40,6 +43,7 @@ use sotto_schema::{
 };
 
 use crate::db::{Db, shard_of};
+use figures::COUNTS;
 
 pub mod few;
 pub mod figures;
@@ -109,8 +113,11 @@ const PAGE_COLUMNS: [&str; 12] = [
     "consent",
 ];
 const PAGE_COUNTS: [&str; 4] = ["views", "events", "engaged", "scroll"];
+/// Spreads the numbers of settlings, so that their sum tells them apart (2^64 divided by the golden ratio).
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// The tables, the one that makes the others visible first.
-const TABLES: [&str; 4] = ["settled_days", "settled_visits", "settled_pages", "settled_cells"];
+const TABLES: [&str; 5] = ["settled_days", MONTHS, "settled_visits", "settled_pages", "settled_cells"];
+const MONTHS: &str = "settled_months";
 /// Bytes of a query's state from which on it is kept on disk.
 const SPILL_BYTES: &str = "40000000";
 /// Rows of a block while visits are put together: they are wide.
@@ -134,6 +141,28 @@ pub struct Days {
     pub raw: BTreeMap<Date, Fingerprint>,
     /// Those of them that are settled up to an hour.
     pub open: BTreeMap<Date, Open>,
+    /// Months whose settled days are added up, by the day on which they begin.
+    pub months: BTreeMap<Date, u64>,
+}
+
+impl Days {
+    /// Months of which all days with raw events are settled, with a fingerprint of their settlings.
+    fn months(&self) -> BTreeMap<Date, Fingerprint> {
+        let mut months: BTreeMap<Date, Fingerprint> = BTreeMap::new();
+        for (day, (settling, rows)) in &self.settled {
+            let print = Fingerprint { rows: *rows, hash: settling.wrapping_mul(SPREAD) };
+            let sum = months.entry(day.first_of_month()).or_default();
+            *sum = *sum + print;
+        }
+        months.retain(|month, _| self.raw.range(*month..=month.last_of_month()).next().is_none());
+        months
+    }
+
+    /// Months up to `last` whose settled days are not added up yet.
+    pub fn months_due(&self, last: Date) -> Vec<Date> {
+        let over = |month: &Date| month.last_of_month() <= last && !self.months.contains_key(month);
+        self.months().into_keys().filter(over).collect()
+    }
 }
 
 /// What was settled of a day before an hour.
@@ -183,6 +212,7 @@ struct SettledDay {
     fingerprint: u64,
     time_zone: String,
     until: u32,
+    month: bool,
 }
 
 /// Fingerprints of days, by hour where they may be settled up to one.
@@ -206,7 +236,8 @@ impl Prints {
         let raw = self.0.keys().map(|day| (*day, self.before(*day, u32::MAX))).collect();
         let mut days = Days { raw, ..Days::default() };
         // Two settlings of one fingerprint are the same; the later one is read.
-        for line in settlings {
+        let (months, of_days): (Vec<_>, Vec<_>) = settlings.into_iter().partition(|line| line.month);
+        for line in of_days {
             let (day, print) =
                 (Day(line.day).date(), Fingerprint { rows: line.rows, hash: line.fingerprint });
             let open = Open { settling: line.settling, until: line.until, rows: print.rows };
@@ -218,6 +249,14 @@ impl Prints {
         }
         days.raw.retain(|day, _| !days.settled.contains_key(day));
         days.open.retain(|day, _| days.raw.contains_key(day));
+        let now = days.months();
+        for line in months {
+            let print = Fingerprint { rows: line.rows, hash: line.fingerprint };
+            let month = Day(line.day).date();
+            if now.get(&month) == Some(&print) {
+                days.months.insert(month, line.settling);
+            }
+        }
         days
     }
 }
@@ -354,6 +393,52 @@ pub async fn settle_before(
     if print_before(db, site, day, end).await? != print {
         return Ok(false);
     }
+    note(db, site, time_zone, day, settling, print, until, false).await?;
+    Ok(true)
+}
+
+/// Adds up the settled days of a month, which begins on `month`; `days` has all of them.
+///
+/// # Errors
+/// When ClickHouse cannot be asked; nothing is visible then.
+pub async fn settle_month(
+    db: &Db,
+    site: SiteId,
+    time_zone: &str,
+    month: Date,
+    days: &Days,
+) -> Result<(), clickhouse::error::Error> {
+    let Some(print) = days.months().remove(&month) else { return Ok(()) };
+    let settling = version();
+    let db = &db.of_site(site);
+    let settled: Vec<u64> =
+        days.settled.range(month..=month.last_of_month()).map(|(_, (settling, _))| *settling).collect();
+    let sums = COUNTS.map(|name| format!("sum({name})")).join(", ");
+    let sql =
+        include_str!("settled/month.sql").replace("@counts@", &COUNTS.join(", ")).replace("@sums@", &sums);
+    db.query(&sql)
+        .param("site", site)
+        .param("settling", settling)
+        .param("from", month.to_string())
+        .param("to", month.last_of_month().to_string())
+        .param("settled", &settled)
+        .execute()
+        .await?;
+    note(db, site, time_zone, month, settling, print, WHOLE, true).await
+}
+
+/// Makes a settling visible.
+#[allow(clippy::too_many_arguments)] // The columns of a line.
+async fn note(
+    db: &Db,
+    site: SiteId,
+    time_zone: &str,
+    day: Date,
+    settling: u64,
+    print: Fingerprint,
+    until: u32,
+    month: bool,
+) -> Result<(), clickhouse::error::Error> {
     db.query(include_str!("settled/note.sql"))
         .param("site", site)
         .param("day", day.to_string())
@@ -362,9 +447,9 @@ pub async fn settle_before(
         .param("fingerprint", print.hash)
         .param("tz", time_zone)
         .param("until", until)
+        .param("month", month)
         .execute()
-        .await?;
-    Ok(true)
+        .await
 }
 
 /// The statements that settle a day, in order.
@@ -405,9 +490,13 @@ pub async fn forget(db: &Db, days: &[(SiteId, u16)]) -> Result<(), clickhouse::e
             days.iter().filter(|(site, _)| shard_of(*site, shards.len()) == n).copied().collect();
         for some in own.chunks(REMOVED_AT_ONCE) {
             let (sites, days): (Vec<SiteId>, Vec<u16>) = some.iter().copied().unzip();
+            // With a day, the month that it is part of.
+            let months: Vec<u16> =
+                days.iter().map(|day| Day::of(Day(*day).date().first_of_month()).0).collect();
             for table in TABLES {
+                let days = if table == MONTHS { &months } else { &days };
                 let query = shard.query(include_str!("settled/forget.sql"));
-                let query = query.param("table", table).param("sites", &sites).param("days", &days);
+                let query = query.param("table", table).param("sites", &sites).param("days", days);
                 query.with_setting("mutations_sync", "2").execute().await?;
             }
         }
@@ -460,7 +549,9 @@ pub async fn sweep(db: &Db, time_zones: &HashMap<SiteId, String>) -> Result<usiz
                     let open = || days.open.get(&day).map(|open| open.settling);
                     days.settled.get(&day).map(|(settling, _)| *settling).or_else(open)
                 });
-                current != Some(s.settling) && (current.is_some_and(|c| c > s.settling) || s.settling < young)
+                let month = days.get(&SiteId(s.site)).and_then(|days| days.months.get(&day));
+                let used = [current, month.copied()].contains(&Some(s.settling));
+                !used && (current.is_some_and(|c| c > s.settling) || s.settling < young)
             })
             .map(|s| (SiteId(s.site), s.day, s.settling))
             .collect();

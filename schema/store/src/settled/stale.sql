@@ -6,3 +6,5 @@ UNION DISTINCT
 SELECT DISTINCT site, day, settling FROM settled_pages
 UNION DISTINCT
 SELECT DISTINCT site, day, settling FROM settled_cells
+UNION DISTINCT
+SELECT DISTINCT site, day, settling FROM settled_months
