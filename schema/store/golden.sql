@@ -313,7 +313,12 @@ CREATE TABLE settled_visits (`site` UInt64,
     `events` UInt32,
     `bounced` Bool,
     `engaged` UInt32,
-    `pages` Array(LowCardinality(String)) CODEC(ZSTD(1)))
+    `pages` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    `seen_page` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    `seen_hostname` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    `seen_event` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    `seen_views` Array(UInt8) CODEC(ZSTD(1)),
+    `seen_events` Array(UInt8) CODEC(ZSTD(1)))
 ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY (site, day, settling, visitor, session) SETTINGS index_granularity = 8192;
 
 CREATE TABLE sign_ins (`id` FixedString(32),

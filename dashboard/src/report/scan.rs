@@ -87,6 +87,8 @@ struct Conditions {
     fields: Vec<&'static str>,
     /// The same of hits.
     hit_fields: Vec<&'static str>,
+    /// Whether the condition on hits is that a field has one value.
+    one_value: bool,
     /// Names and values of the parameters.
     values: Vec<(String, Vec<String>)>,
 }
@@ -104,6 +106,9 @@ impl Conditions {
                     true => (&mut all.hits, &mut all.hit_fields),
                     false => (&mut all.visits, &mut all.fields),
                 };
+                if of_hit {
+                    all.one_value = text.is_empty() && verb == Verb::Is && values.len() == 1;
+                }
                 if !fields.contains(&field) {
                     fields.push(field);
                 }
@@ -119,6 +124,15 @@ impl Conditions {
             }
         }
         all
+    }
+}
+
+impl Conditions {
+    /// A calculation with each hit of a settled visit for which the condition holds.
+    fn of_seen(&self, function: &str, more: &[&str], value: &str) -> String {
+        let names: Vec<&str> = more.iter().chain(&self.hit_fields).copied().collect();
+        let seen: String = names.iter().map(|name| format!(", seen_{name}")).collect();
+        format!("{function}(({}) -> {value}(true{}){seen})", names.join(", "), self.hits)
     }
 }
 
@@ -464,33 +478,39 @@ USING (day, session)",
                     "SELECT day, visitor, session{columns} FROM settled_visits WHERE {SETTLED}{visits}"
                 );
             }
-            // What was chosen of them is counted among the others.
-            let none: String = columns
+            // Only what was chosen of a visit is counted.
+            let own: String = columns
                 .iter()
-                .map(|name| match ["views", "events"].contains(name) {
-                    true => format!(", toUInt64(0) AS {name}"),
-                    false => format!(", {name}"),
+                .map(|name| match *name {
+                    "views" | "events" => {
+                        let sum = self.conditions.of_seen("arraySum", &[name], &format!("{name} * toUInt32"));
+                        format!(", {sum} AS {name}")
+                    }
+                    name => format!(", {name}"),
                 })
                 .collect();
-            format!(
-                "SELECT day, visitor, session{none} FROM settled_visits WHERE {SETTLED}{visits}
-AND {VISIT_OF_DAY} IN (SELECT {VISIT_OF_DAY} FROM settled_pages WHERE {SETTLED} AND session != 0{visits}{hits})"
-            )
+            let any = self.conditions.of_seen("arrayExists", &[], "");
+            format!("SELECT day, visitor, session{own} FROM settled_visits WHERE {SETTLED}{visits} AND {any}")
         };
         self.both(raw, settled)
     }
 
     fn hits(&self, columns: &[&str]) -> String {
-        let Conditions { visits, hits, .. } = self.conditions;
+        let Conditions { visits, hits, hit_fields, .. } = self.conditions;
         let raw = || self.raw_hits(columns, &self.of_chosen_visits());
         let settled = || {
-            // Which hit of a visit is the first is known only of all of them.
-            let known = hits.is_empty();
-            let column = |name: &&str| match (*name, known) {
-                ("alone", false) => ", false AS alone".into(),
-                ("firsts", false) => ", toUInt8(0) AS firsts".into(),
-                ("marked", known) => format!(", {known} AS marked"),
-                (name, _) => format!(", {name}"),
+            // Which hit of a visit is the first is known of all of them, of all with a value of the field that is
+            // counted, and of all with a page on a host name.
+            let by = columns.first().copied().unwrap_or_default();
+            let own = hit_fields.iter().all(|field| *field == by);
+            let both = self.conditions.one_value
+                && matches!((by, &hit_fields[..]), ("page", ["hostname"]) | ("hostname", ["page"]));
+            let column = |name: &&str| match *name {
+                "alone" if !own && !both => ", false AS alone".into(),
+                "firsts" if both => ", toUInt8(bitTest(firsts, 4) * 255) AS firsts".into(),
+                "firsts" if !own => ", toUInt8(0) AS firsts".into(),
+                "marked" => format!(", {} AS marked", own || both),
+                name => format!(", {name}"),
             };
             let columns: String = columns.iter().map(column).collect();
             format!("SELECT day, visitor, session{columns} FROM settled_pages WHERE {SETTLED}{visits}{hits}")
@@ -505,10 +525,11 @@ AND {VISIT_OF_DAY} IN (SELECT {VISIT_OF_DAY} FROM settled_pages WHERE {SETTLED} 
             self.raw_hits(columns, &more)
         };
         let settled = || {
-            let none = if hits.is_empty() { " AND session = 0" } else { "" };
             let columns = list(columns);
+            // Without a visit is without a visitor: those rows lie together.
             format!(
-                "SELECT day, visitor, session{columns} FROM settled_pages WHERE {SETTLED}{visits}{hits}{none}"
+                "SELECT day, visitor, session{columns} FROM settled_pages
+WHERE {SETTLED} AND visitor = 0 AND session = 0{visits}{hits}"
             )
         };
         self.both(raw, settled)

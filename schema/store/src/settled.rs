@@ -56,7 +56,7 @@ pub const WHOLE: u32 = 0;
 /// No moment: the year 2200, in milliseconds.
 pub const UNTIL_END_MS: i64 = 7_258_118_400_000;
 /// Fields of a visit, in the order of the tables' columns.
-const VISIT_FIELDS: [&str; 30] = [
+const VISIT_FIELDS: [&str; 35] = [
     "hour",
     "hostname",
     "entry_page",
@@ -87,6 +87,11 @@ const VISIT_FIELDS: [&str; 30] = [
     "bounced",
     "engaged",
     "pages",
+    "seen_page",
+    "seen_hostname",
+    "seen_event",
+    "seen_views",
+    "seen_events",
 ];
 /// The fields of its visit that a page visit carries.
 const PAGE_FIELDS: [&str; 16] = [

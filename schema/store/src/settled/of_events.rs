@@ -52,7 +52,7 @@ const KNOWN: [Column; 12] = [
 
 /// Other columns of visits. Whether a visit is its visitor's only one is not known.
 #[rustfmt::skip]
-const OF_VISITS: [Column; 8] = [
+const OF_VISITS: [Column; 13] = [
     ("alone", "false"),
     ("hour", "toStartOfHour(toDateTime(min(e.time), {tz:String}))"),
     ("exit_page", "argMaxIf(e.path, moment, e.kind = 'pageview')"),
@@ -60,6 +60,11 @@ const OF_VISITS: [Column; 8] = [
     ("events", "countIf(e.kind = 'custom')"),
     ("bounced", "countIf(e.kind = 'pageview') = 1 AND NOT max(e.interactive)"),
     ("engaged", "sum(e.engaged_ms)"),
+    ("seen_page", "groupArray(e.path)"),
+    ("seen_hostname", "groupArray(e.hostname)"),
+    ("seen_event", "groupArray(if(e.kind = 'custom', e.name, ''))"),
+    ("seen_views", "groupArray(toUInt8(e.kind = 'pageview'))"),
+    ("seen_events", "groupArray(toUInt8(e.kind = 'custom'))"),
     ("pages", "arraySlice(arrayMap(page -> page.2, arraySort(groupArrayIf((moment, e.path), e.kind = 'pageview'))), 1, {pages:UInt16})"),
 ];
 
