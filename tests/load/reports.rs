@@ -164,19 +164,9 @@ fn percentile(sorted: &[f64], percent: usize) -> f64 {
     sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied().unwrap_or(f64::NAN)
 }
 
-fn measure(size: &Size) {
-    let place = Place::new();
-    let started = Instant::now();
-    place.fill(size);
-    let filled = started.elapsed().as_secs_f64();
-    let events = place.ask("SELECT count() FROM events", &[]);
-    println!("\n{events} events in {} days; filled and settled in {filled:.0} s", size.days);
-    let tables = "SELECT table, sum(rows), formatReadableSize(sum(bytes_on_disk)) FROM system.parts WHERE active
-        AND (table = 'events' OR table LIKE 'settled%') AND database = currentDatabase() GROUP BY table ORDER BY table";
-    println!("{}", place.ask(tables, &[]));
-    println!("milliseconds, rows that ClickHouse read for one page, and its memory at most");
-    println!("{:>8} {:>8} {:>8} {:>8} {:>11} {:>8}", "first", "p50", "p95", "goal", "rows", "MB");
-    let [overview, list] = [format!("/s/{}", place.key), format!("/s/{}/list", place.key)];
+/// Addresses of pages, and the milliseconds that each may take.
+fn pages(key: &str, size: &Size) -> Vec<(String, u32)> {
+    let [overview, list] = [format!("/s/{key}"), format!("/s/{key}/list")];
     let small = size.events < 500_000;
     let page_goal = if small { 40 } else { 100 };
     let longest = if size.days > 400 { "p=custom&from=LONG" } else { "p=90d" };
@@ -215,8 +205,24 @@ fn measure(size: &Size) {
     }
     pages.push((format!("{overview}/consent?{longest}"), 150));
     pages.push((format!("{overview}/quality?{longest}"), 150));
+    pages
+}
+
+fn measure(size: &Size) {
+    let place = Place::new();
+    let started = Instant::now();
+    place.fill(size);
+    let filled = started.elapsed().as_secs_f64();
+    let events = place.ask("SELECT count() FROM events", &[]);
+    println!("\n{events} events in {} days; filled and settled in {filled:.0} s", size.days);
+    let tables = "SELECT table, sum(rows), formatReadableSize(sum(bytes_on_disk)) FROM system.parts WHERE active
+        AND (table = 'events' OR table LIKE 'settled%') AND database = currentDatabase() GROUP BY table ORDER BY table";
+    println!("{}", place.ask(tables, &[]));
+    println!("milliseconds, rows that ClickHouse read for one page, and its memory at most");
+    println!("{:>8} {:>8} {:>8} {:>8} {:>11} {:>8}", "first", "p50", "p95", "goal", "rows", "MB");
+    let overview = format!("/s/{}", place.key);
     let mut highest = 0.0_f64;
-    for (path, goal) in &pages {
+    for (path, goal) in &pages(&place.key, size) {
         let mut times = Vec::new();
         let (rows, mut peak) = (place.rows_read(), place.peak_mb());
         for _ in 0..TIMES {

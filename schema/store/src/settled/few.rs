@@ -134,7 +134,23 @@ fn column(dimension: Dimension) -> Option<[&'static str; 2]> {
         Dimension::Day => None,
         Dimension::Hour => Some(["hour", HOUR]),
         Dimension::EntryPage | Dimension::ExitPage => Some(["page", "page"]),
-        other => Some([other.name(), other.name()]),
+        Dimension::Page
+        | Dimension::Source
+        | Dimension::Channel
+        | Dimension::Referrer
+        | Dimension::UtmSource
+        | Dimension::UtmMedium
+        | Dimension::UtmCampaign
+        | Dimension::Country
+        | Dimension::Region
+        | Dimension::City
+        | Dimension::Device
+        | Dimension::Browser
+        | Dimension::Os
+        | Dimension::Screen
+        | Dimension::Language
+        | Dimension::Hostname
+        | Dimension::Event => Some([dimension.name(), dimension.name()]),
     }
 }
 
@@ -334,13 +350,14 @@ fn sum<'s>(sums: &'s mut HashMap<String, Sum>, value: &str) -> &'s mut Sum {
 impl By {
     fn add_hit(&self, sums: &mut HashMap<String, Sum>, hit: &Hit, value: &str) {
         let day;
-        let value = match self.chosen {
-            Chosen::Day => {
-                day = Day(hit.day).date().to_string();
-                &day
-            }
-            Chosen::Never if value.is_empty() => return,
-            _ => value,
+        if self.chosen == Chosen::Never && value.is_empty() {
+            return;
+        }
+        let value = if self.chosen == Chosen::Day {
+            day = Day(hit.day).date().to_string();
+            &day
+        } else {
+            value
         };
         let measured = hit.session != 0;
         if self.of_hits {
@@ -370,12 +387,11 @@ impl By {
         (day, visitor): (u16, u64),
     ) {
         let date;
-        let value = match self.chosen {
-            Chosen::Day => {
-                date = Day(day).date().to_string();
-                Some(date.as_str())
-            }
-            chosen => visit.value(chosen, n),
+        let value = if self.chosen == Chosen::Day {
+            date = Day(day).date().to_string();
+            Some(date.as_str())
+        } else {
+            visit.value(self.chosen, n)
         };
         let Some(value) = value else { return };
         let sum = sum(sums, value);
