@@ -106,7 +106,7 @@ CREATE TABLE events (`site` UInt64,
     `receipt` String,
     `notice_version` LowCardinality(String),
     `consent_source` LowCardinality(String),
-    `returning` UInt64, PROJECTION fingerprint (SELECT site, day, count(), sum(cityHash64(time, kind, visitor, session, view, seq, path)) GROUP BY site, day))
+    `returning` UInt64, PROJECTION fingerprints (SELECT site, day, toStartOfHour(time), count(), sum(cityHash64(time, kind, visitor, session, view, seq, path)) GROUP BY site, day, toStartOfHour(time)))
 ENGINE = MergeTree PARTITION BY toMonday(expires) ORDER BY (site, day, visitor, session, time) SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192;
 
 CREATE TABLE goals (`id` UInt64,
@@ -170,8 +170,25 @@ CREATE TABLE settled_days (`site` UInt64,
     `settling` UInt64,
     `rows` UInt64,
     `fingerprint` UInt64,
-    `time_zone` LowCardinality(String))
+    `time_zone` LowCardinality(String),
+    `month` Bool,
+    `until` DateTime('UTC'))
 ENGINE = MergeTree ORDER BY (site, day, settling) SETTINGS index_granularity = 8192;
+
+CREATE TABLE settled_months (`site` UInt64,
+    `day` Date,
+    `settling` UInt64,
+    `dimension` LowCardinality(String),
+    `value` LowCardinality(String),
+    `visitors` UInt64,
+    `visits` UInt64,
+    `pageviews` UInt64,
+    `measured_views` UInt64,
+    `events` UInt64,
+    `entries` UInt64,
+    `bounces` UInt64,
+    `engaged` UInt64)
+ENGINE = MergeTree ORDER BY (site, dimension, day, settling, value) SETTINGS index_granularity = 8192;
 
 CREATE TABLE settled_pages (`site` UInt64,
     `day` Date,
@@ -242,7 +259,12 @@ CREATE TABLE settled_visits (`site` UInt64,
     `events` UInt32,
     `bounced` Bool,
     `engaged` UInt32,
-    `pages` Array(LowCardinality(String)) CODEC(ZSTD(1)))
+    `pages` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    `seen_page` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    `seen_hostname` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    `seen_event` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    `seen_views` Array(UInt8) CODEC(ZSTD(1)),
+    `seen_events` Array(UInt8) CODEC(ZSTD(1)))
 ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY (site, day, settling, visitor, session) SETTINGS index_granularity = 8192;
 
 CREATE TABLE sign_ins (`id` FixedString(32),

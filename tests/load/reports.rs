@@ -102,6 +102,7 @@ impl Place {
         let of_day = size.events / size.days.unsigned_abs() as u64;
         let (visits, anonymous) = (of_day * 9 / HITS_OF_TEN_VISITS, of_day / 10);
         for day in size.first_day().series(1.day()).take_while(|day| *day <= today) {
+            let (begin, seconds) = if day < today { (25_200, 51_840) } else { (0, so_far()) };
             self.ask(
                 include_str!("reports/fill.sql"),
                 &[
@@ -109,6 +110,8 @@ impl Place {
                     ("day", day.to_string()),
                     ("visits", visits.to_string()),
                     ("anonymous", anonymous.to_string()),
+                    ("begin", begin.to_string()),
+                    ("seconds", seconds.to_string()),
                     ("tz", ZONE.to_owned()),
                     ("kept", "760".to_owned()),
                 ],
@@ -117,10 +120,34 @@ impl Place {
     }
 
     fn wait_until_settled(&self, size: &Size) {
+        let of_day = size.events / size.days.unsigned_abs() as u64;
+        // A day as large as these is settled up to an hour before it is over.
         let finished = (size.days - 1).to_string();
         wait_for_at_most(Duration::from_secs(3_600), "all finished days to be settled", || {
-            (self.ask("SELECT uniq(day) FROM settled_days", &[]) == finished).then_some(())
+            let settled = "SELECT uniq(day) FROM settled_days WHERE toUInt32(until) = 0";
+            (self.ask(settled, &[]) == finished).then_some(())
         });
+        if of_day > 40_000 && so_far() > 2 * 3_600 {
+            wait_for_at_most(Duration::from_secs(600), "today to be settled up to an hour", || {
+                (self.ask("SELECT count() FROM settled_days WHERE toUInt32(until) > 0", &[]) != "0")
+                    .then_some(())
+            });
+        }
+    }
+
+    /// Rows that ClickHouse has read since it was started.
+    fn rows_read(&self) -> u64 {
+        let sql = "SELECT sum(value) FROM system.events WHERE event = 'SelectedRows'";
+        self.ask(sql, &[]).parse().unwrap_or(0)
+    }
+
+    /// ClickHouse's memory at most since the last call, in megabytes, its mapped files included.
+    fn peak_mb(&self) -> f64 {
+        let Some(pid) = self.sotto.clickhouse_pids().first().copied() else { return f64::NAN };
+        let peak = memory_mb(pid, "VmHWM");
+        // Begins anew (proc_pid_clear_refs(5)).
+        fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("its own process");
+        peak
     }
 
     /// Milliseconds for one page, or the status of a refusal.
@@ -131,6 +158,13 @@ impl Place {
         let ms = started.elapsed().as_secs_f64() * 1e3;
         if answer.status == 200 { Ok(ms) } else { Err(answer.status) }
     }
+}
+
+/// Seconds of today that are over, less those in which the last visits go on.
+fn so_far() -> i64 {
+    let now = sotto_schema::clock::now().in_tz(ZONE).expect("a zone");
+    let midnight = now.start_of_day().expect("a day");
+    (now.timestamp().as_second() - midnight.timestamp().as_second() - 900).max(60)
 }
 
 /// Makes a user and returns their cookie.
@@ -147,19 +181,9 @@ fn percentile(sorted: &[f64], percent: usize) -> f64 {
     sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied().unwrap_or(f64::NAN)
 }
 
-fn measure(size: &Size) {
-    let place = Place::new("[reports]\nsettle_interval = \"2s\"\n");
-    let started = Instant::now();
-    place.fill(size);
-    place.wait_until_settled(size);
-    let filled = started.elapsed().as_secs_f64();
-    let events = place.ask("SELECT count() FROM events", &[]);
-    println!("\n{events} events in {} days; filled and settled in {filled:.0} s", size.days);
-    let tables = "SELECT table, sum(rows), formatReadableSize(sum(bytes_on_disk)) FROM system.parts WHERE active
-        AND (table = 'events' OR table LIKE 'settled%') AND database = currentDatabase() GROUP BY table ORDER BY table";
-    println!("{}", place.ask(tables, &[]));
-    println!("{:>8} {:>8} {:>8} {:>8}   ms", "first", "p50", "p95", "goal");
-    let [overview, list] = [format!("/s/{}", place.key), format!("/s/{}/list", place.key)];
+/// Addresses of pages, and the milliseconds that each may take.
+fn pages(key: &str, size: &Size) -> Vec<(String, u32)> {
+    let [overview, list] = [format!("/s/{key}"), format!("/s/{key}/list")];
     let small = size.events < 500_000;
     let page_goal = if small { 40 } else { 100 };
     let longest = if size.days > 400 { "p=custom&from=LONG" } else { "p=90d" };
@@ -198,8 +222,27 @@ fn measure(size: &Size) {
     }
     pages.push((format!("{overview}/consent?{longest}"), 150));
     pages.push((format!("{overview}/quality?{longest}"), 150));
-    for (path, goal) in &pages {
+    pages
+}
+
+fn measure(size: &Size) {
+    let place = Place::new("[reports]\nsettle_interval = \"2s\"\n");
+    let started = Instant::now();
+    place.fill(size);
+    place.wait_until_settled(size);
+    let filled = started.elapsed().as_secs_f64();
+    let events = place.ask("SELECT count() FROM events", &[]);
+    println!("\n{events} events in {} days; filled and settled in {filled:.0} s", size.days);
+    let tables = "SELECT table, sum(rows), formatReadableSize(sum(bytes_on_disk)) FROM system.parts WHERE active
+        AND (table = 'events' OR table LIKE 'settled%') AND database = currentDatabase() GROUP BY table ORDER BY table";
+    println!("{}", place.ask(tables, &[]));
+    println!("milliseconds, rows that ClickHouse read for one page, and its memory at most");
+    println!("{:>8} {:>8} {:>8} {:>8} {:>11} {:>8}", "first", "p50", "p95", "goal", "rows", "MB");
+    let overview = format!("/s/{}", place.key);
+    let mut highest = 0.0_f64;
+    for (path, goal) in &pages(&place.key, size) {
         let mut times = Vec::new();
+        let (rows, mut peak) = (place.rows_read(), place.peak_mb());
         for _ in 0..TIMES {
             match place.page(0, path) {
                 Ok(ms) => times.push(ms),
@@ -207,13 +250,16 @@ fn measure(size: &Size) {
             }
         }
         let first = times.first().copied().unwrap_or(f64::NAN);
+        let rows = (place.rows_read() - rows) / TIMES as u64;
+        (highest, peak) = (highest.max(peak), place.peak_mb());
         times.sort_by(f64::total_cmp);
         let (p50, p95) = (percentile(&times, 50), percentile(&times, 95));
         let missed = if p95 <= f64::from(*goal) { ' ' } else { '*' };
-        println!("{first:>8.0} {p50:>8.0} {p95:>8.0} {goal:>7}{missed}   {path}");
+        println!("{first:>8.0} {p50:>8.0} {p95:>8.0} {goal:>7}{missed} {rows:>11} {peak:>8.0}   {path}");
+        highest = highest.max(peak);
     }
     beside_hits(&place, &overview);
-    let peak = place.sotto.clickhouse_pids().first().map_or(f64::NAN, |pid| memory_mb(*pid, "VmHWM"));
+    let peak = highest.max(place.peak_mb());
     println!(
         "ClickHouse's memory at most: {peak:.0} MB, its mapped files included (limit 600 MB without them)"
     );

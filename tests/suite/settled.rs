@@ -1,5 +1,7 @@
 //! Settled days: every report is the same from them as from raw events, whatever happens to the raw events.
 
+use std::collections::HashMap;
+
 use jiff::{ToSpan, civil::Date};
 use proptest::{
     prelude::*,
@@ -82,7 +84,7 @@ fn row(site: SiteId, hit: &Hit, n: usize) -> String {
         "time": format!("{day} {:02}:{:02}:00.000", hit.minute / 60, hit.minute % 60),
         "kind": kind, "tier": if session == 0 { "minimal" } else { "full" },
         "granted": hit.consent & 4, "refused": (hit.consent & 2) * 2, "gpc": hit.consent & 1 == 1,
-        "hostname": if hit.page == 4 { "shop.example" } else { "a.example" },
+        "hostname": if hit.page == 4 || hit.field == 3 { "shop.example" } else { "a.example" },
         "path": format!("/{}", hit.page), "visitor": key(hit.visitor).to_string(), "session": session.to_string(),
         "view": (n + 1).to_string(), "seq": n,
         "source": choose(["", "Google", "Bing", "Google"]), "referrer_host": choose(["", "google.com", "bing.com", "a.org"]),
@@ -117,6 +119,23 @@ fn all_days() -> Range {
 
 async fn days(db: &Db, site: SiteId) -> Days {
     settled::days(db, site, ZONE, [all_days().from, all_days().to]).await.unwrap()
+}
+
+fn zones(site: SiteId) -> HashMap<SiteId, String> {
+    HashMap::from([(site, ZONE.to_owned())])
+}
+
+/// Removes what nobody reads.
+async fn sweep(db: &Db, site: SiteId) -> usize {
+    settled::sweep(db, &zones(site)).await.unwrap()
+}
+
+/// Settles a day up to an hour of it, as UTC counts them.
+async fn settle_before(db: &Db, site: SiteId, day: Date, hour: u32) {
+    let midnight = day.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_second();
+    let until = u32::try_from(midnight).unwrap() + 3600 * hour;
+    let print = settled::print_before(db, site, day, until).await.unwrap();
+    assert!(settled::settle_before(db, site, ZONE, day, until, print).await.unwrap());
 }
 
 /// Settles all days that are not.
@@ -158,6 +177,17 @@ fn any_filters() -> impl Strategy<Value = Filters> {
     })
 }
 
+/// A filter on what single hits have, which decides for each list how visits are told apart.
+fn any_filter_on_hits() -> impl Strategy<Value = Filters> {
+    let values = [(Dimension::Hostname, "a.example"), (Dimension::Page, "/1"), (Dimension::Event, "Sign up")];
+    let filter =
+        (0..values.len(), prop_oneof![3 => Just(Verb::Is), 1 => Just(Verb::Not), 1 => Just(Verb::Has)]);
+    filter.prop_map(move |(n, verb)| {
+        let (field, value) = values[n];
+        Filter::new(field, verb, value).into_iter().fold(Filters::default(), Filters::with)
+    })
+}
+
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
@@ -174,17 +204,16 @@ fn every_report_of_random_days_is_the_same_from_settled_days_as_from_raw_events(
     let server = runtime.block_on(server());
     let db = server.db();
     let hits = proptest::collection::vec(any_hit(), 1..60);
-    let filters = proptest::collection::vec(any_filters(), 4);
+    let filters = (any_filters(), any_filters(), any_filter_on_hits(), any_filter_on_hits());
     let config = Config { cases: 12, max_shrink_iters: 60, ..Config::default() };
     let mut runner = TestRunner::new(config);
-    let tested = runner.run(&(hits, filters), |(hits, mut filters)| {
+    let tested = runner.run(&(hits, filters), |(hits, (a, b, c, d))| {
         runtime.block_on(async {
             let site = SiteId::random().unwrap();
             store(&db, site, &hits, 0).await;
-            filters.insert(0, Filters::default());
             settle(&db, site).await;
             prop_assert!(days(&db, site).await.raw.is_empty());
-            for filters in filters {
+            for filters in [Filters::default(), a, b, c, d] {
                 let from_settled = everything(&db, &question(site, filters.clone(), Source::Auto)).await;
                 let from_raw = everything(&db, &question(site, filters.clone(), Source::Raw)).await;
                 prop_assert_eq!(from_settled, from_raw, "{:?}", filters);
@@ -193,6 +222,110 @@ fn every_report_of_random_days_is_the_same_from_settled_days_as_from_raw_events(
         })
     });
     tested.unwrap();
+}
+
+#[test]
+fn every_report_is_the_same_from_a_day_that_is_settled_up_to_an_hour_and_from_few_raw_events() {
+    let runtime = runtime();
+    let server = runtime.block_on(server());
+    let db = server.db();
+    let hits = proptest::collection::vec(any_hit(), 1..60);
+    let config = Config { cases: 16, max_shrink_iters: 60, ..Config::default() };
+    let mut runner = TestRunner::new(config);
+    // The last days are settled up to an hour, the first as a whole, the second not at all.
+    let tested = runner.run(&(hits, 0..25u32, 1..24u32, 0..1440i64, any_filters()), |case| {
+        runtime.block_on(async {
+            let (hits, hour, other, cut, filters) = case;
+            let site = SiteId::random().unwrap();
+            store(&db, site, &hits, 0).await;
+            if let Some(print) = days(&db, site).await.raw.get(&FIRST) {
+                prop_assert!(settled::settle(&db, site, ZONE, FIRST, *print).await.unwrap());
+            }
+            let last = all_days().to;
+            settle_before(&db, site, last.yesterday().unwrap(), other).await;
+            settle_before(&db, site, last, hour).await;
+            let until = last.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_millisecond();
+            for (filters, until_ms) in [
+                (Filters::default(), None),
+                (Filters::default(), Some(until + 60_000 * cut)),
+                (filters, None),
+            ] {
+                let ask = async |source| {
+                    let query = Query { until_ms, ..question(site, filters.clone(), source) };
+                    everything(&db, &query).await
+                };
+                let (here, there) = (ask(Source::Auto).await, ask(Source::Raw).await);
+                prop_assert_eq!(here, there, "{:?} {:?}", filters, until_ms);
+            }
+            Ok(())
+        })
+    });
+    tested.unwrap();
+}
+
+#[test]
+fn every_report_is_the_same_from_a_month_as_from_its_raw_events_until_a_day_changes() {
+    let runtime = runtime();
+    let server = runtime.block_on(server());
+    let db = server.db();
+    let config = Config { cases: 6, max_shrink_iters: 60, ..Config::default() };
+    let mut runner = TestRunner::new(config);
+    let hits = proptest::collection::vec(any_hit(), 1..60);
+    let tested = runner.run(&(hits, any_hit()), |(hits, late)| {
+        runtime.block_on(async {
+            let site = SiteId::random().unwrap();
+            let range = Range { from: FIRST.first_of_month(), to: FIRST.last_of_month() };
+            let days = async || settled::days(&db, site, ZONE, [range.from, range.to]).await.unwrap();
+            let ask = async |source| {
+                let query = Query { range, ..question(site, Filters::default(), source) };
+                everything(&db, &query).await
+            };
+            store(&db, site, &hits, 0).await;
+            settle(&db, site).await;
+            prop_assert_eq!(days().await.months_due(FIRST), [], "it is not over");
+            prop_assert_eq!(days().await.months_due(range.to), [range.from]);
+            settled::settle_month(&db, site, ZONE, range.from, &days().await).await.unwrap();
+            prop_assert!(
+                days().await.months.contains_key(&range.from) && days().await.months_due(range.to).is_empty()
+            );
+            prop_assert_eq!(sweep(&db, site).await, 0, "what is read is not removed");
+            prop_assert_eq!(ask(Source::Auto).await, ask(Source::Raw).await);
+            store(&db, site, &[late], 100).await;
+            prop_assert!(days().await.months.is_empty());
+            prop_assert_eq!(ask(Source::Auto).await, ask(Source::Raw).await);
+            settle(&db, site).await;
+            prop_assert!(days().await.months.is_empty(), "its day was settled anew");
+            prop_assert_eq!(ask(Source::Auto).await, ask(Source::Raw).await);
+            Ok(())
+        })
+    });
+    tested.unwrap();
+}
+
+#[tokio::test]
+async fn day_is_settled_up_to_an_hour_until_a_hit_is_late() {
+    let server = server().await;
+    let (db, site) = (server.db(), SiteId::random().unwrap());
+    let at = |visitor, page, minute| Hit { minute, ..hit(0, visitor, page) };
+    store(&db, site, &[at(1, 1, 60), at(2, 1, 130)], 0).await;
+    settle_before(&db, site, FIRST, 2).await;
+    let rows = async || {
+        let days = settled::days(&db, site, ZONE, [FIRST, FIRST]).await.unwrap();
+        days.open.get(&FIRST).map(|open| open.rows)
+    };
+    assert_eq!(rows().await, Some(1));
+    let pages = async || {
+        let query = question(site, Filters::default(), Source::Auto);
+        let answer = everything(&db, &query).await;
+        (answer.totals.visitors, answer.totals.pageviews)
+    };
+    assert_eq!(pages().await, (2, 2));
+    // The visitor who came before comes back, and so does the one who came since.
+    store(&db, site, &[at(1, 2, 140), at(2, 2, 150)], 10).await;
+    assert_eq!((rows().await, pages().await), (Some(1), (2, 4)));
+    assert_eq!(sweep(&db, site).await, 0, "what is read is not removed");
+    store(&db, site, &[at(3, 1, 70)], 20).await;
+    assert_eq!((rows().await, pages().await), (None, (3, 5)));
 }
 
 fn hit(day: i32, visitor: u64, page: u8) -> Hit {
@@ -217,8 +350,8 @@ async fn late_hit_is_counted_at_once_and_its_day_is_settled_again() {
     settle(&db, site).await;
     assert_eq!(pageviews().await, 3);
     assert_ne!(days(&db, site).await.settled[&FIRST], first.settled[&FIRST]);
-    assert_eq!(settled::sweep(&db, site, ZONE).await.unwrap(), 1, "what was settled before is removed");
-    assert_eq!((pageviews().await, settled::sweep(&db, site, ZONE).await.unwrap()), (3, 0));
+    assert_eq!(sweep(&db, site).await, 1, "what was settled before is removed");
+    assert_eq!((pageviews().await, sweep(&db, site).await), (3, 0));
 }
 
 #[tokio::test]
@@ -236,7 +369,8 @@ async fn batch_that_is_stored_twice_makes_its_day_unsettled() {
 async fn settled_rows(db: &Db, site: SiteId, visitor: VisitorKey, day: Date) -> u64 {
     let sql = "SELECT assumeNotNull((SELECT count() FROM settled_visits WHERE site = {site:UInt64} AND visitor = {visitor:UInt64})
         + (SELECT count() FROM settled_pages WHERE site = {site:UInt64} AND visitor = {visitor:UInt64})
-        + (SELECT count() FROM settled_cells WHERE site = {site:UInt64} AND day = {day:Date}))";
+        + (SELECT count() FROM settled_cells WHERE site = {site:UInt64} AND day = {day:Date})
+        + (SELECT count() FROM settled_months WHERE site = {site:UInt64} AND day = toStartOfMonth({day:Date})))";
     let query = db.query(sql).param("site", site).param("visitor", visitor).param("day", day.to_string());
     query.fetch_one().await.unwrap()
 }
@@ -247,6 +381,9 @@ async fn erased_visitor_is_in_no_settled_row() {
     let (db, site) = (server.db(), SiteId::random().unwrap());
     store(&db, site, &[hit(0, 1, 1), hit(0, 2, 1), hit(1, 2, 1)], 0).await;
     settle(&db, site).await;
+    let march =
+        settled::days(&db, site, ZONE, [FIRST.first_of_month(), FIRST.last_of_month()]).await.unwrap();
+    settled::settle_month(&db, site, ZONE, FIRST.first_of_month(), &march).await.unwrap();
     let sql = "SELECT visitor FROM events WHERE site = {site:UInt64} AND seq = 0";
     let visitor = VisitorKey(db.query(sql).param("site", site).fetch_one().await.unwrap());
     assert!(settled_rows(&db, site, visitor, FIRST).await > 2);
@@ -270,7 +407,7 @@ async fn settling_that_was_cut_is_never_read_and_is_removed_when_it_is_old() {
     settle(&db, site).await;
     let query = question(site, Filters::default(), Source::Auto);
     assert_eq!(everything(&db, &query).await.totals.pageviews, 1);
-    assert_eq!(settled::sweep(&db, site, ZONE).await.unwrap(), 1);
+    assert_eq!(sweep(&db, site).await, 1);
     assert_eq!(everything(&db, &query).await.totals.pageviews, 1);
 }
 

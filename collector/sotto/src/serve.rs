@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use crate::{account_key, databases, failure::Failure};
 
 mod admin;
+mod apart;
 pub mod dashboard;
 mod database;
 mod listeners;

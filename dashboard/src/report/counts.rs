@@ -1,6 +1,6 @@
 //! Plain counts, from which metrics are computed. Counts add up; metrics do not.
 
-use std::ops::AddAssign;
+use std::ops::{AddAssign, SubAssign};
 
 /// Plain counts of one value or period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,6 +40,37 @@ impl Counts {
             engaged_ms: self.engaged_ms.saturating_sub(other.engaged_ms),
             coarse: self.coarse,
         }
+    }
+}
+
+/// In the order of [`sotto_store::settled::figures::COUNTS`].
+impl From<[u64; 8]> for Counts {
+    fn from(counts: [u64; 8]) -> Self {
+        let [visitors, visits, pageviews, measured_views, events, entries, bounces, engaged_ms] = counts;
+        Self {
+            visitors,
+            visits,
+            pageviews,
+            measured_views,
+            events,
+            entries,
+            bounces,
+            engaged_ms,
+            coarse: false,
+        }
+    }
+}
+
+impl SubAssign for Counts {
+    fn sub_assign(&mut self, other: Self) {
+        self.visitors -= other.visitors;
+        self.visits -= other.visits;
+        self.pageviews -= other.pageviews;
+        self.measured_views -= other.measured_views;
+        self.events -= other.events;
+        self.entries -= other.entries;
+        self.bounces -= other.bounces;
+        self.engaged_ms -= other.engaged_ms;
     }
 }
 

@@ -11,6 +11,7 @@ use sotto_store::{
     error_code::ErrorCode,
     settled::{
         PAGES_MAX, UNTIL_END_MS,
+        few::{Change, Few, Figure},
         figures::{self, CONSENT, COUNTS, Relations},
         of_events,
     },
@@ -29,6 +30,10 @@ const LONG_ROWS: u64 = 3_000_000;
 /// What is read of settled days.
 const SETTLED: &str =
     "site = {site:UInt64} AND day BETWEEN {from:Date} AND {to:Date} AND settling IN {settled:Array(UInt64)}";
+
+/// What is read of months.
+const MONTHS: &str = "site = {site:UInt64} AND day BETWEEN toStartOfMonth({from:Date}) AND {to:Date}
+AND settling IN {months:Array(UInt64)}";
 
 /// Lists that read the same days.
 pub(super) struct Scan<'a> {
@@ -56,6 +61,22 @@ struct Figures {
     engaged: u64,
 }
 
+impl Figures {
+    fn counts(&self) -> Counts {
+        Counts {
+            visitors: self.visitors,
+            visits: self.visits,
+            pageviews: self.pageviews,
+            measured_views: self.measured_views,
+            events: self.events,
+            entries: self.entries,
+            bounces: self.bounces,
+            engaged_ms: self.engaged,
+            coarse: false,
+        }
+    }
+}
+
 /// Conditions of filters, by what they choose, and their values.
 #[derive(Default)]
 struct Conditions {
@@ -67,6 +88,8 @@ struct Conditions {
     fields: Vec<&'static str>,
     /// The same of hits.
     hit_fields: Vec<&'static str>,
+    /// Whether the condition on hits is that a field has one value.
+    one_value: bool,
     /// Names and values of the parameters.
     values: Vec<(String, Vec<String>)>,
 }
@@ -84,6 +107,9 @@ impl Conditions {
                     true => (&mut all.hits, &mut all.hit_fields),
                     false => (&mut all.visits, &mut all.fields),
                 };
+                if of_hit {
+                    all.one_value = text.is_empty() && verb == Verb::Is && values.len() == 1;
+                }
                 if !fields.contains(&field) {
                     fields.push(field);
                 }
@@ -102,6 +128,15 @@ impl Conditions {
     }
 }
 
+impl Conditions {
+    /// A calculation with each hit of a settled visit for which the condition holds.
+    fn of_seen(&self, function: &str, more: &[&str], value: &str) -> String {
+        let names: Vec<&str> = more.iter().chain(&self.hit_fields).copied().collect();
+        let seen: String = names.iter().map(|name| format!(", seen_{name}")).collect();
+        format!("{function}(({}) -> {value}(true{}){seen})", names.join(", "), self.hits)
+    }
+}
+
 impl Scan<'_> {
     /// Rows of each list, unsorted where they are few, and pageviews by consent. Days that do not fit into memory
     /// at once are read in halves: figures of days add up.
@@ -113,7 +148,7 @@ impl Scan<'_> {
             Err(ReportError::Database(error)) if ErrorCode::of(&error) == Some(ErrorCode::MEMORY_LIMIT) => {
                 let Some([earlier, later]) = plan.halves() else { return Err(error.into()) };
                 tracing::info!(
-                    days = plan.settled.len() + plan.raw.len(),
+                    days = plan.days(),
                     "report read in halves: too large for the memory of a query"
                 );
                 let whole = Self { whole: true, ..*self };
@@ -132,24 +167,48 @@ impl Scan<'_> {
         let [cells, passes] = self.passes(plan, &conditions);
         let most = self.lists.iter().map(|list| list.limit).max().unwrap_or(1).min(ROWS_MAX);
         let limit = if self.whole { PART_ROWS_MAX } else { most };
-        // With filters, each list is in one pass; otherwise its rows are in the cells and in a pass.
-        if filtered || cells.is_empty() || passes.is_empty() {
+        // With filters, each list is in one pass; otherwise its rows are in the cells, in a pass, and counted here.
+        let several = plan.counts_here()
+            || !passes.is_empty() && !cells.is_empty()
+            || !plan.months.is_empty() && !plan.settlings().is_empty();
+        if filtered || !several {
             let queries = [cells, passes].concat();
             let rows = self.fetch(db, plan, &conditions, &queries, limit).await?;
-            return Ok(self.distribute(rows.into_iter().flatten()));
+            return Ok(self.distribute(rows.into_iter().flatten(), &[]));
         }
         let side = limit.max(SIDE_ROWS_MAX);
-        let rows = self.fetch(db, plan, &conditions, &[cells.clone(), passes.clone()].concat(), side).await?;
+        let queries = [cells.clone(), passes.clone()].concat();
+        let fetched = self.fetch(db, plan, &conditions, &queries, side);
+        let (rows, changes) = tokio::try_join!(fetched, self.counted_here(db, plan))?;
         let cut = |list: &List, rows: &Vec<Figures>| {
             !list.by.is_time()
                 && rows.iter().filter(|row| row.dimension == list.by.name()).count() as u64 >= side
         };
         if self.lists.iter().any(|list| rows.iter().any(|rows| cut(list, rows))) {
-            let all = [cells, passes].concat().join("\nUNION ALL\n");
-            let rows = self.fetch(db, plan, &conditions, &[all], limit).await?;
-            return Ok(self.distribute(rows.into_iter().flatten()));
+            let plan = plan.counted_there();
+            let all = self.passes(&plan, &conditions).concat().join("\nUNION ALL\n");
+            let rows = self.fetch(db, &plan, &conditions, &[all], limit).await?;
+            return Ok(self.distribute(rows.into_iter().flatten(), &[]));
         }
-        Ok(self.distribute(rows.into_iter().flatten()))
+        Ok(self.distribute(rows.into_iter().flatten(), &changes))
+    }
+
+    /// What is counted in this process.
+    async fn counted_here(&self, db: &Db, plan: &Plan) -> Result<Vec<Change>, ReportError> {
+        let by: Vec<Dimension> = self.by().into_iter().map(|(by, _)| by).collect();
+        let few = Few {
+            site: self.query.scope.site,
+            time_zone: &self.query.scope.time_zone,
+            until_ms: self.query.until_ms,
+            by: &by,
+            consent: self.consent,
+        };
+        let open = try_join_all(plan.open.iter().map(|(day, open)| few.open_day(db, *day, open)));
+        let days =
+            async { if plan.few.is_empty() { Ok(Change::default()) } else { few.days(db, &plan.few).await } };
+        let (mut open, days) = tokio::try_join!(open, days)?;
+        open.push(days);
+        Ok(open)
     }
 
     /// Asks several queries at once.
@@ -162,7 +221,8 @@ impl Scan<'_> {
         limit: u64,
     ) -> Result<Vec<Vec<Figures>>, ReportError> {
         let db = db.of_site(self.query.scope.site);
-        let settled: Vec<u64> = plan.settled.iter().map(|(_, settling)| *settling).collect();
+        let settled = plan.settlings();
+        let months: Vec<u64> = plan.months.iter().map(|(_, settling)| *settling).collect();
         let raw: Vec<String> = plan.raw.iter().map(ToString::to_string).collect();
         let asked = queries.iter().map(|query| {
             let asked = db
@@ -172,6 +232,7 @@ impl Scan<'_> {
                 .param("from", self.query.range.from.to_string())
                 .param("to", self.query.range.to.to_string())
                 .param("settled", &settled)
+                .param("months", &months)
                 .param("raw", &raw)
                 .param("until", self.query.until_ms.unwrap_or(UNTIL_END_MS))
                 .param("pages", PAGES_MAX)
@@ -184,36 +245,39 @@ impl Scan<'_> {
     }
 
     /// Adds rows up by list and value.
-    fn distribute(&self, rows: impl Iterator<Item = Figures>) -> (Vec<Rows>, Consent) {
+    fn distribute(&self, rows: impl Iterator<Item = Figures>, changes: &[Change]) -> (Vec<Rows>, Consent) {
         let mut lists: Vec<HashMap<String, Counts>> = vec![HashMap::new(); self.lists.len()];
-        let mut consent = Consent::default();
-        for row in rows {
-            if row.dimension == CONSENT {
-                consent.add(&row.value, row.pageviews);
-                continue;
+        let mut by_consent: HashMap<String, Counts> = HashMap::new();
+        let mut change = |dimension: &str, value: &str, change: &dyn Fn(&mut Counts)| {
+            if dimension == CONSENT {
+                return change(by_consent.entry(value.to_owned()).or_default());
             }
-            let counts = Counts {
-                visitors: row.visitors,
-                visits: row.visits,
-                pageviews: row.pageviews,
-                measured_views: row.measured_views,
-                events: row.events,
-                entries: row.entries,
-                bounces: row.bounces,
-                engaged_ms: row.engaged,
-                coarse: false,
-            };
             for (list, rows) in self.lists.iter().zip(&mut lists) {
-                if list.by.name() == row.dimension {
-                    *rows.entry(row.value.clone()).or_default() += counts;
+                if list.by.name() == dimension {
+                    change(rows.entry(value.to_owned()).or_default());
                 }
             }
+        };
+        for row in rows {
+            let counts = row.counts();
+            change(&row.dimension, &row.value, &|sum| *sum += counts);
         }
-        (lists.into_iter().map(|rows| rows.into_iter().collect()).collect(), consent)
+        for Figure { dimension, value, counts } in changes.iter().flat_map(|c| &c.more) {
+            change(dimension, value, &|sum| *sum += Counts::from(*counts));
+        }
+        // What is taken away is among what was added.
+        for Figure { dimension, value, counts } in changes.iter().flat_map(|c| &c.less) {
+            change(dimension, value, &|sum| *sum -= Counts::from(*counts));
+        }
+        let mut consent = Consent::default();
+        by_consent.iter().for_each(|(value, counts)| consent.add(value, counts.pageviews));
+        let shown = |counts: &Counts| counts.visits > 0 || counts.pageviews > 0 || counts.events > 0;
+        let rows = |rows: HashMap<_, _>| rows.into_iter().filter(|(_, counts)| shown(counts)).collect();
+        (lists.into_iter().map(rows).collect(), consent)
     }
 
-    /// Queries for the figures of settled days, where nothing is filtered, and for everything else.
-    fn passes(&self, plan: &Plan, conditions: &Conditions) -> [Vec<String>; 2] {
+    /// The dimensions, each once, and whether entries and bounces are needed.
+    fn by(&self) -> Vec<(Dimension, bool)> {
         let mut by: Vec<(Dimension, bool)> = Vec::new();
         for list in self.lists {
             match by.iter_mut().find(|(d, _)| *d == list.by) {
@@ -221,8 +285,13 @@ impl Scan<'_> {
                 None => by.push((list.by, list.entries)),
             }
         }
+        by
+    }
+
+    /// Queries for the figures of settled days, where nothing is filtered, and for everything else.
+    fn passes(&self, plan: &Plan, conditions: &Conditions) -> [Vec<String>; 2] {
+        let by = self.by();
         let filtered = !conditions.values.is_empty();
-        let cells = !filtered && !plan.settled.is_empty();
         let chosen =
             Chosen { conditions, raw: !plan.raw.is_empty(), settled: filtered && !plan.settled.is_empty() };
         let passes = if chosen.raw || chosen.settled {
@@ -230,7 +299,18 @@ impl Scan<'_> {
         } else {
             Vec::new()
         };
-        [if cells { self.cells(&by, plan.settled_rows > LONG_ROWS) } else { Vec::new() }, passes]
+        let mut cells = Vec::new();
+        if !filtered && !plan.settlings().is_empty() {
+            cells = self.cells(&by, plan.settled_rows > LONG_ROWS);
+        }
+        if !filtered && !plan.months.is_empty() {
+            cells.push(self.cells_of(
+                "settled_months",
+                MONTHS,
+                &by.iter().map(|(d, _)| d.name()).collect::<Vec<_>>(),
+            ));
+        }
+        [cells, passes]
     }
 
     /// Text of a query for the greatest rows of each list.
@@ -259,35 +339,39 @@ LIMIT {{limit:UInt64}} BY dimension, if(dimension IN ('day', 'hour', '{CONSENT}'
     /// they are long, since grouping by one column is twice as fast as by two.
     fn cells(&self, by: &[(Dimension, bool)], long: bool) -> Vec<String> {
         let sums = COUNTS.map(|name| format!("sum(cells.{name}) AS {name}")).join(", ");
-        let (apart, mut together): (Vec<&str>, Vec<&str>) = by
-            .iter()
-            .map(|(d, _)| (d.name(), d.is_time()))
-            .fold((Vec::new(), Vec::new()), |mut all, (name, time)| {
+        let (apart, together): (Vec<&str>, Vec<&str>) = by.iter().map(|(d, _)| (d.name(), d.is_time())).fold(
+            (Vec::new(), Vec::new()),
+            |mut all, (name, time)| {
                 if long && !time {
                     all.0.push(name)
                 } else {
                     all.1.push(name)
                 };
                 all
-            });
-        if self.consent {
-            together.push(CONSENT);
-        }
+            },
+        );
         let apart = apart.into_iter().map(|name| {
             format!(
                 "SELECT '{name}' AS dimension, toString(cells.value) AS value, {sums} FROM settled_cells AS cells
 WHERE {SETTLED} AND cells.dimension = '{name}' GROUP BY cells.value"
             )
         });
-        let names: Vec<String> = together.iter().map(|name| format!("'{name}'")).collect();
-        let together = (!names.is_empty()).then(|| {
-            format!(
-                "SELECT toString(cells.dimension) AS dimension, toString(cells.value) AS value, {sums} FROM settled_cells AS cells
-WHERE {SETTLED} AND cells.dimension IN ({}) GROUP BY cells.dimension, cells.value",
-                names.join(", ")
-            )
-        });
+        let any = !together.is_empty() || self.consent;
+        let together = any.then(|| self.cells_of("settled_cells", SETTLED, &together));
         together.into_iter().chain(apart).collect()
+    }
+
+    /// A query for the figures of several lists.
+    fn cells_of(&self, table: &str, some: &str, names: &[&str]) -> String {
+        let consent = self.consent.then_some(CONSENT);
+        let names: Vec<String> =
+            names.iter().copied().chain(consent).map(|name| format!("'{name}'")).collect();
+        format!(
+            "SELECT toString(cells.dimension) AS dimension, toString(cells.value) AS value, {} FROM {table} AS cells
+WHERE {some} AND cells.dimension IN ({}) GROUP BY cells.dimension, cells.value",
+            COUNTS.map(|name| format!("sum(cells.{name}) AS {name}")).join(", "),
+            names.join(", ")
+        )
     }
 }
 
@@ -395,33 +479,39 @@ USING (day, session)",
                     "SELECT day, visitor, session{columns} FROM settled_visits WHERE {SETTLED}{visits}"
                 );
             }
-            // What was chosen of them is counted among the others.
-            let none: String = columns
+            // Only what was chosen of a visit is counted.
+            let own: String = columns
                 .iter()
-                .map(|name| match ["views", "events"].contains(name) {
-                    true => format!(", toUInt64(0) AS {name}"),
-                    false => format!(", {name}"),
+                .map(|name| match *name {
+                    "views" | "events" => {
+                        let sum = self.conditions.of_seen("arraySum", &[name], &format!("{name} * toUInt32"));
+                        format!(", {sum} AS {name}")
+                    }
+                    name => format!(", {name}"),
                 })
                 .collect();
-            format!(
-                "SELECT day, visitor, session{none} FROM settled_visits WHERE {SETTLED}{visits}
-AND {VISIT_OF_DAY} IN (SELECT {VISIT_OF_DAY} FROM settled_pages WHERE {SETTLED} AND session != 0{visits}{hits})"
-            )
+            let any = self.conditions.of_seen("arrayExists", &[], "");
+            format!("SELECT day, visitor, session{own} FROM settled_visits WHERE {SETTLED}{visits} AND {any}")
         };
         self.both(raw, settled)
     }
 
     fn hits(&self, columns: &[&str]) -> String {
-        let Conditions { visits, hits, .. } = self.conditions;
+        let Conditions { visits, hits, hit_fields, .. } = self.conditions;
         let raw = || self.raw_hits(columns, &self.of_chosen_visits());
         let settled = || {
-            // Which hit of a visit is the first is known only of all of them.
-            let known = hits.is_empty();
-            let column = |name: &&str| match (*name, known) {
-                ("alone", false) => ", false AS alone".into(),
-                ("firsts", false) => ", toUInt8(0) AS firsts".into(),
-                ("marked", known) => format!(", {known} AS marked"),
-                (name, _) => format!(", {name}"),
+            // Which hit of a visit is the first is known of all of them, of all with a value of the field that is
+            // counted, and of all with a page on a host name.
+            let by = columns.first().copied().unwrap_or_default();
+            let own = hit_fields.iter().all(|field| *field == by);
+            let both = self.conditions.one_value
+                && matches!((by, &hit_fields[..]), ("page", ["hostname"]) | ("hostname", ["page"]));
+            let column = |name: &&str| match *name {
+                "alone" if !own && !both => ", false AS alone".into(),
+                "firsts" if both => ", toUInt8(bitTest(firsts, 4) * 255) AS firsts".into(),
+                "firsts" if !own => ", toUInt8(0) AS firsts".into(),
+                "marked" => format!(", {} AS marked", own || both),
+                name => format!(", {name}"),
             };
             let columns: String = columns.iter().map(column).collect();
             format!("SELECT day, visitor, session{columns} FROM settled_pages WHERE {SETTLED}{visits}{hits}")
@@ -436,10 +526,11 @@ AND {VISIT_OF_DAY} IN (SELECT {VISIT_OF_DAY} FROM settled_pages WHERE {SETTLED} 
             self.raw_hits(columns, &more)
         };
         let settled = || {
-            let none = if hits.is_empty() { " AND session = 0" } else { "" };
             let columns = list(columns);
+            // Without a visit is without a visitor: those rows lie together.
             format!(
-                "SELECT day, visitor, session{columns} FROM settled_pages WHERE {SETTLED}{visits}{hits}{none}"
+                "SELECT day, visitor, session{columns} FROM settled_pages
+WHERE {SETTLED} AND visitor = 0 AND session = 0{visits}{hits}"
             )
         };
         self.both(raw, settled)
@@ -479,7 +570,8 @@ mod tests {
                 let scope = Scope { site: SiteId(7), time_zone: typed.into() };
                 let query = Query::totals(scope, Range::day(day), filters);
                 let scan = Scan { query: &query, lists: &lists, consent: true, whole: false };
-                let plan = Plan { settled: vec![(day, 1)], settled_rows: 1, raw: vec![day] };
+                let plan =
+                    Plan { settled: vec![(day, 1)], settled_rows: 1, raw: vec![day], ..Plan::default() };
                 let conditions = Conditions::of(&query);
                 for pass in scan.passes(&plan, &conditions).concat() {
                     let text = scan.text(&pass);

@@ -4,11 +4,16 @@ use jiff::civil::Date;
 use sotto_store::{
     db::Db,
     releases::{self, Release},
-    settled::{self, Days},
+    settled::{self, Days, Open},
 };
 
 use super::{Query, ReportError, Scope, Source};
 use crate::range::Range;
+
+/// Raw events of days that are read from them up to which they are counted here: beyond, ClickHouse is faster.
+const FEW_ROWS_MAX: u64 = 50_000;
+/// Raw events that came after the hour up to which a day is settled, up to which they are counted here.
+const SINCE_ROWS_MAX: u64 = 100_000;
 
 /// What there is of a site in some days. Asked for once for everything that a page shows.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -23,8 +28,14 @@ pub struct Sources {
 pub(super) struct Plan {
     /// Settled days, with the number of the settling.
     pub(super) settled: Vec<(Date, u64)>,
-    /// How many raw events the settled days were made from.
+    /// How many raw events the settled days were made from, without those of `months`.
     pub(super) settled_rows: u64,
+    /// Months whose settled days are added up, by the day on which they begin, with the number of that settling.
+    pub(super) months: Vec<(Date, u64)>,
+    /// Days that are settled up to an hour; what came after it is counted here, from raw events.
+    pub(super) open: Vec<(Date, Open)>,
+    /// Days with few raw events, which are counted here.
+    pub(super) few: Vec<Date>,
     /// Days that are read from raw events.
     pub(super) raw: Vec<Date>,
 }
@@ -32,18 +43,55 @@ pub(super) struct Plan {
 impl Plan {
     /// Whether there is nothing to read.
     pub(super) fn is_empty(&self) -> bool {
-        self.settled.is_empty() && self.raw.is_empty()
+        self.days() == 0
+    }
+
+    /// How many days are read.
+    pub(super) fn days(&self) -> usize {
+        self.settled.len() + self.open.len() + self.few.len() + self.raw.len()
+    }
+
+    /// Whether raw events are counted here.
+    pub(super) fn counts_here(&self) -> bool {
+        !self.open.is_empty() || !self.few.is_empty()
+    }
+
+    /// The settlings of whose days the figures are read, without those that a month has.
+    pub(super) fn settlings(&self) -> Vec<u64> {
+        let in_month = |day: &Date| self.months.iter().any(|(month, _)| *month == day.first_of_month());
+        let days = self.settled.iter().filter(|(day, _)| !in_month(day)).map(|(_, settling)| *settling);
+        days.chain(self.open.iter().map(|(_, open)| open.settling)).collect()
+    }
+
+    /// The same with everything counted by ClickHouse.
+    pub(super) fn counted_there(&self) -> Self {
+        let open = self.open.iter().map(|(day, _)| *day);
+        let raw = self.raw.iter().chain(&self.few).copied().chain(open).collect();
+        Self { open: Vec::new(), few: Vec::new(), raw, ..self.clone() }
+    }
+
+    /// Adds a day that is read from raw events: here, as long as they are `few` in all.
+    fn read_raw(&mut self, day: Date, rows: u64, here: bool, few: &mut u64) {
+        match few.checked_sub(rows).filter(|_| here) {
+            Some(rest) => {
+                self.few.push(day);
+                *few = rest;
+            }
+            None => self.raw.push(day),
+        }
     }
 
     /// The earlier and the later half; `None` if it is one day.
     pub(super) fn halves(&self) -> Option<[Self; 2]> {
-        let mut days: Vec<Date> = self.settled.iter().map(|(day, _)| *day).chain(self.raw.clone()).collect();
+        let this = self.counted_there();
+        let mut days: Vec<Date> = this.settled.iter().map(|(day, _)| *day).chain(this.raw.clone()).collect();
         days.sort_unstable();
         let middle = *days.get(days.len() / 2)?;
         let part = |keep: &dyn Fn(Date) -> bool| Self {
-            settled_rows: self.settled_rows / 2,
-            settled: self.settled.iter().filter(|(day, _)| keep(*day)).copied().collect(),
-            raw: self.raw.iter().filter(|day| keep(**day)).copied().collect(),
+            settled_rows: this.settled_rows / 2,
+            settled: this.settled.iter().filter(|(day, _)| keep(*day)).copied().collect(),
+            raw: this.raw.iter().filter(|day| keep(**day)).copied().collect(),
+            ..Self::default()
         };
         (days.len() > 1).then(|| [part(&|day| day < middle), part(&|day| day >= middle)])
     }
@@ -78,17 +126,33 @@ impl Sources {
         };
         // A day of which only the beginning is asked for has to be read from raw events.
         let whole = |day: Date| query.until_ms.is_none() || day < query.range.to;
-        let mut plan = Plan {
-            settled: Vec::new(),
-            settled_rows: 0,
-            raw: self.days.raw.keys().filter(|d| asked(d)).copied().collect(),
-        };
+        // Filters are a matter for ClickHouse.
+        let here = query.source != Source::Raw && query.filters.is_empty();
+        let mut plan = Plan::default();
+        let mut few = FEW_ROWS_MAX;
+        for (day, rows) in
+            self.days.raw.iter().map(|(day, print)| (*day, print.rows)).filter(|(d, _)| asked(d))
+        {
+            match self.days.open.get(&day) {
+                Some(open) if here && whole(day) && rows - open.rows <= SINCE_ROWS_MAX => {
+                    plan.open.push((day, *open));
+                }
+                _ => plan.read_raw(day, rows, here, &mut few),
+            }
+        }
         for (day, (settling, rows)) in self.days.settled.iter().filter(|(day, _)| asked(day)) {
             if query.source != Source::Raw && whole(*day) {
                 plan.settled.push((*day, *settling));
                 plan.settled_rows += rows;
             } else {
-                plan.raw.push(*day);
+                plan.read_raw(*day, *rows, here, &mut few);
+            }
+        }
+        for (month, settling) in self.days.months.iter().filter(|_| here) {
+            let days = || self.days.settled.range(*month..=month.last_of_month());
+            if days().all(|(day, _)| asked(day) && whole(*day)) {
+                plan.months.push((*month, *settling));
+                plan.settled_rows -= days().map(|(_, (_, rows))| rows).sum::<u64>();
             }
         }
         plan
@@ -103,12 +167,18 @@ mod tests {
     #[test]
     fn halves_have_all_days_and_one_day_has_none() {
         let day = |d| date(2026, 3, d);
-        let plan =
-            Plan { settled: vec![(day(1), 7), (day(3), 8)], settled_rows: 10, raw: vec![day(2), day(4)] };
-        let [earlier, later] = plan.halves().unwrap();
-        assert_eq!(earlier, Plan { settled: vec![(day(1), 7)], settled_rows: 5, raw: vec![day(2)] });
-        assert_eq!(later, Plan { settled: vec![(day(3), 8)], settled_rows: 5, raw: vec![day(4)] });
-        for one in [Plan::default(), Plan { settled: vec![(day(1), 7)], settled_rows: 5, raw: Vec::new() }] {
+        let plan = |settled: &[(Date, u64)], settled_rows, raw: &[Date]| Plan {
+            settled: settled.to_vec(),
+            settled_rows,
+            raw: raw.to_vec(),
+            ..Plan::default()
+        };
+        let mut all = plan(&[(day(1), 7), (day(3), 8)], 10, &[day(2)]);
+        all.few.push(day(4));
+        let [earlier, later] = all.halves().unwrap();
+        assert_eq!(earlier, plan(&[(day(1), 7)], 5, &[day(2)]));
+        assert_eq!(later, plan(&[(day(3), 8)], 5, &[day(4)]), "what was counted here is counted there");
+        for one in [Plan::default(), plan(&[(day(1), 7)], 5, &[])] {
             assert_eq!(one.halves(), None);
         }
     }

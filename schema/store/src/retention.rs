@@ -230,7 +230,8 @@ async fn run_on(
     for week in &plan.weeks {
         if !dry {
             remove_week(shard, week).await?;
-            forget_settled(shard, &week.due).await?;
+            let gone: BTreeSet<(SiteId, u16)> = week.due.iter().map(|due| (due.site, due.day)).collect();
+            settled::forget(shard, &gone.into_iter().collect::<Vec<_>>()).await?;
         }
         let how = if week.whole { "partition dropped" } else { "rewritten" };
         let done = by_site("raw_events", &week.due, how);
@@ -269,18 +270,6 @@ async fn remove_week(db: &Db, week: &Week) -> Result<(), Error> {
             .with_setting("mutations_sync", "2")
             .execute()
             .await?;
-    }
-    Ok(())
-}
-
-/// Removes what was settled of days whose raw events are gone.
-async fn forget_settled(db: &Db, due: &[Group]) -> Result<(), Error> {
-    let mut sites: BTreeMap<SiteId, Vec<u16>> = BTreeMap::new();
-    for group in due {
-        sites.entry(group.site).or_default().push(group.day);
-    }
-    for (site, days) in sites {
-        settled::forget(db, site, &days).await?;
     }
     Ok(())
 }

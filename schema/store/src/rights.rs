@@ -237,7 +237,8 @@ pub async fn erase(db: &Db, shown: &Shown) -> Result<u64, RightsError> {
             }
         }
         // Whatever is left of the raw events: what was settled of these days is not theirs any more.
-        settled::forget(db, shown.site, &touched).await?;
+        let settled: Vec<(SiteId, u16)> = touched.iter().map(|day| (shown.site, *day)).collect();
+        settled::forget(db, &settled).await?;
         if left > 0 {
             return Err(RightsError::Left(left));
         }

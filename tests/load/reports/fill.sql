@@ -1,12 +1,12 @@
 -- Made-up traffic of one day of a site, for the bench of the reports: {visits} visits of about three hits each, and
--- {anonymous} page views of visitors who are not measured. 2,000 pages in five sections, 60 sources, 30 countries and
+-- {anonymous} page views of visitors who are not measured, in {seconds} seconds from {begin} seconds after midnight. 2,000 pages in five sections, 60 sources, 30 countries and
 -- 4,000 cities, all with few common and many rare values.
 INSERT INTO events (site, day, expires, time, kind, tier, granted, refused, gpc, hostname, path, referrer_host, country, device, visitor, session, view, seq, source,
  referrer_path, region, city, asn, network, network_kind, browser, browser_version, os, os_version, screen, engaged_ms, scroll, name, interactive, props, language, channel, utm_source, utm_medium, utm_campaign)
 WITH
  toDate({day:Date}) AS d,
  (h, n) -> toUInt32(pow(n, (h % 100000) / 100000.)) AS zipf
-SELECT {site:UInt64}, d, d + {kept:UInt16}, toDateTime64(d, 3, {tz:String}) + 25200 + (h % 57600) * 0.9 + i * 20 AS t,
+SELECT {site:UInt64}, d, d + {kept:UInt16}, toDateTime64(d, 3, {tz:String}) + {begin:UInt32} + (h % 57600) / 57600 * {seconds:UInt32} + i * 20 AS t,
  multiIf(i % 2 = 1, 'engagement', custom AND i = hits - 1, 'custom', 'pageview') AS k,
  if(anon, 'minimal', 'full'), if(anon, 1, 5), if(anon AND h % 3 = 0, 4, 0), h % 50 = 0,
  if(h % 20 = 0, 'shop.example', 'big.example'),

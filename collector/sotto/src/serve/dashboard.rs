@@ -18,6 +18,7 @@ use tower::ServiceExt;
 
 use super::{
     admin,
+    apart::apart,
     database::watch_cluster,
     listeners::{self, Listeners},
     routes, set_up,
@@ -46,14 +47,14 @@ pub struct DashboardParts {
 /// Builds the dashboard; only main knows how.
 pub type MakeDashboard<'a> = &'a dyn Fn(DashboardParts) -> HttpService;
 
-/// An axum router as a service next to the collector's routes.
+/// An axum router as a service next to the collector's routes, answered on threads of its own.
 pub fn from_router(router: axum::Router) -> HttpService {
     let service = router
         .map_request(|request: http::Request<hyper::body::Incoming>| request.map(axum::body::Body::new))
         .map_response(|response: axum::response::Response| {
             response.map(|body| Body::Streamed(body.map_err(Into::into).boxed_unsync()))
         });
-    stack::boxed(service)
+    apart(stack::boxed(service))
 }
 
 /// Serves the dashboard alone, on an external server.

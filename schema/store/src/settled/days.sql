@@ -1,5 +1,6 @@
--- The settled days of a site, with the raw events they were made from.
-SELECT day, settling, rows, fingerprint
+-- The settled days of a site, or of all sites, with the raw events they were made from; the latest last. A month has the
+-- day on which it begins.
+SELECT site, day, settling, rows, fingerprint, time_zone, until, month
 FROM settled_days
-WHERE site = {site:UInt64} AND day BETWEEN {from:Date} AND {to:Date} AND time_zone = {tz:String}
+WHERE @of_site@day BETWEEN {from:Date} AND {to:Date}
 ORDER BY settling

@@ -57,8 +57,10 @@ struct OfHits {
     at_entry: Option<[&'static str; 2]>,
 }
 
+/// An hour, as it is shown.
+pub(super) const HOUR: &str = "formatDateTime(hour, '%Y-%m-%d %H:00', {tz:String})";
+
 fn of_hits(dimension: Dimension) -> Option<OfHits> {
-    const HOUR: &str = "formatDateTime(hour, '%Y-%m-%d %H:00', {tz:String})";
     let (bit, value, at_entry) = match dimension.name() {
         "page" => (0, "page", Some(["entry_page", "entry_page"])),
         "hostname" => (1, "hostname", Some(["hostname", "hostname"])),
@@ -89,18 +91,20 @@ pub fn passes(by: &[(Dimension, bool)], consent: bool, relations: &dyn Relations
     parts
 }
 
-/// Counts all dimensions of visits in one pass. Visitors are counted day by day, which keeps the sets of keys
-/// small.
+/// Counts all dimensions of visits in one pass.
 fn by_visit(by: &[Dimension], day: bool, relations: &dyn Relations) -> String {
     let names: Vec<&str> = by.iter().map(|d| d.name()).collect();
     let [mut columns, mut marks, mut dimension, mut value, mut sets] = [const { String::new() }; 5];
+    if day {
+        marks.push_str("day, ");
+    }
     for name in &names {
         // Writing to a string cannot fail.
         let _ = write!(columns, "{name}, ");
         let _ = write!(marks, "{name}, grouping({name}) AS no_{name}, ");
         let _ = write!(dimension, "no_{name} = 0, '{name}', ");
         let _ = write!(value, "no_{name} = 0, toString({name}), ");
-        let _ = write!(sets, "(day, {name}), ");
+        let _ = write!(sets, "({name}), ");
     }
     if day {
         sets.push_str("(day)");
@@ -131,7 +135,7 @@ fn by_visit(by: &[Dimension], day: bool, relations: &dyn Relations) -> String {
     sum(n_visits) AS entries, sum(n_bounces) AS bounces, sum(n_engaged) AS engaged
 FROM
 (
-    SELECT day, {marks}countIf(alone) + uniqExactIf(visitor, visitor != 0 AND NOT alone) AS n_visitors,
+    SELECT {marks}countIf(alone) + uniqExactIf(visitor + toUInt16(day), visitor != 0 AND NOT alone) AS n_visitors,
         countIf(visit) AS n_visits, sum(views) AS n_views, sumIf(views, measured) AS n_measured, sum(named) AS n_events,
         countIf(bounced) AS n_bounces, sum(time) AS n_engaged{measured}
     FROM

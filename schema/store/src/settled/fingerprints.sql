@@ -1,5 +1,11 @@
--- How many raw events each day of a site has, and the sum of their hashes; answered from the projection `fingerprint`.
-SELECT day, count() AS rows, sum(cityHash64(time, kind, visitor, session, view, seq, path)) AS fingerprint
+-- How many raw events each day of a site, or of all sites, has, and the sum of their hashes; from the day {open} on by hour.
+-- Answered from the projection `fingerprints`.
+SELECT
+    site,
+    day,
+    if(day < {open:Date}, toDateTime(0, 'UTC'), toStartOfHour(time)) AS hour,
+    count() AS rows,
+    sum(cityHash64(time, kind, visitor, session, view, seq, path)) AS fingerprint
 FROM events
-WHERE site = {site:UInt64} AND day BETWEEN {from:Date} AND {to:Date}
-GROUP BY day
+WHERE @of_site@day BETWEEN {from:Date} AND {to:Date}
+GROUP BY site, day, hour

@@ -52,7 +52,7 @@ const KNOWN: [Column; 12] = [
 
 /// Other columns of visits. Whether a visit is its visitor's only one is not known.
 #[rustfmt::skip]
-const OF_VISITS: [Column; 8] = [
+const OF_VISITS: [Column; 13] = [
     ("alone", "false"),
     ("hour", "toStartOfHour(toDateTime(min(e.time), {tz:String}))"),
     ("exit_page", "argMaxIf(e.path, moment, e.kind = 'pageview')"),
@@ -60,12 +60,20 @@ const OF_VISITS: [Column; 8] = [
     ("events", "countIf(e.kind = 'custom')"),
     ("bounced", "countIf(e.kind = 'pageview') = 1 AND NOT max(e.interactive)"),
     ("engaged", "sum(e.engaged_ms)"),
+    ("seen_page", "groupArray(e.path)"),
+    ("seen_hostname", "groupArray(e.hostname)"),
+    ("seen_event", "groupArray(if(e.kind = 'custom', e.name, ''))"),
+    ("seen_views", "groupArray(toUInt8(e.kind = 'pageview'))"),
+    ("seen_events", "groupArray(toUInt8(e.kind = 'custom'))"),
     ("pages", "arraySlice(arrayMap(page -> page.2, arraySort(groupArrayIf((moment, e.path), e.kind = 'pageview'))), 1, {pages:UInt16})"),
 ];
 
-/// Other columns of hits. Which of them stand for their visit is not known. The bits of `consent` are those of [`super::figures::CONSENT_BITS`].
+/// Other columns of hits. Which of them stand for their visit is not known. The bits of `consent` are those of
+/// [`super::figures::CONSENT_BITS`]; `moment` and `interactive` are those of which visits are made.
 #[rustfmt::skip]
-const OF_HITS: [Column; 14] = [
+const OF_HITS: [Column; 16] = [
+    ("moment", MOMENT),
+    ("interactive", "e.interactive"),
     ("alone", "false"),
     ("firsts", "toUInt8(0)"),
     ("marked", "false"),
@@ -135,3 +143,11 @@ FROM events AS e
 WHERE {SOME}"
     )
 }
+
+/// A condition for raw hits of a day that is settled up to an hour: those that came after it, and all hits of the
+/// visitors who made them. Parameters: `open` (the day) and `hour` (in seconds).
+pub(super) const SINCE_HOUR: &str = "(if(e.session = 0, e.time >= toDateTime({hour:UInt32}, 'UTC'),
+    if(e.visitor = 0, e.session, e.visitor) IN (
+        SELECT if(visitor = 0, session, visitor) FROM events
+        WHERE site = {site:UInt64} AND day = {open:Date} AND session != 0 AND time >= toDateTime({hour:UInt32}, 'UTC')
+    )))";

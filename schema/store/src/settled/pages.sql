@@ -2,8 +2,8 @@
 -- consent are one row.
 --
 -- alone   the visitor had no other visit that day, so that the visit stands for its visitor
--- firsts  whether the row is the first of its visit with this page (1), host name (2), event (4) and hour (8), so that
---         visits with a value can be counted without comparing them
+-- firsts  whether the row is the first of its visit with this page (1), host name (2), event (4) and hour (8), and
+--         with this page on this host name (16), so that visits with a value can be counted without comparing them
 INSERT INTO settled_pages
     (@columns@)
 SELECT
@@ -31,11 +31,14 @@ FROM
         session,
         groupArray((hour, hostname, page, event, consent, views, named, engaged, scroll)) AS rows,
         arrayMap(
-            (page, hostname, event, hour) -> toUInt8((page = 1) + 2 * (hostname = 1) + 4 * (event = 1) + 8 * (hour = 1)),
+            (page, hostname, event, hour, both) -> toUInt8(
+                (page = 1) + 2 * (hostname = 1) + 4 * (event = 1) + 8 * (hour = 1) + 16 * (both = 1)
+            ),
             arrayEnumerateUniq(rows.3),
             arrayEnumerateUniq(rows.2),
             arrayEnumerateUniq(rows.4),
-            arrayEnumerateUniq(rows.1)
+            arrayEnumerateUniq(rows.1),
+            arrayEnumerateUniq(rows.3, rows.2)
         ) AS firsts
     FROM
     (

@@ -1,8 +1,10 @@
--- Settlings of a site that have rows, by day.
-SELECT DISTINCT day, settling FROM settled_days WHERE site = {site:UInt64}
+-- Settlings that have rows, by site and day.
+SELECT DISTINCT site, day, settling FROM settled_days
 UNION DISTINCT
-SELECT DISTINCT day, settling FROM settled_visits WHERE site = {site:UInt64}
+SELECT DISTINCT site, day, settling FROM settled_visits
 UNION DISTINCT
-SELECT DISTINCT day, settling FROM settled_pages WHERE site = {site:UInt64}
+SELECT DISTINCT site, day, settling FROM settled_pages
 UNION DISTINCT
-SELECT DISTINCT day, settling FROM settled_cells WHERE site = {site:UInt64}
+SELECT DISTINCT site, day, settling FROM settled_cells
+UNION DISTINCT
+SELECT DISTINCT site, day, settling FROM settled_months
