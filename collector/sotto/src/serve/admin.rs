@@ -62,9 +62,9 @@ pub fn dashboard_health(db: Db, board: Arc<Board>) -> HttpService {
                 "/readyz" if !answers(&db).await => {
                     stack::text(StatusCode::SERVICE_UNAVAILABLE, "ClickHouse is away\n")
                 }
-                "/readyz" => match board.down_count() {
-                    0 => stack::text(StatusCode::OK, "ok\n"),
-                    _ => stack::text(StatusCode::OK, format!("tasks: {}\n", tasks(&board))),
+                "/readyz" => match board.down().collect::<Vec<_>>()[..] {
+                    [] => stack::text(StatusCode::OK, "ok\n"),
+                    ref down => stack::text(StatusCode::OK, format!("tasks: {}\n", tasks(down))),
                 },
                 _ => other(&request, &board),
             };
@@ -79,8 +79,8 @@ async fn answers(db: &Db) -> bool {
 }
 
 /// Which tasks are down, in words.
-fn tasks(board: &Board) -> String {
-    let down: Vec<&str> = board.down().map(Part::name).collect();
+fn tasks(down: &[Part]) -> String {
+    let down: Vec<&str> = down.iter().map(|part| part.name()).collect();
     if down.is_empty() { "ok".into() } else { format!("{} down; see the log", down.join(", ")) }
 }
 
@@ -135,8 +135,10 @@ impl Admin {
             self.state.spools.probe();
         }
         let aside = self.state.spools.set_aside();
+        // Read once: what is said of hits and what is said of tasks are of one moment.
+        let down: Vec<Part> = self.state.board.down().collect();
         let readiness = Readiness {
-            ready: !failing && !self.state.board.down().any(Part::keeps_hits),
+            ready: !failing && !down.iter().any(|part| part.keeps_hits()),
             spool: if failing { "full or cannot be written" } else { "ok" },
             damage: match self.state.spools.damage() {
                 Damage { places: 0, .. } => "none".into(),
@@ -169,7 +171,7 @@ impl Admin {
             } else {
                 "ok"
             },
-            tasks: tasks(&self.state.board),
+            tasks: tasks(&down),
         };
         let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let text = serde_json::to_string(&readiness).unwrap_or_default();
