@@ -66,6 +66,17 @@ struct DataInventoryPage {
     /// The notice's paragraphs, in English and German.
     notices: [(&'static str, String); 2],
     claims: Vec<(&'static str, &'static str)>,
+    /// The privacy loss of the archive.
+    epsilon: u8,
+    /// Of 1,000, what somebody may believe at most who believed 1 before they saw the archive.
+    at_most: u32,
+}
+
+/// The greatest chance, of 1,000, to which the archive can raise one of 1 in 1,000.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Between 0 and 1,000.
+fn at_most(epsilon: u8) -> u32 {
+    let odds = f64::from(epsilon).exp() / 999.0;
+    (1000.0 * odds / (1.0 + odds)).ceil() as u32
 }
 
 fn classes(site: &Site) -> Vec<RetainedClass> {
@@ -125,6 +136,8 @@ pub(super) async fn show(
         claims: ["address", "gate", "day-key", "salt-death", "retention", "own-systems"]
             .map(|id| (id, claim(id, Language::En)))
             .to_vec(),
+        epsilon: site.archive_epsilon,
+        at_most: at_most(site.archive_epsilon),
         page,
         key,
         shell: Shell {
