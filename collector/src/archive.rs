@@ -70,6 +70,9 @@ pub const LOCK: &str = "archive_lock";
 const DAYS_AT_ONCE: usize = 31;
 /// Bytes of a query's state from which on it is kept on disk.
 const SPILL_BYTES: &str = "40000000";
+/// Rows and bytes of a block while visits are counted: each becomes a row per dimension.
+const BLOCK_ROWS: &str = "2048";
+const BLOCK_BYTES: &str = "1000000";
 /// The first part of a page's path.
 const SECTION: &str = "concat('/', splitByChar('/', toString(page))[2])";
 /// Dimensions of which a visitor's day has several values: the values of a settled page visit, and what is added up.
@@ -321,7 +324,11 @@ impl Sealer {
                 .param("site", site.id)
                 .param("days", &numbers)
                 .param("settlings", &settlings)
+                .param("first", numbers.iter().min())
+                .param("last", numbers.iter().max())
                 .with_setting("optimize_aggregation_in_order", "1")
+                .with_setting("aggregation_in_order_max_block_bytes", BLOCK_BYTES)
+                .with_setting("max_block_size", BLOCK_ROWS)
                 .with_setting("max_bytes_before_external_group_by", SPILL_BYTES)
         };
         let most = |name| sotto_schema::archived::find(name).map_or(0, |kept| kept.most);

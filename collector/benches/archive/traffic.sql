@@ -1,4 +1,4 @@
--- A month of visits with the distributions of the prototype: values of Zipf's law, 2.1 pageviews a visit on average.
+-- A day of visits with the distributions of the prototype: values of Zipf's law, 2.1 pageviews a visit on average.
 INSERT INTO events
     (
         site, day, expires, time, kind, tier, hostname, path, visitor, session, view, source, channel, country, region, city,
@@ -42,5 +42,5 @@ FROM
             n -> (n, zipf(200, 1.1, sipHash64(visit, n))),
             range(1, 2 + toUInt64(pow((sipHash64(visit, 'views') % 1000) / 1000., 2.2) * 4.4))
         )) AS views
-    FROM numbers({visits:UInt64} * {days:UInt64})
+    FROM numbers({visits:UInt64} * {day:UInt64}, {visits:UInt64})
 )

@@ -20,6 +20,7 @@ ARRAY JOIN arrayConcat(
     )
 ) AS cell
 WHERE site = {site:UInt64}
+    AND day BETWEEN toDate({first:UInt16}) AND toDate({last:UInt16})
     AND has(arrayZip({days:Array(UInt16)}, {settlings:Array(UInt64)}), (toUInt16(day), settling))
     AND visitor = 0
 GROUP BY dimension, value

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use opendp::{
     combinators::ConcentratedMeasure,
+    core::Measurement,
     domains::{AtomDomain, MapDomain, VectorDomain},
     error::Fallible,
     measurements::{make_gaussian, make_gaussian_threshold},
@@ -39,18 +40,14 @@ impl Bounds {
 
 type Counts = MapDomain<AtomDomain<String>, AtomDomain<i64>>;
 
-fn threshold_measurement(
-    sigma: f64,
-    threshold: u32,
-) -> Result<
-    opendp::core::Measurement<
-        Counts,
-        L02InfDistance<AbsoluteDistance<f64>>,
-        Approximate<ZeroConcentratedDivergence>,
-        HashMap<String, i64>,
-    >,
-    NoiseError,
-> {
+type Thresholded = Measurement<
+    Counts,
+    L02InfDistance<AbsoluteDistance<f64>>,
+    Approximate<ZeroConcentratedDivergence>,
+    HashMap<String, i64>,
+>;
+
+fn threshold_measurement(sigma: f64, threshold: u32) -> Result<Thresholded, NoiseError> {
     told(make_gaussian_threshold(
         MapDomain::new(AtomDomain::<String>::default(), AtomDomain::<i64>::default()),
         L02InfDistance::<AbsoluteDistance<f64>>::default(),

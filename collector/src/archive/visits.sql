@@ -18,6 +18,7 @@ FROM
         sum(settled_visits.engaged) AS engaged
     FROM settled_visits
     WHERE site = {site:UInt64}
+        AND day BETWEEN toDate({first:UInt16}) AND toDate({last:UInt16})
         AND has(arrayZip({days:Array(UInt16)}, {settlings:Array(UInt64)}), (toUInt16(day), settling))
     GROUP BY site, day, settling, visitor
 )

@@ -242,6 +242,7 @@ async fn rows(
     // Each day has the noise of one release.
     let of_a_row = if by_day { margin_of(&noise, |n| n.one) } else { margin };
     rows.iter_mut().for_each(|(_, counts)| round_to(counts, of_a_row));
+    rows.retain(|(_, counts)| counts.visitors + counts.pageviews + counts.events > 0);
     Ok((rows, margin))
 }
 

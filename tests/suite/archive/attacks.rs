@@ -4,6 +4,8 @@
 //! An attacker knows everything but one visitor's day, sees all releases that have it, and makes the best guess there is for
 //! Gaussian noise: weighing what is more than expected by the noise of each figure.
 
+#![allow(clippy::print_stdout)] // What was measured, for who runs it with --nocapture.
+
 use std::collections::HashMap;
 
 use sotto_collector::archive::{Counted, Due, budget, noisy};
