@@ -123,6 +123,11 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// The tables, the one that makes the others visible first.
 const TABLES: [&str; 5] = ["settled_days", MONTHS, "settled_visits", "settled_pages", "settled_cells"];
 const MONTHS: &str = "settled_months";
+/// Raw events whose visits are put together at once: bounds the memory that a large day needs.
+const SLICE_ROWS: u64 = 50_000;
+/// The condition of a slice of visitors, and that after which it is put.
+const SLICE: &str = "visitor BETWEEN {first:UInt64} AND {last:UInt64}";
+const WITH_VISIT: &str = "e.session != 0";
 /// Bytes of a query's state from which on it is kept on disk.
 const SPILL_BYTES: &str = "40000000";
 /// Rows of a block while visits are put together: they are wide.
@@ -377,8 +382,17 @@ pub async fn settle_before(
     let db = &db.of_site(site);
     let until_ms = if until == WHOLE { UNTIL_END_MS } else { i64::from(until) * 1000 };
     let raw = [day.to_string()];
-    for sql in statements() {
+    let slices = slices(print.rows.div_ceil(SLICE_ROWS));
+    let steps = statements().into_iter().enumerate();
+    // Visits and page visits are put together slice by slice, everything else at once.
+    let steps = steps.flat_map(|(n, sql)| {
+        let parts = if n < 2 { slices.len() } else { 1 };
+        slices[..parts].iter().map(move |slice| (sql.clone(), *slice)).collect::<Vec<_>>()
+    });
+    for (sql, (first, last)) in steps {
         db.query(&sql)
+            .param("first", first)
+            .param("last", last)
             .param("site", site)
             .param("day", day.to_string())
             .param("raw", &raw[..])
@@ -386,7 +400,8 @@ pub async fn settle_before(
             .param("tz", time_zone)
             .param("settling", settling)
             .param("pages", PAGES_MAX)
-            .with_setting("optimize_aggregation_in_order", "1")
+            .with_setting("optimize_aggregation_in_order", "0")
+            .with_setting("max_threads", "1")
             .with_setting("max_bytes_before_external_group_by", SPILL_BYTES)
             .with_setting("max_bytes_before_external_sort", SPILL_BYTES)
             .with_setting("join_algorithm", "grace_hash,hash")
@@ -457,7 +472,14 @@ async fn note(
         .await
 }
 
-/// The statements that settle a day, in order.
+/// Equal ranges of visitor keys, first and last.
+fn slices(count: u64) -> Vec<(u64, u64)> {
+    let count = count.max(1);
+    let width = u64::MAX / count;
+    (0..count).map(|i| (i * width, if i + 1 == count { u64::MAX } else { (i + 1) * width - 1 })).collect()
+}
+
+/// The statements that settle a day, in order; the first two are for a slice of visitors.
 fn statements() -> [String; 4] {
     let visit_columns =
         ["site", "day", "settling", "visitor", "session", "alone"].iter().chain(&VISIT_FIELDS);
@@ -469,13 +491,18 @@ fn statements() -> [String; 4] {
     let hits = of_events::hits(&of_hits.copied().collect::<Vec<_>>());
     let page = |sql: &str, fields: &str| {
         let fields = PAGE_FIELDS.map(|name| format!("{fields}{name}")).join(", ");
-        sql.replace("@columns@", &page_columns).replace("@fields@", &fields).replace("@hits@", &hits)
+        let sql = sql.replace("@columns@", &page_columns).replace("@fields@", &fields);
+        sql.replace("@hits@", &hits).replace("@slice@", SLICE)
     };
     let visits = include_str!("settled/visits.sql")
         .replace("@columns@", &list(&mut visit_columns.clone()))
         .replace("@fields@", &VISIT_FIELDS.join(", "))
         .replace("@repeated@", include_str!("settled/repeated.sql"))
-        .replace("@visits@", &of_events::visits(&VISIT_FIELDS));
+        .replace("@slice@", SLICE)
+        .replace(
+            "@visits@",
+            &of_events::visits(&VISIT_FIELDS).replace(WITH_VISIT, &format!("{WITH_VISIT} AND e.{SLICE}")),
+        );
     [
         visits,
         page(include_str!("settled/pages.sql"), "visits."),

@@ -55,7 +55,7 @@ FROM
             sum(hits.engaged) AS engaged,
             max(hits.scroll) AS scroll
         FROM (@hits@) AS hits
-        WHERE session != 0
+        WHERE session != 0 AND @slice@
         GROUP BY visitor, session, hour, hostname, page, event, consent
     )
     GROUP BY visitor, session
@@ -63,6 +63,6 @@ FROM
 INNER JOIN
 (
     SELECT * FROM settled_visits
-    WHERE site = {site:UInt64} AND day = {day:Date} AND settling = {settling:UInt64}
+    WHERE site = {site:UInt64} AND day = {day:Date} AND settling = {settling:UInt64} AND @slice@
 ) AS visits USING (visitor, session)
 ARRAY JOIN arrayZip(firsts, rows) AS marked
