@@ -395,9 +395,11 @@ impl Origin {
                 parts.push(format!("{} from raw events", days(&self.raw)));
             }
             let Margin { visitors, hits } = self.margin;
-            parts.push(format!(
-                "figures from the archive are rounded: 95 of 100 are within {visitors} visitors and {hits} pageviews of what was counted"
-            ));
+            if visitors > 0 {
+                parts.push(format!(
+                    "figures from the archive are rounded: 95 of 100 are within {visitors} visitors and {hits} pageviews of what was counted"
+                ));
+            }
         }
         if !self.missing.is_empty() {
             parts
@@ -438,7 +440,34 @@ mod tests {
             origin.sentence().as_deref(),
             Some("1 Mar 2026 from the anonymous archive; 2 Mar 2026 from raw events")
         );
+        let near = Origin { margin: Margin { visitors: 12, hits: 80 }, ..origin };
+        assert!(
+            near.sentence().unwrap().ends_with("within 12 visitors and 80 pageviews of what was counted")
+        );
         let missing = Origin { missing: day(1), raw: day(2), ..Origin::default() };
         assert!(missing.sentence().unwrap().contains("gone"));
+    }
+
+    #[test]
+    fn figure_is_rounded_to_half_its_margin_and_never_finer() {
+        for (margin, expected) in
+            [(0, 1234), (1, 1234), (4, 1234), (10, 1235), (50, 1240), (200, 1200), (5000, 2000)]
+        {
+            let mut counts = Counts { visitors: 1234, pageviews: 1234, ..Counts::default() };
+            round_to(&mut counts, Margin { visitors: margin, hits: 0 });
+            assert_eq!((counts.visitors, counts.pageviews), (expected, 1234), "{margin}");
+        }
+    }
+
+    #[test]
+    fn rest_counts_nobody_twice_where_a_visitor_has_several_values() {
+        let counts = |visitors, pageviews| Counts { visitors, pageviews, ..Counts::default() };
+        let values = [counts(60, 100), counts(30, 50)];
+        let of_sources = rest(&counts(100, 200), values.iter(), Dimension::Source);
+        assert_eq!((of_sources.visitors, of_sources.pageviews), (10, 50));
+        let of_pages = rest(&counts(100, 200), values.iter(), Dimension::Page);
+        assert_eq!((of_pages.visitors, of_pages.pageviews), (0, 50));
+        let too_many = rest(&counts(80, 100), values.iter(), Dimension::Source);
+        assert_eq!((too_many.visitors, too_many.pageviews), (0, 0));
     }
 }
