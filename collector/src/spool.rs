@@ -71,6 +71,8 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
+use crate::supervise;
+
 mod append;
 mod aside;
 mod batch;
@@ -166,7 +168,10 @@ pub fn open(settings: Settings) -> Result<(Spool, Reader), OpenError> {
     let (spool, reader, writer, queue) = open_on(OsDisk, settings)?;
     std::thread::Builder::new()
         .name("spool".into())
-        .spawn(move || writer.run(&queue))
+        .spawn(move || {
+            supervise::prompt();
+            writer.run(&queue);
+        })
         .map_err(|source| OpenError::Io { path: "the writing thread".into(), source })?;
     Ok((spool, reader))
 }

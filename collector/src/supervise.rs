@@ -25,10 +25,12 @@ use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub mod board;
+pub mod prompt;
 #[cfg(test)]
 mod tests;
 
 pub use board::{Board, Part};
+pub use prompt::prompt;
 
 /// How long a task that ended waits before it is started again.
 #[derive(Debug, Clone, Copy)]

@@ -9,7 +9,7 @@ use axum::{
 use sotto_schema::{id::SiteId, site::Site};
 use sotto_store::{
     account::{self, Member, Role, SIGN_IN_DAYS, User},
-    db::Db,
+    db::Databases,
     sites,
 };
 
@@ -24,6 +24,8 @@ pub(crate) mod throttle;
 pub(crate) struct SignedIn {
     pub(crate) user: User,
     roles: Vec<Member>,
+    /// All sites, by name.
+    sites: Vec<Site>,
 }
 
 impl SignedIn {
@@ -33,14 +35,13 @@ impl SignedIn {
     }
 
     /// The sites they may see, by name.
-    pub(crate) async fn sites(&self, db: &Db) -> Result<Vec<Site>, PageError> {
-        let all = sites::all(db).await?;
-        Ok(all.into_iter().filter(|s| self.role(s.id).is_some()).collect())
+    pub(crate) fn sites(&self) -> Vec<Site> {
+        self.sites.iter().filter(|s| self.role(s.id).is_some()).cloned().collect()
     }
 
     /// The site with that key, if they have at least `role` on it. Sites they may not see are reported as not found.
-    pub(crate) async fn site(&self, db: &Db, key: &str, role: Role) -> Result<(Site, Vec<Site>), PageError> {
-        let sites = self.sites(db).await?;
+    pub(crate) fn site(&self, key: &str, role: Role) -> Result<(Site, Vec<Site>), PageError> {
+        let sites = self.sites();
         let site = sites.iter().find(|s| s.key == key).cloned().ok_or(PageError::NotFound)?;
         if self.role(site.id) < Some(role) {
             return Err(PageError::Forbidden);
@@ -85,10 +86,14 @@ pub(crate) fn set_cookie(app: &App, value: Option<&str>) -> HeaderValue {
 /// Who sent a request, if its cookie is valid.
 pub(crate) async fn signed_in(app: &App, headers: &HeaderMap) -> Result<Option<SignedIn>, PageError> {
     let Some(secret) = sign_in_cookie(app, headers) else { return Ok(None) };
-    let db = &app.settings.databases.writer;
-    let Some(sign_in) = account::resume(db, &secret).await? else { return Ok(None) };
-    let roles = account::roles(db, sign_in.user.id).await?;
-    Ok(Some(SignedIn { user: sign_in.user, roles }))
+    let Databases { writer, reader } = &app.settings.databases;
+    // At once: every page needs all three.
+    let (sign_in, roles, sites) = tokio::try_join!(
+        async { Ok(account::resume(writer, &secret).await?) },
+        async { Ok(account::roles_of_sign_in(writer, &secret).await?) },
+        async { Ok::<_, PageError>(sites::all(reader).await?) },
+    )?;
+    Ok(sign_in.map(|sign_in| SignedIn { user: sign_in.user, roles, sites }))
 }
 
 impl FromRequestParts<Arc<App>> for SignedIn {

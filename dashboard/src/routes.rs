@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, State},
+    extract::DefaultBodyLimit,
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 
-use crate::{App, assets, auth::SignedIn, page::PageError};
+use crate::{App, assets, auth::SignedIn};
 
 mod columns;
 mod consent;
@@ -58,11 +58,11 @@ pub(crate) fn pages() -> Router<Arc<App>> {
 }
 
 /// Opens the only site, or the list of sites.
-async fn home(State(app): State<Arc<App>>, signed_in: SignedIn) -> Result<Response, PageError> {
-    let sites = signed_in.sites(&app.settings.databases.reader).await?;
+async fn home(signed_in: SignedIn) -> Response {
+    let sites = signed_in.sites();
     let to = match sites.as_slice() {
         [site] => format!("/s/{}", site.key),
         _ => "/sites".to_owned(),
     };
-    Ok(Redirect::to(&to).into_response())
+    Redirect::to(&to).into_response()
 }

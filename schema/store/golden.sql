@@ -190,7 +190,8 @@ CREATE TABLE settled_months (`site` UInt64,
     `engaged` UInt64)
 ENGINE = MergeTree ORDER BY (site, dimension, day, settling, value) SETTINGS index_granularity = 8192;
 
-CREATE TABLE settled_pages (`site` UInt64,
+CREATE TABLE settled_page_visits (`site` UInt64,
+    `measured` Bool,
     `day` Date,
     `settling` UInt64,
     `visitor` UInt64,
@@ -209,20 +210,29 @@ CREATE TABLE settled_pages (`site` UInt64,
     `utm_source` LowCardinality(String),
     `utm_medium` LowCardinality(String),
     `utm_campaign` LowCardinality(String),
+    `utm_content` LowCardinality(String),
+    `utm_term` LowCardinality(String),
+    `click_id` LowCardinality(String),
     `country` LowCardinality(String),
     `region` LowCardinality(String),
     `city` LowCardinality(String),
+    `network` LowCardinality(String),
+    `network_kind` LowCardinality(String),
     `device` LowCardinality(String),
     `browser` LowCardinality(String),
+    `browser_version` LowCardinality(String),
     `os` LowCardinality(String),
+    `os_version` LowCardinality(String),
     `screen` LowCardinality(String),
     `language` LowCardinality(String),
+    `visit_bounced` Bool,
+    `visit_engaged` UInt32,
     `consent` UInt8,
     `views` UInt32,
     `events` UInt32,
     `engaged` UInt32,
     `scroll` UInt8)
-ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY (site, day, settling, visitor, session) SETTINGS index_granularity = 8192;
+ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY (site, measured, day, settling, visitor, session) SETTINGS index_granularity = 8192;
 
 CREATE TABLE settled_visits (`site` UInt64,
     `day` Date,
@@ -264,7 +274,12 @@ CREATE TABLE settled_visits (`site` UInt64,
     `seen_hostname` Array(LowCardinality(String)) CODEC(ZSTD(1)),
     `seen_event` Array(LowCardinality(String)) CODEC(ZSTD(1)),
     `seen_views` Array(UInt8) CODEC(ZSTD(1)),
-    `seen_events` Array(UInt8) CODEC(ZSTD(1)))
+    `seen_events` Array(UInt8) CODEC(ZSTD(1)),
+    `views_agreed` UInt32,
+    `views_granted` UInt32,
+    `views_refused` UInt32,
+    `views_undecided` UInt32,
+    `views_gpc` UInt32)
 ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY (site, day, settling, visitor, session) SETTINGS index_granularity = 8192;
 
 CREATE TABLE sign_ins (`id` FixedString(32),

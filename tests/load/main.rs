@@ -24,11 +24,15 @@ fn main() -> ExitCode {
         ["commands", events] => commands::run(events.parse().expect("a number of events")),
         ["reports"] => reports::run(None),
         ["reports", events] => reports::run(Some(events.parse().expect("a number of events"))),
+        ["site", events, days] => reports::site(&reports::Size {
+            events: events.parse().expect("a number of events"),
+            days: days.parse().expect("a number of days"),
+        }),
         ["soak", minutes] => return soak::run(minutes.parse().expect("minutes")),
         ["profile", seconds] => compare::profile(seconds.parse().expect("seconds")),
         _ => {
             eprintln!(
-                "load compare [--quick] | load reports [EVENTS] | load commands [EVENTS] | load soak MINUTES | load profile SECONDS | load bare ADDRESS"
+                "load compare [--quick] | load reports [EVENTS] | load site EVENTS DAYS | load commands [EVENTS] | load soak MINUTES | load profile SECONDS | load bare ADDRESS"
             );
             return ExitCode::from(2);
         }

@@ -19,6 +19,8 @@ use sotto_tests::{
 
 use crate::process::memory_mb;
 
+/// Days are settled and released as soon as they are filled.
+const OFTEN: &str = "[reports]\nsettle_interval = \"2s\"\n[archive]\ninterval = \"2s\"\n";
 const ZONE: &str = "Europe/Berlin";
 /// How often each page is asked for.
 const TIMES: usize = 12;
@@ -127,6 +129,11 @@ impl Place {
             let settled = "SELECT uniq(day) FROM settled_days WHERE toUInt32(until) = 0";
             (self.ask(settled, &[]) == finished).then_some(())
         });
+        // Finished days are released as well, beside which nothing is to be measured.
+        wait_for_at_most(Duration::from_secs(3_600), "all finished days to be released", || {
+            let released = "SELECT uniq(day) FROM archive WHERE period = 'day'";
+            (self.ask(released, &[]) == finished).then_some(())
+        });
         if of_day > 40_000 && so_far() > 2 * 3_600 {
             wait_for_at_most(Duration::from_secs(600), "today to be settled up to an hour", || {
                 (self.ask("SELECT count() FROM settled_days WHERE toUInt32(until) > 0", &[]) != "0")
@@ -225,8 +232,25 @@ fn pages(key: &str, size: &Size) -> Vec<(String, u32)> {
     pages
 }
 
+/// Fills a site and leaves it running, so that pages of that size can be looked at and queries tried.
+pub fn site(size: &Size) {
+    let place = Place::new(OFTEN);
+    place.fill(size);
+    place.wait_until_settled(size);
+    println!("{}/s/{}", place.sotto.url, place.key);
+    println!("cookie: {}", place.cookies[0]);
+    println!("ClickHouse: {}", place.sotto.data().join("clickhouse/endpoint.json").display());
+    println!("\"hits\" measures hits beside readers; anything else ends it.");
+    for line in std::io::stdin().lines() {
+        match line.as_deref() {
+            Ok("hits") => beside_hits(&place, &format!("/s/{}", place.key)),
+            _ => break,
+        }
+    }
+}
+
 fn measure(size: &Size) {
-    let place = Place::new("[reports]\nsettle_interval = \"2s\"\n");
+    let place = Place::new(OFTEN);
     let started = Instant::now();
     place.fill(size);
     place.wait_until_settled(size);

@@ -368,7 +368,7 @@ async fn batch_that_is_stored_twice_makes_its_day_unsettled() {
 /// Rows in the settled tables under a visitor's key, and in the cells of its day.
 async fn settled_rows(db: &Db, site: SiteId, visitor: VisitorKey, day: Date) -> u64 {
     let sql = "SELECT assumeNotNull((SELECT count() FROM settled_visits WHERE site = {site:UInt64} AND visitor = {visitor:UInt64})
-        + (SELECT count() FROM settled_pages WHERE site = {site:UInt64} AND visitor = {visitor:UInt64})
+        + (SELECT count() FROM settled_page_visits WHERE site = {site:UInt64} AND visitor = {visitor:UInt64})
         + (SELECT count() FROM settled_cells WHERE site = {site:UInt64} AND day = {day:Date})
         + (SELECT count() FROM settled_months WHERE site = {site:UInt64} AND day = toStartOfMonth({day:Date})))";
     let query = db.query(sql).param("site", site).param("visitor", visitor).param("day", day.to_string());
@@ -467,7 +467,7 @@ async fn settled_rows_go_with_the_raw_events_of_their_day() {
     let rows = async |day: Date| -> u64 {
         let sql = "SELECT assumeNotNull((SELECT count() FROM settled_days WHERE day = {day:Date})
             + (SELECT count() FROM settled_visits WHERE day = {day:Date})
-            + (SELECT count() FROM settled_pages WHERE day = {day:Date})
+            + (SELECT count() FROM settled_page_visits WHERE day = {day:Date})
             + (SELECT count() FROM settled_cells WHERE day = {day:Date}))";
         db.query(sql).param("day", day.to_string()).fetch_one().await.unwrap()
     };

@@ -9,11 +9,11 @@ WITH
     counted AS
     (
         SELECT
-            if({period:String} = 'month', toStartOfMonth(settled_pages.day), settled_pages.day) AS on_day,
+            if({period:String} = 'month', toStartOfMonth(settled_page_visits.day), settled_page_visits.day) AS on_day,
             if({dimension:String} = 'page', toString(page), if({dimension:String} = 'source', toString(source),
                 if({dimension:String} = 'country', toString(country), toString(city)))) AS value,
-            if({dimension:String} = 'page', toFloat64(sum(views)), toFloat64(uniqExact(settled_pages.day, visitor))) AS number
-        FROM settled_pages
+            if({dimension:String} = 'page', toFloat64(sum(views)), toFloat64(uniqExact(settled_page_visits.day, visitor))) AS number
+        FROM settled_page_visits
         WHERE site = {site:UInt64}
         GROUP BY on_day, value
     )

@@ -3,7 +3,7 @@ WITH
     counted AS
     (
         SELECT toString(page) AS value, uniqExact(day, visitor) AS number
-        FROM settled_pages
+        FROM settled_page_visits
         WHERE site = {site:UInt64}
         GROUP BY value
         ORDER BY number DESC

@@ -1,6 +1,6 @@
 -- What hits without a visitor add: each of them one to each dimension.
 SELECT cell.1 AS dimension, cell.2 AS value, sum(cell.3) AS count, toUInt64(0) AS hits
-FROM settled_pages
+FROM settled_page_visits
 ARRAY JOIN arrayConcat(
     [
         ('pageviews', '', views),
@@ -22,6 +22,6 @@ ARRAY JOIN arrayConcat(
 WHERE site = {site:UInt64}
     AND day BETWEEN toDate({first:UInt16}) AND toDate({last:UInt16})
     AND has(arrayZip({days:Array(UInt16)}, {settlings:Array(UInt64)}), (toUInt16(day), settling))
-    AND visitor = 0
+    AND NOT measured
 GROUP BY dimension, value
 HAVING count > 0

@@ -10,7 +10,7 @@ FROM
     FROM
     (
         SELECT day, settling, visitor, arrayJoin(@values@) AS value, sum(@number@) AS number
-        FROM settled_pages
+        FROM settled_page_visits
         WHERE site = {site:UInt64}
             AND day BETWEEN toDate({first:UInt16}) AND toDate({last:UInt16})
             AND has(arrayZip({days:Array(UInt16)}, {settlings:Array(UInt64)}), (toUInt16(day), settling))

@@ -21,6 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config,
     http::stack::{Answer, Response},
+    supervise::prompt,
     visitor::client_ip::Peer,
 };
 
@@ -101,6 +102,7 @@ pub fn run_worker<A: Answer>(
     stop: CancellationToken,
     killed: impl Future<Output = Infallible>,
 ) -> io::Result<()> {
+    prompt();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         tokio::select! {

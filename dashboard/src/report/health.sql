@@ -10,11 +10,13 @@ SELECT
     1000 * toInt64(toUnixTimestamp(maxIf(hour, outcome != 'address'))) AS last_hour,
     ifNull(
         (
-            SELECT toUnixTimestamp64Milli(time)
+            SELECT toUnixTimestamp64Milli(max(time))
             FROM events
             WHERE site = {site:UInt64}
-            ORDER BY day DESC, time DESC
-            LIMIT 1
+                AND day = (
+                    -- From the projection `fingerprints`.
+                    SELECT max(day) FROM (SELECT day, count() FROM events WHERE site = {site:UInt64} GROUP BY site, day)
+                )
         ),
         0
     ) AS last_kept

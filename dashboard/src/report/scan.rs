@@ -31,6 +31,11 @@ const LONG_ROWS: u64 = 3_000_000;
 const SETTLED: &str =
     "site = {site:UInt64} AND day BETWEEN {from:Date} AND {to:Date} AND settling IN {settled:Array(UInt64)}";
 
+/// What is read of the figures of settled days: they lie by dimension first, so that a few days of many are found by
+/// naming them.
+const CELLS: &str =
+    "site = {site:UInt64} AND day IN {days:Array(Date)} AND settling IN {settled:Array(UInt64)}";
+
 /// What is read of months.
 const MONTHS: &str = "site = {site:UInt64} AND day BETWEEN toStartOfMonth({from:Date}) AND {to:Date}
 AND settling IN {months:Array(UInt64)}";
@@ -221,7 +226,8 @@ impl Scan<'_> {
         limit: u64,
     ) -> Result<Vec<Vec<Figures>>, ReportError> {
         let db = db.of_site(self.query.scope.site);
-        let settled = plan.settlings();
+        let (days, settled): (Vec<_>, Vec<_>) = plan.settlings().into_iter().unzip();
+        let days: Vec<String> = days.iter().map(ToString::to_string).collect();
         let months: Vec<u64> = plan.months.iter().map(|(_, settling)| *settling).collect();
         let raw: Vec<String> = plan.raw.iter().map(ToString::to_string).collect();
         let asked = queries.iter().map(|query| {
@@ -231,6 +237,7 @@ impl Scan<'_> {
                 .param("tz", &self.query.scope.time_zone)
                 .param("from", self.query.range.from.to_string())
                 .param("to", self.query.range.to.to_string())
+                .param("days", &days)
                 .param("settled", &settled)
                 .param("months", &months)
                 .param("raw", &raw)
@@ -353,11 +360,11 @@ LIMIT {{limit:UInt64}} BY dimension, if(dimension IN ('day', 'hour', '{CONSENT}'
         let apart = apart.into_iter().map(|name| {
             format!(
                 "SELECT '{name}' AS dimension, toString(cells.value) AS value, {sums} FROM settled_cells AS cells
-WHERE {SETTLED} AND cells.dimension = '{name}' GROUP BY cells.value"
+WHERE {CELLS} AND cells.dimension = '{name}' GROUP BY cells.value"
             )
         });
         let any = !together.is_empty() || self.consent;
-        let together = any.then(|| self.cells_of("settled_cells", SETTLED, &together));
+        let together = any.then(|| self.cells_of("settled_cells", CELLS, &together));
         together.into_iter().chain(apart).collect()
     }
 
@@ -427,6 +434,32 @@ impl Chosen<'_> {
         )
     }
 
+    /// The bit of `firsts` that marks one page visit of each visit with the value that hits must have, if that is all
+    /// there is to know of the visit: where it began, in another hour or on another host name, only visits tell.
+    fn first_of_value(&self, columns: &[&str]) -> Option<u8> {
+        let Conditions { one_value, hit_fields, .. } = self.conditions;
+        let [field] = hit_fields[..] else { return None };
+        let known = !columns.contains(&"hour") && !columns.contains(&"hostname");
+        figures::bit_of(field).filter(|_| *one_value && known)
+    }
+
+    /// Settled visits with a hit that has the one value, from their page visits.
+    fn visits_with_value(&self, columns: &[&str], bit: u8) -> String {
+        let Conditions { visits, hits, .. } = self.conditions;
+        let own: String = columns
+            .iter()
+            .map(|name| match *name {
+                "counted" => format!(", bitTest(firsts, {bit}) AS counted"),
+                "bounced" => format!(", visit_bounced AND bitTest(firsts, {bit}) AS bounced"),
+                "engaged" => format!(", visit_engaged * bitTest(firsts, {bit}) AS engaged"),
+                name => format!(", {name}"),
+            })
+            .collect();
+        format!(
+            "SELECT day, visitor, session{own} FROM settled_page_visits WHERE {SETTLED} AND measured{visits}{hits}"
+        )
+    }
+
     /// A condition for raw hits: that their visit is chosen, or they themselves where they have none.
     fn of_chosen_visits(&self) -> String {
         let Conditions { visits, fields, .. } = self.conditions;
@@ -474,10 +507,13 @@ USING (day, session)",
         };
         let settled = || {
             if hits.is_empty() {
-                let columns = list(columns);
+                let columns = list(columns).replace(", counted", ", true AS counted");
                 return format!(
                     "SELECT day, visitor, session{columns} FROM settled_visits WHERE {SETTLED}{visits}"
                 );
+            }
+            if let Some(bit) = self.first_of_value(columns) {
+                return self.visits_with_value(columns, bit);
             }
             // Only what was chosen of a visit is counted.
             let own: String = columns
@@ -487,6 +523,7 @@ USING (day, session)",
                         let sum = self.conditions.of_seen("arraySum", &[name], &format!("{name} * toUInt32"));
                         format!(", {sum} AS {name}")
                     }
+                    "counted" => ", true AS counted".into(),
                     name => format!(", {name}"),
                 })
                 .collect();
@@ -514,7 +551,9 @@ USING (day, session)",
                 name => format!(", {name}"),
             };
             let columns: String = columns.iter().map(column).collect();
-            format!("SELECT day, visitor, session{columns} FROM settled_pages WHERE {SETTLED}{visits}{hits}")
+            format!(
+                "SELECT day, visitor, session{columns} FROM settled_page_visits WHERE {SETTLED}{visits}{hits}"
+            )
         };
         self.both(raw, settled)
     }
@@ -527,13 +566,16 @@ USING (day, session)",
         };
         let settled = || {
             let columns = list(columns);
-            // Without a visit is without a visitor: those rows lie together.
             format!(
-                "SELECT day, visitor, session{columns} FROM settled_pages
-WHERE {SETTLED} AND visitor = 0 AND session = 0{visits}{hits}"
+                "SELECT day, visitor, session{columns} FROM settled_page_visits
+WHERE {SETTLED} AND NOT measured{visits}{hits}"
             )
         };
         self.both(raw, settled)
+    }
+
+    fn whole_visits(&self) -> bool {
+        self.conditions.hits.is_empty()
     }
 }
 

@@ -56,11 +56,11 @@ impl Plan {
         !self.open.is_empty() || !self.few.is_empty()
     }
 
-    /// The settlings of whose days the figures are read, without those that a month has.
-    pub(super) fn settlings(&self) -> Vec<u64> {
+    /// The days, and their settlings, whose figures are read, without those that a month has.
+    pub(super) fn settlings(&self) -> Vec<(Date, u64)> {
         let in_month = |day: &Date| self.months.iter().any(|(month, _)| *month == day.first_of_month());
-        let days = self.settled.iter().filter(|(day, _)| !in_month(day)).map(|(_, settling)| *settling);
-        days.chain(self.open.iter().map(|(_, open)| open.settling)).collect()
+        let days = self.settled.iter().filter(|(day, _)| !in_month(day)).copied();
+        days.chain(self.open.iter().map(|(day, open)| (*day, open.settling))).collect()
     }
 
     /// The same with everything counted by ClickHouse.

@@ -114,7 +114,7 @@ pub(super) async fn show(
     Path(key): Path<String>,
 ) -> Result<Response, PageError> {
     let reader = &app.settings.databases.reader;
-    let (site, all) = signed_in.site(reader, &key, Role::Viewer).await?;
+    let (site, all) = signed_in.site(&key, Role::Viewer)?;
     let log = audit::newest_of(reader, Action::Retention, LINES * 10).await?;
     // Other sites' entries must not be shown here.
     let removed = log.into_iter().filter(|e| e.site == site.id || e.site.is_none()).take(LINES as usize);

@@ -99,7 +99,7 @@ pub(super) async fn show(
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     let reader = &app.settings.databases.reader;
-    let (site, all) = signed_in.site(reader, &key, Role::Viewer).await?;
+    let (site, all) = signed_in.site(&key, Role::Viewer)?;
     let now = now_in(&site.time_zone).timestamp();
     let (first, recent) =
         tokio::join!(first_hit::run(reader, site.id), recent_outcomes::run(reader, site.id, now));

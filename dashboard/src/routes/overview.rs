@@ -163,7 +163,7 @@ pub(super) async fn show(
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     let db = &app.settings.databases.reader;
-    let (site, all) = signed_in.site(db, &key, Role::Viewer).await?;
+    let (site, all) = signed_in.site(&key, Role::Viewer)?;
     let _turn = app.gate.enter(signed_in.user.id.0).await?;
     let now = now_in(&site.time_zone);
     let view = View::parse(query.as_deref().unwrap_or(""), now.date());

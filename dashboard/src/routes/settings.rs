@@ -136,14 +136,13 @@ fn page(
 }
 
 pub(super) async fn show(
-    State(app): State<Arc<App>>,
     theme: Theme,
     signed_in: SignedIn,
     Path(key): Path<String>,
     Query(notice): Query<Notice>,
 ) -> Result<Response, PageError> {
     let outcome = if notice.saved.is_some() { Saving::Done } else { Saving::NotTried };
-    let (site, all) = signed_in.site(&app.settings.databases.reader, &key, Role::Editor).await?;
+    let (site, all) = signed_in.site(&key, Role::Editor)?;
     let form = SettingsForm::of(&site);
     Ok(page(StatusCode::OK, theme, &signed_in, (&site, &all), form, outcome))
 }
@@ -156,7 +155,7 @@ pub(super) async fn submit(
     Form(form): Form<SettingsForm>,
 ) -> Result<Response, PageError> {
     let db = &app.settings.databases.writer;
-    let (site, all) = signed_in.site(db, &key, Role::Editor).await?;
+    let (site, all) = signed_in.site(&key, Role::Editor)?;
     let changed = match form.apply(&site) {
         Ok(changed) => changed,
         Err(error) => {

@@ -70,7 +70,7 @@ pub(super) async fn list(
     signed_in: SignedIn,
 ) -> Result<Response, PageError> {
     let db = &app.settings.databases.reader;
-    let sites = signed_in.sites(db).await?;
+    let sites = signed_in.sites();
     let ids: Vec<SiteId> = sites.iter().map(|s| s.id).collect();
     let query = db.query(include_str!("../report/activity.sql")).param("sites", ids);
     let now = now_in("UTC").timestamp().as_millisecond();

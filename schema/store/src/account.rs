@@ -24,7 +24,7 @@ mod token;
 pub mod two_step;
 
 pub use key::{ACCOUNT_KEY_BYTES, AccountKey, KeyError};
-pub use member::{Member, Role, grant, members, revoke, roles};
+pub use member::{Member, Role, grant, members, revoke, roles_of_sign_in};
 pub use password::{Hasher, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use sign_in::{SIGN_IN_DAYS, SignIn, begin, end, end_all, resume};
 pub use token::{

@@ -2,7 +2,7 @@
 //! every report.
 //!
 //! **What is settled.** Of each day: its visits (`settled_visits`, one row each), its page visits
-//! (`settled_pages`) and its figures by dimension and value (`settled_cells`). A visitor's key lives for one
+//! (`settled_page_visits`) and its figures by dimension and value (`settled_cells`). A visitor's key lives for one
 //! day, so the figures of days add up *exactly*: a report of ninety days is the sum of ninety days.
 //!
 //! **When it is used.** ClickHouse keeps the number of a day's raw events and the sum of their hashes with
@@ -56,7 +56,7 @@ pub const WHOLE: u32 = 0;
 /// No moment: the year 2200, in milliseconds.
 pub const UNTIL_END_MS: i64 = 7_258_118_400_000;
 /// Fields of a visit, in the order of the tables' columns.
-const VISIT_FIELDS: [&str; 35] = [
+const VISIT_FIELDS: [&str; 40] = [
     "hour",
     "hostname",
     "entry_page",
@@ -92,9 +92,14 @@ const VISIT_FIELDS: [&str; 35] = [
     "seen_event",
     "seen_views",
     "seen_events",
+    "views_agreed",
+    "views_granted",
+    "views_refused",
+    "views_undecided",
+    "views_gpc",
 ];
 /// The fields of its visit that a page visit carries.
-const PAGE_FIELDS: [&str; 16] = [
+const PAGE_FIELDS: [&str; 23] = [
     "entry_page",
     "exit_page",
     "source",
@@ -103,25 +108,34 @@ const PAGE_FIELDS: [&str; 16] = [
     "utm_source",
     "utm_medium",
     "utm_campaign",
+    "utm_content",
+    "utm_term",
+    "click_id",
     "country",
     "region",
     "city",
+    "network",
+    "network_kind",
     "device",
     "browser",
+    "browser_version",
     "os",
+    "os_version",
     "screen",
     "language",
 ];
 /// What comes before and after them.
-const PAGE_COLUMNS: [&str; 12] = [
-    "site", "day", "settling", "visitor", "session", "alone", "firsts", "hour", "hostname", "page", "event",
-    "consent",
+const PAGE_COLUMNS: [&str; 13] = [
+    "site", "measured", "day", "settling", "visitor", "session", "alone", "firsts", "hour", "hostname",
+    "page", "event", "consent",
 ];
 const PAGE_COUNTS: [&str; 4] = ["views", "events", "engaged", "scroll"];
+/// What a page visit carries of its visit for figures of visits.
+const PAGE_VISIT: [&str; 2] = ["visit_bounced", "visit_engaged"];
 /// Spreads the numbers of settlings, so that their sum tells them apart (2^64 divided by the golden ratio).
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// The tables, the one that makes the others visible first.
-const TABLES: [&str; 5] = ["settled_days", MONTHS, "settled_visits", "settled_pages", "settled_cells"];
+const TABLES: [&str; 5] = ["settled_days", MONTHS, "settled_visits", "settled_page_visits", "settled_cells"];
 const MONTHS: &str = "settled_months";
 /// Raw events whose visits are put together at once: bounds the memory that a large day needs.
 const SLICE_ROWS: u64 = 50_000;
@@ -483,7 +497,7 @@ fn slices(count: u64) -> Vec<(u64, u64)> {
 fn statements() -> [String; 4] {
     let visit_columns =
         ["site", "day", "settling", "visitor", "session", "alone"].iter().chain(&VISIT_FIELDS);
-    let page_columns = PAGE_COLUMNS.iter().chain(&PAGE_FIELDS).chain(&PAGE_COUNTS);
+    let page_columns = PAGE_COLUMNS.iter().chain(&PAGE_FIELDS).chain(&PAGE_COUNTS).chain(&PAGE_VISIT);
     let list = |names: &mut dyn Iterator<Item = &&str>| names.copied().collect::<Vec<_>>().join(", ");
     let page_columns = list(&mut page_columns.clone());
     let of_hits =
@@ -492,6 +506,7 @@ fn statements() -> [String; 4] {
     let page = |sql: &str, fields: &str| {
         let fields = PAGE_FIELDS.map(|name| format!("{fields}{name}")).join(", ");
         let sql = sql.replace("@columns@", &page_columns).replace("@fields@", &fields);
+        let sql = sql.replace("@names@", &PAGE_FIELDS.join(", "));
         sql.replace("@hits@", &hits).replace("@slice@", SLICE)
     };
     let visits = include_str!("settled/visits.sql")

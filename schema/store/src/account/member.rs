@@ -4,11 +4,11 @@ use clickhouse::{Row, error::Error};
 use serde::{Deserialize, Serialize};
 use serde_repr::{Deserialize_repr, Serialize_repr};
 use sotto_schema::{
-    clock::version,
+    clock::{now_ms, version},
     id::{SiteId, UserId},
 };
 
-use super::AccountError;
+use super::{AccountError, secret_hash};
 use crate::db::Db;
 
 /// What a user may do. A higher role includes all lower ones.
@@ -77,14 +77,14 @@ pub async fn members(db: &Db) -> Result<Vec<Member>, AccountError> {
     Ok(rows.into_iter().map(Member::from).collect())
 }
 
-/// All roles of one user.
+/// All roles of the user who is signed in with a cookie value; none if it has expired.
 ///
 /// # Errors
 /// When ClickHouse cannot be queried.
-pub async fn roles(db: &Db, user: UserId) -> Result<Vec<Member>, AccountError> {
-    let rows: Vec<MemberRow> =
-        db.query(include_str!("roles_of_user.sql")).param("user", user).fetch_all().await?;
-    Ok(rows.into_iter().map(Member::from).collect())
+pub async fn roles_of_sign_in(db: &Db, secret: &str) -> Result<Vec<Member>, AccountError> {
+    let query = db.query(include_str!("roles_of_sign_in.sql"));
+    let query = query.param("id", const_hex::encode(secret_hash(secret))).param("now", now_ms());
+    Ok(query.fetch_all::<MemberRow>().await?.into_iter().map(Member::from).collect())
 }
 
 /// Grants a user a role on a site (0: on all sites), replacing the one they had there.

@@ -1,7 +1,7 @@
 //! The figures of reports, defined once: the text of a query that counts visits and hits by dimensions.
 //!
 //! It is made for two relations, whatever tables they come from: visits, one row each, and hits, with the
-//! columns of `settled_visits` and `settled_pages`. Names in the text are those of [`Dimension`]; everything
+//! columns of `settled_visits` and `settled_page_visits`. Names in the text are those of [`Dimension`]; everything
 //! that people type is a parameter.
 //!
 //! | figure | of a field that a visit has once | of a field of each hit (page, event, host name, hour) |
@@ -32,14 +32,17 @@ pub const COUNTS: [&str; 8] =
 /// Where visits and hits are read from. Each text is a query in brackets, or the name of a table, and has `day`,
 /// `visitor` and `session` besides the columns asked for.
 pub trait Relations {
-    /// Visits, with `alone` and columns of `settled_visits`.
+    /// Visits, with `alone`, columns of `settled_visits`, and `counted`: a visit may have several rows, of which one is
+    /// counted; `views` and `events` are those of each row, `bounced` and `engaged` those of the counted one.
     fn visits(&self, columns: &[&str]) -> String;
-    /// Hits, with columns of `settled_pages`, and `marked`: whether `alone` and `firsts` tell which hits stand for
+    /// Hits, with columns of `settled_page_visits`, and `marked`: whether `alone` and `firsts` tell which hits stand for
     /// their visit.
     fn hits(&self, columns: &[&str]) -> String;
     /// Hits whose `views` and `events` count besides those of [`Relations::visits`], with the fields of visits:
     /// those without a visit.
     fn others(&self, columns: &[&str]) -> String;
+    /// Whether all hits of a visit are chosen with it, so that what it says of them holds.
+    fn whole_visits(&self) -> bool;
 }
 
 /// Dimensions of which each visit has one value.
@@ -69,6 +72,11 @@ fn of_hits(dimension: Dimension) -> Option<OfHits> {
         _ => return None,
     };
     Some(OfHits { bit, value, at_entry })
+}
+
+/// The bit of `firsts` that marks the first page visit of a visit with each value of a field.
+pub fn bit_of(field: &str) -> Option<u8> {
+    Dimension::from_name(field).and_then(of_hits).map(|of_hits| of_hits.bit)
 }
 
 /// Texts of queries that together count by each of the dimensions: rows of `dimension`, `value` and [`COUNTS`]. Each
@@ -116,7 +124,7 @@ fn by_visit(by: &[Dimension], day: bool, relations: &dyn Relations) -> String {
     };
     let sets = sets.trim_end_matches(", ");
     let of_visits: Vec<&str> =
-        names.iter().copied().chain(["alone", "views", "events", "bounced", "engaged"]).collect();
+        names.iter().copied().chain(["alone", "counted", "views", "events", "bounced", "engaged"]).collect();
     let of_others: Vec<&str> = names.iter().copied().chain(["views", "events"]).collect();
     // Hits without a visit have neither entry nor exit.
     let ends = by.iter().any(|d| matches!(d, Dimension::EntryPage | Dimension::ExitPage));
@@ -135,12 +143,12 @@ fn by_visit(by: &[Dimension], day: bool, relations: &dyn Relations) -> String {
     sum(n_visits) AS entries, sum(n_bounces) AS bounces, sum(n_engaged) AS engaged
 FROM
 (
-    SELECT {marks}countIf(alone) + uniqExactIf(visitor + toUInt16(day), visitor != 0 AND NOT alone) AS n_visitors,
+    SELECT {marks}countIf(alone AND visit) + uniqExactIf(visitor + toUInt16(day), visitor != 0 AND NOT alone) AS n_visitors,
         countIf(visit) AS n_visits, sum(views) AS n_views, sumIf(views, measured) AS n_measured, sum(named) AS n_events,
         countIf(bounced) AS n_bounces, sum(time) AS n_engaged{measured}
     FROM
     (
-        SELECT day, {columns}visitor, alone, true AS visit, true AS measured, views, events AS named, bounced, engaged AS time
+        SELECT day, {columns}visitor, alone, counted AS visit, true AS measured, views, events AS named, bounced, engaged AS time
         FROM {visits}
         UNION ALL
         SELECT day, {columns}toUInt64(0), false, false, session != 0, views, events, false, toUInt64(0)
@@ -175,10 +183,10 @@ GROUP BY {value}"
             text,
             "
 UNION ALL
-SELECT '{name}', toString({value}), toUInt64(0), toUInt64(0), toUInt64(0), toUInt64(0), toUInt64(0), count(), countIf(bounced), toUInt64(0)
+SELECT '{name}', toString({value}), toUInt64(0), toUInt64(0), toUInt64(0), toUInt64(0), toUInt64(0), countIf(counted), countIf(bounced), toUInt64(0)
 FROM {visits}
 GROUP BY {value}",
-            visits = relations.visits(&[column, "bounced"]),
+            visits = relations.visits(&[column, "counted", "bounced"]),
         );
     }
     Some(text)
@@ -186,21 +194,32 @@ GROUP BY {value}",
 
 /// Counts pageviews by how they were counted and by consent.
 fn by_consent(relations: &dyn Relations) -> String {
-    let hits = relations.hits(&["views", "consent"]);
-    let sums: String = CONSENT_BITS
-        .iter()
-        .enumerate()
-        .map(|(bit, name)| format!("('{name}', sumIf(views, bitTest(consent, {bit}))), "))
-        .collect();
+    let bits = CONSENT_BITS.iter().enumerate();
+    let bits: String =
+        bits.map(|(bit, name)| format!("views * bitTest(consent, {bit}) AS {name}, ")).collect();
+    let of_hits = format!("SELECT {bits}views * (bitTest(consent, 0) = 0) AS anonymous FROM");
+    let rows = if relations.whole_visits() {
+        // A visit is there only if it was counted with one.
+        let [_, other @ ..] = CONSENT_BITS;
+        let columns = other.map(|name| format!("views_{name}"));
+        let names: Vec<&str> = std::iter::once("views").chain(columns.iter().map(String::as_str)).collect();
+        let sums = other.map(|name| format!("views_{name} AS {name}")).join(", ");
+        format!(
+            "SELECT views AS full, {sums}, toUInt64(0) AS anonymous FROM {visits}
+UNION ALL
+{of_hits} {others}",
+            visits = relations.visits(&names),
+            others = relations.others(&["views", "consent"]),
+        )
+    } else {
+        format!("{of_hits} {}", relations.hits(&["views", "consent"]))
+    };
+    let sums: String = CONSENT_BITS.iter().map(|name| format!("('{name}', sum({name})), ")).collect();
     format!(
         "SELECT '{CONSENT}' AS dimension, counted.1 AS value, toUInt64(0) AS visitors, toUInt64(0) AS visits,
     counted.2 AS pageviews, toUInt64(0) AS measured_views, toUInt64(0) AS events, toUInt64(0) AS entries,
     toUInt64(0) AS bounces, toUInt64(0) AS engaged
-FROM
-(
-    SELECT [{sums}('anonymous', sumIf(views, NOT bitTest(consent, 0)))] AS sums
-    FROM {hits}
-)
+FROM (SELECT [{sums}('anonymous', sum(anonymous))] AS sums FROM ({rows}))
 ARRAY JOIN sums AS counted"
     )
 }
@@ -212,15 +231,19 @@ const OF_DAY: &str = "WHERE site = {site:UInt64} AND day = {day:Date} AND settli
 
 impl Relations for OneDay {
     fn visits(&self, _: &[&str]) -> String {
-        format!("(SELECT * FROM settled_visits {OF_DAY})")
+        format!("(SELECT *, true AS counted FROM settled_visits {OF_DAY})")
     }
 
     fn hits(&self, _: &[&str]) -> String {
-        format!("(SELECT *, true AS marked FROM settled_pages {OF_DAY})")
+        format!("(SELECT *, true AS marked FROM settled_page_visits {OF_DAY})")
     }
 
     fn others(&self, _: &[&str]) -> String {
-        format!("(SELECT * FROM settled_pages {OF_DAY} AND session = 0)")
+        format!("(SELECT * FROM settled_page_visits {OF_DAY} AND NOT measured)")
+    }
+
+    fn whole_visits(&self) -> bool {
+        true
     }
 }
 

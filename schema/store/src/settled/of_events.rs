@@ -52,8 +52,9 @@ const KNOWN: [Column; 12] = [
 
 /// Other columns of visits. Whether a visit is its visitor's only one is not known.
 #[rustfmt::skip]
-const OF_VISITS: [Column; 13] = [
+const OF_VISITS: [Column; 19] = [
     ("alone", "false"),
+    ("counted", "true"),
     ("hour", "toStartOfHour(toDateTime(min(e.time), {tz:String}))"),
     ("exit_page", "argMaxIf(e.path, moment, e.kind = 'pageview')"),
     ("views", "countIf(e.kind = 'pageview')"),
@@ -65,6 +66,11 @@ const OF_VISITS: [Column; 13] = [
     ("seen_event", "groupArray(if(e.kind = 'custom', e.name, ''))"),
     ("seen_views", "groupArray(toUInt8(e.kind = 'pageview'))"),
     ("seen_events", "groupArray(toUInt8(e.kind = 'custom'))"),
+    ("views_agreed", "countIf(e.kind = 'pageview' AND e.tier = 'full' AND bitAnd(e.granted, 4) != 0)"),
+    ("views_granted", "countIf(e.kind = 'pageview' AND bitAnd(e.granted, 4) != 0)"),
+    ("views_refused", "countIf(e.kind = 'pageview' AND bitAnd(e.refused, 4) != 0)"),
+    ("views_undecided", "countIf(e.kind = 'pageview' AND bitAnd(bitOr(e.granted, e.refused), 4) = 0)"),
+    ("views_gpc", "countIf(e.kind = 'pageview' AND e.gpc)"),
     ("pages", "arraySlice(arrayMap(page -> page.2, arraySort(groupArrayIf((moment, e.path), e.kind = 'pageview'))), 1, {pages:UInt16})"),
 ];
 
@@ -130,7 +136,7 @@ GROUP BY e.site, e.day, e.visitor, e.session"
 /// Fields of visits are those that the hit itself has. Parameters: `site`, `raw` (days), `until`, and `tz`.
 ///
 /// # Panics
-/// When a column is not one of `settled_pages`.
+/// When a column is not one of `settled_page_visits`.
 pub fn hits(columns: &[&str]) -> String {
     let made = |name: &&str| {
         let made = find(&OF_HITS, name).or_else(|| find(&BEGINNING, name)).or_else(|| find(&KNOWN, name));

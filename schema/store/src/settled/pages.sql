@@ -4,10 +4,11 @@
 -- alone   the visitor had no other visit that day, so that the visit stands for its visitor
 -- firsts  whether the row is the first of its visit with this page (1), host name (2), event (4) and hour (8), and
 --         with this page on this host name (16), so that visits with a value can be counted without comparing them
-INSERT INTO settled_pages
+INSERT INTO settled_page_visits
     (@columns@)
 SELECT
     {site:UInt64},
+    true,
     {day:Date},
     {settling:UInt64},
     visitor,
@@ -23,7 +24,9 @@ SELECT
     marked.2.6,
     marked.2.7,
     marked.2.8,
-    marked.2.9
+    marked.2.9,
+    visits.bounced,
+    visits.engaged
 FROM
 (
     SELECT
@@ -62,7 +65,8 @@ FROM
 ) AS seen
 INNER JOIN
 (
-    SELECT * FROM settled_visits
+    SELECT visitor, session, alone, bounced, engaged, @names@
+    FROM settled_visits
     WHERE site = {site:UInt64} AND day = {day:Date} AND settling = {settling:UInt64} AND @slice@
 ) AS visits USING (visitor, session)
 ARRAY JOIN arrayZip(firsts, rows) AS marked

@@ -3,7 +3,7 @@ SELECT DISTINCT site, day, settling FROM settled_days
 UNION DISTINCT
 SELECT DISTINCT site, day, settling FROM settled_visits
 UNION DISTINCT
-SELECT DISTINCT site, day, settling FROM settled_pages
+SELECT DISTINCT site, day, settling FROM settled_page_visits
 UNION DISTINCT
 SELECT DISTINCT site, day, settling FROM settled_cells
 UNION DISTINCT
