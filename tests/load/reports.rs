@@ -131,8 +131,8 @@ impl Place {
         });
         // Finished days are released as well, beside which nothing is to be measured.
         wait_for_at_most(Duration::from_secs(3_600), "all finished days to be released", || {
-            let released = "SELECT uniq(day) FROM archive WHERE period = 'day'";
-            (self.ask(released, &[]) == finished).then_some(())
+            let released = "SELECT uniq(day) FROM archive WHERE period = 'day' AND day >= {first:Date}";
+            (self.ask(released, &[("first", size.first_day().to_string())]) == finished).then_some(())
         });
         if of_day > 40_000 && so_far() > 2 * 3_600 {
             wait_for_at_most(Duration::from_secs(600), "today to be settled up to an hour", || {

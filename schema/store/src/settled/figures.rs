@@ -197,7 +197,13 @@ fn by_consent(relations: &dyn Relations) -> String {
     let bits = CONSENT_BITS.iter().enumerate();
     let bits: String =
         bits.map(|(bit, name)| format!("views * bitTest(consent, {bit}) AS {name}, ")).collect();
-    let of_hits = format!("SELECT {bits}views * (bitTest(consent, 0) = 0) AS anonymous FROM");
+    // First by all bits together, of which there are few.
+    let of_hits = |hits: String| {
+        format!(
+            "SELECT {bits}views * (bitTest(consent, 0) = 0) AS anonymous
+FROM (SELECT consent, sum(hits.views) AS views FROM {hits} AS hits GROUP BY consent)"
+        )
+    };
     let rows = if relations.whole_visits() {
         // A visit is there only if it was counted with one.
         let [_, other @ ..] = CONSENT_BITS;
@@ -207,12 +213,12 @@ fn by_consent(relations: &dyn Relations) -> String {
         format!(
             "SELECT views AS full, {sums}, toUInt64(0) AS anonymous FROM {visits}
 UNION ALL
-{of_hits} {others}",
+{others}",
             visits = relations.visits(&names),
-            others = relations.others(&["views", "consent"]),
+            others = of_hits(relations.others(&["views", "consent"])),
         )
     } else {
-        format!("{of_hits} {}", relations.hits(&["views", "consent"]))
+        of_hits(relations.hits(&["views", "consent"]))
     };
     let sums: String = CONSENT_BITS.iter().map(|name| format!("('{name}', sum({name})), ")).collect();
     format!(
