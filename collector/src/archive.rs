@@ -52,7 +52,7 @@ use serde::Deserialize;
 use sotto_schema::{archived::MONTHLY_RETENTION_MIN, clock::version, day::Day, site::Site};
 use sotto_store::{
     db::Db,
-    goal::{self, Goal, Kind},
+    goal::{self, Goal},
     migrate::lock::{Lock, LockError},
     releases::{self, Line, Period, Release},
     settled,
@@ -459,41 +459,5 @@ pub fn noisy(
 
 /// Goals as the queries take them: name, kind, and the name of an event or an expression for paths.
 fn patterns(goals: &[Goal]) -> Vec<(String, u8, String)> {
-    let expression = |goal: &Goal| match goal.kind {
-        Kind::Event => goal.pattern.clone(),
-        Kind::Page => {
-            let mut out = String::from("^");
-            for c in goal.pattern.chars() {
-                match c {
-                    '*' => out.push_str(".*"),
-                    c if c.is_ascii_punctuation() && c != '_' => out.extend(['\\', c]),
-                    c => out.push(c),
-                }
-            }
-            out.push('$');
-            out
-        }
-    };
-    goals.iter().map(|g| (g.name.clone(), g.kind as u8, expression(g))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use sotto_schema::id::{GoalId, SiteId};
-
-    #[test]
-    fn pattern_of_a_goal_is_plain_text_but_for_the_star() {
-        let goal = |kind, pattern: &str| Goal {
-            id: GoalId(1),
-            site: SiteId(1),
-            name: "G".into(),
-            kind,
-            pattern: pattern.into(),
-            created_ms: 0,
-        };
-        let found = patterns(&[goal(Kind::Page, "/a.b/*"), goal(Kind::Event, "a.*")]);
-        assert_eq!(found[0], ("G".into(), 1, r"^\/a\.b\/.*$".into()));
-        assert_eq!(found[1], ("G".into(), 2, "a.*".into()));
-    }
+    goals.iter().map(|goal| (goal.name.clone(), goal.kind as u8, goal.expression())).collect()
 }

@@ -24,6 +24,7 @@ pub mod consent;
 mod counts;
 pub mod decisions;
 pub mod first_hit;
+pub mod goals;
 pub mod health;
 pub mod live_visitors;
 mod metric;

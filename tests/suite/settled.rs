@@ -1,6 +1,6 @@
 //! Settled days: every report is the same from them as from raw events, whatever happens to the raw events.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::{ToSpan, civil::Date};
 use proptest::{
@@ -11,16 +11,17 @@ use serde_json::json;
 use sotto_dashboard::{
     filter::{Filter, Filters, Verb},
     range::Range,
-    report::{Answer, Dimension, List, Metric, Query, Scope, Source, Sources, lists},
+    report::{Answer, Counts, Dimension, List, Metric, Query, Scope, Source, Sources, goals, lists},
 };
 use sotto_schema::{
     day::Day,
-    id::{SiteId, VisitorKey},
+    id::{GoalId, SiteId, VisitorKey},
     policy::Preset,
     site::Site,
 };
 use sotto_store::{
     db::{Access, Db},
+    goal::{Goal, Kind},
     migrate, retention,
     rights::{self, DayKey, Shown},
     settled::{self, Days},
@@ -164,6 +165,37 @@ async fn everything(db: &Db, query: &Query) -> Answer {
     answer
 }
 
+const GOALS: [(Kind, &str); 3] = [(Kind::Page, "/1"), (Kind::Page, "/*"), (Kind::Event, "Sign up")];
+
+async fn completed(db: &Db, query: &Query) -> Vec<Counts> {
+    let sources = Sources::of(db, &query.scope, query.range).await.unwrap();
+    let goals = GOALS.map(|(kind, pattern)| Goal {
+        id: GoalId(1),
+        site: query.scope.site,
+        name: pattern.into(),
+        kind,
+        pattern: pattern.into(),
+        created_ms: 0,
+    });
+    goals::completed(db, &sources, query, &goals).await.unwrap()
+}
+
+/// The same, counted here: visitors, visits, and how often.
+fn completed_by(hits: &[Hit], kind: Kind, pattern: &str) -> (u64, u64, u64) {
+    let completes = |hit: &&Hit| match kind {
+        Kind::Page => {
+            KINDS[hit.kind] == "pageview" && (pattern == "/*" || format!("/{}", hit.page) == pattern)
+        }
+        // "Sign up" is the name of events with these fields.
+        Kind::Event => KINDS[hit.kind] == "custom" && [0, 2].contains(&hit.field),
+    };
+    let hits: Vec<&Hit> = hits.iter().filter(|hit| hit.session != 0).filter(completes).collect();
+    let visitors: HashSet<_> =
+        hits.iter().filter(|hit| hit.visitor != 0).map(|hit| (hit.day, hit.visitor)).collect();
+    let visits: HashSet<_> = hits.iter().map(|hit| (hit.day, hit.visitor, hit.session)).collect();
+    (visitors.len() as u64, visits.len() as u64, hits.len() as u64)
+}
+
 fn any_filters() -> impl Strategy<Value = Filters> {
     let filter = (0..Dimension::ALL.len(), 0..Verb::ALL.len(), 0..8usize);
     proptest::collection::vec(filter, 0..3).prop_map(|filters| {
@@ -217,6 +249,13 @@ fn every_report_of_random_days_is_the_same_from_settled_days_as_from_raw_events(
                 let from_settled = everything(&db, &question(site, filters.clone(), Source::Auto)).await;
                 let from_raw = everything(&db, &question(site, filters.clone(), Source::Raw)).await;
                 prop_assert_eq!(from_settled, from_raw, "{:?}", filters);
+                let ask = async |source| completed(&db, &question(site, filters.clone(), source)).await;
+                prop_assert_eq!(ask(Source::Auto).await, ask(Source::Raw).await, "goals: {:?}", filters);
+            }
+            let found = completed(&db, &question(site, Filters::default(), Source::Auto)).await;
+            for (counts, (kind, pattern)) in found.iter().zip(GOALS) {
+                let found = (counts.visitors, counts.visits, counts.events);
+                prop_assert_eq!(found, completed_by(&hits, kind, pattern), "{}", pattern);
             }
             Ok(())
         })

@@ -84,7 +84,7 @@ impl Figures {
 
 /// Conditions of filters, by what they choose, and their values.
 #[derive(Default)]
-struct Conditions {
+pub(super) struct Conditions {
     /// On fields that a visit has once: place, device, source, entry, …
     visits: String,
     /// On fields of single hits: page, host name, event.
@@ -100,7 +100,7 @@ struct Conditions {
 }
 
 impl Conditions {
-    fn of(query: &Query) -> Self {
+    pub(super) fn of(query: &Query) -> Self {
         let mut all = Self::default();
         for (verb, fields) in Verb::ALL.into_iter().zip(query.filters.parameters()) {
             for (field, values) in fields {
@@ -140,6 +140,34 @@ impl Conditions {
         let seen: String = names.iter().map(|name| format!(", seen_{name}")).collect();
         format!("{function}(({}) -> {value}(true{}){seen})", names.join(", "), self.hits)
     }
+}
+
+/// A query of the days of a plan, with the parameters that texts name.
+pub(super) fn asked(
+    db: &Db,
+    query: &Query,
+    plan: &Plan,
+    conditions: &Conditions,
+    text: &str,
+) -> clickhouse::query::Query {
+    let (days, settled): (Vec<_>, Vec<_>) = plan.settlings().into_iter().unzip();
+    let days: Vec<String> = days.iter().map(ToString::to_string).collect();
+    let months: Vec<u64> = plan.months.iter().map(|(_, settling)| *settling).collect();
+    let raw: Vec<String> = plan.raw.iter().map(ToString::to_string).collect();
+    let asked = db
+        .of_site(query.scope.site)
+        .query(text)
+        .param("site", query.scope.site)
+        .param("tz", &query.scope.time_zone)
+        .param("from", query.range.from.to_string())
+        .param("to", query.range.to.to_string())
+        .param("days", &days)
+        .param("settled", &settled)
+        .param("months", &months)
+        .param("raw", &raw)
+        .param("until", query.until_ms.unwrap_or(UNTIL_END_MS))
+        .param("pages", PAGES_MAX);
+    conditions.values.iter().fold(asked, |asked, (name, values)| asked.param(name, values))
 }
 
 impl Scan<'_> {
@@ -225,28 +253,9 @@ impl Scan<'_> {
         queries: &[String],
         limit: u64,
     ) -> Result<Vec<Vec<Figures>>, ReportError> {
-        let db = db.of_site(self.query.scope.site);
-        let (days, settled): (Vec<_>, Vec<_>) = plan.settlings().into_iter().unzip();
-        let days: Vec<String> = days.iter().map(ToString::to_string).collect();
-        let months: Vec<u64> = plan.months.iter().map(|(_, settling)| *settling).collect();
-        let raw: Vec<String> = plan.raw.iter().map(ToString::to_string).collect();
         let asked = queries.iter().map(|query| {
-            let asked = db
-                .query(&self.text(query))
-                .param("site", self.query.scope.site)
-                .param("tz", &self.query.scope.time_zone)
-                .param("from", self.query.range.from.to_string())
-                .param("to", self.query.range.to.to_string())
-                .param("days", &days)
-                .param("settled", &settled)
-                .param("months", &months)
-                .param("raw", &raw)
-                .param("until", self.query.until_ms.unwrap_or(UNTIL_END_MS))
-                .param("pages", PAGES_MAX)
-                .param("limit", limit);
-            let asked =
-                conditions.values.iter().fold(asked, |asked, (name, values)| asked.param(name, values));
-            asked.fetch_all::<Figures>()
+            let asked = asked(db, self.query, plan, conditions, &self.text(query));
+            asked.param("limit", limit).fetch_all::<Figures>()
         });
         Ok(try_join_all(asked).await?)
     }
@@ -383,12 +392,13 @@ WHERE {some} AND cells.dimension IN ({}) GROUP BY cells.dimension, cells.value",
 }
 
 /// What the filters choose of the days of a plan.
-struct Chosen<'a> {
-    conditions: &'a Conditions,
+pub(super) struct Chosen<'a> {
+    /// The filters.
+    pub(super) conditions: &'a Conditions,
     /// Whether days are read from raw events.
-    raw: bool,
+    pub(super) raw: bool,
     /// Whether days are read as settled.
-    settled: bool,
+    pub(super) settled: bool,
 }
 
 /// Tells a visit of one day from its rest on the next.
@@ -439,7 +449,8 @@ impl Chosen<'_> {
     fn first_of_value(&self, columns: &[&str]) -> Option<u8> {
         let Conditions { one_value, hit_fields, .. } = self.conditions;
         let [field] = hit_fields[..] else { return None };
-        let known = !columns.contains(&"hour") && !columns.contains(&"hostname");
+        let known =
+            !columns.iter().any(|name| ["hour", "hostname"].contains(name) || name.starts_with("seen_"));
         figures::bit_of(field).filter(|_| *one_value && known)
     }
 

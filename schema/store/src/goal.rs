@@ -62,6 +62,26 @@ pub struct Goal {
     pub created_ms: i64,
 }
 
+impl Goal {
+    /// What the name of an event has to be, or a regular expression (RE2) for the path of a page: `*` stands for
+    /// anything, every other character for itself.
+    pub fn expression(&self) -> String {
+        if self.kind == Kind::Event {
+            return self.pattern.clone();
+        }
+        let mut out = String::from("^");
+        for c in self.pattern.chars() {
+            match c {
+                '*' => out.push_str(".*"),
+                c if c.is_ascii_punctuation() && c != '_' => out.extend(['\\', c]),
+                c => out.push(c),
+            }
+        }
+        out.push('$');
+        out
+    }
+}
+
 /// Why a goal is rejected. The messages are shown to people.
 #[derive(Debug, thiserror::Error)]
 pub enum GoalError {
@@ -177,6 +197,16 @@ async fn write(db: &Db, row: &GoalRow) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pattern_of_a_goal_is_plain_text_but_for_the_star() {
+        let expression = |kind, pattern: &str| {
+            let (id, site, name, pattern) = (GoalId(1), SiteId(1), "G".into(), pattern.into());
+            Goal { id, site, name, kind, pattern, created_ms: 0 }.expression()
+        };
+        assert_eq!(expression(Kind::Page, "/a.b/*"), r"^\/a\.b\/.*$");
+        assert_eq!(expression(Kind::Event, "a.*"), "a.*");
+    }
 
     #[test]
     fn value_at_a_limit_is_accepted_and_one_beyond_is_not() {

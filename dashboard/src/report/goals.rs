@@ -1,0 +1,110 @@
+//! How many visits completed the goals of a site, from the same visits as every other report ([`super::scan`]).
+//!
+//! A visit completes a goal once, however often it sees the page or sends the event; how often is counted as well. Hits
+//! without a visit complete nothing: whether two of them belong together is not known. Days that are left in the archive
+//! only have no visits.
+
+use std::fmt::Write as _;
+
+use clickhouse::Row;
+use serde::Deserialize;
+use sotto_store::{
+    db::Db,
+    error_code::ErrorCode,
+    goal::{Goal, Kind},
+    settled::figures::Relations,
+};
+
+use super::{
+    Counts, Query, ReportError, Sources,
+    scan::{Chosen, Conditions, asked},
+    sources::Plan,
+};
+
+#[derive(Debug, Row, Deserialize)]
+struct Completed {
+    goal: u64,
+    visitors: u64,
+    visits: u64,
+    times: u64,
+}
+
+/// Visitors and visits that completed each goal, and how often (as `events`), in the order of `goals`.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn completed(
+    db: &Db,
+    sources: &Sources,
+    query: &Query,
+    goals: &[Goal],
+) -> Result<Vec<Counts>, ReportError> {
+    // Visits are read, not figures of days and months.
+    let plan = Plan { months: Vec::new(), ..sources.plan(query, &[]).counted_there() };
+    of_plan(db, query, goals, &plan).await
+}
+
+async fn of_plan(db: &Db, query: &Query, goals: &[Goal], plan: &Plan) -> Result<Vec<Counts>, ReportError> {
+    let mut counts = vec![Counts::default(); goals.len()];
+    if goals.is_empty() || plan.is_empty() {
+        return Ok(counts);
+    }
+    let conditions = Conditions::of(query);
+    let chosen = asked(db, query, plan, &conditions, &text(goals, plan, &conditions));
+    let names = goals.iter().enumerate().map(|(n, goal)| (format!("goal_{n}"), goal.expression()));
+    let chosen = names.fold(chosen, |asked, (name, expression)| asked.param(&name, expression));
+    match (chosen.fetch_all::<Completed>().await, plan.halves()) {
+        (Ok(rows), _) => {
+            for row in rows {
+                let found = usize::try_from(row.goal).ok().and_then(|n| counts.get_mut(n));
+                if let Some(counts) = found {
+                    (counts.visitors, counts.visits, counts.events) = (row.visitors, row.visits, row.times);
+                }
+            }
+            Ok(counts)
+        }
+        // Figures of days add up.
+        (Err(error), Some([earlier, later])) if ErrorCode::of(&error) == Some(ErrorCode::MEMORY_LIMIT) => {
+            let earlier = Box::pin(of_plan(db, query, goals, &earlier)).await?;
+            let later = Box::pin(of_plan(db, query, goals, &later)).await?;
+            for ((sum, some), more) in counts.iter_mut().zip(earlier).zip(later) {
+                *sum += some;
+                *sum += more;
+            }
+            Ok(counts)
+        }
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
+/// Text of the query; names and patterns of goals are parameters.
+fn text(goals: &[Goal], plan: &Plan, conditions: &Conditions) -> String {
+    let chosen = Chosen { conditions, raw: !plan.raw.is_empty(), settled: !plan.settled.is_empty() };
+    let columns = ["alone", "counted", "seen_page", "seen_views", "seen_event", "seen_events"];
+    let visits = chosen.visits(&columns);
+    let (mut times, mut sums) = (String::new(), String::new());
+    for (n, goal) in goals.iter().enumerate() {
+        let completes = match goal.kind {
+            Kind::Page => format!(
+                "(page, views) -> views > 0 AND match(page, {{goal_{n}:String}}), seen_page, seen_views"
+            ),
+            Kind::Event => format!(
+                "(event, events) -> events > 0 AND event = {{goal_{n}:String}}, seen_event, seen_events"
+            ),
+        };
+        // Writing to a string cannot fail.
+        let _ = write!(times, ", arrayCount({completes}) AS times_{n}");
+        let _ = write!(
+            sums,
+            "{comma}(toUInt64({n}),
+    countIf(alone AND times_{n} > 0) + uniqExactIf(visitor + toUInt16(day), visitor != 0 AND NOT alone AND times_{n} > 0),
+    countIf(counted AND times_{n} > 0), sum(times_{n}))",
+            comma = if n > 0 { ",\n" } else { "" },
+        );
+    }
+    format!(
+        "SELECT found.1 AS goal, found.2 AS visitors, found.3 AS visits, found.4 AS times
+FROM (SELECT [{sums}] AS found_all FROM (SELECT day, visitor, alone, counted{times} FROM {visits}))
+ARRAY JOIN found_all AS found"
+    )
+}
