@@ -1,6 +1,9 @@
 //! What the values of dimensions are called on pages. The API and files keep the stored values.
 
-use sotto_schema::{channel::Channel, dimension::Dimension};
+use sotto_schema::{
+    channel::Channel,
+    dimension::{Dimension, NOT_MEASURED},
+};
 
 use crate::{
     devices::{device, screen},
@@ -12,6 +15,9 @@ use crate::{
 pub(crate) fn label(dimension: Dimension, value: &str) -> String {
     if value.is_empty() {
         return dimension.none_label().into();
+    }
+    if value == NOT_MEASURED {
+        return "Not measured".into();
     }
     let known = match dimension {
         Dimension::Channel => Channel::from_name(value).map(Channel::label),
@@ -53,14 +59,16 @@ mod tests {
         for (dimension, value, expected) in [
             (Dimension::Channel, "organic_search", "Organic search"),
             (Dimension::Channel, "(rest)", "(rest)"),
-            (Dimension::Channel, "", "None or not measured"),
+            (Dimension::Channel, "", "Not known"),
+            (Dimension::UtmCampaign, "", "None"),
+            (Dimension::UtmCampaign, NOT_MEASURED, "Not measured"),
             (Dimension::Country, "FR", "France"),
             (Dimension::Country, "XX", "XX"),
             (Dimension::Country, "", "Not known"),
             (Dimension::Language, "de", "German"),
             (Dimension::Device, "mobile", "Phone"),
             (Dimension::Screen, "xl", "1440 px and more"),
-            (Dimension::Source, "", "Direct or none"),
+            (Dimension::Source, "", "Direct"),
             (Dimension::Page, "/", "/"),
         ] {
             assert_eq!(label(dimension, value), expected);
