@@ -20,8 +20,8 @@ use crate::{
     App,
     range::{Interval, Range, now_in},
     report::{
-        Dimension, List, Metric, Query, ROWS_MAX, ReportError, Scope, Sources, Typed, first_hit, lists,
-        live_visitors, run, series,
+        Detail, Dimension, List, Metric, Query, ROWS_MAX, ReportError, Scope, Sources, Typed, first_hit,
+        lists, live_visitors, run, series,
     },
 };
 
@@ -31,7 +31,7 @@ mod reader;
 mod refusal;
 mod write;
 
-pub use write::{csv, origin, table};
+pub use write::{csv, groups, origin, table};
 
 use reader::Reader;
 use refusal::Refusal;
@@ -134,7 +134,7 @@ async fn report(
     let site = site_of(&app, &reader, &key).await?;
     let _turn = app.gate.enter(reader.number()).await?;
     let asked = asked.unwrap_or_default();
-    let query = question(&asked, &site)?;
+    let query = Query { detail: reader.detail(site.id), ..question(&asked, &site)? };
     let answer = run(&app.settings.databases.reader, &query).await?;
     if url::form_urlencoded::parse(asked.as_bytes()).any(|(n, v)| n == "format" && v == "csv") {
         let by = query.by.map_or("totals", Dimension::name);
@@ -143,8 +143,11 @@ async fn report(
         return Ok(([kind, (header::CONTENT_DISPOSITION, name)], csv(&answer)).into_response());
     }
     let origin = origin(&answer.origin);
-    Ok(Json(json!({"query": about(&site, &query), "table": table(&answer), "origin": origin}))
-        .into_response())
+    let groups = groups(answer.detail, answer.withheld);
+    Ok(Json(
+        json!({"query": about(&site, &query), "table": table(&answer), "origin": origin, "groups": groups}),
+    )
+    .into_response())
 }
 
 async fn overview(
@@ -156,7 +159,9 @@ async fn overview(
     let site = site_of(&app, &reader, &key).await?;
     let _turn = app.gate.enter(reader.number()).await?;
     let asked = question(asked.as_deref().unwrap_or(""), &site)?;
-    let query = Query { source: asked.source, ..Query::totals(asked.scope, asked.range, asked.filters) };
+    let detail = reader.detail(site.id);
+    let query =
+        Query { source: asked.source, detail, ..Query::totals(asked.scope, asked.range, asked.filters) };
     let db = &app.settings.databases.reader;
     let interval = query.range.interval();
     let sources = Sources::of(db, &query.scope, query.range).await?;
@@ -179,6 +184,7 @@ async fn overview(
         "series": points.iter().map(point).collect::<Vec<_>>(),
         "consent": consent::pageviews(&answer.consent),
         "origin": origin(&answer.origin),
+        "groups": groups(query.detail, answer.withheld),
     })))
 }
 
@@ -200,6 +206,10 @@ async fn first(
     Path(key): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
     let site = site_of(&app, &reader, &key).await?;
+    if reader.detail(site.id) == Detail::Groups {
+        // It is one visitor's.
+        return Ok(Json(json!({"first": null})));
+    }
     let hit = first_hit::run(&app.settings.databases.reader, site.id).await?;
     let seen = hit.map(|h| crate::routes::seen(&h, &site.time_zone));
     Ok(Json(json!({"first": seen.map(|s| json!({"page": s.page, "time": s.time}))})))

@@ -36,3 +36,4 @@ mod settled;
 mod shipping;
 mod supervision;
 mod two_step;
+mod viewers;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     range::Range,
-    report::{Dimension, Metric, Origin, Table, TableRow},
+    report::{Detail, Dimension, Metric, Origin, Table, TableRow, groups::GROUP_MIN},
 };
 
 /// A table as JSON: `{"metrics": [...], "by": ..., "rows": [{"value": ..., "visitors": ...}]}`.
@@ -50,6 +50,14 @@ pub fn origin(origin: &Origin) -> Value {
     })
 }
 
+/// What a viewer's figures were done to: `{"visitors_min": 5, "withheld": false}`; null for other readers.
+pub fn groups(detail: Detail, withheld: bool) -> Value {
+    match detail {
+        Detail::All => Value::Null,
+        Detail::Groups => json!({"visitors_min": GROUP_MIN, "withheld": withheld}),
+    }
+}
+
 /// A table as CSV (RFC 4180) with a header row. A value that a spreadsheet would take for a formula is
 /// prefixed with an apostrophe, because visitors can choose values.
 pub fn csv(table: &Table) -> String {
@@ -90,14 +98,21 @@ pub(super) fn number(metric: Metric, figure: Option<f64>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Counts;
 
     #[test]
     fn table_names_its_figures_and_keeps_counts_whole() {
         let answer = Table {
             by: Some(Dimension::Page),
             metrics: vec![Metric::Visitors, Metric::BounceRate],
-            rows: vec![TableRow { value: "/".into(), figures: vec![Some(12.0), None] }],
+            rows: vec![TableRow {
+                value: "/".into(),
+                figures: vec![Some(12.0), None],
+                counts: Counts::default(),
+            }],
             origin: Origin::default(),
+            detail: Detail::All,
+            withheld: false,
         };
         let expected = json!({
             "by": "page",

@@ -7,15 +7,15 @@ use axum::{
     extract::{Path, RawQuery, State},
     response::Response,
 };
-use sotto_store::account::Role;
+use sotto_store::{account::Role, db::Db};
 use url::form_urlencoded;
 
 use super::{
     overview::{
-        Subject,
+        Groups, Subject,
         header::{self, Header},
     },
-    sites,
+    sites, unmeasured,
 };
 use crate::{
     App,
@@ -25,7 +25,7 @@ use crate::{
     labels,
     page::{PageError, Shell, Theme, html},
     range::now_in,
-    report::{Dimension, Metric, Query, ROWS_MAX, archive, run},
+    report::{Detail, Dimension, Metric, Query, ROWS_MAX, Rows, Table, TableRow, archive, run},
     view::View,
 };
 
@@ -77,6 +77,9 @@ struct ListPage {
     later: Option<String>,
     /// Which days come from where, unless all come from raw events.
     origin: Option<String>,
+    groups: Groups,
+    /// What is not in the rows, and why.
+    notes: Vec<String>,
 }
 
 /// What the list adds to the state of the overview.
@@ -148,7 +151,8 @@ pub(super) async fn show(
     let now = now_in(&site.time_zone);
     let view = View::parse(&query, now.date());
     let state = ListState::parse(&query, by);
-    let asked = Subject::new(db, &site, &view, &now);
+    let role = signed_in.role(site.id).unwrap_or(Role::Viewer);
+    let asked = Subject::new(db, &site, role, &view, &now);
     let searched =
         Filter::new(by, Verb::Has, &labels::search(by, &state.search)).filter(|_| !state.search.is_empty());
     let filters = match searched {
@@ -158,14 +162,19 @@ pub(super) async fn show(
     let mut metrics = vec![state.sort];
     metrics.extend(METRICS.into_iter().filter(|m| *m != state.sort));
     // One extra row tells whether there is another page.
-    let limit = (state.page * PAGE_ROWS + 1).min(ROWS_MAX);
+    // One cannot tell which rows are left of a group's.
+    let limit = match asked.query.detail {
+        Detail::All => (state.page * PAGE_ROWS + 1).min(ROWS_MAX),
+        Detail::Groups => ROWS_MAX,
+    };
     let question = Query { by: Some(by), filters, metrics, limit, ..asked.query.clone() };
-    let table = run(db, &question).await?;
+    let mut table = run(db, &question).await?;
+    let notes = notes(db, &asked, &question, &mut table).await?;
     let path = format!("/s/{key}/list/{}", by.name());
     let skipped = usize::try_from((state.page - 1) * PAGE_ROWS).unwrap_or(usize::MAX);
     let shown = usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);
     let more = table.rows.len() > skipped.saturating_add(shown);
-    let figure = |row: &crate::report::TableRow, metric: Metric| {
+    let figure = |row: &TableRow, metric: Metric| {
         let at = table.metrics.iter().position(|m| *m == metric);
         exact(metric, at.and_then(|i| row.figures.get(i).copied().flatten()))
     };
@@ -199,6 +208,8 @@ pub(super) async fn show(
         file: file_link(&key, &question),
         earlier: (state.page > 1).then(|| state.link(&path, &view, state.sort, state.page - 1)),
         origin: table.origin.sentence(),
+        notes,
+        groups: Groups::of(&asked, table.withheld),
         later: more.then(|| state.link(&path, &view, state.sort, state.page + 1)),
         search: state.search,
         shell: Shell {
@@ -208,6 +219,29 @@ pub(super) async fn show(
             sites: sites::links(&all, Some(&site)),
         },
     }))
+}
+
+/// Takes out of a list what is no value of its own, and says what it was.
+async fn notes(
+    db: &Db,
+    asked: &Subject<'_>,
+    question: &Query,
+    table: &mut Table,
+) -> Result<Vec<String>, PageError> {
+    let Some(by) = question.by else { return Ok(Vec::new()) };
+    let counts = |table: &Table| -> Rows {
+        let row = |row: &TableRow| (row.value.clone(), row.counts);
+        table.rows.iter().map(row).collect()
+    };
+    let campaigns = if unmeasured::needs_campaigns(by) {
+        let beside = Query { by: Some(Dimension::UtmCampaign), limit: 1, ..question.clone() };
+        counts(&run(db, &beside).await?)
+    } else {
+        Vec::new()
+    };
+    let told = unmeasured::tell(by, counts(table), &campaigns, &asked.site.policy);
+    table.rows.retain(|row| told.rows.iter().any(|(value, _)| *value == row.value));
+    Ok(told.notes)
 }
 
 fn columns(state: &ListState, path: &str, view: &View) -> Vec<Column> {
