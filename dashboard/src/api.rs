@@ -138,7 +138,9 @@ async fn report(
     let answer = run(&app.settings.databases.reader, &query).await?;
     if url::form_urlencoded::parse(asked.as_bytes()).any(|(n, v)| n == "format" && v == "csv") {
         let by = query.by.map_or("totals", Dimension::name);
-        let name = format!("attachment; filename=\"{key}-{by}-{}-{}.csv\"", query.range.from, query.range.to);
+        let site = file_part(site.hostnames.first().map_or(&key, |host| host));
+        let (from, to) = (query.range.from, query.range.to);
+        let name = format!("attachment; filename=\"{site}-{by}-{from}-{to}.csv\"");
         let kind = (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned());
         return Ok(([kind, (header::CONTENT_DISPOSITION, name)], csv(&answer)).into_response());
     }
@@ -148,6 +150,12 @@ async fn report(
         json!({"query": about(&site, &query), "table": table(&answer), "origin": origin, "groups": groups}),
     )
     .into_response())
+}
+
+/// A text as part of a file's name.
+fn file_part(text: &str) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    text.chars().map(|c| if allowed(c) { c } else { '-' }).collect()
 }
 
 async fn overview(

@@ -1,6 +1,6 @@
 //! The full list of one dimension's values: search, sorting, paging, and CSV.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use askama::Template;
 use axum::{
@@ -20,17 +20,19 @@ use super::{
 use crate::{
     App,
     auth::SignedIn,
-    figures::exact,
+    figures::{Change, exact},
     filter::{Filter, Verb},
     labels,
     page::{PageError, Shell, Theme, html},
     range::now_in,
-    report::{Detail, Dimension, Metric, Query, ROWS_MAX, Rows, Table, TableRow, archive, run},
+    report::{Counts, Detail, Dimension, Metric, Query, ROWS_MAX, Rows, Table, TableRow, archive, run},
     view::View,
 };
 
 /// Rows of a page.
 const PAGE_ROWS: u64 = 50;
+/// Rows of the period before that are read for comparison.
+const BEFORE_ROWS_MAX: u64 = 1_000;
 const METRICS: [Metric; 6] = [
     Metric::Visitors,
     Metric::Visits,
@@ -56,7 +58,49 @@ struct Column {
 struct ListRow {
     label: String,
     link: String,
-    figures: Vec<String>,
+    figures: Vec<Cell>,
+}
+
+struct Cell {
+    text: String,
+    /// Of the figure by which the list is sorted: against the period before.
+    change: Option<Change>,
+    /// Whether there was nothing before.
+    new: bool,
+}
+
+/// Lists that stand beside each other.
+const GROUPS: [&[Dimension]; 4] = [
+    &[Dimension::Page, Dimension::EntryPage, Dimension::ExitPage, Dimension::Hostname, Dimension::Event],
+    &[
+        Dimension::Source,
+        Dimension::Channel,
+        Dimension::Referrer,
+        Dimension::UtmCampaign,
+        Dimension::UtmSource,
+        Dimension::UtmMedium,
+    ],
+    &[Dimension::Country, Dimension::Region, Dimension::City, Dimension::Language],
+    &[Dimension::Device, Dimension::Browser, Dimension::Os, Dimension::Screen],
+];
+
+/// A link to a list.
+struct Beside {
+    label: &'static str,
+    link: String,
+    current: bool,
+}
+
+fn beside(key: &str, by: Dimension, view: &View) -> Vec<Beside> {
+    let group = GROUPS.into_iter().find(|group| group.contains(&by)).unwrap_or_default();
+    let query = view.query();
+    let mark = if query.is_empty() { "" } else { "?" };
+    let link = |list: &Dimension| Beside {
+        label: list.plural(),
+        link: format!("/s/{key}/list/{}{mark}{query}", list.name()),
+        current: *list == by,
+    };
+    group.iter().map(link).collect()
 }
 
 #[derive(Template)]
@@ -67,6 +111,7 @@ struct ListPage {
     title: &'static str,
     column: &'static str,
     columns: Vec<Column>,
+    beside: Vec<Beside>,
     rows: Vec<ListRow>,
     search: String,
     hidden: Vec<(String, String)>,
@@ -152,7 +197,7 @@ pub(super) async fn show(
     let view = View::parse(&query, now.date());
     let state = ListState::parse(&query, by);
     let role = signed_in.role(site.id).unwrap_or(Role::Viewer);
-    let asked = Subject::new(db, &site, role, &view, &now);
+    let asked = Subject::new(db, &site, role, &view, &now).below(format!("/list/{}", by.name()));
     let searched =
         Filter::new(by, Verb::Has, &labels::search(by, &state.search)).filter(|_| !state.search.is_empty());
     let filters = match searched {
@@ -170,6 +215,7 @@ pub(super) async fn show(
     let question = Query { by: Some(by), filters, metrics, limit, ..asked.query.clone() };
     let mut table = run(db, &question).await?;
     let notes = notes(db, &asked, &question, &mut table).await?;
+    let before = before(db, &asked, &question).await?;
     let path = format!("/s/{key}/list/{}", by.name());
     let skipped = usize::try_from((state.page - 1) * PAGE_ROWS).unwrap_or(usize::MAX);
     let shown = usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);
@@ -189,14 +235,27 @@ pub(super) async fn show(
                 .filter(|_| row.value != archive::REST)
                 .map_or_else(|| view.clone(), |f| view.with_filter(f))
                 .link(&key),
-            figures: METRICS.map(|m| figure(row, m)).into(),
+            figures: METRICS
+                .map(|metric| {
+                    let then = before.as_ref().filter(|_| metric == state.sort);
+                    let then = then.and_then(|before| before.of(&row.value)).map(|counts| metric.of(&counts));
+                    let then = then.map(Option::unwrap_or_default);
+                    Cell {
+                        text: figure(row, metric),
+                        change: then
+                            .and_then(|then| Change::between(metric, metric.of(&row.counts), Some(then))),
+                        new: then == Some(0.0) && metric.of(&row.counts) > Some(0.0),
+                    }
+                })
+                .into(),
         })
         .collect();
     Ok(html(&ListPage {
         header: header::build(&asked),
         title: by.plural(),
         column: by.label(),
-        columns: columns(&state, &path, &view),
+        columns: columns(&state, &path, by, &view),
+        beside: beside(&key, by, &view),
         range: if rows.is_empty() {
             String::new()
         } else {
@@ -244,12 +303,40 @@ async fn notes(
     Ok(told.notes)
 }
 
-fn columns(state: &ListState, path: &str, view: &View) -> Vec<Column> {
-    let column = |metric: Metric| Column {
-        label: metric.label(),
-        help: metric.help(),
-        link: if sortable(metric) { state.link(path, view, metric, 1) } else { String::new() },
-        current: metric == state.sort,
+/// Rows of the period before.
+struct Before {
+    rows: HashMap<String, Counts>,
+    /// Whether there were no others.
+    all: bool,
+}
+
+impl Before {
+    /// The counts of a value; `None` if it may be among those that were not read.
+    fn of(&self, value: &str) -> Option<Counts> {
+        self.rows.get(value).copied().or(self.all.then(Counts::default))
+    }
+}
+
+/// Reads the list of the period before, when compared.
+async fn before(db: &Db, asked: &Subject<'_>, question: &Query) -> Result<Option<Before>, PageError> {
+    let Some(then) = &asked.before else { return Ok(None) };
+    let limit = question.limit.max(BEFORE_ROWS_MAX);
+    let then = Query { range: then.range, until_ms: then.until_ms, limit, ..question.clone() };
+    let table = run(db, &then).await?;
+    // Of groups, what is not there may have been one visitor.
+    let all = (table.rows.len() as u64) < limit && then.detail == Detail::All;
+    Ok(Some(Before { rows: table.rows.into_iter().map(|row| (row.value, row.counts)).collect(), all }))
+}
+
+fn columns(state: &ListState, path: &str, by: Dimension, view: &View) -> Vec<Column> {
+    let column = |metric: Metric| {
+        let (label, help) = metric.in_list(by, &view.filters);
+        Column {
+            label,
+            help,
+            link: if sortable(metric) { state.link(path, view, metric, 1) } else { String::new() },
+            current: metric == state.sort,
+        }
     };
     METRICS.map(column).into()
 }

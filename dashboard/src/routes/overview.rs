@@ -98,7 +98,9 @@ pub(super) struct Subject<'a> {
     /// The chosen period.
     pub(super) query: Query,
     /// The one before it, when compared.
-    before: Option<Query>,
+    pub(super) before: Option<Query>,
+    /// The page below the site's overview that is shown; empty for the overview itself.
+    below: String,
 }
 
 impl<'a> Subject<'a> {
@@ -113,7 +115,19 @@ impl<'a> Subject<'a> {
             let previous = view.period.previous(today);
             Query { range: previous, until_ms: cut(range, previous, now), ..query.clone() }
         });
-        Self { db, key: &site.key, site, may_edit, view, now, query, before }
+        Self { db, key: &site.key, site, may_edit, view, now, query, before, below: String::new() }
+    }
+
+    /// The same for a page below the overview, as in `/list/page`.
+    pub(super) fn below(self, below: String) -> Self {
+        Self { below, ..self }
+    }
+
+    /// The link to this page in another state.
+    pub(super) fn link(&self, view: &View) -> String {
+        let query = view.query();
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("/s/{}{}{mark}{query}", self.key, self.below)
     }
 
     /// Whether the period has not ended yet.
@@ -260,6 +274,11 @@ fn before_label(period: Period, range: Range) -> String {
     match period {
         Period::Today => "yesterday".into(),
         Period::Yesterday => "the day before".into(),
-        Period::Week | Period::Month | Period::Quarter | Period::Year | Period::Custom(_) => range.label(),
+        Period::Week
+        | Period::Month
+        | Period::LastMonth
+        | Period::Quarter
+        | Period::Year
+        | Period::Custom(_) => range.label(),
     }
 }

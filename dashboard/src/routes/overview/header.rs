@@ -8,6 +8,7 @@ use crate::{
     range::Period,
     report::{Counts, Metric},
     routes::period::{self, Choice, periods},
+    view::View,
 };
 
 /// A filter in force.
@@ -56,6 +57,7 @@ pub(in crate::routes) struct Key {
 
 pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
     let (view, key) = (asked.view, asked.key);
+    let link = |view: View| asked.link(&view);
     let range = asked.query.range;
     let chips = view
         .filters
@@ -67,25 +69,25 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
                 Verb::Has => filter.value.clone(),
                 Verb::Is | Verb::Not => labels::label(filter.field, &filter.value),
             },
-            remove: view.without_filter(filter).link(key),
+            remove: link(view.without_filter(filter)),
         })
         .collect();
     let rest = view.with_period(Period::Month).query();
     Header {
         period: view.period.label(),
-        periods: periods(view.period, |period| view.with_period(period).link(key)),
+        periods: periods(view.period, |period| link(view.with_period(period))),
         from: range.from.to_string(),
         to: range.to.to_string(),
         today: asked.now.date().to_string(),
         days: range.label(),
         refused: view.refused.as_ref().map(period::refused),
         compared: asked.before.as_ref().map(|q| before_label(view.period, q.range)),
-        compare_link: view.with_compare(!view.compare).link(key),
+        compare_link: link(view.with_compare(!view.compare)),
         today_link: view.with_period(Period::Today).link(key),
         consent_link: period::link(key, "consent", view.period),
         quality_link: period::link(key, "quality", view.period),
         chips,
-        clear: view.without_filters().link(key),
+        clear: link(view.without_filters()),
         hidden: url::form_urlencoded::parse(rest.as_bytes()).into_owned().collect(),
     }
 }
@@ -93,9 +95,10 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
 pub(in crate::routes) fn keys(asked: &Subject<'_>, (now, before): (Counts, Option<Counts>)) -> Vec<Key> {
     let key = |metric: Metric| {
         let value = metric.of(&now);
+        let (label, help) = metric.of_chosen(&asked.view.filters);
         Key {
-            label: metric.label(),
-            help: metric.help(),
+            label,
+            help,
             value: figure(metric, value),
             exact: exact(metric, value),
             new: before.is_some_and(|b| metric.of(&b).is_none_or(|v| v == 0.0))

@@ -18,15 +18,18 @@ const MOMENT: &str =
 /// The events of the days that are read. Parameters: the site, the days, and a moment in milliseconds.
 const SOME: &str = "e.site = {site:UInt64} AND e.day IN {raw:Array(Date)} AND e.time < fromUnixTimestamp64Milli({until:Int64}, 'UTC')";
 
+/// A host name as it is shown: with `www.` and without is the same.
+const HOSTNAME: &str = "if(startsWith(e.hostname, 'www.'), substring(e.hostname, 5), toString(e.hostname))";
+
 /// A column: its name and how it is made from `events AS e`.
 type Column = (&'static str, &'static str);
 
 /// Fields of the page where a visit began, besides those of [`beginning`].
 #[rustfmt::skip]
 const BEGINNING: [Column; 6] = [
-    ("hostname", "e.hostname"),
+    ("hostname", HOSTNAME),
     ("entry_page", "e.path"),
-    ("referrer", "if(e.referrer_path = '', toString(e.referrer_host), concat(e.referrer_host, e.referrer_path))"),
+    ("referrer", "concat(if(startsWith(e.referrer_host, 'www.'), substring(e.referrer_host, 5), toString(e.referrer_host)), e.referrer_path)"),
     ("utm_content", "e.utm_content"),
     ("utm_term", "e.utm_term"),
     ("click_id", "e.click_id"),
@@ -60,7 +63,7 @@ const OF_VISITS: [Column; 13] = [
     ("bounced", "countIf(e.kind = 'pageview') = 1 AND NOT max(e.interactive)"),
     ("engaged", "sum(e.engaged_ms)"),
     ("seen_page", "groupArray(e.path)"),
-    ("seen_hostname", "groupArray(e.hostname)"),
+    ("seen_hostname", "groupArray(if(startsWith(e.hostname, 'www.'), substring(e.hostname, 5), toString(e.hostname)))"),
     ("seen_event", "groupArray(if(e.kind = 'custom', e.name, ''))"),
     ("seen_views", "groupArray(toUInt8(e.kind = 'pageview'))"),
     ("seen_events", "groupArray(toUInt8(e.kind = 'custom'))"),
@@ -77,7 +80,7 @@ const OF_HITS: [Column; 16] = [
     ("firsts", "toUInt8(0)"),
     ("marked", "false"),
     ("hour", "toStartOfHour(toDateTime(e.time, {tz:String}))"),
-    ("hostname", "e.hostname"),
+    ("hostname", HOSTNAME),
     ("page", "e.path"),
     ("event", "if(e.kind = 'custom', e.name, '')"),
     ("entry_page", "''"),
