@@ -111,11 +111,11 @@ impl Metric {
         let of_hits = filters.iter().any(|f| matches!(f.field.counted_by(), CountedBy::Hit { .. }));
         match self {
             Self::BounceRate if of_hits => (
-                "Bounce rate, whole visits",
+                "Bounce rate of visits",
                 "Of the visits with what the filters choose, the share that saw one page and did nothing on it.",
             ),
             Self::EngagedSeconds if of_hits => (
-                "Engaged time, whole visits",
+                "Time of whole visits",
                 "How long all pages were really visible, per visit with what the filters choose.",
             ),
             Self::ViewsPerVisit if of_hits => {
@@ -200,7 +200,7 @@ mod tests {
             (Dimension::Hostname, &none, "Bounce rate of entries", "Time on it"),
             (Dimension::EntryPage, &none, "Bounce rate", "Engaged time"),
             (Dimension::Source, &country, "Bounce rate", "Engaged time"),
-            (Dimension::Source, &page, "Bounce rate, whole visits", "Engaged time, whole visits"),
+            (Dimension::Source, &page, "Bounce rate of visits", "Time of whole visits"),
         ] {
             let found = (label(Metric::BounceRate, by, filters), label(Metric::EngagedSeconds, by, filters));
             assert_eq!(found, (bounces, time), "{by:?} {filters:?}");

@@ -87,11 +87,11 @@ pub(super) fn tell(by: Dimension, rows: Rows, campaigns: &Rows, policy: &Policy)
     let kept = |value: &str| value != NOT_MEASURED && !(value.is_empty() && says_none_below(by));
     let rows: Rows = rows.into_iter().filter(|(value, _)| kept(value)).collect();
     // Nothing but "not known" is nothing.
-    let rows = if rows.iter().all(|(value, _)| value.is_empty() && by != Dimension::Source) {
-        Vec::new()
-    } else {
-        rows
-    };
+    let known = |value: &str| !value.is_empty() || matches!(by, Dimension::Source | Dimension::Referrer);
+    if !rows.is_empty() && !rows.iter().any(|(value, _)| known(value)) {
+        notes.extend(amount(&none).map(|what| format!("Not known of {what}.")));
+        return Told { rows: Vec::new(), notes };
+    }
     Told { rows, notes }
 }
 
@@ -185,6 +185,8 @@ mod tests {
         for by in [Dimension::City, Dimension::UtmCampaign, Dimension::Language, Dimension::Screen] {
             assert_eq!(tell(by, vec![row("", 3, 1)], &Vec::new(), &policy).rows, [], "{by:?}");
         }
+        let unknown = tell(Dimension::City, vec![row("", 3, 1)], &Vec::new(), &policy);
+        assert_eq!(unknown.notes, ["Not known of 3 visits and 1 anonymous pageview."]);
         let direct = vec![row("", 3, 0)];
         assert_eq!(
             tell(Dimension::Source, direct.clone(), &Vec::new(), &policy).rows,

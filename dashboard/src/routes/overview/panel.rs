@@ -140,7 +140,7 @@ const fn empty(by: Dimension, filtered: bool, may_edit: bool) -> &'static str {
         }
         (Dimension::UtmCampaign, false, false) => "No campaigns in this period.",
         (Dimension::Language, false, _) => "No languages in this period.",
-        (_, true, _) => "Nothing that the filters choose.",
+        (_, true, _) => "The filters leave nothing here.",
         (_, false, _) => "Nothing in this period.",
     }
 }
