@@ -75,6 +75,19 @@ test('focus_goes_to_the_filters_when_a_row_became_one_and_stays_where_its_place_
   assert.equal(await focused(), 'about')
 })
 
+test('filter_that_is_typed_is_added_to_those_that_were_clicked', async () => {
+  await page.goto(`${sotto.url}/s/${sotto.key}?f=device:is:desktop`)
+  await page.locator('#filter').click()
+  await page.locator('[name=field]').selectOption({ label: 'Channel' })
+  await page.fill('[name=value]', 'organic search')
+  await page.getByRole('button', { name: 'Add' }).click()
+  await until('both filters', async () => (await page.locator('#filters li:not(.bare)').count()) == 2)
+  assert.equal(await page.getByRole('list', { name: 'Filters' }).getByText('Channel is Organic search').count(), 1)
+  await page.getByRole('link', { name: 'Remove filter Channel is Organic search' }).click()
+  await until('one filter', async () => (await page.locator('#filters li:not(.bare)').count()) == 1)
+  assert.ok(page.url().endsWith('?f=device:is:desktop'), page.url())
+})
+
 test('reports_are_accessible_in_both_themes_and_on_phones', async () => {
   for (const [name, path] of [
     ['overview', ''],

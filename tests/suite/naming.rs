@@ -195,3 +195,17 @@ async fn pageviews_by_consent_are_those_that_a_filter_chooses() {
         }
     }
 }
+
+#[tokio::test]
+async fn filters_on_every_field_at_once_are_answered() {
+    let server = server().await;
+    let (db, site) = (server.db(), SiteId::random().unwrap());
+    store(&db, site, &[(1, "Google", "www.google.com", "", ""), (0, "", "www.google.com", "", "")]).await;
+    let all = Dimension::ALL.into_iter().filter(|by| !by.is_time());
+    // Each excludes nothing that is there; the names of all hosts are in each of them.
+    let filters =
+        all.filter_map(|by| Filter::new(by, Verb::Not, "nothing")).fold(Filters::default(), Filters::with);
+    assert_eq!(filters.iter().count(), Dimension::ALL.len() - 2);
+    let answer = ask(&db, site, filters, Source::Raw, &Dimension::ALL).await;
+    assert_eq!((answer.totals.visits, answer.totals.pageviews), (1, 2));
+}

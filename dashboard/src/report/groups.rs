@@ -42,6 +42,12 @@ impl Answer {
             if filtered || !list.by.is_time() {
                 keep_groups(rows);
             }
+            if !list.by.is_time() {
+                // Their order must not tell what rounding took away.
+                rows.sort_by(|(a, x), (b, y)| {
+                    list.sort.size(y).cmp(&list.sort.size(x)).then_with(|| a.cmp(b))
+                });
+            }
         }
         if !filtered {
             return;
@@ -139,6 +145,17 @@ mod tests {
             let found = (answer.withheld, answer.lists[0].0.len(), answer.totals.visitors);
             assert_eq!(found, (withheld, rows, total), "{n} {filtered}");
         }
+    }
+
+    #[test]
+    fn order_of_rows_tells_nothing_that_was_rounded_away() {
+        let list = List { by: Dimension::City, sort: Metric::Visitors, limit: 9, entries: false };
+        let rows = [("Bonn", 12), ("Aachen", 11), ("Ulm", 30)];
+        let rows: Rows = rows.into_iter().map(|(city, n)| (city.to_owned(), visitors(n))).collect();
+        let mut answer = Answer { lists: vec![(rows, Origin::default())], ..Answer::default() };
+        answer.by_groups(&[list], false);
+        let cities: Vec<&str> = answer.lists[0].0.iter().map(|(city, _)| city.as_str()).collect();
+        assert_eq!(cities, ["Ulm", "Aachen", "Bonn"]);
     }
 
     proptest! {

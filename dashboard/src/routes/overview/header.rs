@@ -6,7 +6,7 @@ use crate::{
     filter::Verb,
     labels,
     range::Period,
-    report::{Counts, Metric},
+    report::{Counts, Dimension, Metric},
     routes::period::{self, Choice, periods},
     view::View,
 };
@@ -38,6 +38,10 @@ pub(in crate::routes) struct Header {
     pub(in crate::routes) quality_link: String,
     pub(in crate::routes) chips: Vec<Chip>,
     pub(in crate::routes) clear: String,
+    /// Hidden fields of the form that adds a filter.
+    pub(in crate::routes) state: Vec<(String, String)>,
+    /// The fields to choose from there, with their labels.
+    pub(in crate::routes) fields: Vec<(&'static str, &'static str)>,
     /// Hidden fields of the date form.
     pub(in crate::routes) hidden: Vec<(String, String)>,
 }
@@ -88,6 +92,8 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
         quality_link: period::link(key, "quality", view.period),
         chips,
         clear: link(view.without_filters()),
+        state: url::form_urlencoded::parse(view.query().as_bytes()).into_owned().collect(),
+        fields: Dimension::ALL.into_iter().filter(|d| !d.is_time()).map(|d| (d.name(), d.label())).collect(),
         hidden: url::form_urlencoded::parse(rest.as_bytes()).into_owned().collect(),
     }
 }
