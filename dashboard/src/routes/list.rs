@@ -1,6 +1,6 @@
 //! The full list of one dimension's values: search, sorting, paging, and CSV.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use askama::Template;
 use axum::{
@@ -17,22 +17,24 @@ use super::{
     },
     sites, unmeasured,
 };
+mod before;
+
+use before::{Before, Compared};
+
 use crate::{
     App,
     auth::SignedIn,
-    figures::{Change, exact},
-    filter::{Filter, Verb},
+    figures::exact,
+    filter::{Filter, Filters, Verb},
     labels,
     page::{PageError, Shell, Theme, html},
     range::now_in,
-    report::{Counts, Detail, Dimension, Metric, Query, ROWS_MAX, Rows, Table, TableRow, archive, run},
+    report::{Detail, Dimension, Metric, Query, ROWS_MAX, Rows, Table, TableRow, archive, run},
     view::View,
 };
 
 /// Rows of a page.
 const PAGE_ROWS: u64 = 50;
-/// Rows of the period before that are read for comparison.
-const BEFORE_ROWS_MAX: u64 = 1_000;
 const METRICS: [Metric; 6] = [
     Metric::Visitors,
     Metric::Visits,
@@ -63,10 +65,36 @@ struct ListRow {
 
 struct Cell {
     text: String,
-    /// Of the figure by which the list is sorted: against the period before.
-    change: Option<Change>,
-    /// Whether there was nothing before.
-    new: bool,
+    /// Of the figure by which the list is sorted.
+    compared: Compared,
+}
+
+/// The figures of a row.
+fn cells(row: &TableRow, before: Option<&Before>, sort: Metric) -> Vec<Cell> {
+    let cell = |metric: Metric| {
+        let before = before.filter(|_| metric == sort);
+        Cell {
+            text: exact(metric, metric.of(&row.counts)),
+            compared: before.map(|before| before.compare(row, metric)).unwrap_or_default(),
+        }
+    };
+    METRICS.map(cell).into()
+}
+
+/// What is asked for a page of the list.
+fn question(asked: &Subject<'_>, by: Dimension, state: &ListState) -> Query {
+    let searched = Filter::new(by, Verb::Has, &labels::search(by, &state.search));
+    let searched = searched.filter(|_| !state.search.is_empty());
+    let filters = searched.into_iter().fold(asked.query.filters.clone(), Filters::with);
+    let mut metrics = vec![state.sort];
+    metrics.extend(METRICS.into_iter().filter(|m| *m != state.sort));
+    let limit = match asked.query.detail {
+        // One extra row tells whether there is another page.
+        Detail::All => (state.page * PAGE_ROWS + 1).min(ROWS_MAX),
+        // Which rows are left of all is known when they are there.
+        Detail::Groups => ROWS_MAX,
+    };
+    Query { by: Some(by), filters, metrics, limit, ..asked.query.clone() }
 }
 
 /// Lists that stand beside each other.
@@ -198,58 +226,23 @@ pub(super) async fn show(
     let state = ListState::parse(&query, by);
     let role = signed_in.role(site.id).unwrap_or(Role::Viewer);
     let asked = Subject::new(db, &site, role, &view, &now).below(format!("/list/{}", by.name()));
-    let searched =
-        Filter::new(by, Verb::Has, &labels::search(by, &state.search)).filter(|_| !state.search.is_empty());
-    let filters = match searched {
-        Some(filter) => view.filters.clone().with(filter),
-        None => view.filters.clone(),
-    };
-    let mut metrics = vec![state.sort];
-    metrics.extend(METRICS.into_iter().filter(|m| *m != state.sort));
-    // One extra row tells whether there is another page.
-    // One cannot tell which rows are left of a group's.
-    let limit = match asked.query.detail {
-        Detail::All => (state.page * PAGE_ROWS + 1).min(ROWS_MAX),
-        Detail::Groups => ROWS_MAX,
-    };
-    let question = Query { by: Some(by), filters, metrics, limit, ..asked.query.clone() };
+    let question = question(&asked, by, &state);
     let mut table = run(db, &question).await?;
     let notes = notes(db, &asked, &question, &mut table).await?;
-    let before = before(db, &asked, &question).await?;
+    let before = before::read(db, &asked, &question).await?;
     let path = format!("/s/{key}/list/{}", by.name());
     let skipped = usize::try_from((state.page - 1) * PAGE_ROWS).unwrap_or(usize::MAX);
     let shown = usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);
     let more = table.rows.len() > skipped.saturating_add(shown);
-    let figure = |row: &TableRow, metric: Metric| {
-        let at = table.metrics.iter().position(|m| *m == metric);
-        exact(metric, at.and_then(|i| row.figures.get(i).copied().flatten()))
+    let row = |row: &TableRow| ListRow {
+        label: labels::label(by, &row.value),
+        link: Filter::new(by, Verb::Is, &row.value)
+            .filter(|_| row.value != archive::REST)
+            .map_or_else(|| view.clone(), |f| view.with_filter(f))
+            .link(&key),
+        figures: cells(row, before.as_ref(), state.sort),
     };
-    let rows: Vec<ListRow> = table
-        .rows
-        .iter()
-        .skip(skipped)
-        .take(shown)
-        .map(|row| ListRow {
-            label: labels::label(by, &row.value),
-            link: Filter::new(by, Verb::Is, &row.value)
-                .filter(|_| row.value != archive::REST)
-                .map_or_else(|| view.clone(), |f| view.with_filter(f))
-                .link(&key),
-            figures: METRICS
-                .map(|metric| {
-                    let then = before.as_ref().filter(|_| metric == state.sort);
-                    let then = then.and_then(|before| before.of(&row.value)).map(|counts| metric.of(&counts));
-                    let then = then.map(Option::unwrap_or_default);
-                    Cell {
-                        text: figure(row, metric),
-                        change: then
-                            .and_then(|then| Change::between(metric, metric.of(&row.counts), Some(then))),
-                        new: then == Some(0.0) && metric.of(&row.counts) > Some(0.0),
-                    }
-                })
-                .into(),
-        })
-        .collect();
+    let rows: Vec<ListRow> = table.rows.iter().skip(skipped).take(shown).map(row).collect();
     Ok(html(&ListPage {
         header: header::build(&asked),
         title: by.plural(),
@@ -299,33 +292,9 @@ async fn notes(
         Vec::new()
     };
     let told = unmeasured::tell(by, counts(table), &campaigns, &asked.site.policy);
-    table.rows.retain(|row| told.rows.iter().any(|(value, _)| *value == row.value));
+    let kept: HashSet<String> = told.rows.into_iter().map(|(value, _)| value).collect();
+    table.rows.retain(|row| kept.contains(&row.value));
     Ok(told.notes)
-}
-
-/// Rows of the period before.
-struct Before {
-    rows: HashMap<String, Counts>,
-    /// Whether there were no others.
-    all: bool,
-}
-
-impl Before {
-    /// The counts of a value; `None` if it may be among those that were not read.
-    fn of(&self, value: &str) -> Option<Counts> {
-        self.rows.get(value).copied().or(self.all.then(Counts::default))
-    }
-}
-
-/// Reads the list of the period before, when compared.
-async fn before(db: &Db, asked: &Subject<'_>, question: &Query) -> Result<Option<Before>, PageError> {
-    let Some(then) = &asked.before else { return Ok(None) };
-    let limit = question.limit.max(BEFORE_ROWS_MAX);
-    let then = Query { range: then.range, until_ms: then.until_ms, limit, ..question.clone() };
-    let table = run(db, &then).await?;
-    // Of groups, what is not there may have been one visitor.
-    let all = (table.rows.len() as u64) < limit && then.detail == Detail::All;
-    Ok(Some(Before { rows: table.rows.into_iter().map(|row| (row.value, row.counts)).collect(), all }))
 }
 
 fn columns(state: &ListState, path: &str, by: Dimension, view: &View) -> Vec<Column> {
