@@ -88,6 +88,27 @@ test('filter_that_is_typed_is_added_to_those_that_were_clicked', async () => {
   assert.ok(page.url().endsWith('?f=device:is:desktop'), page.url())
 })
 
+test('lines_and_bars_stand_out_from_the_card', async () => {
+  await page.goto(`${sotto.url}/s/${sotto.key}`)
+  // WCAG 2.2, 1.4.11: three to one, which axe does not look at.
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme })
+    const ratios = await page.evaluate((names) => {
+      const style = getComputedStyle(document.documentElement)
+      const light = (name) => {
+        const [r, g, b] = /#(..)(..)(..)/.exec(style.getPropertyValue(name).trim()).slice(1).map((hex) => {
+          const part = parseInt(hex, 16) / 255
+          return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4
+        })
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05
+      }
+      const card = light('--card')
+      return names.map((name) => [name, Math.max(light(name) / card, card / light(name))])
+    }, ['--before', '--granted', '--undecided', '--refused', '--anonymous', '--accent'])
+    assert.deepEqual(ratios.filter(([, ratio]) => ratio < 3), [], colorScheme)
+  }
+})
+
 test('reports_are_accessible_in_both_themes_and_on_phones', async () => {
   for (const [name, path] of [
     ['overview', ''],
