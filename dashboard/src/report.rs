@@ -234,7 +234,7 @@ pub struct Answer {
     pub lists: Vec<(Rows, Origin)>,
     /// Pageviews by consent.
     pub consent: Consent,
-    /// Whether it is empty because it stands for too few visitors to be shown to this reader.
+    /// Whether it is empty because it stands for nobody or too few visitors to be shown to this reader.
     pub withheld: bool,
 }
 

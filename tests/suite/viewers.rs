@@ -78,6 +78,9 @@ fn viewer_cannot_single_out_one_visitor() {
         let answer = world.ask(&world.viewer, [1, 1], filter);
         assert_eq!(answer["groups"]["withheld"], true, "{filter}");
         assert_eq!(answer["table"]["rows"][0]["pageviews"], 0, "{filter}");
+        // Nobody and one are the same to see.
+        let nobody = world.ask(&world.viewer, [0, 0], filter);
+        assert_eq!((&nobody["table"], &nobody["groups"]), (&answer["table"], &answer["groups"]), "{filter}");
         for by in ["page", "hour", "day", "city"] {
             let answer = world.ask(&world.viewer, both, &format!("{filter}&by={by}"));
             assert_eq!(answer["table"]["rows"], serde_json::json!([]), "{filter} by {by}");

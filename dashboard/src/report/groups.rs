@@ -2,7 +2,7 @@
 //!
 //! **What is done.** For viewers ([`Detail::Groups`]):
 //! * a row of a list that stands for fewer than [`GROUP_MIN`] visitors is not there;
-//! * a filtered report on fewer than [`GROUP_MIN`] visitors is withheld;
+//! * a filtered report on fewer than [`GROUP_MIN`] visitors is withheld, also if there was nobody;
 //! * every other figure of a list and of a filtered report is rounded to a multiple of [`GROUP_MIN`], and the time for
 //!   which pages were visible to [`TIME_MS`]. So somebody who stands in one figure and not in another (`country=IS` and
 //!   `country!=IS`; thirty days and the first twenty-nine; everything and the sum of a list) is not their difference.
@@ -53,7 +53,8 @@ impl Answer {
             return;
         }
         keep_groups(&mut self.days);
-        self.withheld = self.totals != Counts::default() && !is_group(&self.totals);
+        // Nobody is as few as one: whether somebody was there is not told either.
+        self.withheld = !is_group(&self.totals);
         if self.withheld {
             self.lists.iter_mut().for_each(|(rows, _)| rows.clear());
             self.days.clear();
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn filtered_report_on_too_few_is_withheld_and_an_empty_one_is_empty() {
+    fn filtered_report_on_too_few_or_nobody_is_withheld() {
         let list = List { by: Dimension::City, sort: Metric::Visitors, limit: 9, entries: false };
         let answer = |n| Answer {
             totals: visitors(n),
@@ -138,7 +139,8 @@ mod tests {
             (5, true, false, 1, 5),
             (8, true, false, 1, 10),
             (8, false, false, 1, 8),
-            (0, true, false, 0, 0),
+            (0, true, true, 0, 0),
+            (0, false, false, 0, 0),
         ] {
             let mut answer = answer(n);
             answer.by_groups(&[list], filtered);
