@@ -20,8 +20,8 @@ use crate::{
     App,
     range::{Interval, Range, now_in},
     report::{
-        Detail, Dimension, List, Metric, Query, ROWS_MAX, ReportError, Scope, Sources, Typed, first_hit,
-        lists, live_visitors, run, series,
+        Dimension, List, Metric, Query, ROWS_MAX, ReportError, Scope, Sources, Typed, first_hit, lists,
+        live_visitors, run, series,
     },
 };
 
@@ -214,11 +214,7 @@ async fn first(
     Path(key): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
     let site = site_of(&app, &reader, &key).await?;
-    if reader.detail(site.id) == Detail::Groups {
-        // It is one visitor's.
-        return Ok(Json(json!({"first": null})));
-    }
     let hit = first_hit::run(&app.settings.databases.reader, site.id).await?;
-    let seen = hit.map(|h| crate::routes::seen(&h, &site.time_zone));
+    let seen = hit.map(|h| crate::routes::seen(&h, &site.time_zone, reader.detail(site.id)));
     Ok(Json(json!({"first": seen.map(|s| json!({"page": s.page, "time": s.time}))})))
 }

@@ -128,6 +128,8 @@ fn viewers_pages_and_files_say_that_they_show_groups() {
     assert!(get(sotto, &file, editor).text().contains("/grievance,1,"));
     assert_eq!(get(sotto, &file, viewer).text(), "page,visitors,visits,pageviews\r\n/,15,15,15\r\n");
     let first = format!("/api/v1/sites/{key}/first-hit");
-    assert!(get(sotto, &first, editor).json()["first"].is_object());
-    assert_eq!(get(sotto, &first, viewer).json()["first"], Value::Null, "it is one visitor's");
+    let first_page = |cookie| get(sotto, &first, cookie).json()["first"]["page"].as_str().unwrap().to_owned();
+    assert_eq!([first_page(editor), first_page(viewer)], ["a.example/", "a page of a.example"]);
+    let install = |cookie| page("/install", cookie);
+    assert!(install(editor).contains("a.example/</span>") && !install(viewer).contains("a.example/</span>"));
 }
