@@ -186,7 +186,7 @@ async fn pageviews_by_consent_are_those_that_a_filter_chooses() {
             (only(Dimension::EntryPage, "/"), 2, 0),
             (only(Dimension::ExitPage, "/"), 2, 0),
             (only(Dimension::Page, "/"), 2, 3),
-            (only(Dimension::Referrer, "www.google.com"), 0, 1),
+            (only(Dimension::Referrer, "google.com"), 1, 1),
             (only(Dimension::Country, "DE"), 0, 0),
         ] {
             let answer = ask(&db, site, filters.clone(), Source::Auto, &[]).await;
@@ -208,4 +208,35 @@ async fn filters_on_every_field_at_once_are_answered() {
     assert_eq!(filters.iter().count(), Dimension::ALL.len() - 2);
     let answer = ask(&db, site, filters, Source::Raw, &Dimension::ALL).await;
     assert_eq!((answer.totals.visits, answer.totals.pageviews), (1, 2));
+}
+
+#[tokio::test]
+async fn host_is_the_same_with_www_and_without() {
+    let server = server().await;
+    let (db, site) = (server.db(), SiteId::random().unwrap());
+    let line = |n: u64, host: &str| {
+        json!({
+            "site": site.to_string(), "day": DAY.to_string(), "expires": "2099-01-01",
+            "time": format!("{DAY} 12:00:00.000"), "kind": "pageview", "path": "/", "tier": "full",
+            "visitor": n.to_string(), "session": n.to_string(), "view": n.to_string(), "hostname": host,
+            "source": "blog.example", "referrer_host": if n == 1 { "www.blog.example" } else { "blog.example" },
+        })
+        .to_string()
+    };
+    let lines = [line(1, "www.a.example"), line(2, "a.example"), line(3, "wwwhite.example")].join("\n");
+    let mut insert = db.client().insert_formatted_with("INSERT INTO events FORMAT JSONEachRow");
+    insert.send(lines.into()).await.unwrap();
+    insert.end().await.unwrap();
+    for settle in [false, true] {
+        if settle {
+            let print = settled::print_before(&db, site, DAY, u32::MAX).await.unwrap();
+            assert!(settled::settle(&db, site, "UTC", DAY, print).await.unwrap());
+        }
+        let by = [Dimension::Hostname, Dimension::Referrer];
+        let answer = ask(&db, site, Filters::default(), Source::Auto, &by).await;
+        assert_eq!(pageviews(&answer.lists[0].0), [("a.example", 2), ("wwwhite.example", 1)], "{settle}");
+        assert_eq!(pageviews(&answer.lists[1].0), [("blog.example", 3)], "{settle}");
+        let filtered = ask(&db, site, only(Dimension::Hostname, "a.example"), Source::Auto, &[]).await;
+        assert_eq!((filtered.totals.visits, filtered.totals.pageviews), (2, 2), "{settle}");
+    }
 }
