@@ -34,9 +34,6 @@ pub mod sanitise;
 
 use hit::{Headers, Hit};
 
-/// An hour, to which the times of anonymous hits are truncated.
-const HOUR_MS: i64 = 60 * 60 * 1000;
-
 /// What [`process`] needs to know besides the hit.
 pub struct HitContext<'a> {
     /// When the hit happened, in milliseconds since 1970-01-01 UTC.
@@ -91,7 +88,7 @@ pub fn process(
         site: at.rules.site.id,
         day: at.day,
         expires: Day(at.day.0.saturating_add(at.rules.site.retention_days)),
-        time: Millis(gate.time_ms(at.time_ms)),
+        time: Millis(gate.time_ms(at)),
         kind: hit.kind,
         tier: gate.tier,
         granted: gate.consent.granted(),
@@ -191,10 +188,11 @@ impl Gate {
         }
     }
 
-    fn time_ms(&self, time_ms: i64) -> i64 {
+    /// The time that is kept: of anonymous hits, the beginning of the site's hour.
+    fn time_ms(&self, at: &HitContext<'_>) -> i64 {
         match self.tier {
-            Tier::Full => time_ms,
-            Tier::Minimal => time_ms - time_ms.rem_euclid(HOUR_MS),
+            Tier::Full => at.time_ms,
+            Tier::Minimal => at.rules.hour_start_ms(at.time_ms),
         }
     }
 }

@@ -31,7 +31,7 @@ mod reader;
 mod refusal;
 mod write;
 
-pub use write::{csv, origin, table};
+pub use write::{csv, groups, origin, table};
 
 use reader::Reader;
 use refusal::Refusal;
@@ -134,17 +134,28 @@ async fn report(
     let site = site_of(&app, &reader, &key).await?;
     let _turn = app.gate.enter(reader.number()).await?;
     let asked = asked.unwrap_or_default();
-    let query = question(&asked, &site)?;
+    let query = Query { detail: reader.detail(site.id), ..question(&asked, &site)? };
     let answer = run(&app.settings.databases.reader, &query).await?;
     if url::form_urlencoded::parse(asked.as_bytes()).any(|(n, v)| n == "format" && v == "csv") {
         let by = query.by.map_or("totals", Dimension::name);
-        let name = format!("attachment; filename=\"{key}-{by}-{}-{}.csv\"", query.range.from, query.range.to);
+        let site = file_part(site.hostnames.first().map_or(&key, |host| host));
+        let (from, to) = (query.range.from, query.range.to);
+        let name = format!("attachment; filename=\"{site}-{by}-{from}-{to}.csv\"");
         let kind = (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned());
         return Ok(([kind, (header::CONTENT_DISPOSITION, name)], csv(&answer)).into_response());
     }
     let origin = origin(&answer.origin);
-    Ok(Json(json!({"query": about(&site, &query), "table": table(&answer), "origin": origin}))
-        .into_response())
+    let groups = groups(answer.detail, answer.withheld);
+    Ok(Json(
+        json!({"query": about(&site, &query), "table": table(&answer), "origin": origin, "groups": groups}),
+    )
+    .into_response())
+}
+
+/// A text as part of a file's name.
+fn file_part(text: &str) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    text.chars().map(|c| if allowed(c) { c } else { '-' }).collect()
 }
 
 async fn overview(
@@ -156,7 +167,9 @@ async fn overview(
     let site = site_of(&app, &reader, &key).await?;
     let _turn = app.gate.enter(reader.number()).await?;
     let asked = question(asked.as_deref().unwrap_or(""), &site)?;
-    let query = Query { source: asked.source, ..Query::totals(asked.scope, asked.range, asked.filters) };
+    let detail = reader.detail(site.id);
+    let query =
+        Query { source: asked.source, detail, ..Query::totals(asked.scope, asked.range, asked.filters) };
     let db = &app.settings.databases.reader;
     let interval = query.range.interval();
     let sources = Sources::of(db, &query.scope, query.range).await?;
@@ -179,6 +192,7 @@ async fn overview(
         "series": points.iter().map(point).collect::<Vec<_>>(),
         "consent": consent::pageviews(&answer.consent),
         "origin": origin(&answer.origin),
+        "groups": groups(query.detail, answer.withheld),
     })))
 }
 
@@ -201,6 +215,6 @@ async fn first(
 ) -> Result<Json<Value>, Refusal> {
     let site = site_of(&app, &reader, &key).await?;
     let hit = first_hit::run(&app.settings.databases.reader, site.id).await?;
-    let seen = hit.map(|h| crate::routes::seen(&h, &site.time_zone));
+    let seen = hit.map(|h| crate::routes::seen(&h, &site.time_zone, reader.detail(site.id)));
     Ok(Json(json!({"first": seen.map(|s| json!({"page": s.page, "time": s.time}))})))
 }

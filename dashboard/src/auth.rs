@@ -16,6 +16,7 @@ use sotto_store::{
 use crate::{
     App,
     page::{PageError, cookie},
+    report::Detail,
 };
 
 pub(crate) mod throttle;
@@ -32,6 +33,11 @@ impl SignedIn {
     /// What they may do on a site (0: on all sites).
     pub(crate) fn role(&self, site: SiteId) -> Option<Role> {
         role_of(&self.roles, site)
+    }
+
+    /// How closely they may look at the reports of a site.
+    pub(crate) fn detail(&self, site: SiteId) -> Detail {
+        if self.role(site) >= Some(Role::Editor) { Detail::All } else { Detail::Groups }
     }
 
     /// The sites they may see, by name.

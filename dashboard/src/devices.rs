@@ -1,5 +1,8 @@
 //! Names of device and screen classes.
 
+/// The stored classes of devices.
+pub(crate) const DEVICES: [&str; 7] = ["desktop", "mobile", "tablet", "tv", "console", "wearable", "car"];
+
 /// The name of a device class.
 pub(crate) fn device(class: &str) -> Option<&'static str> {
     Some(match class {

@@ -92,7 +92,7 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
 /// How a figure changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// `12%`, without a sign.
+    /// `12%`, without a sign; `2 pts` of a rate.
     pub(crate) size: String,
     pub(crate) direction: Direction,
     /// Whether the change is welcome.
@@ -129,14 +129,26 @@ impl Change {
     /// From `before` to `now`; `None` where there was nothing before.
     pub(crate) fn between(metric: Metric, now: Option<f64>, before: Option<f64>) -> Option<Self> {
         let (now, before) = (now?, before.filter(|b| *b > 0.0)?);
-        let percent = (now - before) / before * 100.0;
+        // A rate that goes from 49 % to 50 % is up by one point, not by two per cent.
+        let rate = metric == Metric::BounceRate;
+        let percent = if rate {
+            (now * 100.0).round() - (before * 100.0).round()
+        } else {
+            (now - before) / before * 100.0
+        };
         let rounded = percent.abs().round();
         let direction = match percent {
             _ if rounded < 1.0 => Direction::Flat,
             p if p > 0.0 => Direction::Up,
             _ => Direction::Down,
         };
-        let size = if rounded > 999.0 { format!("{:.0}×", now / before) } else { format!("{rounded:.0}%") };
+        let size = if rate {
+            format!("{rounded:.0} {}", if rounded == 1.0 { "pt" } else { "pts" })
+        } else if rounded > 999.0 {
+            format!("{:.0}×", now / before)
+        } else {
+            format!("{rounded:.0}%")
+        };
         Some(Self { size, direction, good: (percent > 0.0) != metric.less_is_better() })
     }
 }
@@ -188,7 +200,9 @@ mod tests {
     #[test]
     fn smaller_bounce_rate_is_welcome() {
         let change = Change::between(Metric::BounceRate, Some(0.4), Some(0.5)).unwrap();
-        assert_eq!((change.direction, change.good, change.size.as_str()), (Direction::Down, true, "20%"));
+        assert_eq!((change.direction, change.good, change.size.as_str()), (Direction::Down, true, "10 pts"));
+        let point = Change::between(Metric::BounceRate, Some(0.5), Some(0.49)).unwrap();
+        assert_eq!((point.direction, point.good, point.size.as_str()), (Direction::Up, false, "1 pt"));
         assert_eq!(Change::between(Metric::Visitors, Some(1.0), Some(0.0)), None);
         let same = Change::between(Metric::Visitors, Some(1000.0), Some(1001.0)).unwrap();
         assert_eq!(same.direction, Direction::Flat);

@@ -43,7 +43,8 @@ impl Verb {
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    /// The verb of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|v| v.name() == name)
     }
 }

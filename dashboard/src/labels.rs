@@ -1,9 +1,12 @@
 //! What the values of dimensions are called on pages. The API and files keep the stored values.
 
-use sotto_schema::{channel::Channel, dimension::Dimension};
+use sotto_schema::{
+    channel::Channel,
+    dimension::{Dimension, NOT_MEASURED},
+};
 
 use crate::{
-    devices::{device, screen},
+    devices::{DEVICES, device, screen},
     languages::language,
     places::country,
 };
@@ -12,6 +15,9 @@ use crate::{
 pub(crate) fn label(dimension: Dimension, value: &str) -> String {
     if value.is_empty() {
         return dimension.none_label().into();
+    }
+    if value == NOT_MEASURED {
+        return "Not measured".into();
     }
     let known = match dimension {
         Dimension::Channel => Channel::from_name(value).map(Channel::label),
@@ -39,6 +45,25 @@ pub(crate) fn label(dimension: Dimension, value: &str) -> String {
     known.map_or_else(|| value.to_owned(), str::to_owned)
 }
 
+/// The stored value of what somebody typed as a page shows it, whatever the case; itself if it is none of those.
+pub(crate) fn stored(dimension: Dimension, typed: &str) -> String {
+    let pairs = || ('a'..='z').flat_map(|a| ('a'..='z').map(move |b| format!("{a}{b}")));
+    let codes: Vec<String> = if dimension == Dimension::Channel {
+        Channel::ALL.map(|channel| channel.name().to_owned()).into()
+    } else if dimension == Dimension::Country {
+        pairs().map(|code| code.to_uppercase()).collect()
+    } else if dimension == Dimension::Language {
+        pairs().collect()
+    } else if dimension == Dimension::Device {
+        DEVICES.map(str::to_owned).into()
+    } else {
+        Vec::new()
+    };
+    let same = |value: &str| label(dimension, value).to_lowercase() == typed.to_lowercase();
+    let found = codes.into_iter().chain([String::new(), NOT_MEASURED.to_owned()]).find(|value| same(value));
+    found.unwrap_or_else(|| typed.to_owned())
+}
+
 /// What is searched for in the stored values, when somebody types what a list shows.
 pub(crate) fn search(dimension: Dimension, typed: &str) -> String {
     if dimension == Dimension::Channel { typed.replace([' ', '-'], "_") } else { typed.to_owned() }
@@ -53,17 +78,35 @@ mod tests {
         for (dimension, value, expected) in [
             (Dimension::Channel, "organic_search", "Organic search"),
             (Dimension::Channel, "(rest)", "(rest)"),
-            (Dimension::Channel, "", "None or not measured"),
+            (Dimension::Channel, "", "Not known"),
+            (Dimension::UtmCampaign, "", "None"),
+            (Dimension::UtmCampaign, NOT_MEASURED, "Not measured"),
             (Dimension::Country, "FR", "France"),
             (Dimension::Country, "XX", "XX"),
             (Dimension::Country, "", "Not known"),
             (Dimension::Language, "de", "German"),
             (Dimension::Device, "mobile", "Phone"),
             (Dimension::Screen, "xl", "1440 px and more"),
-            (Dimension::Source, "", "Direct or none"),
+            (Dimension::Source, "", "Direct"),
             (Dimension::Page, "/", "/"),
         ] {
             assert_eq!(label(dimension, value), expected);
+        }
+    }
+
+    #[test]
+    fn typed_label_is_the_stored_value_whatever_the_case() {
+        for (dimension, typed, expected) in [
+            (Dimension::Country, "france", "FR"),
+            (Dimension::Country, "FR", "FR"),
+            (Dimension::Language, "German", "de"),
+            (Dimension::Device, "phone", "mobile"),
+            (Dimension::Channel, "ai assistant", "ai_assistant"),
+            (Dimension::City, "not known", ""),
+            (Dimension::UtmCampaign, "Not measured", NOT_MEASURED),
+            (Dimension::Page, "/A", "/A"),
+        ] {
+            assert_eq!(stored(dimension, typed), expected);
         }
     }
 

@@ -112,6 +112,8 @@ pub enum Period {
     Week,
     /// Thirty days, today included.
     Month,
+    /// The calendar month before the current one.
+    LastMonth,
     /// Ninety days, today included.
     Quarter,
     /// The current month and the eleven before.
@@ -122,8 +124,8 @@ pub enum Period {
 
 impl Period {
     /// The periods with a fixed name.
-    pub const NAMED: [Self; 6] =
-        [Self::Today, Self::Yesterday, Self::Week, Self::Month, Self::Quarter, Self::Year];
+    pub const NAMED: [Self; 7] =
+        [Self::Today, Self::Yesterday, Self::Week, Self::Month, Self::LastMonth, Self::Quarter, Self::Year];
 
     /// The name in an address.
     pub const fn name(self) -> &'static str {
@@ -132,6 +134,7 @@ impl Period {
             Self::Yesterday => "yesterday",
             Self::Week => "7d",
             Self::Month => "30d",
+            Self::LastMonth => "last-month",
             Self::Quarter => "90d",
             Self::Year => "12mo",
             Self::Custom(_) => "custom",
@@ -145,6 +148,7 @@ impl Period {
             Self::Yesterday => "Yesterday".into(),
             Self::Week => "Last 7 days".into(),
             Self::Month => "Last 30 days".into(),
+            Self::LastMonth => "Last month".into(),
             Self::Quarter => "Last 90 days".into(),
             Self::Year => "Last 12 months".into(),
             Self::Custom(range) => range.label(),
@@ -160,7 +164,7 @@ impl Period {
                 ("from", range.from.to_string()),
                 ("to", range.to.to_string()),
             ],
-            Self::Today | Self::Yesterday | Self::Week | Self::Quarter | Self::Year => {
+            Self::Today | Self::Yesterday | Self::Week | Self::LastMonth | Self::Quarter | Self::Year => {
                 vec![("p", self.name().to_owned())]
             }
         }
@@ -197,19 +201,34 @@ impl Period {
             Self::Yesterday => Range::day(today.saturating_sub(1.day())),
             Self::Week => back(6),
             Self::Month => back(29),
+            Self::LastMonth => {
+                let last = today.first_of_month().saturating_sub(1.day());
+                Range { from: last.first_of_month(), to: last }
+            }
             Self::Quarter => back(89),
             Self::Year => Range { from: today.first_of_month().saturating_sub(11.months()), to: today },
             Self::Custom(range) => range,
         }
     }
 
-    /// The period before it, of the same length; for twelve months the same days a year earlier.
+    /// The period before it, of the same length; for twelve months the same days a year earlier, and for whole calendar
+    /// months as many months.
     pub fn previous(self, today: Date) -> Range {
         let range = self.range(today);
         if self == Self::Year {
             return Range {
                 from: range.from.saturating_sub(12.months()),
                 to: range.to.saturating_sub(12.months()),
+            };
+        }
+        if range.from.day() == 1 && range.to == range.to.last_of_month() {
+            let months = (i32::from(range.to.year()) - i32::from(range.from.year())) * 12
+                + i32::from(range.to.month())
+                - i32::from(range.from.month())
+                + 1;
+            return Range {
+                from: range.from.saturating_sub(months.months()),
+                to: range.from.saturating_sub(1.day()),
             };
         }
         let days = range.len();
@@ -264,6 +283,31 @@ mod tests {
             assert_eq!(period.previous(today), Range { from: before.0, to: before.1 }, "{period:?}");
         }
         assert_eq!(Period::Yesterday.range(today), Range::day(date(2026, 3, 30)));
+    }
+
+    #[test]
+    fn calendar_month_is_compared_with_the_calendar_month_before() {
+        let range = |from, to| Range { from, to };
+        for (today, this, before) in [
+            (
+                date(2026, 11, 26),
+                (date(2026, 10, 1), date(2026, 10, 31)),
+                (date(2026, 9, 1), date(2026, 9, 30)),
+            ),
+            (
+                date(2026, 1, 1),
+                (date(2025, 12, 1), date(2025, 12, 31)),
+                (date(2025, 11, 1), date(2025, 11, 30)),
+            ),
+            (date(2028, 3, 31), (date(2028, 2, 1), date(2028, 2, 29)), (date(2028, 1, 1), date(2028, 1, 31))),
+        ] {
+            assert_eq!(Period::LastMonth.range(today), range(this.0, this.1), "{today}");
+            assert_eq!(Period::LastMonth.previous(today), range(before.0, before.1), "{today}");
+            let chosen = Period::Custom(range(this.0, this.1));
+            assert_eq!(chosen.previous(today), range(before.0, before.1), "{today}");
+        }
+        let quarter = Period::Custom(range(date(2026, 1, 1), date(2026, 3, 31)));
+        assert_eq!(quarter.previous(date(2026, 5, 5)), range(date(2025, 10, 1), date(2025, 12, 31)));
     }
 
     #[test]

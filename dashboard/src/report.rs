@@ -25,6 +25,7 @@ mod counts;
 pub mod decisions;
 pub mod first_hit;
 pub mod goals;
+pub mod groups;
 pub mod health;
 pub mod live_visitors;
 mod metric;
@@ -40,6 +41,7 @@ pub mod unmapped_consent;
 pub use archive::{Origin, Source};
 pub use consent::Consent;
 pub use counts::Counts;
+pub use groups::Detail;
 pub use metric::Metric;
 use scan::Scan;
 pub use sources::Sources;
@@ -78,6 +80,8 @@ pub struct Query {
     pub limit: u64,
     /// Where figures of sealed days are to come from.
     pub source: Source,
+    /// How closely the reader may look.
+    pub detail: Detail,
 }
 
 /// A report's result: figures in the order of the query's metrics.
@@ -91,6 +95,10 @@ pub struct Table {
     pub rows: Vec<TableRow>,
     /// Which days come from where.
     pub origin: Origin,
+    /// How closely the reader may look.
+    pub detail: Detail,
+    /// Whether it is empty because it stands for too few visitors to be shown to this reader.
+    pub withheld: bool,
 }
 
 /// One row of a [`Table`].
@@ -100,6 +108,8 @@ pub struct TableRow {
     pub value: String,
     /// The figures; `None` where there is nothing to divide by.
     pub figures: Vec<Option<f64>>,
+    /// The counts of which they are made.
+    pub counts: Counts,
 }
 
 /// Why a report cannot be run. The messages are shown to people.
@@ -159,6 +169,7 @@ impl Query {
             by: None,
             limit: 1,
             source: Source::Auto,
+            detail: Detail::All,
         }
     }
 
@@ -190,7 +201,7 @@ impl Query {
             None => Source::Auto,
             Some(name) => Source::from_name(name).ok_or_else(|| ReportError::Source(name.to_owned()))?,
         };
-        Ok(Self { scope, range, until_ms: None, filters, metrics, by, limit, source })
+        Ok(Self { scope, range, until_ms: None, filters, metrics, by, limit, source, detail: Detail::All })
     }
 }
 
@@ -224,6 +235,8 @@ pub struct Answer {
     pub lists: Vec<(Rows, Origin)>,
     /// Pageviews by consent.
     pub consent: Consent,
+    /// Whether it is empty because it stands for nobody or too few visitors to be shown to this reader.
+    pub withheld: bool,
 }
 
 /// Runs everything that a page shows of one period: the totals, the lists, and the pageviews by consent, with as
@@ -275,6 +288,9 @@ pub async fn lists(
     let (days, origin) = answer.lists.remove(0);
     days.iter().for_each(|(_, counts)| answer.totals += *counts);
     (answer.days, answer.origin) = (days, origin);
+    if query.detail == Detail::Groups {
+        answer.by_groups(lists, !query.filters.is_empty());
+    }
     Ok(answer)
 }
 
@@ -297,14 +313,14 @@ pub async fn origin(db: &Db, query: &Query) -> Result<Origin, ReportError> {
 }
 
 /// The counts, and where they come from.
-async fn answer(db: &Db, query: &Query) -> Result<(Rows, Origin), ReportError> {
+async fn answer(db: &Db, query: &Query) -> Result<(Rows, Origin, bool), ReportError> {
     let sources = Sources::of(db, &query.scope, query.range).await?;
     let sort = query.metrics.first().copied().unwrap_or(Metric::Visitors);
     let Some(by) = query.by else {
         let answer = lists(db, &sources, query, &[], false).await?;
         let nothing = answer.totals == Counts::default();
         let rows = if nothing { Vec::new() } else { vec![(String::new(), answer.totals)] };
-        return Ok((rows, answer.origin));
+        return Ok((rows, answer.origin, answer.withheld));
     };
     let entries = query.metrics.contains(&Metric::BounceRate);
     let list = List { by, sort, limit: query.limit, entries };
@@ -317,7 +333,7 @@ async fn answer(db: &Db, query: &Query) -> Result<(Rows, Origin), ReportError> {
         rows.extend(rest);
         rows.sort_by(|a, b| a.0.cmp(&b.0));
     }
-    Ok((rows, origin))
+    Ok((rows, origin, answer.withheld))
 }
 
 /// Runs a report.
@@ -325,7 +341,7 @@ async fn answer(db: &Db, query: &Query) -> Result<(Rows, Origin), ReportError> {
 /// # Errors
 /// When ClickHouse cannot be asked.
 pub async fn run(db: &Db, query: &Query) -> Result<Table, ReportError> {
-    let (mut rows, origin) = answer(db, query).await?;
+    let (mut rows, origin, withheld) = answer(db, query).await?;
     if query.by.is_none() && rows.is_empty() {
         rows.push((String::new(), Counts::default()));
     }
@@ -333,8 +349,13 @@ pub async fn run(db: &Db, query: &Query) -> Result<Table, ReportError> {
     Ok(Table {
         by: query.by,
         metrics: query.metrics.clone(),
-        rows: rows.into_iter().map(|(value, counts)| TableRow { value, figures: figures(&counts) }).collect(),
+        rows: rows
+            .into_iter()
+            .map(|(value, counts)| TableRow { value, figures: figures(&counts), counts })
+            .collect(),
         origin,
+        detail: query.detail,
+        withheld,
     })
 }
 

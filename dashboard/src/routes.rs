@@ -25,6 +25,7 @@ mod settings;
 mod sign_in;
 mod sites;
 mod two_step;
+mod unmeasured;
 mod withheld;
 
 pub(crate) use install::seen;

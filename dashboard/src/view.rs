@@ -5,7 +5,8 @@ use jiff::civil::Date;
 use url::form_urlencoded;
 
 use crate::{
-    filter::{Filter, Filters},
+    filter::{Filter, Filters, Verb},
+    labels,
     range::{Period, RangeError},
     report::{Dimension, Metric},
 };
@@ -100,7 +101,9 @@ impl View {
             period: Period::parse(first("p"), first("from"), first("to"), today),
             refused: Period::refusal(first("p"), first("from"), first("to"), today),
             compare: first("cmp") != Some("none"),
-            filters: Filters::parse(all("f")),
+            filters: typed_filter(first("field"), first("verb"), first("value"))
+                .into_iter()
+                .fold(Filters::parse(all("f")), Filters::with),
             metric: first("m")
                 .and_then(Metric::from_name)
                 .filter(|m| *m != Metric::Events)
@@ -179,6 +182,17 @@ impl View {
     }
 }
 
+/// The filter of the form, in which people type what pages show.
+fn typed_filter(field: Option<&str>, verb: Option<&str>, value: Option<&str>) -> Option<Filter> {
+    let (field, verb) = (Dimension::from_name(field?)?, Verb::from_name(verb?)?);
+    let typed = value?.trim();
+    let value = match verb {
+        Verb::Is | Verb::Not => labels::stored(field, typed),
+        Verb::Has => labels::search(field, typed),
+    };
+    Filter::new(field, verb, &value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +216,23 @@ mod tests {
         let view = View::parse(typed, TODAY);
         assert_eq!(view.query(), written);
         assert_eq!(View::parse(written, TODAY), view);
+    }
+
+    #[test]
+    fn typed_filter_is_one_more_in_the_words_that_are_stored() {
+        let view = |field, verb, value| {
+            let form = format!("f=page:is:/a&field={field}&verb={verb}&value={value}");
+            View::parse(&form, TODAY).query()
+        };
+        assert_eq!(view("country", "is", "germany+"), "f=page:is:/a&f=country:is:DE");
+        assert_eq!(view("channel", "not", "Organic+search"), "f=page:is:/a&f=channel:not:organic_search");
+        assert_eq!(view("page", "has", "Blog"), "f=page:is:/a&f=page:has:Blog");
+        assert_eq!(view("source", "is", "Direct"), "f=page:is:/a&f=source:is:");
+        for (field, verb, value) in
+            [("planet", "is", "Mars"), ("page", "eats", "/"), ("day", "is", "2026-01-01")]
+        {
+            assert_eq!(view(field, verb, value), "f=page:is:/a", "{field}");
+        }
     }
 
     #[test]

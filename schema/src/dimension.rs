@@ -1,6 +1,10 @@
 //! The dimensions by which reports can be grouped and filtered, in one table: names, labels, stored columns
 //! and the unit counted.
 
+/// The value of what could not be told: the visitor is counted anonymously, or the site's policy keeps it of those who
+/// agreed only. Empty is another value: there was none.
+pub const NOT_MEASURED: &str = "(not measured)";
+
 /// A report dimension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dimension {
@@ -79,9 +83,9 @@ const HIT: CountedBy = CountedBy::Hit { at_entry: None };
 const VISIT: CountedBy = CountedBy::Visit;
 const VISITOR: CountedBy = CountedBy::Visitor;
 const NOT_KNOWN: &str = "Not known";
-const NOT_MEASURED: &str = "Not measured";
-const NONE: &str = "None or not measured";
-const DIRECT: &str = "Direct or none";
+const NO_PAGE: &str = "Not measured";
+const NONE: &str = "None";
+const DIRECT: &str = "Direct";
 
 const fn at_entry(name: &'static str) -> CountedBy {
     CountedBy::Hit { at_entry: Some(name) }
@@ -102,11 +106,11 @@ const fn entry(
 const TABLE: [Entry; 21] = {
     use Dimension as D;
     [
-        entry(D::Page, ["page", "Page", "Pages", NOT_MEASURED, "path"], at_entry("entry_page"), true),
-        entry(D::EntryPage, ["entry_page", "Entry page", "Entry pages", NOT_MEASURED, "path"], VISIT, true),
-        entry(D::ExitPage, ["exit_page", "Exit page", "Exit pages", NOT_MEASURED, "path"], VISIT, true),
+        entry(D::Page, ["page", "Page", "Pages", NO_PAGE, "path"], at_entry("entry_page"), true),
+        entry(D::EntryPage, ["entry_page", "Entry page", "Entry pages", NO_PAGE, "path"], VISIT, true),
+        entry(D::ExitPage, ["exit_page", "Exit page", "Exit pages", NO_PAGE, "path"], VISIT, true),
         entry(D::Source, ["source", "Source", "Sources", DIRECT, "source"], VISIT, true),
-        entry(D::Channel, ["channel", "Channel", "Channels", NONE, "channel"], VISIT, true),
+        entry(D::Channel, ["channel", "Channel", "Channels", NOT_KNOWN, "channel"], VISIT, true),
         entry(D::Referrer, ["referrer", "Referrer", "Referrers", DIRECT, "referrer_host"], VISIT, false),
         entry(D::UtmSource, ["utm_source", "Campaign source", "Campaign sources", NONE, "utm_source"], VISIT, true),
         entry(D::UtmMedium, ["utm_medium", "Campaign medium", "Campaign media", NONE, "utm_medium"], VISIT, true),

@@ -17,6 +17,7 @@ pub mod origin;
 pub mod outcome;
 pub mod policy;
 pub mod privacy;
+pub mod referrers;
 pub mod rowbinary;
 pub mod site;
 pub mod throttle;

@@ -12,6 +12,8 @@ use rustix::{
 };
 use sotto_tests::{Answer, Sotto, request};
 
+use crate::two_step::audit_log;
+
 pub const PASSWORD: &str = "a long enough password";
 
 pub fn add_user(sotto: &Sotto, email: &str, more: &[&str]) {
@@ -185,4 +187,44 @@ fn terminal() -> (File, File) {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let program = rustix::fs::open(name, flags, Mode::empty()).unwrap();
     (File::from(screen), File::from(program))
+}
+
+#[test]
+fn everything_that_the_command_line_changes_is_in_the_audit_log_without_names_of_people() {
+    let sotto = Sotto::start();
+    let site = sotto.add_site("a.example", &[]);
+    add_user(&sotto, "owner@example.org", &["--role", "owner"]);
+    add_user(&sotto, "ann@example.org", &["--role", "viewer", "--site", &site]);
+    assert!(sotto.try_run(&["user", "password", "ann@example.org"], "another long password").0);
+    sotto.run(&["user", "remove", "ann@example.org"]);
+    let number = |listed: &str| -> String {
+        let rows: serde_json::Value = serde_json::from_str(listed).unwrap();
+        rows.as_array().map_or(&rows, |rows| &rows[0])["id"].as_str().unwrap().to_owned()
+    };
+    let token = sotto.run(&["token", "add", "ci", "--site", &site, "--json"]);
+    sotto.run(&["token", "remove", &number(&token)]);
+    sotto.run(&["goal", "add", &site, "Order", "--page", "/order"]);
+    sotto.run(&["goal", "remove", &site, &number(&sotto.run(&["goal", "list", &site, "--json"]))]);
+    let mut log = audit_log(&sotto);
+    log.reverse();
+    let done: Vec<&str> = log.iter().map(|(action, _)| action.as_str()).collect();
+    assert_eq!(
+        done,
+        [
+            "site_add",
+            "user_add",
+            "user_add",
+            "password_change",
+            "user_remove",
+            "token_add",
+            "token_remove",
+            "goal_add",
+            "goal_remove"
+        ]
+    );
+    let secret = token.split('"').find(|part| part.starts_with("sotto_")).unwrap();
+    for (action, detail) in &log {
+        assert!(!detail.contains('@') && !detail.contains(secret), "{action}: {detail}");
+    }
+    assert!(log[2].1.ends_with("as viewer") && log[5].1.ends_with("read: ci"), "{log:?}");
 }

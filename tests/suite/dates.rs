@@ -40,7 +40,18 @@ fn hit_is_of_the_day_and_hour_of_its_site() {
         assert_eq!(hours.len(), 1, "{zone}: {hours:?}");
         let hour = hours[0]["hour"].as_str().unwrap();
         assert!(moments.iter().any(|(_, h)| h == hour), "{zone}: {hour} of {moments:?}");
+        // An anonymous hit is of the beginning of that hour, by the same clock.
+        let refused = hit.replace("\"i\":\"v1\"", "\"i\":\"v2\",\"c\":1");
+        let before = clock(zone);
+        assert_eq!(sotto.hit(&refused, &[]), 204);
+        let moments = [moments[0].clone(), before, clock(zone)];
+        sotto.wait_for_pageviews(&key, 2);
+        for hour in sotto.report(&key, &["--by", "hour", "--metrics", "pageviews"]) {
+            let hour = hour["hour"].as_str().unwrap();
+            assert!(moments.iter().any(|(_, h)| h == hour), "{zone}: anonymous at {hour} of {moments:?}");
+        }
+
         // The last thirty days, by the clock of the site: yesterday is among them if it has just ended.
-        assert_eq!(sotto.report(&key, &[])[0]["pageviews"], 1, "{zone}");
+        assert_eq!(sotto.report(&key, &[])[0]["pageviews"], 2, "{zone}");
     }
 }

@@ -315,3 +315,45 @@ fn owner_learns_what_the_policy_leaves_out_of_hits_without_consent() {
         }
     }
 }
+
+#[test]
+fn event_whose_name_is_too_long_is_told_to_its_site_however_the_site_is_named() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &[]);
+    let owner = sign_in(&sotto, "owner@example.org", &["--role", "owner"]);
+    for (view, site) in [("v1", key.as_str()), ("v2", "a.example")] {
+        for (name, more) in [("n".repeat(64), ""), ("n".repeat(65), "x")] {
+            let hit = format!(
+                r#"{{"v":1,"s":"{site}","k":"x","i":"{view}{more}","q":1,"n":"{name}","u":"https://a.example/"}}"#
+            );
+            assert_eq!(sotto.hit(&hit, &[]), 204);
+        }
+    }
+    wait_for("both to be counted under the site", || {
+        let quality = api(&sotto, &key, "quality", &owner);
+        let found = (hits(&quality, "dropped", "invalid_payload"), hits(&quality, "stored", ""));
+        (found == (2, 2)).then_some(())
+    });
+}
+
+#[test]
+fn what_a_visitor_erased_is_among_what_was_removed_without_how_much() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &[]);
+    let owner = sign_in(&sotto, "owner@example.org", &["--role", "owner"]);
+    let page = || get(&sotto, &format!("/s/{key}/stored"), &owner).text();
+    assert!(page().contains("Nothing has been removed yet."));
+    store(
+        &sotto,
+        &key,
+        "INSERT INTO audit_log (time, actor, action, site, detail)
+        VALUES (now64(3), 0, 'visitor_erase', {site}, '17 events, receipt abcdef')",
+    );
+    let page = page();
+    assert!(page.contains("what was held about a visitor, by themselves"));
+    assert!(
+        !page.contains("Nothing has been removed yet.")
+            && !page.contains("abcdef")
+            && !page.contains("17 events")
+    );
+}

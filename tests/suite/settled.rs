@@ -157,6 +157,12 @@ async fn everything(db: &Db, query: &Query) -> Answer {
     let sources = Sources::of(db, &query.scope, query.range).await.unwrap();
     let all = Dimension::ALL.map(|by| List { by, sort: Metric::Pageviews, limit: 10_000, entries: true });
     let mut answer = lists(db, &sources, query, &all, true).await.unwrap();
+    assert_eq!(
+        answer.consent.pageviews(),
+        answer.totals.pageviews,
+        "consent is of what {:?} chooses",
+        query.filters
+    );
     let origins = answer.lists.iter_mut().map(|(_, origin)| origin).chain([&mut answer.origin]);
     for origin in origins {
         let settled = std::mem::take(&mut origin.settled);

@@ -77,14 +77,14 @@ fn add_ann(sotto: &Sotto, more: &[&str]) {
     assert!(ok, "{out}");
 }
 
-/// What was done, as the audit log has it.
-fn audit_log(sotto: &Sotto) -> Vec<String> {
+/// What was done, as the audit log has it, with its details.
+pub(crate) fn audit_log(sotto: &Sotto) -> Vec<(String, String)> {
     let text = fs::read_to_string(sotto.data().join("clickhouse/endpoint.json")).unwrap();
     let endpoint: serde_json::Value = serde_json::from_str(&text).unwrap();
     let db = Db::new(serde_json::from_value(endpoint["writer"].clone()).unwrap());
     let entries =
         tokio::runtime::Runtime::new().unwrap().block_on(audit::newest(&db, SiteId::NONE, 100)).unwrap();
-    entries.into_iter().map(|entry| entry.action).collect()
+    entries.into_iter().map(|entry| (entry.action, entry.detail)).collect()
 }
 
 fn page(sotto: &Sotto, cookie: &str) -> (String, String) {
@@ -240,7 +240,7 @@ fn operator_resets_the_second_step_of_somebody_who_lost_it() {
     assert!(sotto.run(&["user", "totp-reset", EMAIL]).contains(EMAIL));
     assert_eq!(status(&sotto, "/sites", &ann.cookie), 303, "sign-ins ended");
     assert_eq!(first_step(&sotto).status, 303);
-    let log = audit_log(&sotto);
+    let log: Vec<String> = audit_log(&sotto).into_iter().map(|(action, _)| action).collect();
     assert_eq!(log.iter().filter(|action| *action == "two_step_reset").count(), 1, "{log:?}");
     assert!(log.contains(&"two_step_on".to_owned()), "{log:?}");
 }

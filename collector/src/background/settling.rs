@@ -74,8 +74,9 @@ async fn settle_days(
             let (until, print) = if Day::of(*day) < rules.day(arrived_ms) {
                 (settled::WHOLE, *print)
             } else {
-                // Of a day that is not over, what the last full hour leaves, if that is much.
-                let until = u32::try_from(arrived_ms / HOUR_MS * HOUR_MS / 1000)?;
+                // Of a day that is not over, what the last full hour leaves, if that is much. Anonymous hits still come
+                // with the time at which the site's hour began, which may be in the middle of one of UTC.
+                let until = u32::try_from(rules.hour_start_ms(arrived_ms) / HOUR_MS * HOUR_MS / 1000)?;
                 let open = days.open.get(day);
                 let since = print.rows - open.map_or(0, |open| open.rows);
                 if since < SINCE_ROWS || open.is_some_and(|open| open.until >= until) {

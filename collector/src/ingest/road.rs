@@ -305,7 +305,8 @@ impl Collector {
     /// Drops what could not be decoded, attributed to its site if it named one.
     fn read(&self, hit: Decoded, held: &mut Held<'_>) -> Result<Submission, DropReason> {
         hit.map_err(|NotTaken { site, reason }| {
-            if let Some(rules) = self.rules.get(&site) {
+            // As of one that could be read: our script in another product's place knows a host name only.
+            if let Some(rules) = self.named(&site) {
                 held.belongs_to(rules.site.id);
             }
             reason
@@ -318,15 +319,22 @@ impl Collector {
         Ok(rules)
     }
 
+    /// The site of that key, or of that host: our script in another product's place knows the host of its page only. No
+    /// key has a dot.
+    fn named(&self, site: &str) -> Option<Arc<Rules>> {
+        let by_host = || self.rules.named(site).filter(|_| site.contains('.'));
+        self.rules.get(site).or_else(by_host)
+    }
+
     fn site_of(&self, Submission { hit, site_name, .. }: &Submission) -> Option<Arc<Rules>> {
-        let by_key = self.rules.get(&hit.site);
         match site_name {
-            // Our script in another product's place knows the host of its page only. No key has a dot.
-            SiteName::Key if hit.site.contains('.') => by_key.or_else(|| self.rules.named(&hit.site)),
-            SiteName::Key => by_key,
-            SiteName::KeyOrHost => by_key.or_else(|| self.rules.named(&hit.site)).or_else(|| {
-                self.rules.of_host(&sanitise::page(&hit.url).map(|page| page.hostname).unwrap_or_default())
-            }),
+            SiteName::Key => self.named(&hit.site),
+            SiteName::KeyOrHost => {
+                self.rules.get(&hit.site).or_else(|| self.rules.named(&hit.site)).or_else(|| {
+                    self.rules
+                        .of_host(&sanitise::page(&hit.url).map(|page| page.hostname).unwrap_or_default())
+                })
+            }
         }
     }
 

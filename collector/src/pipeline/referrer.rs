@@ -1,7 +1,7 @@
 //! From referrer and campaign tags to source and channel.
 //!
 //! What it promises: one source and one channel for every visit; the same for the same words. Facts are in
-//! `data/referrers.toml`, `data/click_ids.toml` and `data/referrer_spam.txt`, not here.
+//! `schema/data/referrers.toml`, `data/click_ids.toml` and `data/referrer_spam.txt`, not here.
 //! What it refuses: pages of the same site and pages that visitors are sent to and come back from (payment, sign-in)
 //! are no sources.
 //! A caller whose visitor does not allow campaign fields passes no tags; then everything comes from the referrer.
@@ -13,9 +13,10 @@ mod facts;
 use compact_str::CompactString;
 
 pub use sotto_schema::channel::Channel;
+use sotto_schema::referrers::{Kind, Source};
 
 use super::sanitise::{self, Tags};
-use facts::{FACTS, Kind, Source};
+use facts::FACTS;
 
 /// Where a visit came from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,8 +40,7 @@ pub struct Attribution {
 pub fn attribute(page_host: &str, referrer: &str, tags: Tags) -> Attribution {
     let (host, path) = sanitise::referrer(referrer).unwrap_or_default();
     let by_host = if host.is_empty() { None } else { FACTS.by_page(&host, &path) };
-    let no_source =
-        !host.is_empty() && (is_same_site(page_host, &host) || by_host.is_some_and(Source::is_return));
+    let no_source = !host.is_empty() && (is_same_site(page_host, &host) || by_host.is_some_and(is_return));
     let spam = FACTS.is_spam(&host);
     let (host, path, by_host) = if no_source { Default::default() } else { (host, path, by_host) };
 
@@ -66,7 +66,7 @@ pub fn attribute(page_host: &str, referrer: &str, tags: Tags) -> Attribution {
     } else if host.is_empty() {
         Channel::Direct
     } else {
-        kind.and_then(organic).unwrap_or(Channel::Referral)
+        kind.and_then(Kind::channel).unwrap_or(Channel::Referral)
     };
     Attribution { source, referrer_host: host, referrer_path: path, channel, tags, spam }
 }
@@ -83,25 +83,12 @@ fn source_of_tag(tag: &str) -> Option<Tagged> {
     }
     let tag = tag.to_ascii_lowercase();
     let known = FACTS.by_alias(&tag).or_else(|| if tag.contains('.') { FACTS.by_host(&tag) } else { None });
-    Some(known.filter(|s| !s.is_return()).map_or(Tagged::Unknown, Tagged::Known))
+    Some(known.filter(|s| !is_return(s)).map_or(Tagged::Unknown, Tagged::Known))
 }
 
-/// The channel of a link to the page that nobody paid for or tagged.
-fn organic(kind: Kind) -> Option<Channel> {
-    match kind {
-        Kind::Search => Some(Channel::OrganicSearch),
-        Kind::Social => Some(Channel::OrganicSocial),
-        Kind::Video => Some(Channel::OrganicVideo),
-        Kind::Shopping => Some(Channel::OrganicShopping),
-        Kind::Ads => Some(Channel::PaidSearch),
-        Kind::Display => Some(Channel::Display),
-        Kind::Ai => Some(Channel::AiAssistant),
-        Kind::Email => Some(Channel::Email),
-        Kind::Messaging => Some(Channel::Messaging),
-        Kind::Push => Some(Channel::MobilePush),
-        Kind::Referral => Some(Channel::Referral),
-        Kind::Return => None,
-    }
+/// Whether visitors are sent there and come back, so that it is no source.
+fn is_return(source: &Source) -> bool {
+    source.kind == Kind::Return
 }
 
 /// Whether both hosts are the same or under one registrable domain.

@@ -252,7 +252,7 @@ fn minimal_pageview_keeps_only_the_hour() {
     let hit = |consent| Hit { consent, url: "https://a.example/".into(), ..Hit::default() };
     assert_eq!(world.send(hit(None), &person(false)).unwrap().time, Millis(NOW));
     let minimal = world.send(hit(Some(1)), &person(false)).unwrap();
-    assert_eq!(minimal.time, Millis(NOW - NOW.rem_euclid(HOUR_MS)));
+    assert_eq!(minimal.time, Millis(NOW - NOW.rem_euclid(60 * 60 * 1000)));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::{
     App,
     auth::{self, SignedIn},
     page::PageError,
+    report::Detail,
 };
 
 /// Who sent the request: a signed-in browser, or a program with a token.
@@ -27,6 +28,14 @@ impl Reader {
         match self {
             Self::Person(signed_in) => signed_in.role(site).is_some(),
             Self::Program(bearer) => bearer.site.is_none() || bearer.site == site,
+        }
+    }
+
+    /// How closely they may look at a site: viewers at groups. A token reads what the owner reads who made it.
+    pub(super) fn detail(&self, site: SiteId) -> Detail {
+        match self {
+            Self::Person(signed_in) => signed_in.detail(site),
+            Self::Program(_) => Detail::All,
         }
     }
 

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::{
+    labels,
     range::Range,
-    report::{Dimension, Metric, Origin, Table, TableRow},
+    report::{Detail, Dimension, Metric, Origin, Table, TableRow, groups::GROUP_MIN},
 };
 
 /// A table as JSON: `{"metrics": [...], "by": ..., "rows": [{"value": ..., "visitors": ...}]}`.
@@ -50,15 +51,24 @@ pub fn origin(origin: &Origin) -> Value {
     })
 }
 
+/// What a viewer's figures were done to: `{"visitors_min": 5, "withheld": false}`; null for other readers.
+pub fn groups(detail: Detail, withheld: bool) -> Value {
+    match detail {
+        Detail::All => Value::Null,
+        Detail::Groups => json!({"visitors_min": GROUP_MIN, "withheld": withheld}),
+    }
+}
+
 /// A table as CSV (RFC 4180) with a header row. A value that a spreadsheet would take for a formula is
-/// prefixed with an apostrophe, because visitors can choose values.
+/// prefixed with an apostrophe, because visitors can choose values. Values are called what they are called on pages: a
+/// file is for people, JSON for programs.
 pub fn csv(table: &Table) -> String {
     let mut out = String::new();
     let head = table.by.map(Dimension::name).into_iter().chain(table.metrics.iter().map(|m| m.name()));
     out.push_str(&head.collect::<Vec<_>>().join(","));
     out.push_str("\r\n");
     for row in &table.rows {
-        let value = table.by.map(|_| csv_field(&row.value));
+        let value = table.by.map(|by| csv_field(&labels::label(by, &row.value)));
         let figures = table.metrics.iter().zip(&row.figures).map(|(m, f)| {
             let number = number(*m, *f);
             if number.is_null() { String::new() } else { number.to_string() }
@@ -90,14 +100,21 @@ pub(super) fn number(metric: Metric, figure: Option<f64>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Counts;
 
     #[test]
     fn table_names_its_figures_and_keeps_counts_whole() {
         let answer = Table {
             by: Some(Dimension::Page),
             metrics: vec![Metric::Visitors, Metric::BounceRate],
-            rows: vec![TableRow { value: "/".into(), figures: vec![Some(12.0), None] }],
+            rows: vec![TableRow {
+                value: "/".into(),
+                figures: vec![Some(12.0), None],
+                counts: Counts::default(),
+            }],
             origin: Origin::default(),
+            detail: Detail::All,
+            withheld: false,
         };
         let expected = json!({
             "by": "page",
@@ -105,6 +122,27 @@ mod tests {
             "rows": [{"page": "/", "visitors": 12, "bounce_rate": null}],
         });
         assert_eq!(table(&answer), expected);
+    }
+
+    #[test]
+    fn file_is_written_for_people() {
+        let row = |value: &str| TableRow {
+            value: value.into(),
+            figures: vec![Some(4_070.0)],
+            counts: Counts::default(),
+        };
+        let file = |by, value| {
+            csv(&Table {
+                by: Some(by),
+                metrics: vec![Metric::Visitors],
+                rows: vec![row(value)],
+                origin: Origin::default(),
+                detail: Detail::All,
+                withheld: false,
+            })
+        };
+        assert_eq!(file(Dimension::Source, ""), "source,visitors\r\nDirect,4070\r\n");
+        assert_eq!(file(Dimension::Channel, "organic_search"), "channel,visitors\r\nOrganic search,4070\r\n");
     }
 
     #[test]

@@ -31,6 +31,19 @@ impl Consent {
         self.full + self.anonymous
     }
 
+    /// The same with each number rounded.
+    pub(super) fn rounded(self, round: impl Fn(u64) -> u64) -> Self {
+        Self {
+            full: round(self.full),
+            agreed: round(self.agreed),
+            anonymous: round(self.anonymous),
+            granted: round(self.granted),
+            refused: round(self.refused),
+            undecided: round(self.undecided),
+            gpc: round(self.gpc),
+        }
+    }
+
     /// Adds pageviews under the name of a field.
     pub(super) fn add(&mut self, field: &str, pageviews: u64) {
         match field {

@@ -1,6 +1,9 @@
 //! The figures a report can have.
 
+use sotto_schema::dimension::{CountedBy, Dimension};
+
 use super::Counts;
+use crate::filter::Filters;
 
 /// A figure of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,6 +82,55 @@ impl Metric {
         }
     }
 
+    /// The name and the meaning in a row of a list by `by`: of what each hit has for itself, entries and time are counted
+    /// differently than of what a visit has once.
+    pub fn in_list(self, by: Dimension, filters: &Filters) -> (&'static str, &'static str) {
+        let of_hits = matches!(by.counted_by(), CountedBy::Hit { .. });
+        match self {
+            Self::BounceRate if of_hits => (
+                "Bounce rate of entries",
+                "Of the visits that began here, the share that saw one page and did nothing on it.",
+            ),
+            Self::EngagedSeconds if of_hits => (
+                if by == Dimension::Page { "Time on page" } else { "Time on it" },
+                "How long it was really visible, per visit that saw it.",
+            ),
+            Self::Visitors
+            | Self::Visits
+            | Self::Pageviews
+            | Self::BounceRate
+            | Self::EngagedSeconds
+            | Self::ViewsPerVisit
+            | Self::Events => self.of_chosen(filters),
+        }
+    }
+
+    /// The name and the meaning of a figure about what the filters choose. A page, event or host name chooses hits: bounces
+    /// and time are still those of the whole visits that had one.
+    pub fn of_chosen(self, filters: &Filters) -> (&'static str, &'static str) {
+        let of_hits = filters.iter().any(|f| matches!(f.field.counted_by(), CountedBy::Hit { .. }));
+        match self {
+            Self::BounceRate if of_hits => (
+                "Bounce rate of visits",
+                "Of the visits with what the filters choose, the share that saw one page and did nothing on it.",
+            ),
+            Self::EngagedSeconds if of_hits => (
+                "Time of whole visits",
+                "How long all pages were really visible, per visit with what the filters choose.",
+            ),
+            Self::ViewsPerVisit if of_hits => {
+                ("Chosen views per visit", "Views of what the filters choose, per visit with one.")
+            }
+            Self::Visitors
+            | Self::Visits
+            | Self::Pageviews
+            | Self::BounceRate
+            | Self::EngagedSeconds
+            | Self::ViewsPerVisit
+            | Self::Events => (self.label(), self.help()),
+        }
+    }
+
     /// Whether a smaller figure is the better one.
     pub const fn less_is_better(self) -> bool {
         matches!(self, Self::BounceRate)
@@ -135,6 +187,26 @@ mod tests {
             assert!(matches!(metric.of(&none), None | Some(0.0)));
         }
         assert_eq!(Metric::BounceRate.of(&none), None);
+    }
+
+    #[test]
+    fn label_says_which_visits_and_pages_a_figure_is_about() {
+        let (none, page) = (Filters::default(), Filters::parse(["page:is:/prices"]));
+        let country = Filters::parse(["country:is:DE"]);
+        let label = |metric: Metric, by, filters| metric.in_list(by, filters).0;
+        for (by, filters, bounces, time) in [
+            (Dimension::Page, &none, "Bounce rate of entries", "Time on page"),
+            (Dimension::Page, &page, "Bounce rate of entries", "Time on page"),
+            (Dimension::Hostname, &none, "Bounce rate of entries", "Time on it"),
+            (Dimension::EntryPage, &none, "Bounce rate", "Engaged time"),
+            (Dimension::Source, &country, "Bounce rate", "Engaged time"),
+            (Dimension::Source, &page, "Bounce rate of visits", "Time of whole visits"),
+        ] {
+            let found = (label(Metric::BounceRate, by, filters), label(Metric::EngagedSeconds, by, filters));
+            assert_eq!(found, (bounces, time), "{by:?} {filters:?}");
+        }
+        assert_eq!(Metric::ViewsPerVisit.of_chosen(&page).0, "Chosen views per visit");
+        assert_eq!(Metric::Visits.of_chosen(&page).0, "Visits");
     }
 
     #[test]

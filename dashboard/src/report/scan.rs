@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Write as _};
 use clickhouse::Row;
 use futures_util::future::try_join_all;
 use serde::Deserialize;
-use sotto_schema::dimension::{CountedBy, Dimension};
+use sotto_schema::dimension::{CountedBy, Dimension, NOT_MEASURED};
 use sotto_store::{
     db::Db,
     error_code::ErrorCode,
@@ -347,7 +347,7 @@ impl Scan<'_> {
 FROM ({pass}) AS counted
 {group} visits > 0 OR pageviews > 0 OR events > 0
 ORDER BY {order} DESC, value
-LIMIT {{limit:UInt64}} BY dimension, if(dimension IN ('day', 'hour', '{CONSENT}'), value, '')"
+LIMIT {{limit:UInt64}} BY dimension, if(dimension IN ('day', 'hour', '{CONSENT}') OR value = '{NOT_MEASURED}', value, '')"
         )
     }
 

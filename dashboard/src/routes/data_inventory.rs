@@ -17,6 +17,7 @@ use sotto_schema::{
 use sotto_store::{
     account::Role,
     audit::{self, Action},
+    db::Db,
     ledger,
 };
 
@@ -97,6 +98,31 @@ fn classes(site: &Site) -> Vec<RetainedClass> {
     datamap::classes().iter().map(kept).collect()
 }
 
+/// What was removed of a site, the newest first: what was due, what its visitors erased, and what was erased for them.
+async fn removed(reader: &Db, site: &Site) -> Result<Vec<Line>, PageError> {
+    let mut log = Vec::new();
+    for action in [Action::Retention, Action::VisitorErase, Action::Erase] {
+        log.extend(
+            audit::newest_of(reader, action, LINES * 10).await?.into_iter().map(|entry| (action, entry)),
+        );
+    }
+    log.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.time));
+    // Other sites' entries must not be shown here.
+    let own = log.into_iter().filter(|(_, e)| e.site == site.id || e.site.is_none()).take(LINES as usize);
+    let line = |(action, entry): (Action, audit::Entry)| {
+        // How much that was of one visitor is nobody else's business.
+        let what = if action == Action::VisitorErase {
+            "what was held about a visitor, by themselves".into()
+        } else if action == Action::Erase {
+            "what was held about a visitor, at their request".into()
+        } else {
+            entry.detail
+        };
+        Line { time: clock(entry.time, &site.time_zone), what }
+    };
+    Ok(own.map(line).collect())
+}
+
 fn salt(line: &ledger::Line, time_zone: &str) -> Line {
     let event = if line.event == ledger::BORN { "made" } else { "destroyed" };
     // Several collectors each hold a copy.
@@ -115,10 +141,7 @@ pub(super) async fn show(
 ) -> Result<Response, PageError> {
     let reader = &app.settings.databases.reader;
     let (site, all) = signed_in.site(&key, Role::Viewer)?;
-    let log = audit::newest_of(reader, Action::Retention, LINES * 10).await?;
-    // Other sites' entries must not be shown here.
-    let removed = log.into_iter().filter(|e| e.site == site.id || e.site.is_none()).take(LINES as usize);
-    let removed = removed.map(|e| Line { time: clock(e.time, &site.time_zone), what: e.detail }).collect();
+    let removed = removed(reader, &site).await?;
     let salts = ledger::of_site(reader, site.id, LINES).await?;
     let page = format!("{}/privacy?s={}", app.settings.public_url.trim_end_matches('/'), site.key);
     let verdict = |c: assessment::Criterion| Verdict {

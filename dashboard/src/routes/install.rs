@@ -17,6 +17,7 @@ use crate::{
     page::{PageError, Shell, Theme, html},
     range::now_in,
     report::{
+        Detail,
         first_hit::{self, FirstHit},
         recent_outcomes,
     },
@@ -79,9 +80,16 @@ struct Check<'a> {
     expected: &'a str,
 }
 
-/// A first hit, for people.
-pub(crate) fn seen(hit: &FirstHit, time_zone: &str) -> Seen {
-    Seen { page: format!("{}{}", hit.hostname, hit.path), time: clock(hit.time, time_zone) }
+/// A first hit, for people. It is one visitor's: who sees groups is told the host and the day.
+pub(crate) fn seen(hit: &FirstHit, time_zone: &str, detail: Detail) -> Seen {
+    let (time, path) = (clock(hit.time, time_zone), &hit.path);
+    match detail {
+        Detail::All => Seen { page: format!("{}{path}", hit.hostname), time },
+        Detail::Groups => {
+            let day = time.split(',').next().unwrap_or_default().to_owned();
+            Seen { page: format!("a page of {}", hit.hostname), time: day }
+        }
+    }
 }
 
 /// `21 Nov 2026, 14:03:09` on the site's clock.
@@ -109,7 +117,8 @@ pub(super) async fn show(
     let script = (app.settings.script)(&names).ok_or(PageError::NotFound)?;
     let public_url = app.settings.public_url.trim_end_matches('/');
     let server = origin(public_url);
-    let data = choice.attributes(&site.key);
+    let mut data = choice.attributes(&site.key);
+    data.extend(site.hostnames.iter().any(|host| is_local(host)).then(|| "data-local".to_owned()));
     let src = |path: &str| format!("src=\"{public_url}{path}\"");
     let tag = |words: Vec<String>| {
         let mut tag = vec!["<script".to_owned(), "defer".to_owned()];
@@ -137,7 +146,7 @@ pub(super) async fn show(
         by_manager: choice.by_manager(),
         policy: policy_choice::choices(site.preset).into_iter().find(|c| c.checked).map_or("", |c| c.title),
         withheld: withheld::names(&site.policy),
-        seen: first?.map(|hit| seen(&hit, &site.time_zone)),
+        seen: first?.map(|hit| seen(&hit, &site.time_zone, signed_in.detail(site.id))),
         verdicts: verdicts(&recent?),
         check: check(&site).map_err(|_| PageError::Broken)?,
         key,
@@ -148,6 +157,11 @@ pub(super) async fn show(
             sites: sites::links(&all, Some(&site)),
         },
     }))
+}
+
+/// Whether the script does not count pages of that host unless it is told to.
+fn is_local(host: &str) -> bool {
+    host == "localhost" || host.starts_with("127.") || host == "[::1]" || host == "::1"
 }
 
 fn check(site: &Site) -> askama::Result<String> {
@@ -171,6 +185,20 @@ mod tests {
         let check = check(&site).unwrap();
         assert!(check.contains(&format!("\"site\":\"{}\"", site.key)));
         assert!(check.contains(r#""hosts":["example.org","\"</script>"]"#));
+    }
+
+    #[test]
+    fn tag_of_a_site_on_this_machine_counts_there() {
+        for (host, expected) in [
+            ("127.0.0.1", true),
+            ("localhost", true),
+            ("[::1]", true),
+            ("127.example.org", true),
+            ("example.org", false),
+            ("localhost.example.org", false),
+        ] {
+            assert_eq!(is_local(host), expected, "{host}");
+        }
     }
 
     #[test]

@@ -1,31 +1,35 @@
 //! The full list of one dimension's values: search, sorting, paging, and CSV.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use askama::Template;
 use axum::{
     extract::{Path, RawQuery, State},
     response::Response,
 };
-use sotto_store::account::Role;
+use sotto_store::{account::Role, db::Db};
 use url::form_urlencoded;
 
 use super::{
     overview::{
-        Subject,
+        Groups, Subject,
         header::{self, Header},
     },
-    sites,
+    sites, unmeasured,
 };
+mod before;
+
+use before::{Before, Compared};
+
 use crate::{
     App,
     auth::SignedIn,
     figures::exact,
-    filter::{Filter, Verb},
+    filter::{Filter, Filters, Verb},
     labels,
     page::{PageError, Shell, Theme, html},
     range::now_in,
-    report::{Dimension, Metric, Query, ROWS_MAX, archive, run},
+    report::{Detail, Dimension, Metric, Query, ROWS_MAX, Rows, Table, TableRow, archive, run},
     view::View,
 };
 
@@ -56,7 +60,75 @@ struct Column {
 struct ListRow {
     label: String,
     link: String,
-    figures: Vec<String>,
+    figures: Vec<Cell>,
+}
+
+struct Cell {
+    text: String,
+    /// Of the figure by which the list is sorted.
+    compared: Compared,
+}
+
+/// The figures of a row.
+fn cells(row: &TableRow, before: Option<&Before>, sort: Metric) -> Vec<Cell> {
+    let cell = |metric: Metric| {
+        let before = before.filter(|_| metric == sort);
+        Cell {
+            text: exact(metric, metric.of(&row.counts)),
+            compared: before.map(|before| before.compare(row, metric)).unwrap_or_default(),
+        }
+    };
+    METRICS.map(cell).into()
+}
+
+/// What is asked for a page of the list.
+fn question(asked: &Subject<'_>, by: Dimension, state: &ListState) -> Query {
+    let searched = Filter::new(by, Verb::Has, &labels::search(by, &state.search));
+    let searched = searched.filter(|_| !state.search.is_empty());
+    let filters = searched.into_iter().fold(asked.query.filters.clone(), Filters::with);
+    let mut metrics = vec![state.sort];
+    metrics.extend(METRICS.into_iter().filter(|m| *m != state.sort));
+    let limit = match asked.query.detail {
+        // One extra row tells whether there is another page.
+        Detail::All => (state.page * PAGE_ROWS + 1).min(ROWS_MAX),
+        // Which rows are left of all is known when they are there.
+        Detail::Groups => ROWS_MAX,
+    };
+    Query { by: Some(by), filters, metrics, limit, ..asked.query.clone() }
+}
+
+/// Lists that stand beside each other.
+const GROUPS: [&[Dimension]; 4] = [
+    &[Dimension::Page, Dimension::EntryPage, Dimension::ExitPage, Dimension::Hostname, Dimension::Event],
+    &[
+        Dimension::Source,
+        Dimension::Channel,
+        Dimension::Referrer,
+        Dimension::UtmCampaign,
+        Dimension::UtmSource,
+        Dimension::UtmMedium,
+    ],
+    &[Dimension::Country, Dimension::Region, Dimension::City, Dimension::Language],
+    &[Dimension::Device, Dimension::Browser, Dimension::Os, Dimension::Screen],
+];
+
+/// A link to a list.
+struct Beside {
+    label: &'static str,
+    link: String,
+    current: bool,
+}
+
+fn beside(key: &str, by: Dimension, view: &View) -> Vec<Beside> {
+    let group = GROUPS.into_iter().find(|group| group.contains(&by)).unwrap_or_default();
+    let query = view.query();
+    let mark = if query.is_empty() { "" } else { "?" };
+    let link = |list: &Dimension| Beside {
+        label: list.plural(),
+        link: format!("/s/{key}/list/{}{mark}{query}", list.name()),
+        current: *list == by,
+    };
+    group.iter().map(link).collect()
 }
 
 #[derive(Template)]
@@ -67,6 +139,7 @@ struct ListPage {
     title: &'static str,
     column: &'static str,
     columns: Vec<Column>,
+    beside: Vec<Beside>,
     rows: Vec<ListRow>,
     search: String,
     hidden: Vec<(String, String)>,
@@ -77,6 +150,9 @@ struct ListPage {
     later: Option<String>,
     /// Which days come from where, unless all come from raw events.
     origin: Option<String>,
+    groups: Groups,
+    /// What is not in the rows, and why.
+    notes: Vec<String>,
 }
 
 /// What the list adds to the state of the overview.
@@ -148,46 +224,31 @@ pub(super) async fn show(
     let now = now_in(&site.time_zone);
     let view = View::parse(&query, now.date());
     let state = ListState::parse(&query, by);
-    let asked = Subject::new(db, &site, &view, &now);
-    let searched =
-        Filter::new(by, Verb::Has, &labels::search(by, &state.search)).filter(|_| !state.search.is_empty());
-    let filters = match searched {
-        Some(filter) => view.filters.clone().with(filter),
-        None => view.filters.clone(),
-    };
-    let mut metrics = vec![state.sort];
-    metrics.extend(METRICS.into_iter().filter(|m| *m != state.sort));
-    // One extra row tells whether there is another page.
-    let limit = (state.page * PAGE_ROWS + 1).min(ROWS_MAX);
-    let question = Query { by: Some(by), filters, metrics, limit, ..asked.query.clone() };
-    let table = run(db, &question).await?;
+    let role = signed_in.role(site.id).unwrap_or(Role::Viewer);
+    let asked = Subject::new(db, &site, role, &view, &now).below(format!("/list/{}", by.name()));
+    let question = question(&asked, by, &state);
+    let mut table = run(db, &question).await?;
+    let notes = notes(db, &asked, &question, &mut table).await?;
+    let before = before::read(db, &asked, &question).await?;
     let path = format!("/s/{key}/list/{}", by.name());
     let skipped = usize::try_from((state.page - 1) * PAGE_ROWS).unwrap_or(usize::MAX);
     let shown = usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);
     let more = table.rows.len() > skipped.saturating_add(shown);
-    let figure = |row: &crate::report::TableRow, metric: Metric| {
-        let at = table.metrics.iter().position(|m| *m == metric);
-        exact(metric, at.and_then(|i| row.figures.get(i).copied().flatten()))
+    let row = |row: &TableRow| ListRow {
+        label: labels::label(by, &row.value),
+        link: Filter::new(by, Verb::Is, &row.value)
+            .filter(|_| row.value != archive::REST)
+            .map_or_else(|| view.clone(), |f| view.with_filter(f))
+            .link(&key),
+        figures: cells(row, before.as_ref(), state.sort),
     };
-    let rows: Vec<ListRow> = table
-        .rows
-        .iter()
-        .skip(skipped)
-        .take(shown)
-        .map(|row| ListRow {
-            label: labels::label(by, &row.value),
-            link: Filter::new(by, Verb::Is, &row.value)
-                .filter(|_| row.value != archive::REST)
-                .map_or_else(|| view.clone(), |f| view.with_filter(f))
-                .link(&key),
-            figures: METRICS.map(|m| figure(row, m)).into(),
-        })
-        .collect();
+    let rows: Vec<ListRow> = table.rows.iter().skip(skipped).take(shown).map(row).collect();
     Ok(html(&ListPage {
         header: header::build(&asked),
         title: by.plural(),
         column: by.label(),
-        columns: columns(&state, &path, &view),
+        columns: columns(&state, &path, by, &view),
+        beside: beside(&key, by, &view),
         range: if rows.is_empty() {
             String::new()
         } else {
@@ -199,6 +260,8 @@ pub(super) async fn show(
         file: file_link(&key, &question),
         earlier: (state.page > 1).then(|| state.link(&path, &view, state.sort, state.page - 1)),
         origin: table.origin.sentence(),
+        notes,
+        groups: Groups::of(&asked, table.withheld),
         later: more.then(|| state.link(&path, &view, state.sort, state.page + 1)),
         search: state.search,
         shell: Shell {
@@ -210,12 +273,39 @@ pub(super) async fn show(
     }))
 }
 
-fn columns(state: &ListState, path: &str, view: &View) -> Vec<Column> {
-    let column = |metric: Metric| Column {
-        label: metric.label(),
-        help: metric.help(),
-        link: if sortable(metric) { state.link(path, view, metric, 1) } else { String::new() },
-        current: metric == state.sort,
+/// Takes out of a list what is no value of its own, and says what it was.
+async fn notes(
+    db: &Db,
+    asked: &Subject<'_>,
+    question: &Query,
+    table: &mut Table,
+) -> Result<Vec<String>, PageError> {
+    let Some(by) = question.by else { return Ok(Vec::new()) };
+    let counts = |table: &Table| -> Rows {
+        let row = |row: &TableRow| (row.value.clone(), row.counts);
+        table.rows.iter().map(row).collect()
+    };
+    let campaigns = if unmeasured::needs_campaigns(by) {
+        let beside = Query { by: Some(Dimension::UtmCampaign), limit: 1, ..question.clone() };
+        counts(&run(db, &beside).await?)
+    } else {
+        Vec::new()
+    };
+    let told = unmeasured::tell(by, counts(table), &campaigns, &asked.site.policy);
+    let kept: HashSet<String> = told.rows.into_iter().map(|(value, _)| value).collect();
+    table.rows.retain(|row| kept.contains(&row.value));
+    Ok(told.notes)
+}
+
+fn columns(state: &ListState, path: &str, by: Dimension, view: &View) -> Vec<Column> {
+    let column = |metric: Metric| {
+        let (label, help) = metric.in_list(by, &view.filters);
+        Column {
+            label,
+            help,
+            link: if sortable(metric) { state.link(path, view, metric, 1) } else { String::new() },
+            current: metric == state.sort,
+        }
     };
     METRICS.map(column).into()
 }

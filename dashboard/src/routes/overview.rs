@@ -18,8 +18,8 @@ use crate::{
     page::{PageError, Shell, Theme, html},
     range::{Interval, Period, Range, now_in, same_time_on},
     report::{
-        Answer, Counts, Dimension, List, Metric, Query, ROWS_MAX, Scope, Sources, first_hit, lists,
-        live_visitors, series,
+        Answer, Counts, Detail, Dimension, List, Metric, Query, ROWS_MAX, Scope, Sources, first_hit,
+        groups::GROUP_MIN, lists, live_visitors, series,
     },
     view::View,
 };
@@ -54,34 +54,80 @@ struct OverviewPage {
     /// Measured visitors in the last minutes.
     live_visitors: u64,
     may_edit: bool,
+    groups: Groups,
     attribution: Option<String>,
     /// Which days come from where, unless all come from raw events.
     origin: Option<String>,
+}
+
+/// What is said to readers who see groups only.
+#[derive(Default)]
+pub(super) struct Groups {
+    /// How their figures were made.
+    pub(super) note: Option<String>,
+    /// Why nothing is shown.
+    pub(super) withheld: Option<String>,
+}
+
+impl Groups {
+    pub(super) fn of(asked: &Subject<'_>, withheld: bool) -> Self {
+        if asked.query.detail == Detail::All {
+            return Self::default();
+        }
+        Self {
+            // claim: groups
+            note: Some(format!(
+                "As a viewer you see groups: what stands for fewer than {GROUP_MIN} visitors is left out of lists and filtered reports, and their other figures are rounded to {GROUP_MIN}, so that nobody is singled out."
+            )),
+            withheld: withheld.then(|| {
+                format!("Fewer than {GROUP_MIN} visitors match these filters. Viewers see groups of visitors, not one of them: remove a filter or choose a longer period.")
+            }),
+        }
+    }
 }
 
 /// What the page is about: the inputs of all its parts.
 pub(super) struct Subject<'a> {
     db: &'a Db,
     key: &'a str,
+    pub(super) site: &'a Site,
+    /// Whether the reader may change the site.
+    pub(super) may_edit: bool,
     view: &'a View,
     now: &'a Zoned,
     /// The chosen period.
     pub(super) query: Query,
     /// The one before it, when compared.
-    before: Option<Query>,
+    pub(super) before: Option<Query>,
+    /// The page below the site's overview that is shown; empty for the overview itself.
+    below: String,
 }
 
 impl<'a> Subject<'a> {
-    pub(super) fn new(db: &'a Db, site: &'a Site, view: &'a View, now: &'a Zoned) -> Self {
+    pub(super) fn new(db: &'a Db, site: &'a Site, role: Role, view: &'a View, now: &'a Zoned) -> Self {
         let scope = Scope { site: site.id, time_zone: site.time_zone.clone() };
         let today = now.date();
         let range = view.period.range(today);
-        let query = Query::totals(scope, range, view.filters.clone());
+        let may_edit = role >= Role::Editor;
+        let detail = if may_edit { Detail::All } else { Detail::Groups };
+        let query = Query { detail, ..Query::totals(scope, range, view.filters.clone()) };
         let before = view.compare.then(|| {
             let previous = view.period.previous(today);
             Query { range: previous, until_ms: cut(range, previous, now), ..query.clone() }
         });
-        Self { db, key: &site.key, view, now, query, before }
+        Self { db, key: &site.key, site, may_edit, view, now, query, before, below: String::new() }
+    }
+
+    /// The same for a page below the overview, as in `/list/page`.
+    pub(super) fn below(self, below: String) -> Self {
+        Self { below, ..self }
+    }
+
+    /// The link to this page in another state.
+    pub(super) fn link(&self, view: &View) -> String {
+        let query = view.query();
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("/s/{}{}{mark}{query}", self.key, self.below)
     }
 
     /// Whether the period has not ended yet.
@@ -138,21 +184,32 @@ async fn read(asked: &Subject<'_>) -> Result<Read, PageError> {
 
 async fn before(db: &Db, sources: &Sources, query: &Query, drawn: Option<List>) -> Result<Before, PageError> {
     let drawn: Vec<List> = drawn.into_iter().collect();
-    let whole_days = Query { until_ms: None, ..query.clone() };
+    // Figures of groups are made from sums.
+    let whole_days = Query { until_ms: None, detail: Detail::All, ..query.clone() };
     let whole = lists(db, sources, &whole_days, &drawn, false);
+    let groups = |mut whole: Answer, mut totals: Counts| {
+        let filtered = !query.filters.is_empty();
+        if query.detail == Detail::Groups {
+            whole.by_groups(&drawn, filtered);
+            totals = if filtered { totals.of_groups() } else { totals };
+        }
+        Before { whole, totals }
+    };
     if query.until_ms.is_none() {
         let whole = whole.await?;
-        return Ok(Before { totals: whole.totals, whole });
+        let totals = whole.totals;
+        return Ok(groups(whole, totals));
     }
     // Only the last day is cut.
     let last = query.range.to;
-    let cut = Query { range: Range::day(last), ..query.clone() };
+    let cut = Query { range: Range::day(last), ..whole_days.clone() };
+    let cut = Query { until_ms: query.until_ms, ..cut };
     let cut = lists(db, sources, &cut, &[], false);
     let (whole, cut) = tokio::try_join!(whole, cut)?;
     let mut totals = cut.totals;
     let earlier = whole.days.iter().filter(|(day, _)| *day != last.to_string());
     earlier.for_each(|(_, counts)| totals += *counts);
-    Ok(Before { whole, totals })
+    Ok(groups(whole, totals))
 }
 
 pub(super) async fn show(
@@ -167,7 +224,8 @@ pub(super) async fn show(
     let _turn = app.gate.enter(signed_in.user.id.0).await?;
     let now = now_in(&site.time_zone);
     let view = View::parse(query.as_deref().unwrap_or(""), now.date());
-    let asked = Subject::new(db, &site, &view, &now);
+    let role = signed_in.role(site.id).unwrap_or(Role::Viewer);
+    let asked = Subject::new(db, &site, role, &view, &now);
     let live = async { Ok(live_visitors::run(db, site.id, now.timestamp()).await?) };
     let (mut read, live) = tokio::try_join!(read(&asked), live)?;
     let empty = read.now.totals.pageviews == 0 && first_hit::run(db, site.id).await?.is_none();
@@ -183,7 +241,8 @@ pub(super) async fn show(
         panels: panels.into_iter().map(|p| p.with_total(totals.0)).collect(),
         empty,
         live_visitors: live,
-        may_edit: signed_in.role(site.id) >= Some(Role::Editor),
+        may_edit: asked.may_edit,
+        groups: Groups::of(&asked, read.now.withheld),
         origin,
         attribution: app.settings.geo_attribution.clone(),
         shell: Shell {
@@ -215,6 +274,11 @@ fn before_label(period: Period, range: Range) -> String {
     match period {
         Period::Today => "yesterday".into(),
         Period::Yesterday => "the day before".into(),
-        Period::Week | Period::Month | Period::Quarter | Period::Year | Period::Custom(_) => range.label(),
+        Period::Week
+        | Period::Month
+        | Period::LastMonth
+        | Period::Quarter
+        | Period::Year
+        | Period::Custom(_) => range.label(),
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct Head {
     pub(super) range: Range,
 }
 
-const SHORTCUTS: [&str; 6] = ["T", "E", "W", "M", "Q", "Y"];
+const SHORTCUTS: [&str; 7] = ["T", "E", "W", "M", "L", "Q", "Y"];
 
 /// The periods to choose from; `link` says where each leads.
 pub(super) fn periods(current: Period, link: impl Fn(Period) -> String) -> Vec<Choice> {

@@ -27,7 +27,10 @@ export const swap = (enhance: (root: ParentNode) => void) => {
       if (push) history.pushState(null, '', url);
       const next = report();
       if (next) enhance(next);
-      if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+      // What was chosen may be gone, as a row is that became a filter. What it led to is read out then.
+      const kept = focus && document.getElementById(focus);
+      const to = kept || document.getElementById('filters') || document.getElementById('about');
+      to?.focus({ preventScroll: true });
     } catch {
       if (!signal.aborted) location.assign(url);
     }

@@ -190,19 +190,26 @@ pub async fn add_user(
 ///
 /// # Errors
 /// When the password is not allowed, there is no such user, or ClickHouse cannot be queried.
-pub async fn set_password(db: &Db, hasher: &Hasher, email: &str, password: &str) -> Result<(), AccountError> {
+pub async fn set_password(
+    db: &Db,
+    hasher: &Hasher,
+    email: &str,
+    password: &str,
+) -> Result<UserId, AccountError> {
     password::check(password)?;
     let row = row_of(db, &normalise_email(email)?).await?.ok_or(AccountError::NoUser)?;
     let password = hasher.hash(password).await?;
+    let user = row.id;
     write(db, &UserRow { password, version: version(), ..row }).await?;
-    end_all(db, row.id).await
+    end_all(db, user).await?;
+    Ok(user)
 }
 
 /// Removes a user, their roles and their sign-ins.
 ///
 /// # Errors
 /// When it is the last owner, there is no such user, or ClickHouse cannot be queried.
-pub async fn remove_user(db: &Db, email: &str) -> Result<(), AccountError> {
+pub async fn remove_user(db: &Db, email: &str) -> Result<UserId, AccountError> {
     let row = row_of(db, &normalise_email(email)?).await?.ok_or(AccountError::NoUser)?;
     let all = members(db).await?;
     let owns = |m: &&Member| m.site.is_none() && m.role == Role::Owner;
@@ -219,7 +226,8 @@ pub async fn remove_user(db: &Db, email: &str) -> Result<(), AccountError> {
         &UserRow { version: version(), deleted: 1, password: String::new(), totp: String::new(), ..row },
     )
     .await?;
-    end_all(db, id).await
+    end_all(db, id).await?;
+    Ok(id)
 }
 
 /// What the right password proves.

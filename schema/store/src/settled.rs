@@ -47,6 +47,7 @@ use figures::COUNTS;
 
 pub mod few;
 pub mod figures;
+mod naming;
 pub mod of_events;
 
 /// Pages of a visit that are kept in the order in which they were seen.

@@ -146,6 +146,11 @@ pub enum ScopeName {
     Write,
 }
 
+/// Writes into the audit log what was done on the command line. People are numbers there: what it says stays.
+async fn note(db: &Db, action: Action, site: SiteId, detail: &str) -> Result<(), Failure> {
+    Ok(audit::append(db, UserId::NONE, action, site, detail).await?)
+}
+
 async fn site_id(db: &Db, site: Option<&str>) -> Result<SiteId, Failure> {
     match site {
         Some(site) => Ok(find(db, site).await?.id),
@@ -202,12 +207,14 @@ pub async fn user(command: UserCommand, databases: &Databases) -> Result<(), Fai
                 RoleName::Owner => Role::Owner,
             };
             account::grant(db, user.id, site, role).await?;
+            note(db, Action::UserAdd, site, &format!("user {} as {}", user.id, role.name())).await?;
             say!("{} added as {}", user.email, role.name())?;
         }
         UserCommand::Password { email } => {
-            account::set_password(db, &account::Hasher::new()?, &email, &password::read()?)
+            let user = account::set_password(db, &account::Hasher::new()?, &email, &password::read()?)
                 .await
                 .map_err(of_account)?;
+            note(db, Action::PasswordChange, SiteId::NONE, &format!("user {user}")).await?;
             say!("{email} has another password")?;
         }
         UserCommand::TotpReset { email } => {
@@ -215,13 +222,13 @@ pub async fn user(command: UserCommand, databases: &Databases) -> Result<(), Fai
                 return Err(Failure::missing(format!("{email} has no two-step sign-in")));
             };
             account::end_all(db, user.id).await?;
-            audit::append(db, UserId::NONE, Action::TwoStepReset, SiteId::NONE, &format!("user {}", user.id))
-                .await?;
+            note(db, Action::TwoStepReset, SiteId::NONE, &format!("user {}", user.id)).await?;
             say!("{} signs in with the password alone from now on", user.email)?;
         }
         UserCommand::List { json } => list_users(db, json).await?,
         UserCommand::Remove { email } => {
-            account::remove_user(db, &email).await.map_err(of_account)?;
+            let user = account::remove_user(db, &email).await.map_err(of_account)?;
+            note(db, Action::UserRemove, SiteId::NONE, &format!("user {user}")).await?;
             say!("{email} removed")?;
         }
     }
@@ -257,6 +264,8 @@ pub async fn token(command: TokenCommand, databases: &Databases) -> Result<(), F
             let issued = account::issue(db, &name, site, scope).await.map_err(of_account)?;
             let mut listing = Listing::new(&["id", "name", "scope", "token"]);
             let token = issued.token;
+            let detail = format!("token {}, {}: {}", token.id, token.scope.name(), token.name);
+            note(db, Action::TokenAdd, site, &detail).await?;
             listing.row(vec![
                 token.id.to_string().into(),
                 token.name.into(),
@@ -286,6 +295,7 @@ pub async fn token(command: TokenCommand, databases: &Databases) -> Result<(), F
                     "no token has the number {id}; `sotto token list` shows them"
                 )));
             }
+            note(db, Action::TokenRemove, SiteId::NONE, &format!("token {id}")).await?;
             say!("token {id} removed")?;
         }
     }
@@ -304,6 +314,7 @@ pub async fn goal(command: GoalCommand, databases: &Databases) -> Result<(), Fai
                 (None, None) => return Err(Failure::usage("a goal needs --page or --event")),
             };
             let goal = goal::add(db, site.id, &name, kind, &pattern).await.map_err(of_goal)?;
+            note(db, Action::GoalAdd, site.id, &format!("goal {}: {}", goal.id, goal.name)).await?;
             say!("goal {} added to {}", goal.name, site.name)?;
         }
         GoalCommand::List { site, json } => {
@@ -327,6 +338,7 @@ pub async fn goal(command: GoalCommand, databases: &Databases) -> Result<(), Fai
                     "no goal has the number {id}; `sotto goal list` shows them"
                 )));
             }
+            note(db, Action::GoalRemove, site.id, &format!("goal {id}")).await?;
             say!("goal {id} removed")?;
         }
     }

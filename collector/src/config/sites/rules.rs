@@ -6,13 +6,16 @@ use std::{collections::HashMap, fs, io, path::PathBuf, sync::Arc};
 
 use arc_swap::ArcSwap;
 use compact_str::CompactString;
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 use sotto_schema::{
     day::Day,
     id::SiteId,
     site::{Site, normalise_hostname},
 };
 use sotto_store::private_file;
+
+/// Milliseconds of an hour.
+const HOUR_MS: i64 = 60 * 60 * 1000;
 
 /// The rules of one site.
 #[derive(Debug)]
@@ -33,6 +36,22 @@ impl Rules {
     /// clamped.
     pub fn day(&self, time_ms: i64) -> Day {
         Day::at(time_ms, &self.zone)
+    }
+
+    /// The beginning of the hour that the site's clock shows at `time_ms`, both in milliseconds since 1970-01-01 UTC.
+    ///
+    /// It stands for an hour at least: the part of an hour that is left where clocks change by half an hour is joined to
+    /// the hour before.
+    pub fn hour_start_ms(&self, time_ms: i64) -> i64 {
+        let past = |offset_ms: i64, ms: i64| ms - (ms + offset_ms).rem_euclid(HOUR_MS);
+        let start = past(self.offset_ms(time_ms), time_ms);
+        past(self.offset_ms(start), start)
+    }
+
+    /// How far the site's clock is ahead of UTC.
+    fn offset_ms(&self, time_ms: i64) -> i64 {
+        let time = Timestamp::from_millisecond(time_ms).unwrap_or_default();
+        i64::from(self.zone.to_offset(time).seconds()) * 1000
     }
 
     /// When the site's `day` ends, in milliseconds since 1970-01-01 UTC.
@@ -145,7 +164,6 @@ impl RuleBook {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::Timestamp;
     use sotto_schema::policy::Preset;
 
     fn rules(zone: &str) -> Rules {
@@ -167,6 +185,53 @@ mod tests {
             ("Pacific/Kiritimati", "2026-07-01T10:00:00Z", 20_636),
         ] {
             assert_eq!(rules(zone).day(ms(time)), Day(day), "{zone} {time}");
+        }
+    }
+
+    #[test]
+    fn hour_begins_where_the_sites_clock_says() {
+        for (zone, time, start) in [
+            ("UTC", "2026-07-01T12:43:10Z", "2026-07-01T12:00:00Z"),
+            ("Europe/Paris", "2026-07-01T12:43:10Z", "2026-07-01T12:00:00Z"),
+            ("Asia/Kolkata", "2026-07-01T12:43:10Z", "2026-07-01T12:30:00Z"),
+            ("Asia/Kolkata", "2026-07-01T18:29:59Z", "2026-07-01T17:30:00Z"),
+            ("Asia/Kolkata", "2026-07-01T18:30:00Z", "2026-07-01T18:30:00Z"),
+            ("Asia/Kathmandu", "2026-07-01T18:20:00Z", "2026-07-01T18:15:00Z"),
+            ("America/St_Johns", "2026-07-01T18:20:00Z", "2026-07-01T17:30:00Z"),
+            // Lord Howe's clocks are half an hour ahead in summer, from 2026-10-03T15:30Z to 2026-04-04T15:00Z.
+            ("Australia/Lord_Howe", "2026-04-04T14:59:59Z", "2026-04-04T14:00:00Z"),
+            ("Australia/Lord_Howe", "2026-04-04T15:29:59Z", "2026-04-04T14:00:00Z"),
+            ("Australia/Lord_Howe", "2026-04-04T15:30:00Z", "2026-04-04T15:30:00Z"),
+            ("Australia/Lord_Howe", "2026-10-03T15:59:59Z", "2026-10-03T14:30:00Z"),
+            ("Australia/Lord_Howe", "2026-10-03T16:00:00Z", "2026-10-03T16:00:00Z"),
+        ] {
+            assert_eq!(rules(zone).hour_start_ms(ms(time)), ms(start), "{zone} {time}");
+        }
+    }
+
+    #[test]
+    fn hour_is_never_finer_than_an_hour_and_of_the_day_of_its_moments() {
+        const MINUTE_MS: i64 = 60_000;
+        for zone in [
+            "UTC",
+            "Asia/Kolkata",
+            "Asia/Kathmandu",
+            "Australia/Lord_Howe",
+            "Australia/Adelaide",
+            "America/New_York",
+        ] {
+            let rules = rules(zone);
+            let (first, last) = (ms("2026-03-01T00:00:00Z"), ms("2026-11-30T00:00:00Z"));
+            let mut start = rules.hour_start_ms(first);
+            let mut begun = start;
+            for minute in (first..last).step_by(usize::try_from(MINUTE_MS).unwrap()) {
+                let now = rules.hour_start_ms(minute);
+                assert_eq!(rules.day(now), rules.day(minute), "{zone} {minute}");
+                if now != start {
+                    assert!(minute - begun >= HOUR_MS, "{zone} {minute}");
+                    (start, begun) = (now, minute);
+                }
+            }
         }
     }
 

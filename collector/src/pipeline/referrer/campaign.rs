@@ -4,10 +4,11 @@
 //! "Paid Other" or "Unassigned", and of assistants, mail senders and messengers, which they call referrals, ours say more.
 //! Where the proof is: a table of those rules.
 
+use sotto_schema::referrers::Kind;
+
 use super::{
     Channel, Tags,
-    facts::{Click, FACTS, Kind, Medium},
-    organic,
+    facts::{Click, FACTS, Medium},
 };
 
 /// The channel of a visit with campaign tags or a click identifier.
@@ -39,7 +40,7 @@ pub(super) fn channel(tags: &Tags, click: Option<Click>, kind: Option<Kind>, has
         Channel::OrganicVideo
     } else if kind == Some(Kind::Search) || is(Medium::Search) {
         Channel::OrganicSearch
-    } else if let Some(channel) = sent(&medium).or_else(|| kind.and_then(organic)) {
+    } else if let Some(channel) = sent(&medium).or_else(|| kind.and_then(Kind::channel)) {
         channel
     } else if is(Medium::Referral) || (has_referrer && tags.source.is_empty() && medium.is_empty()) {
         Channel::Referral

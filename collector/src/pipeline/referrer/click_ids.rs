@@ -14,7 +14,7 @@ pub struct ClickId {
     pub name: String,
     /// Whose it is, for people.
     pub network: String,
-    /// Name of the source that it tells, among those of `data/referrers.toml`; may be empty.
+    /// Name of the source that it tells, among those of `schema/data/referrers.toml`; may be empty.
     pub source: String,
     /// Channel of a visit that nothing but this tells about.
     pub channel: Channel,

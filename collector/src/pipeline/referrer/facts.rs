@@ -6,46 +6,13 @@ use std::{
 };
 
 use serde::Deserialize;
+use sotto_schema::referrers::{SOURCES, Source, TEXT};
 
 use super::{
     Channel,
     click_ids::{self, CLICK_IDS},
     registrable,
 };
-
-/// What a source is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Kind {
-    Search,
-    Social,
-    Video,
-    Shopping,
-    Ads,
-    Display,
-    Ai,
-    Email,
-    Messaging,
-    Push,
-    Referral,
-    Return,
-}
-
-/// A source with a name of its own.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Source {
-    pub(super) name: String,
-    pub(super) kind: Kind,
-    hosts: Vec<String>,
-    aliases: Vec<String>,
-}
-
-impl Source {
-    pub(super) fn is_return(&self) -> bool {
-        self.kind == Kind::Return
-    }
-}
 
 /// What a click identifier tells.
 #[derive(Debug, Clone, Copy)]
@@ -133,10 +100,8 @@ impl Facts {
     reason = "the file is part of the binary and read by every test of this module"
 )]
 pub(super) static FACTS: LazyLock<Facts> = LazyLock::new(|| {
-    let file: File =
-        toml::from_str(include_str!("../../../data/referrers.toml")).expect("data/referrers.toml");
-    // The facts live as long as the process.
-    let sources: &'static [Source] = Box::leak(file.source.into_boxed_slice());
+    let file: File = toml::from_str(TEXT).expect("data/referrers.toml");
+    let sources: &'static [Source] = &SOURCES;
     let mut facts = Facts {
         hosts: HashMap::new(),
         pages: Vec::new(),
@@ -173,10 +138,9 @@ pub(super) static FACTS: LazyLock<Facts> = LazyLock::new(|| {
     facts
 });
 
+/// What the file has besides the sources.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct File {
-    source: Vec<Source>,
     mediums: HashMap<Medium, HashSet<String>>,
 }
 
@@ -186,9 +150,8 @@ mod tests {
 
     #[test]
     fn facts_are_well_formed_and_said_once() {
-        let file: File = toml::from_str(include_str!("../../../data/referrers.toml")).unwrap();
         let (mut hosts, mut aliases) = (HashSet::new(), HashSet::new());
-        for source in &file.source {
+        for source in SOURCES.iter() {
             for host in &source.hosts {
                 assert_eq!(*host, host.to_ascii_lowercase());
                 assert!(hosts.insert(host), "host twice: {host}");
@@ -199,7 +162,7 @@ mod tests {
             }
         }
         for id in &*CLICK_IDS {
-            assert!(id.source.is_empty() || file.source.iter().any(|s| s.name == id.source), "{}", id.name);
+            assert!(id.source.is_empty() || SOURCES.iter().any(|s| s.name == id.source), "{}", id.name);
         }
     }
 

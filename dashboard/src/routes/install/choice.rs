@@ -8,7 +8,7 @@ const MODULES: [(&str, &str, &str); 5] = [
     (
         "auto",
         "Links, downloads, forms, 404",
-        "Counts them by themselves, and what is marked with data-sotto.",
+        "Counts them by themselves, and what is marked with data-sotto. Error pages need <meta name=\"sotto:status\" content=\"404\">.",
     ),
     ("clicks", "Click map", "Where people click; only with consent to analytics."),
     ("rights", "Rights", "Links with data-sotto-privacy lead to the visitor’s own page; part of our banner."),

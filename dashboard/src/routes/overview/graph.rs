@@ -46,6 +46,7 @@ fn draw(asked: &Subject<'_>, now: &[Point], before: &[Point]) -> Graph {
     let values: Vec<_> = now.iter().take(reached).map(|p| metric.of(&p.counts)).collect();
     let earlier: Vec<_> = before.iter().take(now.len()).map(|p| metric.of(&p.counts)).collect();
     let incomplete = asked.incomplete();
+    let (name, _) = metric.of_chosen(&asked.view.filters);
     let whole = matches!(metric, Metric::Visitors | Metric::Visits | Metric::Pageviews | Metric::Events);
     let line = Line { now: &values, before: &earlier, points: now.len(), incomplete };
     let plot = chart::plot(&line, whole, |v| figure(metric, Some(v)));
@@ -70,14 +71,14 @@ fn draw(asked: &Subject<'_>, now: &[Point], before: &[Point]) -> Graph {
         .map(|i| Tick { at: chart::x_percent(i, now.len()), label: short_label(&now[i].at, interval) })
         .collect();
     Graph {
-        metric: metric.label(),
+        metric: name,
         unit: unit(interval),
         plot,
         x,
         rows,
         before: asked.before.as_ref().map(|q| before_label(asked.view.period, q.range)),
         incomplete,
-        summary: format!("{} by {}, {}", metric.label(), unit(interval), asked.query.range.label()),
+        summary: format!("{} by {}, {}", name, unit(interval), asked.query.range.label()),
     }
 }
 

@@ -6,8 +6,9 @@ use crate::{
     filter::Verb,
     labels,
     range::Period,
-    report::{Counts, Metric},
+    report::{Counts, Dimension, Metric},
     routes::period::{self, Choice, periods},
+    view::View,
 };
 
 /// A filter in force.
@@ -37,6 +38,10 @@ pub(in crate::routes) struct Header {
     pub(in crate::routes) quality_link: String,
     pub(in crate::routes) chips: Vec<Chip>,
     pub(in crate::routes) clear: String,
+    /// Hidden fields of the form that adds a filter.
+    pub(in crate::routes) state: Vec<(String, String)>,
+    /// The fields to choose from there, with their labels.
+    pub(in crate::routes) fields: Vec<(&'static str, &'static str)>,
     /// Hidden fields of the date form.
     pub(in crate::routes) hidden: Vec<(String, String)>,
 }
@@ -56,6 +61,7 @@ pub(in crate::routes) struct Key {
 
 pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
     let (view, key) = (asked.view, asked.key);
+    let link = |view: View| asked.link(&view);
     let range = asked.query.range;
     let chips = view
         .filters
@@ -67,25 +73,27 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
                 Verb::Has => filter.value.clone(),
                 Verb::Is | Verb::Not => labels::label(filter.field, &filter.value),
             },
-            remove: view.without_filter(filter).link(key),
+            remove: link(view.without_filter(filter)),
         })
         .collect();
     let rest = view.with_period(Period::Month).query();
     Header {
         period: view.period.label(),
-        periods: periods(view.period, |period| view.with_period(period).link(key)),
+        periods: periods(view.period, |period| link(view.with_period(period))),
         from: range.from.to_string(),
         to: range.to.to_string(),
         today: asked.now.date().to_string(),
         days: range.label(),
         refused: view.refused.as_ref().map(period::refused),
         compared: asked.before.as_ref().map(|q| before_label(view.period, q.range)),
-        compare_link: view.with_compare(!view.compare).link(key),
+        compare_link: link(view.with_compare(!view.compare)),
         today_link: view.with_period(Period::Today).link(key),
         consent_link: period::link(key, "consent", view.period),
         quality_link: period::link(key, "quality", view.period),
         chips,
-        clear: view.without_filters().link(key),
+        clear: link(view.without_filters()),
+        state: url::form_urlencoded::parse(view.query().as_bytes()).into_owned().collect(),
+        fields: Dimension::ALL.into_iter().filter(|d| !d.is_time()).map(|d| (d.name(), d.label())).collect(),
         hidden: url::form_urlencoded::parse(rest.as_bytes()).into_owned().collect(),
     }
 }
@@ -93,9 +101,10 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
 pub(in crate::routes) fn keys(asked: &Subject<'_>, (now, before): (Counts, Option<Counts>)) -> Vec<Key> {
     let key = |metric: Metric| {
         let value = metric.of(&now);
+        let (label, help) = metric.of_chosen(&asked.view.filters);
         Key {
-            label: metric.label(),
-            help: metric.help(),
+            label,
+            help,
             value: figure(metric, value),
             exact: exact(metric, value),
             new: before.is_some_and(|b| metric.of(&b).is_none_or(|v| v == 0.0))

@@ -6,6 +6,7 @@ use crate::{
     filter::{Filter, Verb},
     labels,
     report::{Counts, Dimension, List, Metric, Origin, Rows, archive},
+    routes::unmeasured::{self, Told},
     view::Panel,
 };
 
@@ -39,6 +40,8 @@ pub(super) struct PanelView {
     /// What the first figure is.
     pub(super) main_label: &'static str,
     pub(super) rows: Vec<PanelRow>,
+    /// What is not in the rows, and why.
+    pub(super) notes: Vec<String>,
     pub(super) empty: &'static str,
     /// The list of all values.
     pub(super) more: String,
@@ -47,17 +50,22 @@ pub(super) struct PanelView {
     by: Dimension,
 }
 
-/// The lists of the panels, in their order.
-pub(super) fn lists(asked: &Subject<'_>) -> [List; 4] {
-    Panel::ALL.map(|panel| {
-        let by = asked.view.tab(panel);
-        List { by, sort: main_metric(by), limit: PANEL_ROWS, entries: false }
-    })
+/// The lists of the panels, in their order, and the one that the notes below them need.
+pub(super) fn lists(asked: &Subject<'_>) -> Vec<List> {
+    let list = |by| List { by, sort: main_metric(by), limit: PANEL_ROWS, entries: false };
+    let shown = Panel::ALL.map(|panel| asked.view.tab(panel));
+    let beside = shown.iter().any(|by| unmeasured::needs_campaigns(*by)).then_some(Dimension::UtmCampaign);
+    shown.into_iter().chain(beside).map(list).collect()
 }
 
 /// The panels, from the rows of [`lists`].
 pub(super) fn build(asked: &Subject<'_>, lists: &[(Rows, Origin)]) -> Vec<PanelView> {
-    Panel::ALL.iter().zip(lists).map(|(panel, (rows, _))| one(asked, *panel, rows)).collect()
+    let campaigns = lists.get(Panel::ALL.len()).map_or_else(Vec::new, |(rows, _)| rows.clone());
+    let told = |(panel, (rows, _)): (&Panel, &(Rows, Origin))| {
+        let by = asked.view.tab(*panel);
+        one(asked, *panel, unmeasured::tell(by, rows.clone(), &campaigns, &asked.site.policy))
+    };
+    Panel::ALL.iter().zip(lists).map(told).collect()
 }
 
 /// Events are sorted by their number, everything else by visitors.
@@ -65,7 +73,7 @@ fn main_metric(by: Dimension) -> Metric {
     if by == Dimension::Event { Metric::Events } else { Metric::Visitors }
 }
 
-fn one(asked: &Subject<'_>, panel: Panel, rows: &Rows) -> PanelView {
+fn one(asked: &Subject<'_>, panel: Panel, Told { rows, notes }: Told) -> PanelView {
     let by = asked.view.tab(panel);
     let metric = main_metric(by);
     let main = |c: &Counts| if metric == Metric::Events { c.events } else { c.visitors };
@@ -87,7 +95,8 @@ fn one(asked: &Subject<'_>, panel: Panel, rows: &Rows) -> PanelView {
         column: by.label(),
         main_label: metric.label(),
         rows,
-        empty: empty(by),
+        notes,
+        empty: empty(by, !asked.view.filters.is_empty(), asked.may_edit),
         more: list_link(asked, by),
         tab_label: by.plural().to_lowercase(),
         figures,
@@ -117,32 +126,22 @@ fn list_link(asked: &Subject<'_>, by: Dimension) -> String {
     format!("/s/{}/list/{}{mark}{query}", asked.key, by.name())
 }
 
-/// The text of an empty panel.
-const fn empty(by: Dimension) -> &'static str {
-    match by {
-        Dimension::Event => "No events yet. Send one with sotto('Sign up'), and it appears here.",
-        Dimension::UtmCampaign => {
-            "No campaigns yet. Add utm_campaign to the links you share; depending on your policy, visitors have to agree first."
+/// The text of an empty panel. What would fill it is told to those who can do it.
+const fn empty(by: Dimension, filtered: bool, may_edit: bool) -> &'static str {
+    match (by, filtered, may_edit) {
+        (Dimension::Event, true, _) => "No events of what the filters choose.",
+        (Dimension::Event, false, true) => {
+            "No events in this period. Send one with sotto('Sign up'), and it appears here."
         }
-        Dimension::Language => "Languages are kept only from visitors who agreed to preferences.",
-        Dimension::Page
-        | Dimension::EntryPage
-        | Dimension::ExitPage
-        | Dimension::Source
-        | Dimension::Channel
-        | Dimension::Referrer
-        | Dimension::UtmSource
-        | Dimension::UtmMedium
-        | Dimension::Country
-        | Dimension::Region
-        | Dimension::City
-        | Dimension::Device
-        | Dimension::Browser
-        | Dimension::Os
-        | Dimension::Screen
-        | Dimension::Hostname
-        | Dimension::Day
-        | Dimension::Hour => "Nothing in this period.",
+        (Dimension::Event, false, false) => "No events in this period.",
+        (Dimension::UtmCampaign, true, _) => "No campaigns of what the filters choose.",
+        (Dimension::UtmCampaign, false, true) => {
+            "No campaigns in this period. Add utm_campaign to the links you share."
+        }
+        (Dimension::UtmCampaign, false, false) => "No campaigns in this period.",
+        (Dimension::Language, false, _) => "No languages in this period.",
+        (_, true, _) => "The filters leave nothing here.",
+        (_, false, _) => "Nothing in this period.",
     }
 }
 

@@ -8,26 +8,28 @@
 //!
 //! `session` is 0 for the anonymous hits of visitors who are not measured; each stands for itself.
 
+use std::borrow::Cow;
+
+use super::naming;
+
 /// What tells apart and orders the hits of a visit.
 const MOMENT: &str =
     "bitOr(bitShiftLeft(toUInt64(toUnixTimestamp64Milli(e.time)), 22), bitAnd(e.view, 4194303))";
 /// The events of the days that are read. Parameters: the site, the days, and a moment in milliseconds.
 const SOME: &str = "e.site = {site:UInt64} AND e.day IN {raw:Array(Date)} AND e.time < fromUnixTimestamp64Milli({until:Int64}, 'UTC')";
 
+/// A host name as it is shown: with `www.` and without is the same.
+const HOSTNAME: &str = "if(startsWith(e.hostname, 'www.'), substring(e.hostname, 5), toString(e.hostname))";
+
 /// A column: its name and how it is made from `events AS e`.
 type Column = (&'static str, &'static str);
 
-/// Fields of the page where a visit began.
+/// Fields of the page where a visit began, besides those of [`beginning`].
 #[rustfmt::skip]
-const BEGINNING: [Column; 11] = [
-    ("hostname", "e.hostname"),
+const BEGINNING: [Column; 6] = [
+    ("hostname", HOSTNAME),
     ("entry_page", "e.path"),
-    ("source", "if(e.source = '', e.referrer_host, e.source)"),
-    ("channel", "e.channel"),
-    ("referrer", "if(e.referrer_path = '', toString(e.referrer_host), concat(e.referrer_host, e.referrer_path))"),
-    ("utm_source", "e.utm_source"),
-    ("utm_medium", "e.utm_medium"),
-    ("utm_campaign", "e.utm_campaign"),
+    ("referrer", "concat(if(startsWith(e.referrer_host, 'www.'), substring(e.referrer_host, 5), toString(e.referrer_host)), e.referrer_path)"),
     ("utm_content", "e.utm_content"),
     ("utm_term", "e.utm_term"),
     ("click_id", "e.click_id"),
@@ -62,7 +64,7 @@ const OF_VISITS: [Column; 19] = [
     ("bounced", "countIf(e.kind = 'pageview') = 1 AND NOT max(e.interactive)"),
     ("engaged", "sum(e.engaged_ms)"),
     ("seen_page", "groupArray(e.path)"),
-    ("seen_hostname", "groupArray(e.hostname)"),
+    ("seen_hostname", "groupArray(if(startsWith(e.hostname, 'www.'), substring(e.hostname, 5), toString(e.hostname)))"),
     ("seen_event", "groupArray(if(e.kind = 'custom', e.name, ''))"),
     ("seen_views", "groupArray(toUInt8(e.kind = 'pageview'))"),
     ("seen_events", "groupArray(toUInt8(e.kind = 'custom'))"),
@@ -84,7 +86,7 @@ const OF_HITS: [Column; 16] = [
     ("firsts", "toUInt8(0)"),
     ("marked", "false"),
     ("hour", "toStartOfHour(toDateTime(e.time, {tz:String}))"),
-    ("hostname", "e.hostname"),
+    ("hostname", HOSTNAME),
     ("page", "e.path"),
     ("event", "if(e.kind = 'custom', e.name, '')"),
     ("entry_page", "''"),
@@ -107,6 +109,18 @@ fn find<'a>(columns: &'a [Column], name: &str) -> Option<&'a str> {
     columns.iter().find(|(n, _)| *n == name).map(|(_, made)| *made)
 }
 
+/// How a field of the page where a visit began is made.
+fn beginning(name: &str) -> Option<Cow<'static, str>> {
+    match name {
+        "source" => Some(naming::SOURCE.as_str().into()),
+        "channel" => Some(naming::CHANNEL.as_str().into()),
+        "utm_source" => Some(naming::of_campaign("e.utm_source").into()),
+        "utm_medium" => Some(naming::of_campaign("e.utm_medium").into()),
+        "utm_campaign" => Some(naming::of_campaign("e.utm_campaign").into()),
+        name => find(&BEGINNING, name).map(Into::into),
+    }
+}
+
 /// Text of a query for the visits of raw events: one row per day and session, with `day`, `visitor`, `session`
 /// and the columns. Parameters: `site`, `raw` (days), `until`, `tz`, and `pages`.
 ///
@@ -117,7 +131,7 @@ fn find<'a>(columns: &'a [Column], name: &str) -> Option<&'a str> {
 /// When a column is not one of `settled_visits`.
 pub fn visits(columns: &[&str]) -> String {
     let made = |name: &&str| {
-        let beginning = find(&BEGINNING, name).map(|e| format!("argMinIf({e}, moment, e.kind = 'pageview')"));
+        let beginning = beginning(name).map(|e| format!("argMinIf({e}, moment, e.kind = 'pageview')"));
         let known = || find(&KNOWN, name).map(|e| format!("argMax({e}, moment)"));
         let made = beginning.or_else(known).or_else(|| find(&OF_VISITS, name).map(str::to_owned));
         format!(", {} AS {name}", made.unwrap_or_else(|| panic!("{name} is no column of visits")))
@@ -139,7 +153,8 @@ GROUP BY e.site, e.day, e.visitor, e.session"
 /// When a column is not one of `settled_page_visits`.
 pub fn hits(columns: &[&str]) -> String {
     let made = |name: &&str| {
-        let made = find(&OF_HITS, name).or_else(|| find(&BEGINNING, name)).or_else(|| find(&KNOWN, name));
+        let made = find(&OF_HITS, name).or_else(|| find(&KNOWN, name)).map(Into::into);
+        let made = made.or_else(|| beginning(name));
         format!(", {} AS {name}", made.unwrap_or_else(|| panic!("{name} is no column of hits")))
     };
     let columns: String = columns.iter().map(made).collect();
