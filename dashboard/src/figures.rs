@@ -89,6 +89,12 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
     }
 }
 
+/// A share in per cent with one digit after the point, of something rare: `0.7%`; `–` of nothing.
+#[allow(clippy::cast_precision_loss)] // One digit after the point is shown.
+pub(crate) fn rate(part: u64, whole: u64) -> String {
+    if whole == 0 { "–".into() } else { format!("{:.1}%", 100.0 * part as f64 / whole as f64) }
+}
+
 /// How a figure changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {

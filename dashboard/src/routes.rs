@@ -14,6 +14,7 @@ use crate::{App, assets, auth::SignedIn};
 mod columns;
 mod consent;
 mod data_inventory;
+mod goals;
 mod install;
 mod list;
 mod overview;
@@ -49,6 +50,8 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/switch", get(sites::switch))
         .route("/s/{key}", get(overview::show))
         .route("/s/{key}/list/{by}", get(list::show))
+        .route("/s/{key}/goals", get(goals::show).post(goals::add))
+        .route("/s/{key}/goals/remove", post(goals::remove))
         .route("/s/{key}/quality", get(quality::show))
         .route("/s/{key}/consent", get(consent::show))
         .route("/s/{key}/stored", get(data_inventory::show))

@@ -27,6 +27,12 @@ const TIMES: usize = 12;
 /// Hits of ten visits, on average, in `fill.sql`.
 const HITS_OF_TEN_VISITS: u64 = 37;
 const READERS: usize = 8;
+/// Goals of the site.
+const GOALS: [(&str, [&str; 2]); 3] = [
+    ("A page", ["--page", "/docs/page-1"]),
+    ("Pages", ["--page", "/docs/*"]),
+    ("An event", ["--event", "Sign up"]),
+];
 const HITS_PER_SECOND: f64 = 2_000.0;
 
 /// A site to be measured.
@@ -74,6 +80,9 @@ impl Place {
     pub fn new(config: &str) -> Self {
         let sotto = Sotto::start_as_configured(config);
         let key = sotto.add_site("a.example", &["--time-zone", ZONE, "--retention-days", "760"]);
+        for (name, completed) in GOALS {
+            sotto.run(&["goal", "add", &key, name, completed[0], completed[1]]);
+        }
         let cookies = (0..READERS).map(|n| sign_in(&sotto, &format!("reader{n}@example.org"))).collect();
         let text = fs::read_to_string(sotto.data().join("clickhouse/endpoint.json")).expect("embedded");
         let endpoint: serde_json::Value = serde_json::from_str(&text).expect("JSON");
@@ -227,6 +236,7 @@ fn pages(key: &str, size: &Size) -> Vec<(String, u32)> {
         pages.push((format!("{list}/{by}?{longest}"), 150));
         pages.push((format!("{list}/{by}?{longest}&f=country:is:DE"), 300));
     }
+    pages.push((format!("{overview}/goals?{longest}&cmp=none"), 300));
     pages.push((format!("{overview}/consent?{longest}"), 150));
     pages.push((format!("{overview}/quality?{longest}"), 150));
     pages

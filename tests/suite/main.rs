@@ -18,6 +18,7 @@ mod durability;
 mod end_to_end;
 mod engine;
 mod geoip;
+mod goals;
 mod house;
 mod imports;
 mod lookups;

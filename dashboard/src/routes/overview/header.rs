@@ -34,6 +34,7 @@ pub(in crate::routes) struct Header {
     pub(in crate::routes) compare_link: String,
     pub(in crate::routes) today_link: String,
     /// The other pages about the same period.
+    pub(in crate::routes) goals_link: String,
     pub(in crate::routes) consent_link: String,
     pub(in crate::routes) quality_link: String,
     pub(in crate::routes) chips: Vec<Chip>,
@@ -88,6 +89,10 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
         compared: asked.before.as_ref().map(|q| before_label(view.period, q.range)),
         compare_link: link(view.with_compare(!view.compare)),
         today_link: view.with_period(Period::Today).link(key),
+        goals_link: {
+            let query = view.query();
+            format!("/s/{key}/goals{}{query}", if query.is_empty() { "" } else { "?" })
+        },
         consent_link: period::link(key, "consent", view.period),
         quality_link: period::link(key, "quality", view.period),
         chips,
