@@ -90,7 +90,7 @@ use crate::{
     visitor::{
         objections::Objections,
         page_view_cache::PageViewCache,
-        salts::{GRACE_MS, Salts, Taken},
+        salts::{GRACE_MS, Salts, Taken, Term},
         sessions::Sessions,
     },
 };
@@ -332,7 +332,8 @@ impl Peers {
         if self.local.salts.get(site, day).is_some() {
             return;
         }
-        match self.local.salts.today(site, day) {
+        let Some(term) = self.term(site, day) else { return };
+        match self.local.salts.today(site, day, term) {
             Ok(_) if self.is_partitioned() => self.made_alone(site, day),
             Ok(_) => self.push(site, day),
             Err(error) => tracing::error!(%error, "no salt can be made"),
@@ -387,6 +388,12 @@ impl Peers {
         })
     }
 
+    /// How long a salt of this site and day lives; `None` if the site is not known.
+    fn term(&self, site: SiteId, day: Day) -> Option<Term> {
+        let rules = self.local.rules.by_id(site)?;
+        Some(Term::of_day(rules.day_end_ms(day), self.local.clock.now_ms()))
+    }
+
     /// Handles a record from another collector. `replies` takes the answers.
     fn hear(self: &Arc<Self>, record: Record<'_>, link: Option<&Link>, replies: &mpsc::Sender<Note>) {
         match record {
@@ -394,7 +401,8 @@ impl Peers {
                 if !self.is_current(site, day) {
                     return;
                 }
-                match self.local.salts.take_over(site, day, salt) {
+                let Some(term) = self.term(site, day) else { return };
+                match self.local.salts.take_over(site, day, salt, term) {
                     Ok(Taken::Replaced) => {
                         self.local.metrics.salts_replaced.fetch_add(1, Ordering::Relaxed);
                         tracing::warn!("a salt was replaced by another collector's");

@@ -50,7 +50,7 @@ use crate::{
     visitor::{
         client_ip::{self, BlockKey, ClientIp, Peer},
         key::visitor_key,
-        salts::Salt,
+        salts::{Salt, Term},
     },
 };
 
@@ -398,7 +398,8 @@ impl Rights {
         if let Some(salt) = self.collector.salts.get(site, day) {
             return Some((day, salt));
         }
-        let made = self.collector.salts.today(site, day);
+        let term = Term::of_day(rules.day_end_ms(day), self.collector.clock.now_ms());
+        let made = self.collector.salts.today(site, day, term);
         let made = made.inspect_err(|error| tracing::error!(%error, "no salt can be made for an objection"));
         if let (Ok(_), Some(peers)) = (&made, &self.collector.peers) {
             peers.made_alone(site, day);

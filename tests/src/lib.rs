@@ -18,8 +18,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use sotto_collector::visitor::salts::keeper::KEEPER_COMMAND;
 
 mod browser;
+mod held;
 pub mod load;
 mod load_hits;
 mod lossy;
@@ -29,6 +31,7 @@ mod road;
 mod site;
 
 pub use browser::{Chromium, PERSON};
+pub use held::keys;
 pub use lossy::Lossy;
 pub use noon::{Noon, UTC};
 pub use proxy::Proxy;
@@ -378,7 +381,15 @@ impl Sotto {
 
     /// Process IDs of the embedded ClickHouse.
     pub fn clickhouse_pids(&self) -> Vec<Pid> {
-        children(self.pid())
+        let mut children = children(self.pid());
+        children.retain(|pid| !command_line(*pid).contains(KEEPER_COMMAND));
+        children
+    }
+
+    /// Process ID of the keeper of its salts, if it has one.
+    pub fn keeper_pid(&self) -> Option<Pid> {
+        let socket = self.ram().join("salts-keeper").display().to_string();
+        processes().into_iter().find(|pid| command_line(*pid).contains(&socket))
     }
 }
 
@@ -392,6 +403,7 @@ impl Drop for Sotto {
             let _gone = kill_process(Pid::from_child(&child), Signal::TERM);
             let _ended = child.wait();
         }
+        self.end_salts();
     }
 }
 
@@ -417,6 +429,18 @@ pub fn children(parent: Pid) -> Vec<Pid> {
         found.extend(text.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)));
     }
     found
+}
+
+/// All processes of this machine.
+pub fn processes() -> Vec<Pid> {
+    let names = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name());
+    names.filter_map(|name| Pid::from_raw(name.to_str()?.parse().ok()?)).collect()
+}
+
+/// What a process was started with, separated by spaces; empty if it has ended.
+pub fn command_line(pid: Pid) -> String {
+    let text = fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+    text.replace('\0', " ")
 }
 
 /// Whether a process is running (not a zombie).

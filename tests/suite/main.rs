@@ -29,6 +29,7 @@ mod quality;
 mod reports;
 mod retention;
 mod rights;
+mod salts;
 mod schema;
 mod set_up;
 mod settled;

@@ -10,7 +10,10 @@ use sotto_schema::{day::Day, id::SiteId};
 use tokio_util::sync::CancellationToken;
 
 use super::wait;
-use crate::{state::State, visitor::salts};
+use crate::{
+    state::State,
+    visitor::salts::{self, Term},
+};
 
 /// Interval for maintaining salts, sessions and GeoIP files.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(15);
@@ -45,7 +48,7 @@ pub(super) fn end_imports(salts: usize) {
     }
 }
 
-/// Destroys the salts and objections of closed days and of deleted sites.
+/// Destroys the salts and objections of closed days and of deleted sites, and tells who holds the others when they die.
 pub fn retire_salts(state: &State, now_ms: i64) {
     let dead = |site: SiteId, day: Day| {
         state.rules.by_id(site).is_none_or(|rules| salts::is_over(rules.day_end_ms(day), now_ms))
@@ -58,4 +61,7 @@ pub fn retire_salts(state: &State, now_ms: i64) {
         Ok(count) => tracing::debug!(count, "salts destroyed"),
         Err(error) => tracing::error!(%error, "salts cannot be destroyed; trying again"),
     }
+    state
+        .salts
+        .date(|site, day| state.rules.by_id(site).map(|rules| Term::of_day(rules.day_end_ms(day), now_ms)));
 }

@@ -43,7 +43,7 @@ fn collector(site: &Site, index: usize, addresses: &[String]) -> Collector {
     let rules = RuleBook::open(dir.path().join("sites.json"));
     rules.replace(vec![site.clone()]).unwrap();
     let local = LocalState {
-        salts: Arc::new(Salts::open(None).unwrap()),
+        salts: Arc::new(Salts::in_memory()),
         sessions: Arc::new(Sessions::new(1_000)),
         views: Arc::default(),
         objections: Arc::default(),
