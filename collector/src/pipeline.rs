@@ -136,6 +136,7 @@ pub fn process(
     identify(&mut event, headers, client, at, gate.allowed);
     // The code above skips costly look-ups of disallowed fields; this line is the guarantee.
     event.retain(gate.allowed);
+    event.shuffle = shuffle(&event);
     Ok(Processed { event })
 }
 
@@ -177,7 +178,7 @@ impl Gate {
         if hit.kind == Kind::Consent {
             // A decision is kept as proof that it was honoured, without anything that identifies the visitor:
             // its receipt stays in the visitor's browser for months and must not lead to their visits.
-            return Ok(Self { consent, allowed: fields_under(Rule::Essential), tier: Tier::Minimal });
+            return Ok(Self { consent, allowed: of_a_decision(), tier: Tier::Minimal });
         }
         if policy.allows(Rule::Measurement, consent) {
             return Ok(Self { consent, allowed, tier: Tier::Full });
@@ -197,6 +198,25 @@ impl Gate {
             Tier::Minimal => time_ms - time_ms.rem_euclid(HOUR_MS),
         }
     }
+}
+
+/// What is kept of a decision: nothing by which it could be joined to the visit in which it was made.
+fn of_a_decision() -> FieldSet {
+    let of_a_visit = [Field::Hostname, Field::Path, Field::ReferrerHost, Field::Country, Field::Device];
+    fields_under(Rule::Essential).iter().filter(|field| !of_a_visit.contains(field)).collect()
+}
+
+/// What decides where a row without a visitor lies among those of its hour: not the order in which they came. Made of
+/// the row alone, so that it tells nothing that the row does not.
+fn shuffle(event: &Event) -> u32 {
+    if event.visitor.is_some() {
+        return 0;
+    }
+    let mut row = Vec::new();
+    event.encode(&mut row);
+    let mut bytes = [0; 4];
+    bytes.copy_from_slice(&blake3::hash(&row).as_bytes()[..4]);
+    u32::from_le_bytes(bytes)
 }
 
 /// Where the visit came from.

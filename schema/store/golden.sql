@@ -106,8 +106,9 @@ CREATE TABLE events (`site` UInt64,
     `receipt` String,
     `notice_version` LowCardinality(String),
     `consent_source` LowCardinality(String),
-    `returning` UInt64, PROJECTION fingerprints (SELECT site, day, toStartOfHour(time), count(), sum(cityHash64(time, kind, visitor, session, view, seq, path)) GROUP BY site, day, toStartOfHour(time)))
-ENGINE = MergeTree PARTITION BY toMonday(expires) ORDER BY (site, day, visitor, session, time) SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192;
+    `returning` UInt64,
+    `shuffle` UInt32, PROJECTION fingerprints (SELECT site, day, toStartOfHour(time), count(), sum(cityHash64(time, kind, visitor, session, view, seq, path)) GROUP BY site, day, toStartOfHour(time)))
+ENGINE = MergeTree PARTITION BY toMonday(expires) PRIMARY KEY (site, day, visitor, session, time) ORDER BY (site, day, visitor, session, time, shuffle) SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192;
 
 CREATE TABLE goals (`id` UInt64,
     `site` UInt64,

@@ -19,6 +19,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sotto_collector::visitor::salts::keeper::KEEPER_COMMAND;
+use sotto_store::db::Access;
 
 mod browser;
 mod held;
@@ -351,6 +352,19 @@ impl Sotto {
     pub fn report(&self, site: &str, more: &[&str]) -> Vec<Value> {
         let text = self.run(&[&["report", site, "--json"], more].concat());
         serde_json::from_str(&text).unwrap()
+    }
+
+    /// What the embedded ClickHouse answers to whoever has the collector's password.
+    pub fn ask_clickhouse(&self, sql: &str) -> String {
+        let text = fs::read_to_string(self.data().join("clickhouse/endpoint.json")).unwrap();
+        let endpoint: Value = serde_json::from_str(&text).unwrap();
+        let access: Access = serde_json::from_value(endpoint["writer"].clone()).unwrap();
+        let url = format!("{}/?database={}", access.url, access.database);
+        let user =
+            [("x-clickhouse-user", access.user.as_str()), ("x-clickhouse-key", access.password.as_str())];
+        let answer = request("POST", &url, &user, sql.as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text()
     }
 
     /// Waits until the report of `site` counts `pageviews`.

@@ -24,6 +24,7 @@ mod lookups;
 mod lost_answers;
 mod memory;
 mod metrics;
+mod order;
 mod peers;
 mod quality;
 mod reports;
