@@ -77,7 +77,7 @@ use sotto_schema::{
     clock::Clock,
     day::Day,
     event::{Event, Kind},
-    id::{SiteId, VisitorKey},
+    id::{SiteId, ViewId, VisitorKey},
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
@@ -265,8 +265,8 @@ impl Peers {
         *self.connected.borrow() < self.links.len()
     }
 
-    /// Tells the others about an accepted hit.
-    pub fn tell(&self, event: &Event) {
+    /// Tells the others about an accepted hit, with the number of its page view in the browser.
+    pub fn tell(&self, event: &Event, view: ViewId) {
         let mut record = Vec::new();
         if event.visitor.is_some() && event.session.is_some() {
             let visit = Visit {
@@ -278,7 +278,7 @@ impl Peers {
             message::write_visit(&visit, &mut record);
         }
         if event.kind == Kind::Pageview && event.view.is_some() {
-            message::write_view(event.site, event.view, &event.hostname, &event.path, &mut record);
+            message::write_view(event.site, view, &event.hostname, &event.path, &mut record);
         }
         if record.is_empty() {
             return;

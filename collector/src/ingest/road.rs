@@ -340,7 +340,7 @@ impl Collector {
         salts: SaltsOfHit,
     ) -> Result<Kept, DropReason> {
         let site = rules.site.id;
-        let key = hit.numbered.then_some(Key { site, view: hit.view, seq: hit.seq });
+        let (numbered, view, seq) = (hit.numbered, hit.view, hit.seq);
         let unmapped = hit.decision.as_deref().and_then(|decision| Report::of(decision, site, day));
         let context = HitContext {
             time_ms,
@@ -354,6 +354,10 @@ impl Collector {
             classifier: &self.classifier,
         };
         let processed = pipeline::process(hit, headers, client, &context)?;
+        // As it is stored, where it is: a restart knows no other number.
+        let stored = processed.event.view;
+        let view = if stored.is_some() { stored } else { view };
+        let key = numbered.then_some(Key { site, view, seq });
         Ok(Kept { processed, visits: salts.visits, key, unmapped })
     }
 
@@ -372,7 +376,7 @@ impl Collector {
         held.decide_keep(outcome, ticket);
         processed.apply(self.sessions_of(&visits), &self.views);
         if let (Some(peers), Visits::Live) = (&self.peers, &visits) {
-            peers.tell(event);
+            peers.tell(event, processed.view);
         }
         admitted.unmapped.extend(unmapped);
     }
