@@ -279,7 +279,7 @@ fn event_is_stored_with_the_page_of_its_view() {
 #[test]
 fn nothing_joins_a_visit_before_midnight_with_what_it_does_after_it() {
     let policy = Preset::Cookieless.policy();
-    let (yesterday, mut world) = (World::new(policy.clone()), World::new(policy));
+    let (yesterday, mut world) = (World::new(policy), World::new(policy));
     let midnight = world.rules.day_end_ms(world.rules.day(NOW));
     world.rules = Rules::new(yesterday.rules.site.clone());
     world.salt = Salt::from_bytes([8; 32]);
