@@ -17,7 +17,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer};
 use sotto_store::backup::sealed;
 
-use crate::visitor::client_ip::TrustedProxies;
+use crate::visitor::{client_ip::TrustedProxies, salts::holder::HeldBy};
 
 mod paths;
 mod peers;
@@ -63,6 +63,8 @@ pub struct Config {
     pub backup: Backup,
     /// Visit detection.
     pub sessions: Sessions,
+    /// Salts.
+    pub salts: SaltsConfig,
     /// The other collectors.
     pub peers: Peers,
 }
@@ -192,6 +194,15 @@ pub struct Sessions {
     pub visitors_max: usize,
 }
 
+/// `[salts]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SaltsConfig {
+    /// Who holds the day's salts while Sotto does not run: "auto", "keyring" (the kernel's), "keeper" (a small process) or
+    /// "memory" (nobody). Default: "auto", the keyring where it works, and the keeper otherwise.
+    pub held_by: HeldBy,
+}
+
 /// A value that is never printed.
 #[derive(Clone, Default, Deserialize)]
 #[serde(transparent)]
@@ -230,6 +241,7 @@ impl Default for Config {
             reports: Reports::default(),
             backup: Backup::default(),
             sessions: Sessions::default(),
+            salts: SaltsConfig::default(),
             peers: Peers::default(),
         }
     }

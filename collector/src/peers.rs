@@ -77,7 +77,7 @@ use sotto_schema::{
     clock::Clock,
     day::Day,
     event::{Event, Kind},
-    id::{SiteId, VisitorKey},
+    id::{SiteId, ViewId, VisitorKey},
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
@@ -90,7 +90,7 @@ use crate::{
     visitor::{
         objections::Objections,
         page_view_cache::PageViewCache,
-        salts::{GRACE_MS, Salts, Taken},
+        salts::{GRACE_MS, Salts, Taken, Term},
         sessions::Sessions,
     },
 };
@@ -265,8 +265,8 @@ impl Peers {
         *self.connected.borrow() < self.links.len()
     }
 
-    /// Tells the others about an accepted hit.
-    pub fn tell(&self, event: &Event) {
+    /// Tells the others about an accepted hit, with the number of its page view in the browser.
+    pub fn tell(&self, event: &Event, view: ViewId) {
         let mut record = Vec::new();
         if event.visitor.is_some() && event.session.is_some() {
             let visit = Visit {
@@ -278,7 +278,7 @@ impl Peers {
             message::write_visit(&visit, &mut record);
         }
         if event.kind == Kind::Pageview && event.view.is_some() {
-            message::write_view(event.site, event.view, &event.hostname, &event.path, &mut record);
+            message::write_view(event.site, view, &event.hostname, &event.path, &mut record);
         }
         if record.is_empty() {
             return;
@@ -332,7 +332,8 @@ impl Peers {
         if self.local.salts.get(site, day).is_some() {
             return;
         }
-        match self.local.salts.today(site, day) {
+        let Some(term) = self.term(site, day) else { return };
+        match self.local.salts.today(site, day, term) {
             Ok(_) if self.is_partitioned() => self.made_alone(site, day),
             Ok(_) => self.push(site, day),
             Err(error) => tracing::error!(%error, "no salt can be made"),
@@ -387,6 +388,12 @@ impl Peers {
         })
     }
 
+    /// How long a salt of this site and day lives; `None` if the site is not known.
+    fn term(&self, site: SiteId, day: Day) -> Option<Term> {
+        let rules = self.local.rules.by_id(site)?;
+        Some(Term::of_day(rules.day_end_ms(day), self.local.clock.now_ms()))
+    }
+
     /// Handles a record from another collector. `replies` takes the answers.
     fn hear(self: &Arc<Self>, record: Record<'_>, link: Option<&Link>, replies: &mpsc::Sender<Note>) {
         match record {
@@ -394,7 +401,8 @@ impl Peers {
                 if !self.is_current(site, day) {
                     return;
                 }
-                match self.local.salts.take_over(site, day, salt) {
+                let Some(term) = self.term(site, day) else { return };
+                match self.local.salts.take_over(site, day, salt, term) {
                     Ok(Taken::Replaced) => {
                         self.local.metrics.salts_replaced.fetch_add(1, Ordering::Relaxed);
                         tracing::warn!("a salt was replaced by another collector's");

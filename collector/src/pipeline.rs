@@ -9,7 +9,7 @@ use sotto_geoip::{GeoDb, NetworkKind};
 use sotto_schema::{
     day::Day,
     event::{Event, Field, FieldSet, Kind, Screen, Tier},
-    id::ReturningId,
+    id::{ReturningId, ViewId, VisitorKey},
     outcome::DropReason,
     policy::{Category, Consent, Minimal, Rule, State, fields_under},
     rowbinary::Millis,
@@ -101,7 +101,6 @@ pub fn process(
         os_version: device.info.os_version,
         screen: screen(hit.width),
         language: language(headers.accept_language),
-        view: hit.view,
         seq: hit.seq,
         engaged_ms: hit.engaged_ms,
         scroll: hit.scroll,
@@ -125,15 +124,18 @@ pub fn process(
         attribute(&mut event, &page, &hit, gate.allowed)?;
         (event.hostname, event.path) = (page.hostname, page.path);
     }
+    let view = hit.view;
+    let before = identify(&mut event, headers, client, at, gate.allowed);
+    event.view = view_under(event.visitor, view);
     if event.path.is_empty() && gate.allowed.contains(Field::View) {
-        take_page_of_view(&mut event, at);
+        take_page_of_view(&mut event, view, before, at);
     }
     record_decision(&mut event, &hit);
     describe(&mut event, hit, gate.allowed);
-    identify(&mut event, headers, client, at, gate.allowed);
     // The code above skips costly look-ups of disallowed fields; this line is the guarantee.
     event.retain(gate.allowed);
-    Ok(Processed { event })
+    event.shuffle = shuffle(&event);
+    Ok(Processed { event, view })
 }
 
 /// A hit that is to be kept.
@@ -142,6 +144,8 @@ pub fn process(
 pub struct Processed {
     /// What is stored.
     pub event: Event,
+    /// The page view's number in its browser, which is not stored.
+    pub view: ViewId,
 }
 
 impl Processed {
@@ -153,7 +157,7 @@ impl Processed {
             sessions.note(event.site, event.visitor, event.session, event.time.0);
         }
         if event.kind == Kind::Pageview && event.view.is_some() {
-            views.remember(event.site, event.view, &event.hostname, &event.path);
+            views.remember(event.site, self.view, &event.hostname, &event.path);
         }
     }
 }
@@ -174,7 +178,7 @@ impl Gate {
         if hit.kind == Kind::Consent {
             // A decision is kept as proof that it was honoured, without anything that identifies the visitor:
             // its receipt stays in the visitor's browser for months and must not lead to their visits.
-            return Ok(Self { consent, allowed: fields_under(Rule::Essential), tier: Tier::Minimal });
+            return Ok(Self { consent, allowed: of_a_decision(), tier: Tier::Minimal });
         }
         if policy.allows(Rule::Measurement, consent) {
             return Ok(Self { consent, allowed, tier: Tier::Full });
@@ -195,6 +199,25 @@ impl Gate {
             Tier::Minimal => at.rules.hour_start_ms(at.time_ms),
         }
     }
+}
+
+/// What is kept of a decision: nothing by which it could be joined to the visit in which it was made.
+fn of_a_decision() -> FieldSet {
+    let of_a_visit = [Field::Hostname, Field::Path, Field::ReferrerHost, Field::Country, Field::Device];
+    fields_under(Rule::Essential).iter().filter(|field| !of_a_visit.contains(field)).collect()
+}
+
+/// What decides where a row without a visitor lies among those of its hour: not the order in which they came. Made of
+/// the row alone, so that it tells nothing that the row does not.
+fn shuffle(event: &Event) -> u32 {
+    if event.visitor.is_some() {
+        return 0;
+    }
+    let mut row = Vec::new();
+    event.encode(&mut row);
+    let mut bytes = [0; 4];
+    bytes.copy_from_slice(&blake3::hash(&row).as_bytes()[..4]);
+    u32::from_le_bytes(bytes)
 }
 
 /// Where the visit came from.
@@ -239,8 +262,12 @@ fn record_decision(event: &mut Event, hit: &Hit) {
 }
 
 /// Reports about a page view are stored with its page: the script sends the page only once.
-fn take_page_of_view(event: &mut Event, at: &HitContext<'_>) {
-    if let Some(page) = at.views.page(event.site, event.view) {
+///
+/// After a restart, pages are known under the numbers that are stored.
+fn take_page_of_view(event: &mut Event, view: ViewId, before: Option<VisitorKey>, at: &HitContext<'_>) {
+    let stored = [Some(event.view), before.map(|before| view_under(before, view))];
+    let known = [Some(view)].into_iter().chain(stored).flatten();
+    if let Some(page) = known.filter_map(|view| at.views.page(event.site, view)).next() {
         event.hostname.clone_from(&page.hostname);
         event.path.clone_from(&page.path);
     }
@@ -267,20 +294,35 @@ fn describe(event: &mut Event, hit: Hit, allowed: FieldSet) {
     }
 }
 
-/// The visitor and the visit, valid for this day and site only.
+/// The number under which a page view of a visitor is stored: another one for each key. A page that is open at midnight
+/// would otherwise join the keys of two days.
+fn view_under(visitor: VisitorKey, view: ViewId) -> ViewId {
+    if !view.is_some() || !visitor.is_some() {
+        return view;
+    }
+    let mut hasher = blake3::Hasher::new_derive_key("sotto 2026-11 page view under a visitor key");
+    hasher.update(&visitor.0.to_le_bytes()).update(&view.0.to_le_bytes());
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    ViewId(u64::from_le_bytes(bytes).max(1))
+}
+
+/// The visitor and the visit, valid for this day and site only. Returns the visitor's key of the day before, while it can
+/// be made.
 fn identify(
     event: &mut Event,
     headers: &Headers<'_>,
     client: &ClientIp,
     at: &HitContext<'_>,
     allowed: FieldSet,
-) {
-    let Some(salt) = at.salt.filter(|_| allowed.contains(Field::Visitor)) else { return };
+) -> Option<VisitorKey> {
+    let salt = at.salt.filter(|_| allowed.contains(Field::Visitor))?;
     let site = at.rules.site.id;
     let before = at.salt_before.map(|salt| visitor_key(salt, site, client, headers.user_agent));
     event.visitor = visitor_key(salt, site, client, headers.user_agent);
     let begins = matches!(event.kind, Kind::Pageview | Kind::Custom);
     event.session = at.sessions.find(site, event.visitor, before, at.time_ms, begins);
+    before
 }
 
 /// The visitor's persistent id. Whatever the site's policy, only visitors who consented are recognised on

@@ -50,7 +50,7 @@ use crate::{
     visitor::{
         client_ip::{self, BlockKey, ClientIp, Peer},
         key::visitor_key,
-        salts::Salt,
+        salts::{Salt, Term},
     },
 };
 
@@ -78,6 +78,8 @@ const PAGE_ROWS: u64 = 100;
 const SPOOL_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a visitor waits for an erasure before the page says that it continues.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long an erasure waits for old files of ClickHouse to go before its record says that they are there.
+const GONE_PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// Timeout for the list below an objection's answer; the answer does not depend on it.
 const LIST_PATIENCE: Duration = Duration::from_secs(5);
 /// When support of Global Privacy Control was last changed (W3C GPC, "GPC support representation").
@@ -398,7 +400,8 @@ impl Rights {
         if let Some(salt) = self.collector.salts.get(site, day) {
             return Some((day, salt));
         }
-        let made = self.collector.salts.today(site, day);
+        let term = Term::of_day(rules.day_end_ms(day), self.collector.clock.now_ms());
+        let made = self.collector.salts.today(site, day, term);
         let made = made.inspect_err(|error| tracing::error!(%error, "no salt can be made for an objection"));
         if let (Ok(_), Some(peers)) = (&made, &self.collector.peers) {
             peers.made_alone(site, day);
@@ -430,7 +433,7 @@ impl Rights {
         let running = tokio::spawn(erasure.run());
         match tokio::time::timeout(PATIENCE, running).await {
             Err(_) => context.erased(StatusCode::ACCEPTED, None, &receipt, self).await,
-            Ok(Ok(Ok(rows))) => context.erased(StatusCode::OK, Some(rows), &receipt, self).await,
+            Ok(Ok(Ok(erased))) => context.erased(StatusCode::OK, Some(&erased), &receipt, self).await,
             Ok(Ok(Err(RightsError::TooMany(_)))) => context.refuse(StatusCode::CONFLICT, "too_many"),
             Ok(failed) => {
                 tracing::warn!(?failed, "an erasure failed; the visitor was told to try again");
@@ -452,7 +455,7 @@ struct Erasure {
 }
 
 impl Erasure {
-    async fn run(self) -> Result<u64, RightsError> {
+    async fn run(self) -> Result<Erased, RightsError> {
         // The semaphore is never closed.
         let _turn = self.erasing.acquire().await;
         let spool = self.collector.spools.of_site(self.shown.site);
@@ -461,16 +464,92 @@ impl Erasure {
             return Err(RightsError::Left(waits - spool.shipped()));
         }
         let rows = rights::erase(&self.db, &self.shown).await?;
-        if let Err(error) = spool.forget_shipped().await {
-            tracing::warn!(%error, "erased hits cannot be removed from the spool now; the background job will retry");
-        }
-        let detail = format!("{rows} events, receipt {}", self.receipt);
+        let erased = Erased { rows, remains: self.remains().await };
+        let detail = format!("{rows} events, receipt {}: {}", self.receipt, erased.said());
         if let Err(error) =
             audit::append(&self.db, UserId::NONE, Action::VisitorErase, self.shown.site, &detail).await
         {
             tracing::warn!(%error, "an erasure is not in the audit log");
         }
-        Ok(rows)
+        Ok(erased)
+    }
+
+    /// Waits until no file holds the erased hits any more; what may hold some of them after that.
+    async fn remains(&self) -> Vec<Remains> {
+        let spool = self.collector.spools.of_site(self.shown.site);
+        let mut remains = Vec::new();
+        if !matches!(tokio::time::timeout(SPOOL_PATIENCE, spool.forget_durable()).await, Ok(Ok(()))) {
+            tracing::warn!(
+                "erased hits are still in files of the spool; the background job will remove them"
+            );
+            remains.push(Remains::Spool);
+        }
+        if spool.set_aside().batches > 0 {
+            remains.push(Remains::SetAside);
+        }
+        match rights::until_gone(&self.db, self.shown.site, GONE_PATIENCE).await {
+            Ok(0) => {}
+            Ok(parts) => {
+                tracing::warn!(parts, "erased hits are still in old files of ClickHouse, which removes them");
+                remains.push(Remains::Database);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "it cannot be asked whether erased hits are still in files of ClickHouse");
+                remains.push(Remains::Database);
+            }
+        }
+        remains
+    }
+}
+
+/// What became of an erasure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Erased {
+    /// How many events.
+    rows: u64,
+    /// What may hold some of their bytes yet.
+    remains: Vec<Remains>,
+}
+
+impl Erased {
+    /// For the audit log.
+    fn said(&self) -> String {
+        if self.remains.is_empty() {
+            return "no file holds them any more".to_owned();
+        }
+        let names: Vec<&str> = self.remains.iter().map(|remains| remains.name()).collect();
+        format!("bytes may remain: {}", names.join(", "))
+    }
+}
+
+/// A place in which bytes of what was erased may lie after the receipt. No report, export or query sees them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remains {
+    /// Files of the spool that are removed when what was appended since is shipped.
+    Spool,
+    /// Batches that ClickHouse refused, until the operator ships or deletes them.
+    SetAside,
+    /// Old files of ClickHouse, until no query reads them any more.
+    Database,
+}
+
+impl Remains {
+    /// Its name in the answer for programs, in the audit log, and of its sentence.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Spool => "spool",
+            Self::SetAside => "set_aside",
+            Self::Database => "database",
+        }
+    }
+
+    /// The key of its sentence for visitors.
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::Spool => "erased_spool",
+            Self::SetAside => "erased_aside",
+            Self::Database => "erased_database",
+        }
     }
 }
 

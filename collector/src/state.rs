@@ -35,7 +35,10 @@ use crate::{
         imports::Imports,
         objections::Objections,
         page_view_cache::PageViewCache,
-        salts::{self, Salts},
+        salts::{
+            self, Salts,
+            holder::{self, Holder, Place},
+        },
         sessions::Sessions,
     },
 };
@@ -91,8 +94,8 @@ pub struct State {
 /// Which state outlives the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lifetime {
-    /// Salts and objections are kept on a RAM-backed directory until their day is over, and a copy of the rules beside
-    /// the data.
+    /// Salts are held and objections kept on a RAM-backed directory until their day is over, and a copy of the rules
+    /// beside the data.
     Day,
     /// Rules, salts and objections are in memory only: for hits of the past, which a demo sends.
     Process,
@@ -131,9 +134,13 @@ impl State {
         lifetime: Lifetime,
     ) -> Result<(Arc<Self>, Vec<Reader>), StateError> {
         let (spools, readers) = open_spools(&config)?;
-        let (copy, ram) = match lifetime {
-            Lifetime::Day => (Some(config.data.join("sites.json")), ram_directory(&config.data, &paths.ram)?),
-            Lifetime::Process => (None, None),
+        let (copy, ram, salts) = match lifetime {
+            Lifetime::Day => {
+                let ram = ram_directory(&config.data, &paths.ram)?;
+                let salts = open_salts(&config, paths, ram.as_deref())?;
+                (Some(config.data.join("sites.json")), ram, salts)
+            }
+            Lifetime::Process => (None, None, Salts::in_memory()),
         };
         let rules_changed = Arc::<Notify>::default();
         let state = Self {
@@ -144,7 +151,7 @@ impl State {
             lookups: Arc::new(Lookups::new(rules_changed.clone())?),
             rules_changed,
             tokens: Arc::default(),
-            salts: Arc::new(Salts::open(ram.as_deref())?),
+            salts: Arc::new(salts),
             objections: Arc::new(Objections::open(ram.as_deref())?),
             imports: Arc::default(),
             sessions: Arc::new(Sessions::new(config.sessions.visitors_max)),
@@ -263,10 +270,43 @@ pub fn open_excluder(config: &Config) -> io::Result<Excluder> {
     Excluder::open(&config.data.join("exclude-key"))
 }
 
+/// Takes over the salts of an earlier run of today, and says who holds them from now on.
+fn open_salts(config: &Config, paths: &Paths, ram: Option<&Path>) -> Result<Salts, StateError> {
+    if let Some(ram) = ram {
+        salts::remove_old_file(ram)?;
+    }
+    let salts = Salts::open(Holder::open(config.salts.held_by, &salts_place(config, paths)?)?);
+    let (held_by, alive) = (salts.means().name(), salts.count());
+    match salts.means() {
+        holder::Means::Keyring | holder::Means::Keeper => {
+            tracing::info!(held_by, alive, "salts outlive a restart and die on time without Sotto");
+        }
+        holder::Means::Memory => {
+            tracing::warn!(held_by, "nobody holds salts; a restart gives today's visitors new keys");
+        }
+    }
+    Ok(salts)
+}
+
+/// Where the salts of this installation are held.
+///
+/// # Errors
+/// When there is no data directory.
+pub fn salts_place(config: &Config, paths: &Paths) -> io::Result<Place> {
+    let data = fs::canonicalize(&config.data)?;
+    let sockets = salts::ram_directory(&data, &paths.ram).unwrap_or_else(|| data.clone());
+    Ok(Place {
+        installation: holder::installation(&data)?,
+        sockets: Some(sockets),
+        program: paths.program.clone(),
+    })
+}
+
 fn ram_directory(data: &Path, candidates: &[PathBuf]) -> io::Result<Option<PathBuf>> {
     let ram = salts::ram_directory(&fs::canonicalize(data)?, candidates);
-    if ram.is_none() {
-        tracing::warn!("no RAM-backed directory; a restart gives today's visitors new keys");
+    match &ram {
+        Some(ram) => fs::create_dir_all(ram)?,
+        None => tracing::warn!("no RAM-backed directory; a restart forgets today's objections"),
     }
     Ok(ram)
 }

@@ -106,8 +106,9 @@ CREATE TABLE events (`site` UInt64,
     `receipt` String,
     `notice_version` LowCardinality(String),
     `consent_source` LowCardinality(String),
-    `returning` UInt64, PROJECTION fingerprints (SELECT site, day, toStartOfHour(time), count(), sum(cityHash64(time, kind, visitor, session, view, seq, path)) GROUP BY site, day, toStartOfHour(time)))
-ENGINE = MergeTree PARTITION BY toMonday(expires) ORDER BY (site, day, visitor, session, time) SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192;
+    `returning` UInt64,
+    `shuffle` UInt32, PROJECTION fingerprints (SELECT site, day, toStartOfHour(time), count(), sum(cityHash64(time, kind, visitor, session, view, seq, path)) GROUP BY site, day, toStartOfHour(time)))
+ENGINE = MergeTree PARTITION BY toMonday(expires) PRIMARY KEY (site, day, visitor, session, time) ORDER BY (site, day, visitor, session, time, shuffle) SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192, old_parts_lifetime = 4, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE goals (`id` UInt64,
     `site` UInt64,
@@ -163,7 +164,7 @@ CREATE TABLE settled_cells (`site` UInt64,
     `entries` UInt32,
     `bounces` UInt32,
     `engaged` UInt64)
-ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY (site, dimension, day, settling, value) SETTINGS index_granularity = 8192;
+ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY (site, dimension, day, settling, value) SETTINGS index_granularity = 8192, old_parts_lifetime = 4, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE settled_days (`site` UInt64,
     `day` Date,
@@ -173,7 +174,7 @@ CREATE TABLE settled_days (`site` UInt64,
     `time_zone` LowCardinality(String),
     `month` Bool,
     `until` DateTime('UTC'))
-ENGINE = MergeTree ORDER BY (site, day, settling) SETTINGS index_granularity = 8192;
+ENGINE = MergeTree ORDER BY (site, day, settling) SETTINGS index_granularity = 8192, old_parts_lifetime = 4, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE settled_months (`site` UInt64,
     `day` Date,
@@ -188,7 +189,7 @@ CREATE TABLE settled_months (`site` UInt64,
     `entries` UInt64,
     `bounces` UInt64,
     `engaged` UInt64)
-ENGINE = MergeTree ORDER BY (site, dimension, day, settling, value) SETTINGS index_granularity = 8192;
+ENGINE = MergeTree ORDER BY (site, dimension, day, settling, value) SETTINGS index_granularity = 8192, old_parts_lifetime = 4, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE settled_page_visits (`site` UInt64,
     `measured` Bool,
@@ -232,7 +233,7 @@ CREATE TABLE settled_page_visits (`site` UInt64,
     `events` UInt32,
     `engaged` UInt32,
     `scroll` UInt8)
-ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY (site, measured, day, settling, visitor, session) SETTINGS index_granularity = 8192;
+ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY (site, measured, day, settling, visitor, session) SETTINGS index_granularity = 8192, old_parts_lifetime = 4, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE settled_visits (`site` UInt64,
     `day` Date,
@@ -280,7 +281,7 @@ CREATE TABLE settled_visits (`site` UInt64,
     `views_refused` UInt32,
     `views_undecided` UInt32,
     `views_gpc` UInt32)
-ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY (site, day, settling, visitor, session) SETTINGS index_granularity = 8192;
+ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY (site, day, settling, visitor, session) SETTINGS index_granularity = 8192, old_parts_lifetime = 4, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE sign_ins (`id` FixedString(32),
     `user` UInt64,

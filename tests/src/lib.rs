@@ -18,8 +18,11 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use sotto_collector::visitor::salts::keeper::KEEPER_COMMAND;
+use sotto_store::db::Access;
 
 mod browser;
+mod held;
 pub mod load;
 mod load_hits;
 mod lossy;
@@ -29,6 +32,7 @@ mod road;
 mod site;
 
 pub use browser::{Chromium, PERSON};
+pub use held::keys;
 pub use lossy::Lossy;
 pub use noon::{Noon, UTC};
 pub use proxy::Proxy;
@@ -350,6 +354,19 @@ impl Sotto {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// What the embedded ClickHouse answers to whoever has the collector's password.
+    pub fn ask_clickhouse(&self, sql: &str) -> String {
+        let text = fs::read_to_string(self.data().join("clickhouse/endpoint.json")).unwrap();
+        let endpoint: Value = serde_json::from_str(&text).unwrap();
+        let access: Access = serde_json::from_value(endpoint["writer"].clone()).unwrap();
+        let url = format!("{}/?database={}", access.url, access.database);
+        let user =
+            [("x-clickhouse-user", access.user.as_str()), ("x-clickhouse-key", access.password.as_str())];
+        let answer = request("POST", &url, &user, sql.as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text()
+    }
+
     /// Waits until the report of `site` counts `pageviews`.
     pub fn wait_for_pageviews(&self, site: &str, pageviews: u64) {
         wait_for(&format!("{pageviews} pageviews"), || {
@@ -378,7 +395,15 @@ impl Sotto {
 
     /// Process IDs of the embedded ClickHouse.
     pub fn clickhouse_pids(&self) -> Vec<Pid> {
-        children(self.pid())
+        let mut children = children(self.pid());
+        children.retain(|pid| !command_line(*pid).contains(KEEPER_COMMAND));
+        children
+    }
+
+    /// Process ID of the keeper of its salts, if it has one.
+    pub fn keeper_pid(&self) -> Option<Pid> {
+        let socket = self.ram().join("salts-keeper").display().to_string();
+        processes().into_iter().find(|pid| command_line(*pid).contains(&socket))
     }
 }
 
@@ -392,6 +417,7 @@ impl Drop for Sotto {
             let _gone = kill_process(Pid::from_child(&child), Signal::TERM);
             let _ended = child.wait();
         }
+        self.end_salts();
     }
 }
 
@@ -417,6 +443,18 @@ pub fn children(parent: Pid) -> Vec<Pid> {
         found.extend(text.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)));
     }
     found
+}
+
+/// All processes of this machine.
+pub fn processes() -> Vec<Pid> {
+    let names = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name());
+    names.filter_map(|name| Pid::from_raw(name.to_str()?.parse().ok()?)).collect()
+}
+
+/// What a process was started with, separated by spaces; empty if it has ended.
+pub fn command_line(pid: Pid) -> String {
+    let text = fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+    text.replace('\0', " ")
 }
 
 /// Whether a process is running (not a zombie).

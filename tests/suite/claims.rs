@@ -67,29 +67,6 @@ fn address_and_user_agent_are_nowhere_after_a_load_of_real_hits() {
 }
 
 #[test]
-fn salts_file_is_on_a_ram_disk_and_in_no_other_place() {
-    let mut sotto = Sotto::start();
-    let key = sotto.add_site("a.example", &[]);
-    send_all_kinds(&sotto, &key);
-    let ram: Vec<_> = fs::read_dir("/dev/shm")
-        .unwrap()
-        .flatten()
-        .filter_map(|e| fs::read(e.path().join("salts")).ok())
-        .filter(|bytes| bytes.len() >= 42)
-        .collect();
-    assert!(!ram.is_empty(), "the salt of the day is on the RAM disk");
-    sotto.stop();
-    for salts in &ram {
-        for record in salts.chunks_exact(42) {
-            let salt = &record[10..];
-            for (place, bytes) in files(&sotto.data()) {
-                assert!(!contains(&bytes, salt), "a salt is in {}", place.display());
-            }
-        }
-    }
-}
-
-#[test]
 fn stored_columns_are_those_of_the_records_of_processing() {
     let sotto = Sotto::start();
     let key = sotto.add_site("a.example", &[]);

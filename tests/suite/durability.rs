@@ -145,7 +145,7 @@ fn assert_kept(sotto: &Sotto, site: &str, acknowledged: &BTreeSet<u32>) {
     let last = acknowledged.last().unwrap();
     wait_for("the last hit to be shipped", || {
         let shipped = sotto.try_run(&["export", site], "").1.contains(&format!("\"/{last}\""));
-        (shipped && sotto.run(&["spool", "inspect", "--json"]).contains("\"waiting\":0")).then_some(())
+        (shipped && sotto.waiting() == 0).then_some(())
     });
     let stored = stored(sotto, site);
     let once: BTreeSet<u32> = stored.iter().copied().collect();

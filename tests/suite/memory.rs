@@ -5,26 +5,33 @@
 
 use std::{
     fs::{self, File},
+    io,
     os::unix::fs::FileExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use memchr::memmem::Finder;
 use rustix::process::Pid;
 use serde_json::Value;
-use sotto_collector::visitor::salts;
 use sotto_tests::{Sotto, files, wait_for};
 
-/// Length of a record in the file of salts: site, day, salt.
-const RECORD: usize = 42;
 /// How much of a process is read at a time.
 const PIECE: usize = 1 << 20;
 
 /// How often `needle` is in the memory that a process can write to. Needs the right to trace it: root.
 fn in_memory(pid: Pid, needle: &[u8]) -> (usize, u64) {
+    scan(pid, needle).expect("the memory of processes is read as root")
+}
+
+/// Whether `needle` is in the memory of a process; not in one that has just ended.
+pub(crate) fn is_in_memory(pid: Pid, needle: &[u8]) -> bool {
+    scan(pid, needle).is_ok_and(|(found, _)| found > 0)
+}
+
+fn scan(pid: Pid, needle: &[u8]) -> io::Result<(usize, u64)> {
     let pid = pid.as_raw_nonzero();
-    let memory = File::open(format!("/proc/{pid}/mem")).expect("the memory of processes is read as root");
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let memory = File::open(format!("/proc/{pid}/mem"))?;
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
     let finder = Finder::new(needle);
     let (mut found, mut scanned) = (0, 0);
     for line in maps.lines() {
@@ -47,30 +54,18 @@ fn in_memory(pid: Pid, needle: &[u8]) -> (usize, u64) {
             at += PIECE as u64;
         }
     }
-    (found, scanned)
-}
-
-/// The RAM-backed directory of a Sotto.
-fn ram(sotto: &Sotto) -> PathBuf {
-    let runtime = std::env::var("XDG_RUNTIME_DIR").map(PathBuf::from).into_iter();
-    let candidates: Vec<PathBuf> = runtime.chain(["/dev/shm".into(), "/run".into()]).collect();
-    salts::ram_directory(&fs::canonicalize(sotto.data()).unwrap(), &candidates).expect("there is a tmpfs")
-}
-
-fn living(dir: &Path) -> Vec<Vec<u8>> {
-    let bytes = fs::read(dir.join("salts")).unwrap_or_default();
-    bytes.chunks_exact(RECORD).map(|record| record[10..].to_vec()).collect()
+    Ok((found, scanned))
 }
 
 /// The places in which `needle` is, of those that were scanned.
-fn in_files(places: &[(PathBuf, Vec<u8>)], needle: &[u8]) -> Vec<PathBuf> {
+pub(crate) fn in_files(places: &[(PathBuf, Vec<u8>)], needle: &[u8]) -> Vec<PathBuf> {
     let finder = Finder::new(needle);
     places.iter().filter(|(_, bytes)| finder.find(bytes).is_some()).map(|(path, _)| path.clone()).collect()
 }
 
 /// Every file that the program and its database have, on disk and in memory, and the log.
-fn places(sotto: &Sotto) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut places = [files(&sotto.data()), files(&ram(sotto))].concat();
+pub(crate) fn places(sotto: &Sotto) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut places = [files(&sotto.data()), files(&sotto.ram())].concat();
     places.push(("the log".into(), sotto.log().into_bytes()));
     places
 }
@@ -91,7 +86,7 @@ fn dead_salt_is_in_no_memory_and_in_no_file() {
     let mut sotto = Sotto::start();
     let key = sotto.add_site("a.example", &[]);
     load(&sotto, &key, 150);
-    // Once more after a restart, which reads the salt from the RAM disk.
+    // Once more after a restart, which takes the salt over from who held it.
     sotto.stop();
     sotto.start_again();
     let other = sotto.add_site("b.example", &[]);
@@ -100,7 +95,7 @@ fn dead_salt_is_in_no_memory_and_in_no_file() {
     // The last that happens, so that nothing else overwrites by chance what it leaves behind.
     let again = format!(r#"{{"v":1,"s":"{key}","k":"p","i":"again","q":0,"u":"https://a.example/"}}"#);
     assert_eq!(sotto.hit(&again, &[]), 204);
-    let before = living(&ram(&sotto));
+    let before = sotto.salts();
     assert_eq!(before.len(), 2);
 
     // A salt dies when its day is over, or when its site is removed: the same code, and no midnight to wait for.
@@ -109,7 +104,7 @@ fn dead_salt_is_in_no_memory_and_in_no_file() {
         let lines: Vec<Value> = serde_json::from_str(&sotto.run(&["salts", "ledger", "--json"])).ok()?;
         lines.iter().any(|line| line["event"] == "died").then_some(())
     });
-    let alive = living(&ram(&sotto));
+    let alive = sotto.salts();
     let dead: Vec<&Vec<u8>> = before.iter().filter(|salt| !alive.contains(salt)).collect();
     assert_eq!((alive.len(), dead.len()), (1, 1));
     assert!(sotto.run(&["salts", "ledger", "--verify"]).contains("chain intact, 1 salts alive"));
@@ -128,11 +123,7 @@ fn dead_salt_is_in_no_memory_and_in_no_file() {
         assert_eq!(found, 0, "a dead salt is in the memory of process {pid:?}");
     }
     let places = places(&sotto);
-    assert_eq!(
-        in_files(&places, &alive[0]),
-        [ram(&sotto).join("salts")],
-        "the control, and in no other place"
-    );
+    assert_eq!(in_files(&places, &alive[0]), Vec::<PathBuf>::new(), "a salt that lives is in no file either");
     assert_eq!(in_files(&places, dead[0]), Vec::<PathBuf>::new());
     println!("{} files scanned", places.len());
 }
@@ -146,7 +137,7 @@ fn scan_finds_what_is_planted_and_no_address_or_user_agent() {
     for place in ["spool/planted", "clickhouse/planted", "planted"] {
         fs::write(sotto.data().join(place), [b"hay".as_slice(), planted, b"hay"].concat()).unwrap();
     }
-    fs::write(ram(&sotto).join("planted"), planted).unwrap();
+    fs::write(sotto.ram().join("planted"), planted).unwrap();
     let places = places(&sotto);
     assert_eq!(in_files(&places, planted).len(), 4, "the control");
     assert!(!in_files(&places, b"a.example").is_empty(), "what is stored is found");

@@ -120,6 +120,63 @@ fn erasure_reaches_what_waits_in_the_spool() {
     assert!(!spooled("/needle-in-the-spool"), "it is in no segment any more");
 }
 
+/// The files of the spool and of ClickHouse in which `needle` is.
+fn holding(sotto: &Sotto, needle: &str) -> Vec<String> {
+    let found = ["spool", "clickhouse"].map(|part| files(&sotto.data().join(part))).concat();
+    let holds = |bytes: &[u8]| bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
+    let holding = found.into_iter().filter(|(_, bytes)| holds(bytes));
+    holding.map(|(path, _)| path.strip_prefix(sotto.data()).unwrap().display().to_string()).collect()
+}
+
+/// Entries of Ann and Bob, in parts that were merged and in those from which they were merged.
+fn planted(sotto: &Sotto, key: &str, needle: &str) {
+    let agreed = format!(r#","c":5,"y":"{ID}""#);
+    for n in 0..3 {
+        ANN.view(sotto, key, &format!("a{n}"), &format!("/{needle}{n}"), &agreed);
+        BOB.view(sotto, key, &format!("b{n}"), "/bob", "");
+        sotto.wait_for_pageviews(key, 2 * (n + 1));
+        sotto.ask_clickhouse("OPTIMIZE TABLE events FINAL");
+    }
+    let held = holding(sotto, needle);
+    assert!(held.iter().any(|path| path.starts_with("spool")), "the control: {held:?}");
+    assert!(held.iter().filter(|path| path.starts_with("clickhouse")).count() > 1, "the control: {held:?}");
+}
+
+/// What the files of ClickHouse's mutations say of Ann.
+fn mutations_about(sotto: &Sotto, number: &str) -> usize {
+    let mutations = holding(sotto, number).into_iter().filter(|path| path.contains("mutation_"));
+    mutations.count()
+}
+
+#[test]
+fn receipt_is_given_when_no_file_holds_the_erased_bytes_any_more() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &[]);
+    let needle = "q7needle7q";
+    planted(&sotto, &key, needle);
+    let number = sotto.ask_clickhouse("SELECT max(returning) FROM events");
+    let question = json!({ "s": key, "y": ID }).to_string();
+    let answer = ANN.ask(&sotto, "POST", "/privacy/erase", &[], &question);
+    let told = answer.json();
+    assert_eq!((answer.status, &told["erased"], &told["remains"]), (200, &json!(3), &json!([])), "{told}");
+    assert_eq!(holding(&sotto, needle), [""; 0], "after the receipt");
+    assert_eq!(mutations_about(&sotto, number.trim()), 0, "nor does the order to erase stay");
+    sotto.wait_for_pageviews(&key, 3);
+    let said = sotto.ask_clickhouse("SELECT detail FROM audit_log WHERE action = 'visitor_erase'");
+    assert!(said.contains(told["receipt"].as_str().unwrap()) && said.contains("no file"), "{said}");
+}
+
+#[test]
+fn command_that_erases_ends_when_no_file_holds_the_bytes_any_more() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &[]);
+    let needle = "q8needle8q";
+    planted(&sotto, &key, needle);
+    let said = sotto.run(&["privacy", "erase", &key, "--id", ID]);
+    assert!(said.contains("3 events erased, 0 left") && said.contains("no file"), "{said}");
+    assert_eq!(holding(&sotto, needle), [""; 0], "after the command");
+}
+
 #[test]
 fn neighbour_with_the_same_key_sees_numbers_only() {
     let sotto = Sotto::start();
@@ -155,7 +212,13 @@ fn browser_erases_todays_key_from_our_own_page_only() {
     assert_eq!(ANN.ask(&sotto, "POST", "/privacy/erase", &[], &json).status, 403);
     assert_eq!(stored(&sotto, &key).len(), 2, "nothing was erased for others");
     let answer = ANN.ask(&sotto, "POST", "/privacy/erase", &[OWN, FORM], &form);
-    assert!(answer.text().contains("Erased: 1. Receipt of the erasure: <code>"), "{}", answer.text());
+    assert!(
+        answer.text().contains(
+            "Erased: 1. No file holds any of it any more, but for backups. Receipt of the erasure: <code>"
+        ),
+        "{}",
+        answer.text()
+    );
     let left: Vec<Value> = stored(&sotto, &key).into_iter().map(|e| e["path"].clone()).collect();
     assert_eq!(left, ["/bob"]);
 }

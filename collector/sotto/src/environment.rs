@@ -58,6 +58,7 @@ impl Environment {
                 .cloned()
                 .unwrap_or_else(|| PathBuf::from("libchdb.so")),
             geoip: geoip.into_iter().flatten().collect(),
+            program: std::env::current_exe().ok(),
             ram: self.runtime.iter().cloned().chain(["/dev/shm".into(), "/run".into()]).collect(),
         }
     }

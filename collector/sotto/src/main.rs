@@ -5,7 +5,10 @@
 use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
-use sotto_collector::http::script::{Facts, Scripts};
+use sotto_collector::{
+    http::script::{Facts, Scripts},
+    visitor::salts::keeper,
+};
 use sotto_store::{db::Databases, engine};
 
 mod account_key;
@@ -34,6 +37,9 @@ fn main() -> ExitCode {
     if arguments.nth(1).is_some_and(|a| a == engine::CHILD_COMMAND) {
         return serve_clickhouse(arguments);
     }
+    if std::env::args_os().nth(1).is_some_and(|a| a == keeper::KEEPER_COMMAND) {
+        return keep_salts();
+    }
     let args = Args::parse();
     let environment = Environment::read();
     match run(args, environment) {
@@ -55,6 +61,13 @@ fn serve_clickhouse(mut arguments: std::env::ArgsOs) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The process that holds salts while this program does not run; see [`keeper`].
+fn keep_salts() -> ExitCode {
+    let Some(socket) = std::env::args_os().nth(2) else { return ExitCode::from(2) };
+    // Nobody listens: what it would say is that the salts are gone.
+    keeper::serve(socket.as_ref()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }
 
 fn run(args: Args, environment: Environment) -> Result<(), Failure> {

@@ -6,7 +6,7 @@
 //! **Proof**: `tests/suite/lost_answers.rs`.
 
 use std::{
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -121,6 +121,7 @@ async fn store_ledger(state: &State) {
 /// Appends salt events to the ledger, starting with earlier unacknowledged ones.
 async fn append_ledger(state: &State) -> Result<(), clickhouse::error::Error> {
     let (db, collector) = (&state.databases.writer, state.config.peers.name.as_str());
+    look_back(state, db, collector).await?;
     let unacknowledged = || state.unacknowledged.ledger.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         let earlier = unacknowledged().clone();
@@ -153,6 +154,19 @@ async fn append_ledger(state: &State) -> Result<(), clickhouse::error::Error> {
         ledger::append(db, &lines).await?;
         unacknowledged().clear();
     }
+}
+
+/// Once a run, before its first line: what became of the salts that were alive when the run before it ended.
+async fn look_back(state: &State, db: &Db, collector: &str) -> Result<(), clickhouse::error::Error> {
+    if state.unacknowledged.looked_back.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let alive = ledger::alive(db, collector).await?;
+    let entry = |a: &Life| Entry { born: true, site: a.site, day: a.day, commitment: a.commitment };
+    let alive: Vec<Entry> = alive.iter().map(entry).collect();
+    state.salts.return_entries(state.salts.since_the_last_run(&alive));
+    state.unacknowledged.looked_back.store(true, Ordering::Relaxed);
+    Ok(())
 }
 
 fn event(entry: &Entry) -> i8 {

@@ -1,31 +1,26 @@
 //! The job that maintains memory and files: expires salts and objections with their day, drops ended visits,
 //! removes shipped hits from the spool's files and picks up newer GeoIP files.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use sotto_schema::{day::Day, id::SiteId};
 use tokio_util::sync::CancellationToken;
 
 use super::wait;
-use crate::{state::State, visitor::salts};
+use crate::{
+    state::State,
+    visitor::salts::{self, Term},
+};
 
-/// Interval for maintaining salts, sessions and GeoIP files.
+/// Interval for maintaining salts, sessions and GeoIP files, and for removing shipped hits from the spool's files: they must
+/// not outlive an erasure in ClickHouse.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(15);
-/// Interval for removing shipped hits from the spool's files: they must not outlive an erasure in ClickHouse.
-const FORGET_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 pub(super) async fn keep_up(state: Arc<State>, stop: CancellationToken) {
-    let mut forgot = Instant::now();
     while !stop.is_cancelled() {
         let now_ms = state.clock.now_ms();
-        if forgot.elapsed() >= FORGET_INTERVAL {
-            forgot = Instant::now();
-            if let Err(error) = state.spools.forget_shipped().await {
-                tracing::warn!(%error, "shipped hits cannot be removed from the spool, trying again");
-            }
+        if let Err(error) = state.spools.forget_shipped().await {
+            tracing::warn!(%error, "shipped hits cannot be removed from the spool, trying again");
         }
         retire_salts(&state, now_ms);
         end_imports(state.imports.end_idle(now_ms));
@@ -45,7 +40,7 @@ pub(super) fn end_imports(salts: usize) {
     }
 }
 
-/// Destroys the salts and objections of closed days and of deleted sites.
+/// Destroys the salts and objections of closed days and of deleted sites, and tells who holds the others when they die.
 pub fn retire_salts(state: &State, now_ms: i64) {
     let dead = |site: SiteId, day: Day| {
         state.rules.by_id(site).is_none_or(|rules| salts::is_over(rules.day_end_ms(day), now_ms))
@@ -58,4 +53,7 @@ pub fn retire_salts(state: &State, now_ms: i64) {
         Ok(count) => tracing::debug!(count, "salts destroyed"),
         Err(error) => tracing::error!(%error, "salts cannot be destroyed; trying again"),
     }
+    state
+        .salts
+        .date(|site, day| state.rules.by_id(site).map(|rules| Term::of_day(rules.day_end_ms(day), now_ms)));
 }

@@ -13,6 +13,8 @@ pub struct Paths {
     pub geoip: Vec<PathBuf>,
     /// Directories that may be RAM-backed, best first.
     pub ram: Vec<PathBuf>,
+    /// This program, which is started as the keeper of salts. `None`: no keeper is started.
+    pub program: Option<PathBuf>,
 }
 
 impl Config {

@@ -37,7 +37,7 @@ use crate::{
         client_ip::{ClientIp, Peer, client_ip},
         imports::DayOfImport,
         key::visitor_key,
-        salts::{self, Salt},
+        salts::{self, Salt, Term},
         sessions::Sessions,
     },
 };
@@ -348,7 +348,7 @@ impl Collector {
         salts: SaltsOfHit,
     ) -> Result<Kept, DropReason> {
         let site = rules.site.id;
-        let key = hit.numbered.then_some(Key { site, view: hit.view, seq: hit.seq });
+        let (numbered, view, seq) = (hit.numbered, hit.view, hit.seq);
         let unmapped = hit.decision.as_deref().and_then(|decision| Report::of(decision, site, day));
         let context = HitContext {
             time_ms,
@@ -362,6 +362,10 @@ impl Collector {
             classifier: &self.classifier,
         };
         let processed = pipeline::process(hit, headers, client, &context)?;
+        // As it is stored, where it is: a restart knows no other number.
+        let stored = processed.event.view;
+        let view = if stored.is_some() { stored } else { view };
+        let key = numbered.then_some(Key { site, view, seq });
         Ok(Kept { processed, visits: salts.visits, key, unmapped })
     }
 
@@ -380,7 +384,7 @@ impl Collector {
         held.decide_keep(outcome, ticket);
         processed.apply(self.sessions_of(&visits), &self.views);
         if let (Some(peers), Visits::Live) = (&self.peers, &visits) {
-            peers.tell(event);
+            peers.tell(event, processed.view);
         }
         admitted.unmapped.extend(unmapped);
     }
@@ -483,7 +487,8 @@ impl Collector {
     fn salts_of(&self, rules: &Rules, day: Day, importer: Option<TokenId>, now_ms: i64) -> SaltsOfHit {
         let site = rules.site.id;
         let today = rules.day(now_ms);
-        let salt = if day == today { self.todays_salt(site, day) } else { self.salts.get(site, day) };
+        let salt =
+            if day == today { self.todays_salt(rules, day, now_ms) } else { self.salts.get(site, day) };
         if let (None, Some(token)) = (&salt, importer.filter(|_| day != today)) {
             match self.imports.day(token, site, day, now_ms) {
                 Ok(DayOfImport { salt, before, sessions }) => {
@@ -505,13 +510,14 @@ impl Collector {
     }
 
     /// Today's salt. Without one (no randomness, no memory) hits are kept without a visitor.
-    pub(crate) fn todays_salt(&self, site: SiteId, day: Day) -> Option<Arc<Salt>> {
+    pub(crate) fn todays_salt(&self, rules: &Rules, day: Day, now_ms: i64) -> Option<Arc<Salt>> {
+        let site = rules.site.id;
         let known = self.salts.get(site, day);
         if known.is_some() {
             return known;
         }
         self.salts
-            .today(site, day)
+            .today(site, day, Term::of_day(rules.day_end_ms(day), now_ms))
             .inspect(|_| {
                 if let Some(peers) = &self.peers {
                     peers.made_alone(site, day);

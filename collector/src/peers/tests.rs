@@ -1,7 +1,7 @@
 //! Collectors in one process: they agree, part, meet again and forget.
 
 use sotto_schema::{
-    id::{SessionId, SiteId, ViewId},
+    id::{SessionId, SiteId},
     policy::Preset,
     site::Site,
 };
@@ -43,7 +43,7 @@ fn collector(site: &Site, index: usize, addresses: &[String]) -> Collector {
     let rules = RuleBook::open(dir.path().join("sites.json"));
     rules.replace(vec![site.clone()]).unwrap();
     let local = LocalState {
-        salts: Arc::new(Salts::open(None).unwrap()),
+        salts: Arc::new(Salts::in_memory()),
         sessions: Arc::new(Sessions::new(1_000)),
         views: Arc::default(),
         objections: Arc::default(),
@@ -209,13 +209,13 @@ async fn hit_is_told_to_the_others_with_its_visit_and_page() {
         site: collectors[0].site,
         visitor: VisitorKey(42),
         session: SessionId(43),
-        view: ViewId(44),
+        view: ViewId(45),
         time: sotto_schema::rowbinary::Millis(NOON_MS),
         hostname: "a.example".into(),
         path: "/x".into(),
         ..Event::default()
     };
-    collectors[0].peers.tell(&event);
+    collectors[0].peers.tell(&event, ViewId(44));
     for collector in &collectors[1..] {
         wait_for("the page", || collector.local.views.page(event.site, ViewId(44)).is_some()).await;
         assert_eq!(collector.local.views.page(event.site, ViewId(44)).unwrap().path, "/x");

@@ -23,7 +23,7 @@ use sotto_store::{
     rights::{Count, Held},
 };
 
-use super::{Context, Rights};
+use super::{Context, Erased, Rights};
 use crate::http::stack::{self, Response};
 
 /// How many salts of a site are shown as evidence.
@@ -322,16 +322,27 @@ impl Context {
     pub(super) async fn erased(
         mut self,
         status: StatusCode,
-        rows: Option<u64>,
+        erased: Option<&Erased>,
         receipt: &str,
         rights: &Rights,
     ) -> Response {
         if self.asked.json {
-            return readable(answer_json(status, &json!({ "erased": rows, "receipt": receipt })));
+            let remains = |erased: &Erased| erased.remains.iter().map(|r| r.name()).collect::<Vec<_>>();
+            let (rows, remains) = (erased.map(|erased| erased.rows), erased.map(remains));
+            let body = json!({ "erased": rows, "receipt": receipt, "remains": remains });
+            return readable(answer_json(status, &body));
         }
         let words = self.words();
-        let text = match rows {
-            Some(rows) => format!("{} {rows}. {}", words.t("erased"), words.t("erased_number")),
+        let text = match erased {
+            Some(Erased { rows, remains }) => {
+                let sentences = if remains.is_empty() {
+                    words.t("erased_gone").to_owned()
+                } else {
+                    let names = remains.iter().map(|r| words.t(r.sentence()));
+                    names.collect::<Vec<_>>().join(" ")
+                };
+                format!("{} {rows}. {sentences} {}", words.t("erased"), words.t("erased_number"))
+            }
             None => words.t("erased_under_way").to_owned(),
         };
         self.base = "../";

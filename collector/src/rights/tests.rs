@@ -238,11 +238,8 @@ async fn objection_before_the_first_hit_of_the_day_is_recorded() {
 #[tokio::test]
 async fn objection_that_cannot_be_recorded_is_not_said_to_be() {
     let host = Host::new(site());
-    let ram = tempfile::tempdir().unwrap();
-    let dir = ram.path().join("gone");
     let mut collector = host.state.collector(None);
-    collector.salts = Arc::new(Salts::open(Some(&dir)).unwrap());
-    std::fs::remove_dir_all(&dir).unwrap();
+    collector.salts = Arc::new(Salts::in_memory_at_most(0));
     let rights = host.rights(collector);
     let response = rights.act(&ask("/privacy/object", 1), about(&host.site)).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);

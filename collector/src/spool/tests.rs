@@ -642,6 +642,25 @@ fn hit_sent_again_is_kept_once_but_not_before_its_first_attempt_succeeded() {
 }
 
 #[tokio::test]
+async fn shipped_records_are_forgotten_while_others_keep_coming() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, mut reader) = open(Settings { segment_bytes: 1 << 20, ..settings(dir.path()) }).unwrap();
+    append(&spool, 0..10).await.unwrap();
+    let batch = reader.seal(10, 1_000).unwrap().unwrap();
+    append(&spool, 10..12).await.unwrap();
+    reader.shipped(&batch).unwrap();
+    let end = spool.durable();
+    // Closes the file.
+    spool.forget_shipped().await.unwrap();
+    append(&spool, 12..14).await.unwrap();
+    assert_eq!(segments(dir.path()), [1, end], "those that come later are in another file");
+    let batch = reader.seal(2, 1_000).unwrap().unwrap();
+    reader.shipped(&batch).unwrap();
+    assert_eq!((batch.end, segments(dir.path())), (end, vec![end]), "it goes with the last of its records");
+    assert_eq!(text(&reader.seal(100, 1_000).unwrap().unwrap()), expected(12..14));
+}
+
+#[tokio::test]
 async fn shipped_records_are_forgotten_without_waiting_for_a_full_segment() {
     let dir = tempfile::tempdir().unwrap();
     let (spool, mut reader) = open(Settings { segment_bytes: 1 << 20, ..settings(dir.path()) }).unwrap();

@@ -125,8 +125,8 @@ impl Spool {
         }
     }
 
-    /// Removes what is shipped from the disk, where everything is shipped. Without it, records stay until their segment
-    /// is full.
+    /// Removes what is shipped from the disk, at the latest when all that was appended before is shipped. Without it,
+    /// records stay until their segment is full.
     ///
     /// # Errors
     /// When the disk fails; nothing is lost, and the next call tries again.
@@ -134,6 +134,16 @@ impl Spool {
         let (done, answer) = oneshot::channel();
         self.queue.send(Message::Forget(done)).map_err(|_| io::ErrorKind::BrokenPipe)?;
         answer.await.map_err(|_| io::ErrorKind::BrokenPipe)?
+    }
+
+    /// Removes the files that hold records of now, as soon as all of those are shipped.
+    ///
+    /// # Errors
+    /// As [`Spool::forget_shipped`].
+    pub async fn forget_durable(&self) -> io::Result<()> {
+        self.forget_shipped().await?;
+        self.shipped_up_to(self.durable()).await;
+        self.forget_shipped().await
     }
 
     /// Resolves when the writing thread has ended: it panicked, or nobody can append any more.
@@ -357,10 +367,11 @@ impl<D: Disk> Writer<D> {
         }
     }
 
-    /// Removes segments in which everything is shipped; the one that is appended to as well.
+    /// Removes segments in which everything is shipped. The one that is appended to is closed if it holds shipped records,
+    /// so that it goes with the last of its records; others would be appended for ever.
     fn forget_shipped(&mut self) -> io::Result<()> {
         let shipped = self.shared.shipped.load(Ordering::Acquire);
-        if self.segment.as_ref().is_some_and(|s| s.next > s.header.first && s.next <= shipped) {
+        if self.segment.as_ref().is_some_and(|s| s.next > s.header.first && s.header.first < shipped) {
             self.close();
         }
         let dir = &self.shared.settings.dir;

@@ -1,6 +1,9 @@
 //! What was sent to ClickHouse and not acknowledged.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, atomic::AtomicBool},
+};
 
 use sotto_store::ledger::Line;
 
@@ -21,4 +24,6 @@ pub struct Unacknowledged {
     /// By shard.
     pub(crate) outcomes: Mutex<BTreeMap<usize, OutcomeBatch>>,
     pub(crate) ledger: Mutex<Vec<Line>>,
+    /// Whether the ledger was told what happened to salts before this run.
+    pub(crate) looked_back: AtomicBool,
 }

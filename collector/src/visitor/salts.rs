@@ -1,26 +1,34 @@
 //! The random salts behind the visitor keys: one per site and day, alive for the day and half an hour.
 //!
-//! **Promises.** A salt is 32 bytes from the operating system, never derived from anything stored. It is kept in
-//! memory and in a file on a RAM-backed directory (tmpfs), so that a restart within the day keeps the keys; where no
-//! such directory exists, in memory only. [`Salts::retire`] overwrites dead salts in both. The ledger gets a
-//! commitment of each salt (its hash), its birth and its death, never the salt.
+//! **Promises.** A salt is 32 bytes from the operating system, never derived from anything stored, and in no file. It is
+//! in this program's memory and with a [`holder`], so that a restart or a kill within the day keeps the keys. The holder
+//! is told when it dies: it does so whatever becomes of the program. [`Salts::retire`] overwrites dead salts in both. The
+//! ledger gets a commitment of each salt (its hash), its birth and its death, never the salt.
 //!
-//! **Crash.** The file is replaced whole (rename); a torn file cannot be.
+//! **Crash.** A salt is with the holder before the first hit is keyed with it.
 //!
-//! **Proof**: tests below; `tests/suite/memory.rs` scans memory, files and logs for a dead salt.
+//! **Proof**: tests below; `tests/suite/salts.rs` and `tests/suite/memory.rs` search memory, keyrings, files and logs for
+//! dead salts.
 
 use std::{
-    collections::HashMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    collections::{HashMap, HashSet},
+    fs::{self, OpenOptions},
+    io,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use sotto_schema::{day::Day, id::SiteId};
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+pub mod holder;
+pub mod keeper;
+mod keyring;
+
+use holder::Holder;
 
 /// How long after the end of its day a salt is kept, to carry visits across midnight.
 pub const GRACE_MS: i64 = 30 * 60 * 1000;
@@ -29,8 +37,31 @@ pub const fn is_over(day_end_ms: i64, now_ms: i64) -> bool {
     now_ms >= day_end_ms + GRACE_MS
 }
 
+/// How long a salt has to live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Term {
+    /// When it dies, in milliseconds since 1970-01-01 UTC.
+    dies_ms: i64,
+    /// What time it is.
+    now_ms: i64,
+}
+
+impl Term {
+    /// Of the salt of a day that ends at `day_end_ms`.
+    pub const fn of_day(day_end_ms: i64, now_ms: i64) -> Self {
+        Self { dies_ms: day_end_ms + GRACE_MS, now_ms }
+    }
+
+    /// What is left of it; zero if it is over.
+    fn left(self) -> Duration {
+        Duration::from_millis(u64::try_from(self.dies_ms - self.now_ms).unwrap_or(0))
+    }
+}
+
 /// Length of a salt in bytes.
 pub const SALT_BYTES: usize = 32;
+/// Most salts that are alive at a time: the sites of an installation, and once more around midnight.
+pub const SALTS_MAX: usize = 100_000;
 const RECORD_BYTES: usize = 8 + 2 + SALT_BYTES;
 
 /// A salt. Has no `Debug`, `Display`, `Serialize` or `Clone`; overwritten when dropped.
@@ -109,7 +140,7 @@ fn scrub_stack() {
 }
 
 /// Something that happened to a salt, for the ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// The salt was made (`true`) or destroyed (`false`).
     pub born: bool,
@@ -134,34 +165,70 @@ pub enum Taken {
     Replaced,
 }
 
+/// A salt that is held, of which site and day.
+pub type HeldSalt = (SiteId, Day, Salt);
+
 type Map = HashMap<(SiteId, Day), Arc<Salt>>;
+
+#[derive(Default)]
+struct Changes {
+    /// What the ledger has not been told.
+    untold: Vec<Entry>,
+    /// When the holder believes that they die, as far as we told it in this run.
+    dated: HashMap<(SiteId, Day), i64>,
+}
 
 /// All salts that are alive.
 pub struct Salts {
     alive: ArcSwap<Map>,
-    /// Taken to make or destroy salts; holds what the ledger has not been told.
-    change: Mutex<Vec<Entry>>,
-    file: Option<PathBuf>,
+    /// Taken to make or destroy salts.
+    change: Mutex<Changes>,
+    holder: Holder,
+    /// What an earlier run of today left; `None` if that is not known.
+    left: Option<HashSet<Entry>>,
+    salts_max: usize,
 }
 
 impl Salts {
-    /// Loads what an earlier run today left in `dir`, which must be RAM-backed; `None` keeps salts in memory
-    /// only.
-    ///
-    /// # Errors
-    /// When the directory or file cannot be read or made.
-    pub fn open(dir: Option<&Path>) -> io::Result<Self> {
+    /// Takes over what an earlier run of today left with `holder`. A holder that cannot be asked is logged: today's
+    /// visitors get new keys, and the salts die at their time.
+    pub fn open(holder: Holder) -> Self {
         let mut map = Map::new();
-        let file = match dir {
-            None => None,
-            Some(dir) => {
-                fs::create_dir_all(dir)?;
-                let file = dir.join("salts");
-                read_file(&file, &mut map)?;
-                Some(file)
+        let held = holder.all().inspect_err(
+            |error| tracing::warn!(%error, "the salts of an earlier run cannot be read; today's visitors get new keys"),
+        );
+        let left = held.ok().map(|held| {
+            let mut left = HashSet::new();
+            for (site, day, salt) in held {
+                left.insert(Entry { born: true, site, day, commitment: salt.commitment() });
+                map.insert((site, day), Arc::new(salt));
             }
-        };
-        Ok(Self { alive: ArcSwap::from_pointee(map), change: Mutex::default(), file })
+            left
+        });
+        scrub_stack();
+        Self {
+            alive: ArcSwap::from_pointee(map),
+            change: Mutex::default(),
+            holder,
+            left,
+            salts_max: SALTS_MAX,
+        }
+    }
+
+    /// Salts that end with the program, and of which the ledger hears from now on only.
+    pub fn in_memory() -> Self {
+        Self { left: None, ..Self::open(Holder::default()) }
+    }
+
+    /// The same, with room for `salts_max` of them.
+    #[cfg(test)]
+    pub(crate) fn in_memory_at_most(salts_max: usize) -> Self {
+        Self { salts_max, ..Self::in_memory() }
+    }
+
+    /// Who holds salts while the program does not run.
+    pub const fn means(&self) -> holder::Means {
+        self.holder.means()
     }
 
     /// The salt of `site` for `day` if it is alive.
@@ -169,24 +236,24 @@ impl Salts {
         self.alive.load().get(&(site, day)).cloned()
     }
 
-    /// The salt of `site` for `day`, made if missing. Only for today: a destroyed salt must not be made
-    /// again.
+    /// The salt of `site` for `day`, made if missing. Only for today: a destroyed salt must not be made again.
     ///
     /// # Errors
-    /// When the operating system has no randomness or the file cannot be written.
-    pub fn today(&self, site: SiteId, day: Day) -> io::Result<Arc<Salt>> {
+    /// When the operating system has no randomness, or [`SALTS_MAX`] salts are alive.
+    pub fn today(&self, site: SiteId, day: Day, term: Term) -> io::Result<Arc<Salt>> {
         if let Some(salt) = self.get(site, day) {
             return Ok(salt);
         }
-        let mut entries = self.change.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changes = self.changes();
         if let Some(salt) = self.get(site, day) {
             return Ok(salt);
         }
+        self.make_sure_of_room()?;
         let salt = Arc::new(Salt::random()?);
         let mut map = Map::clone(&self.alive.load());
         map.insert((site, day), salt.clone());
-        self.write_file(&map)?;
-        entries.push(Entry { born: true, site, day, commitment: salt.commitment() });
+        self.hold(&mut changes, (site, day), &salt, term);
+        changes.untold.push(Entry { born: true, site, day, commitment: salt.commitment() });
         self.alive.store(Arc::new(map));
         Ok(salt)
     }
@@ -195,23 +262,58 @@ impl Salts {
     /// the smaller commitment, whatever the order of messages.
     ///
     /// # Errors
-    /// When the file cannot be written; nothing has changed then.
-    pub fn take_over(&self, site: SiteId, day: Day, salt: Salt) -> io::Result<Taken> {
-        let mut entries = self.change.lock().unwrap_or_else(PoisonError::into_inner);
+    /// When [`SALTS_MAX`] salts are alive; nothing has changed then.
+    pub fn take_over(&self, site: SiteId, day: Day, salt: Salt, term: Term) -> io::Result<Taken> {
+        let mut changes = self.changes();
         let commitment = salt.commitment();
         let own = self.get(site, day).map(|own| own.commitment());
         match own.map(|own| own.cmp(&commitment)) {
             Some(std::cmp::Ordering::Equal) => return Ok(Taken::Same),
             Some(std::cmp::Ordering::Less) => return Ok(Taken::Kept),
-            Some(std::cmp::Ordering::Greater) | None => {}
+            Some(std::cmp::Ordering::Greater) => {}
+            None => self.make_sure_of_room()?,
         }
         let mut map = Map::clone(&self.alive.load());
+        self.hold(&mut changes, (site, day), &salt, term);
         map.insert((site, day), Arc::new(salt));
-        self.write_file(&map)?;
-        entries.extend(own.map(|commitment| Entry { born: false, site, day, commitment }));
-        entries.push(Entry { born: true, site, day, commitment });
+        changes.untold.extend(own.map(|commitment| Entry { born: false, site, day, commitment }));
+        changes.untold.push(Entry { born: true, site, day, commitment });
         self.alive.store(Arc::new(map));
         Ok(if own.is_some() { Taken::Replaced } else { Taken::New })
+    }
+
+    fn make_sure_of_room(&self) -> io::Result<()> {
+        if self.count() < self.salts_max { Ok(()) } else { Err(io::Error::other("too many salts are alive")) }
+    }
+
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.change.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a salt to the holder. One that it does not take is used all the same, and ends with the program.
+    fn hold(&self, changes: &mut Changes, key: (SiteId, Day), salt: &Salt, term: Term) {
+        changes.dated.insert(key, term.dies_ms);
+        let (site, day) = key;
+        let held = match term.left() {
+            Duration::ZERO => self.holder.remove(site, day),
+            left => self.holder.put(site, day, salt, left),
+        };
+        scrub_stack();
+        if let Err(error) = held {
+            tracing::warn!(%error, "a salt cannot be held; a restart gives today's visitors of its site new keys");
+        }
+    }
+
+    /// Tells the holder of every salt that was left by an earlier run, or whose site has another time zone now, when it
+    /// dies.
+    pub fn date(&self, term: impl Fn(SiteId, Day) -> Option<Term>) {
+        let mut changes = self.changes();
+        for ((site, day), salt) in self.alive.load().iter() {
+            let Some(term) = term(*site, *day) else { continue };
+            if changes.dated.get(&(*site, *day)) != Some(&term.dies_ms) {
+                self.hold(&mut changes, (*site, *day), salt, term);
+            }
+        }
     }
 
     /// Site and day of every salt that is alive.
@@ -223,60 +325,51 @@ impl Salts {
     /// ends. Returns how many.
     ///
     /// # Errors
-    /// When the file cannot be overwritten; nothing is destroyed then, and the next call tries again.
+    /// When a holder cannot be asked to destroy its copy, which then dies by itself; the next call tries again.
     pub fn retire(&self, dead: impl Fn(SiteId, Day) -> bool) -> io::Result<usize> {
-        let mut entries = self.change.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changes = self.changes();
         let mut map = Map::clone(&self.alive.load());
-        let gone: Vec<_> = map.extract_if(|(site, day), _| dead(*site, *day)).collect();
-        if gone.is_empty() {
-            return Ok(0);
+        let mut failed = Ok(());
+        let mut destroy = |site: SiteId, day: Day| {
+            dead(site, day)
+                && self.holder.remove(site, day).inspect_err(|error| failed = Err(error.kind())).is_ok()
+        };
+        let gone: Vec<_> = map.extract_if(|(site, day), _| destroy(*site, *day)).collect();
+        if !gone.is_empty() {
+            self.alive.store(Arc::new(map));
         }
-        self.write_file(&map)?;
-        self.alive.store(Arc::new(map));
         for ((site, day), salt) in &gone {
-            entries.push(Entry { born: false, site: *site, day: *day, commitment: salt.commitment() });
+            changes.dated.remove(&(*site, *day));
+            changes.untold.push(Entry { born: false, site: *site, day: *day, commitment: salt.commitment() });
         }
+        failed.map_err(io::Error::from)?;
         Ok(gone.len())
+    }
+
+    /// What the ledger has to hear of the time before this run, in which these salts were `alive` by it: salts died while
+    /// the program did not run, and one may have been made just before it was killed.
+    pub fn since_the_last_run(&self, alive: &[Entry]) -> Vec<Entry> {
+        let Some(left) = &self.left else { return Vec::new() };
+        let died = alive.iter().filter(|entry| !left.contains(*entry)).map(|e| Entry { born: false, ..*e });
+        let unknown = left.iter().filter(|entry| !alive.contains(entry)).copied();
+        died.chain(unknown).collect()
     }
 
     /// What happened since the last call, for the ledger.
     pub fn take_entries(&self) -> Vec<Entry> {
-        std::mem::take(&mut self.change.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.changes().untold)
     }
 
     /// Gives entries back that could not be written to the ledger.
     pub fn return_entries(&self, earlier: Vec<Entry>) {
-        let mut entries = self.change.lock().unwrap_or_else(PoisonError::into_inner);
-        let later = std::mem::replace(&mut *entries, earlier);
-        entries.extend(later);
+        let mut changes = self.changes();
+        let later = std::mem::replace(&mut changes.untold, earlier);
+        changes.untold.extend(later);
     }
 
     /// How many salts are alive.
     pub fn count(&self) -> usize {
         self.alive.load().len()
-    }
-
-    /// Replaces the file; the one before is overwritten with zeros first, so that its pages hold nothing.
-    fn write_file(&self, map: &Map) -> io::Result<()> {
-        let Some(path) = &self.file else { return Ok(()) };
-        let mut bytes = Vec::with_capacity(map.len() * RECORD_BYTES);
-        for ((site, day), salt) in map {
-            bytes.extend_from_slice(&site.0.to_le_bytes());
-            bytes.extend_from_slice(&day.0.to_le_bytes());
-            bytes.extend_from_slice(&*salt.0);
-        }
-        let new = path.with_extension("new");
-        let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
-        let written = file.write_all(&bytes);
-        bytes.zeroize();
-        written?;
-        let old = OpenOptions::new().write(true).open(path);
-        fs::rename(&new, path)?;
-        match old {
-            Ok(old) => overwrite(&old),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(e),
-        }
     }
 }
 
@@ -290,36 +383,41 @@ fn keep_out_of_swap(salt: &[u8; SALT_BYTES]) {
     }
 }
 
-fn overwrite(file: &File) -> io::Result<()> {
-    let len = usize::try_from(file.metadata()?.len()).unwrap_or(0);
-    file.write_all_at(&vec![0; len], 0)
+/// A salt as it is sent and stored: site, day, salt.
+fn encode(site: SiteId, day: Day, salt: &Salt, out: &mut Vec<u8>) {
+    out.extend_from_slice(&site.0.to_le_bytes());
+    out.extend_from_slice(&day.0.to_le_bytes());
+    out.extend_from_slice(&*salt.0);
 }
 
-fn read_file(path: &Path, map: &mut Map) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    match File::open(path) {
-        Ok(mut file) => {
-            // Allocated in full at once: growing would leave copies.
-            bytes.reserve_exact(usize::try_from(file.metadata()?.len()).unwrap_or(0) + RECORD_BYTES);
-            file.read_to_end(&mut bytes)?
+fn decode(record: &[u8; RECORD_BYTES]) -> Option<HeldSalt> {
+    let (site, rest) = record.split_at(8);
+    let (day, bytes) = rest.split_at(2);
+    // Filled in place: an intermediate copy would be left behind.
+    let mut salt = Salt::from_bytes([0; SALT_BYTES]);
+    salt.0.copy_from_slice(bytes);
+    Some((
+        SiteId(u64::from_le_bytes(site.try_into().ok()?)),
+        Day(u16::from_le_bytes(day.try_into().ok()?)),
+        salt,
+    ))
+}
+
+/// Overwrites and removes the file of salts that earlier versions left on the RAM disk.
+///
+/// # Errors
+/// When it is there and cannot be overwritten.
+pub fn remove_old_file(dir: &Path) -> io::Result<()> {
+    let path = dir.join("salts");
+    match OpenOptions::new().write(true).open(&path) {
+        Ok(file) => {
+            let length = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+            file.write_all_at(&vec![0; length], 0)?;
+            fs::remove_file(path)
         }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(e),
-    };
-    for record in bytes.chunks_exact(RECORD_BYTES) {
-        let (site, rest) = record.split_at(8);
-        let (day, salt) = rest.split_at(2);
-        let numbers = (site.try_into().map(u64::from_le_bytes), day.try_into().map(u16::from_le_bytes));
-        if let (Ok(site), Ok(day)) = numbers {
-            // Filled in place: an intermediate copy would be left behind.
-            let mut kept = Salt::from_bytes([0; SALT_BYTES]);
-            kept.0.copy_from_slice(salt);
-            map.insert((SiteId(site), Day(day)), Arc::new(kept));
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
-    bytes.zeroize();
-    scrub_stack();
-    Ok(())
 }
 
 /// A directory in memory that survives this process but not a reboot: for `data`, under `candidates`. `None`
@@ -342,18 +440,19 @@ mod tests {
 
     const TODAY: Day = Day(20_000);
     const YESTERDAY: Day = Day(19_999);
+    const DAY: Term = Term::of_day(24 * 60 * 60 * 1000, 0);
 
     #[test]
     fn collectors_that_met_apart_keep_the_same_salt_whoever_tells_first() {
         let salt = |n: u8| Salt::from_bytes([n; SALT_BYTES]);
         let winner = (1..=2).min_by_key(|n| salt(*n).commitment()).unwrap();
         let loser = 3 - winner;
-        let (ahead, behind) = (Salts::open(None).unwrap(), Salts::open(None).unwrap());
-        assert_eq!(ahead.take_over(SiteId(1), TODAY, salt(winner)).unwrap(), Taken::New);
-        assert_eq!(behind.take_over(SiteId(1), TODAY, salt(loser)).unwrap(), Taken::New);
-        assert_eq!(ahead.take_over(SiteId(1), TODAY, salt(loser)).unwrap(), Taken::Kept);
-        assert_eq!(behind.take_over(SiteId(1), TODAY, salt(winner)).unwrap(), Taken::Replaced);
-        assert_eq!(behind.take_over(SiteId(1), TODAY, salt(winner)).unwrap(), Taken::Same);
+        let (ahead, behind) = (Salts::in_memory(), Salts::in_memory());
+        assert_eq!(ahead.take_over(SiteId(1), TODAY, salt(winner), DAY).unwrap(), Taken::New);
+        assert_eq!(behind.take_over(SiteId(1), TODAY, salt(loser), DAY).unwrap(), Taken::New);
+        assert_eq!(ahead.take_over(SiteId(1), TODAY, salt(loser), DAY).unwrap(), Taken::Kept);
+        assert_eq!(behind.take_over(SiteId(1), TODAY, salt(winner), DAY).unwrap(), Taken::Replaced);
+        assert_eq!(behind.take_over(SiteId(1), TODAY, salt(winner), DAY).unwrap(), Taken::Same);
         assert_eq!(
             bytes(&behind.get(SiteId(1), TODAY).unwrap()),
             bytes(&ahead.get(SiteId(1), TODAY).unwrap())
@@ -369,36 +468,63 @@ mod tests {
 
     #[test]
     fn salt_differs_by_site_and_day_and_stays_within_them() {
-        let salts = Salts::open(None).unwrap();
-        let first = bytes(&salts.today(SiteId(1), TODAY).unwrap());
-        assert_eq!(bytes(&salts.today(SiteId(1), TODAY).unwrap()), first);
-        assert_ne!(bytes(&salts.today(SiteId(2), TODAY).unwrap()), first);
-        assert_ne!(bytes(&salts.today(SiteId(1), YESTERDAY).unwrap()), first);
+        let salts = Salts::in_memory();
+        let first = bytes(&salts.today(SiteId(1), TODAY, DAY).unwrap());
+        assert_eq!(bytes(&salts.today(SiteId(1), TODAY, DAY).unwrap()), first);
+        assert_ne!(bytes(&salts.today(SiteId(2), TODAY, DAY).unwrap()), first);
+        assert_ne!(bytes(&salts.today(SiteId(1), YESTERDAY, DAY).unwrap()), first);
     }
 
     #[test]
-    fn restart_keeps_the_salt_of_the_day() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = bytes(&Salts::open(Some(dir.path())).unwrap().today(SiteId(1), TODAY).unwrap());
-        let again = Salts::open(Some(dir.path())).unwrap();
-        assert_eq!(bytes(&again.get(SiteId(1), TODAY).unwrap()), first);
-        assert_eq!(again.take_entries(), [], "it was not born again");
+    fn ledger_hears_what_happened_while_the_program_did_not_run() {
+        let entry = |site, born| {
+            let commitment = Salt::from_bytes([site; SALT_BYTES]).commitment();
+            Entry { born, site: SiteId(site.into()), day: TODAY, commitment }
+        };
+        let mut salts = Salts::in_memory();
+        let alive = [entry(1, true), entry(2, true)];
+        assert_eq!(salts.since_the_last_run(&alive), [], "it is not known what is left");
+        salts.left = Some([entry(2, true), entry(3, true)].into());
+        assert_eq!(
+            salts.since_the_last_run(&alive),
+            [entry(1, false), entry(3, true)],
+            "one has died, and one was made a moment before a kill"
+        );
     }
 
     #[test]
-    fn retired_salt_is_nowhere() {
+    fn salts_are_made_and_taken_over_up_to_their_limit_and_no_more() {
+        let salts = Salts::in_memory_at_most(2);
+        salts.today(SiteId(1), TODAY, DAY).unwrap();
+        salts.take_over(SiteId(2), TODAY, Salt::from_bytes([7; SALT_BYTES]), DAY).unwrap();
+        assert!(salts.today(SiteId(3), TODAY, DAY).is_err());
+        assert!(salts.take_over(SiteId(3), TODAY, Salt::from_bytes([7; SALT_BYTES]), DAY).is_err());
+        assert!(salts.today(SiteId(1), TODAY, DAY).is_ok(), "it is there");
+        assert_eq!(salts.count(), 2);
+    }
+
+    #[test]
+    fn file_of_earlier_versions_is_overwritten_and_removed() {
         let dir = tempfile::tempdir().unwrap();
-        let salts = Salts::open(Some(dir.path())).unwrap();
-        let dead = salts.today(SiteId(1), YESTERDAY).unwrap();
-        salts.today(SiteId(1), TODAY).unwrap();
-        // A hard link to the file's pages: the old content must be gone from them, too.
-        let old = File::open(dir.path().join("salts")).unwrap();
-        assert_eq!(salts.retire(|_, day| day == YESTERDAY).unwrap(), 1);
-        assert!(salts.get(SiteId(1), YESTERDAY).is_none());
-        let mut left = fs::read(dir.path().join("salts")).unwrap();
-        (&old).read_to_end(&mut left).unwrap();
-        assert!(!left.windows(SALT_BYTES).any(|w| w == *dead.0));
-        assert_eq!(salts.count(), 1);
+        let path = dir.path().join("salts");
+        fs::write(&path, [7; RECORD_BYTES]).unwrap();
+        // Holds on to the file's pages.
+        let mut old = fs::File::open(&path).unwrap();
+        remove_old_file(dir.path()).unwrap();
+        remove_old_file(dir.path()).unwrap();
+        let mut left = Vec::new();
+        std::io::Read::read_to_end(&mut old, &mut left).unwrap();
+        assert_eq!((path.exists(), left), (false, vec![0; RECORD_BYTES]));
+    }
+
+    #[test]
+    fn salt_lives_until_half_an_hour_after_its_day() {
+        let end = 1_800_000_000_000;
+        for (now, seconds) in
+            [(end - 1_000, 1_801), (end + 1_799_000, 1), (end + 1_800_000, 0), (end + GRACE_MS + 1, 0)]
+        {
+            assert_eq!(Term::of_day(end, now).left(), Duration::from_secs(seconds), "{}", now - end);
+        }
     }
 
     #[test]
@@ -412,8 +538,8 @@ mod tests {
 
     #[test]
     fn ledger_hears_of_birth_and_death() {
-        let salts = Salts::open(None).unwrap();
-        let commitment = salts.today(SiteId(1), YESTERDAY).unwrap().commitment();
+        let salts = Salts::in_memory();
+        let commitment = salts.today(SiteId(1), YESTERDAY, DAY).unwrap().commitment();
         salts.retire(|_, _| true).unwrap();
         let entry = Entry { born: true, site: SiteId(1), day: YESTERDAY, commitment };
         assert_eq!(salts.take_entries(), [entry, Entry { born: false, ..entry }]);

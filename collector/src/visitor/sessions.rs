@@ -7,6 +7,8 @@
 //! collectors that see a new visitor at the same time give the same number without talking ([`crate::peers`]), and so
 //! does one that forgot. Two visits of a visitor never share a number, as half an hour lies between them.
 //!
+//! A visit that goes on across midnight gets a number of the new day's key: one number under both keys would join them.
+//!
 //! **Crash.** The map is rebuilt from the last half hour of ClickHouse and the spool ([`Sessions::note`]).
 
 use std::{
@@ -59,9 +61,9 @@ impl Sessions {
     }
 
     /// The visit of a hit at `time_ms`; nothing is changed, see [`Sessions::note`]. `before` is the visitor's
-    /// key under the previous day's salt, while that is alive: a visit that began under it continues. A hit
-    /// that does not `begin` visits (a report about a page view) belongs to the visitor's last one; none if
-    /// there is none.
+    /// key under the previous day's salt, while that is alive: a visit that began under it continues under a number
+    /// of this day. A hit that does not `begin` visits (a report about a page view) belongs to the visitor's last one;
+    /// none if there is none.
     ///
     /// A hit so late that the current visit began long after it belongs to an earlier visit, which is no
     /// longer remembered: late hits of one half hour of the clock form one visit.
@@ -81,7 +83,7 @@ impl Sessions {
         } else if let Some(carried) = before.and_then(|before| self.get(site, before))
             && carried.holds(time_ms)
         {
-            return carried.id;
+            return session_id(site, visitor, time_ms);
         }
         if begins { session_id(site, visitor, time_ms) } else { SessionId::NONE }
     }
@@ -238,15 +240,16 @@ mod tests {
     }
 
     #[test]
-    fn visit_goes_on_across_midnight_under_the_new_key() {
+    fn visit_that_goes_on_across_midnight_has_a_number_of_each_day() {
         let sessions = Sessions::new(1_000);
-        let first = assign(&sessions, SiteId(1), VisitorKey(7), None, NOW, true);
-        assert_eq!(assign(&sessions, SiteId(1), VisitorKey(8), Some(VisitorKey(7)), NOW + 1, true), first);
-        assert_eq!(assign(&sessions, SiteId(1), VisitorKey(8), None, NOW + TIMEOUT_MS, true), first);
-        assert_ne!(
-            assign(&sessions, SiteId(1), VisitorKey(9), Some(VisitorKey(7)), NOW + TIMEOUT_MS, true),
-            first
-        );
+        let (before, after) = (VisitorKey(7), VisitorKey(8));
+        let first = assign(&sessions, SiteId(1), before, None, NOW, true);
+        let second = assign(&sessions, SiteId(1), after, Some(before), NOW + 1, false);
+        assert!(second.is_some(), "a report about a page view belongs to the visit that goes on");
+        assert_ne!(second, first);
+        assert_eq!(assign(&sessions, SiteId(1), after, None, NOW + TIMEOUT_MS, true), second);
+        let late = assign(&sessions, SiteId(1), VisitorKey(9), Some(before), NOW + TIMEOUT_MS, false);
+        assert_eq!(late, SessionId::NONE, "it has ended");
     }
 
     #[test]

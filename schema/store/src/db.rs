@@ -127,6 +127,15 @@ impl Db {
         if self.shards.is_empty() { vec![self.clone()] } else { self.shards.to_vec() }
     }
 
+    /// Connections to each replica of this server; only this connection where there is one.
+    pub fn replicas(&self) -> Vec<Self> {
+        if self.shared.replicas.len() < 2 {
+            return vec![self.clone()];
+        }
+        let settings = self.shared.settings;
+        self.shared.replicas.iter().map(|r| Self::of_replicas(vec![r.clone()], r.clone(), settings)).collect()
+    }
+
     /// The client, for one query. Do not keep it: the server may move.
     pub fn client(&self) -> Client {
         self.shared.current.load().1.clone()

@@ -158,6 +158,24 @@ pub async fn last(db: &Db, collector: &str) -> Result<Option<Line>, clickhouse::
     db.query(include_str!("ledger/last.sql")).param("collector", collector).fetch_optional().await
 }
 
+#[derive(Row, Deserialize)]
+struct Alive {
+    site: SiteId,
+    day: u16,
+    commitment: [u8; 32],
+}
+
+/// The salts that are alive according to the chain of `collector`.
+///
+/// # Errors
+/// When ClickHouse cannot be queried.
+pub async fn alive(db: &Db, collector: &str) -> Result<Vec<Life>, clickhouse::error::Error> {
+    let query = db.query(include_str!("ledger/alive.sql")).param("collector", collector);
+    let alive = query.fetch_all::<Alive>().await?.into_iter();
+    let life = |a: Alive| Life { event: BORN, site: a.site, day: Day(a.day), commitment: a.commitment };
+    Ok(alive.map(life).collect())
+}
+
 /// The newest lines about the salts of one site, newest first.
 ///
 /// # Errors

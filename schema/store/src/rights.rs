@@ -9,7 +9,12 @@
 //!
 //! **Promises.** [`erase`] returns when the rows are gone from all active parts, and with them everything that
 //! was settled of their days. Events linked to an id (others under the same key on the same day) are erased,
-//! too.
+//! too. [`until_gone`] returns when the parts that held them are gone from the disks, too, or says how many are not.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
@@ -29,6 +34,8 @@ pub const KEY_ROWS_MAX: u64 = 2_000;
 const KEYS_PER_STATEMENT: usize = 500;
 /// Maximum attempts to erase while hits of the same browser keep arriving.
 const ATTEMPTS_MAX: u32 = 3;
+/// How often it is looked whether old parts are gone.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Maximum number of day keys linked to one id: 25 months with several connections a day.
 const KEYS_MAX: u64 = 5_000;
 
@@ -245,4 +252,47 @@ pub async fn erase(db: &Db, shown: &Shown) -> Result<u64, RightsError> {
         erased += there;
     }
     Ok(erased)
+}
+
+/// Waits until no file of the database holds what was erased of `site` before, at most `patience`. Returns how many
+/// files of the database (parts, on all replicas) may still hold some of it: it removes them as soon as no query reads
+/// them any more.
+///
+/// # Errors
+/// When a replica cannot be queried: what it has on disk is not known.
+pub async fn until_gone(db: &Db, site: SiteId, patience: Duration) -> Result<usize, RightsError> {
+    let mut left = 0;
+    let deadline = Instant::now() + patience;
+    for replica in db.of_site(site).replicas() {
+        replica.query(include_str!("rights/done.sql")).execute().await?;
+        // Later ones are of rows that were there after the erasure.
+        let before = old_parts(&replica).await?;
+        loop {
+            let now = old_parts(&replica).await?;
+            let remaining: Vec<&OldPart> = before.intersection(&now).collect();
+            if remaining.is_empty() || Instant::now() >= deadline {
+                left += remaining.len();
+                break;
+            }
+            let tables: HashSet<&str> = remaining.iter().map(|part| part.table.as_str()).collect();
+            for table in tables {
+                replica.query(include_str!("rights/wake.sql")).param("table", table).execute().await?;
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
+    Ok(left)
+}
+
+/// A part that no query reads any more.
+#[derive(Debug, PartialEq, Eq, Hash, Row, Deserialize)]
+struct OldPart {
+    table: String,
+    name: String,
+}
+
+async fn old_parts(db: &Db) -> Result<HashSet<OldPart>, clickhouse::error::Error> {
+    let tables: Vec<&str> = ["events"].into_iter().chain(settled::TABLES).collect();
+    let parts = db.query(include_str!("rights/inactive.sql")).param("tables", tables);
+    Ok(parts.fetch_all().await?.into_iter().collect())
 }

@@ -136,7 +136,8 @@ const PAGE_VISIT: [&str; 2] = ["visit_bounced", "visit_engaged"];
 /// Spreads the numbers of settlings, so that their sum tells them apart (2^64 divided by the golden ratio).
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// The tables, the one that makes the others visible first.
-const TABLES: [&str; 5] = ["settled_days", MONTHS, "settled_visits", "settled_page_visits", "settled_cells"];
+pub(crate) const TABLES: [&str; 5] =
+    ["settled_days", MONTHS, "settled_visits", "settled_page_visits", "settled_cells"];
 const MONTHS: &str = "settled_months";
 /// Raw events whose visits are put together at once: bounds the memory that a large day needs.
 const SLICE_ROWS: u64 = 50_000;

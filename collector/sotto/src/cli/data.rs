@@ -275,6 +275,7 @@ fn checked_line(line: &str, site: Option<SiteId>) -> Result<(u64, Vec<u8>), Stri
     if let Some(site) = site {
         event.insert("site".into(), site.to_string().into());
     }
+    shuffle(&mut event);
     // ClickHouse writes large numbers as text.
     let of = match event.get("site") {
         Some(serde_json::Value::String(text)) => text.parse().ok(),
@@ -283,6 +284,19 @@ fn checked_line(line: &str, site: Option<SiteId>) -> Result<(u64, Vec<u8>), Stri
     };
     let of = of.ok_or("names no site")?;
     Ok((of, serde_json::to_vec(&event).map_err(|e| e.to_string())?))
+}
+
+/// Sorts rows without a visitor by what is in them, as the collector does: an export of an earlier version has them in
+/// the order in which they came.
+fn shuffle(event: &mut serde_json::Map<String, serde_json::Value>) {
+    let is_none =
+        |value: &serde_json::Value| matches!(value.as_str(), Some("" | "0")) || value.as_u64() == Some(0);
+    if event.get("visitor").is_none_or(is_none) && event.get("shuffle").is_none_or(is_none) {
+        let text = serde_json::Value::Object(event.clone()).to_string();
+        let hash = blake3::hash(text.as_bytes());
+        let number = hash.as_bytes()[..4].iter().fold(0u32, |number, byte| number << 8 | u32::from(*byte));
+        event.insert("shuffle".into(), number.into());
+    }
 }
 
 async fn insert_lines(db: &Db, lines: Vec<u8>) -> Result<(), Failure> {
@@ -305,6 +319,25 @@ mod tests {
     use super::*;
 
     const SITE: SiteId = SiteId(7);
+
+    #[test]
+    fn imported_rows_without_a_visitor_are_sorted_by_what_is_in_them() {
+        let shuffled = |line: &str| {
+            let (_, event) = checked_line(line, Some(SITE)).unwrap();
+            serde_json::from_slice::<serde_json::Value>(&event).unwrap()["shuffle"].as_u64()
+        };
+        let line = |visitor: &str, path: &str| format!(r#"{{"visitor":{visitor},"path":"{path}"}}"#);
+        assert_eq!(shuffled(&line("\"7\"", "/a")), None, "a visitor's own are sorted by time");
+        let [a, b] = ["/a", "/b"].map(|path| shuffled(&line("\"0\"", path)).unwrap());
+        assert!(a != 0 && b != 0 && a != b);
+        assert_eq!(
+            shuffled(&line("\"0\"", "/a")),
+            Some(a),
+            "again the same, so that a retry is no other row"
+        );
+        assert_eq!(shuffled(r#"{"visitor":0,"path":"/a","shuffle":5}"#), Some(5), "as it was exported");
+        assert!(shuffled(r#"{"path":"/a"}"#).is_some());
+    }
 
     #[test]
     fn export_that_was_cut_off_goes_on_with_its_last_day() {

@@ -12,7 +12,11 @@ use sotto_collector::{
     config::Config,
     peers,
     spool::{self, sharded},
-    visitor::salts,
+    state,
+    visitor::salts::{
+        self,
+        holder::{HeldBy, Holder, Means, Place},
+    },
 };
 use sotto_geoip::GeoIp;
 use sotto_store::{account::ACCOUNT_KEY_BYTES, backup::sealed, sites};
@@ -45,7 +49,8 @@ struct Check {
 
 /// Runs the checks; ends with an error if one fails.
 pub async fn run(args: DoctorArgs, config: &Config, paths: &Paths) -> Result<(), Failure> {
-    let mut checks = vec![library(config, paths), data(config), ram(config, paths), geo(config, paths)];
+    let mut checks = vec![library(config, paths), data(config), held_salts(config, paths)];
+    checks.extend([ram(config, paths), geo(config, paths)]);
     checks.extend([account_key(config), backup_key(config), waiting(config)]);
     checks.extend(peers(config));
     if !is_in_use(config) {
@@ -162,10 +167,25 @@ fn peers(config: &Config) -> Option<Check> {
 fn ram(config: &Config, paths: &Paths) -> Check {
     let found = salts::ram_directory(&config.data, &paths.ram);
     Check {
-        what: "RAM directory for salts",
+        what: "RAM directory",
         ok: found.is_some(),
         found: found.map_or_else(|| "none".into(), |d| d.display().to_string()),
-        remedy: "mount a tmpfs at /dev/shm, so that a restart keeps the day's visitors apart",
+        remedy: "mount a tmpfs at /dev/shm, so that a restart keeps the day's objections",
+    }
+}
+
+/// Who holds salts while Sotto does not run.
+fn held_salts(config: &Config, paths: &Paths) -> Check {
+    // Before the first start there is no data directory.
+    let place = state::salts_place(config, paths)
+        .unwrap_or_else(|_| Place { sockets: Some(config.data.clone()), ..Place::default() });
+    let holder = Holder::open(config.salts.held_by, &place);
+    let means = holder.as_ref().map_or(Means::Memory, Holder::means);
+    Check {
+        what: "salts",
+        ok: means != Means::Memory || config.salts.held_by == HeldBy::Memory,
+        found: holder.map_or_else(|error| error.to_string(), |_| format!("held by: {}", means.name())),
+        remedy: "set salts.held_by to \"auto\", so that a restart keeps the day's visitors apart",
     }
 }
 

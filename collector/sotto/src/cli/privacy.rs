@@ -93,6 +93,10 @@ impl Whose {
 
 /// How long pending hits may take to reach the database before an erasure is abandoned.
 const SPOOL_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a running sotto may take to remove shipped hits from the disk.
+const REMOVAL_PATIENCE: Duration = Duration::from_secs(60);
+/// How long ClickHouse may take to remove old files.
+const GONE_PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// Runs the command.
 pub async fn run(command: PrivacyCommand, config: &Config, paths: &Paths) -> Result<(), Failure> {
@@ -151,12 +155,50 @@ async fn erase(databases: &Databases, whose: &Whose, config: &Config) -> Result<
     };
     audit::append(db, UserId::NONE, Action::Erase, site.id, &format!("{erased} events on request")).await?;
     say!("{erased} events erased, 0 left")?;
+    say_what_remains(db, config, site.id).await?;
     say!(
         "not reached: consent receipts (proof, without identity), and backups made before now, which are to be deleted \
          within {} days",
         backup::days()
     )?;
     Ok(())
+}
+
+/// Waits until no file holds what was erased, and says so, or what may hold some of it and until when.
+async fn say_what_remains(db: &Db, config: &Config, site: SiteId) -> Result<(), Failure> {
+    let mut remains = Vec::new();
+    if await_removal(config, site).await.is_err() {
+        remains.push("files of hits that wait for ClickHouse, until those are shipped (sotto spool inspect)");
+    }
+    let dir = sharded::directory(&config.data, shard_of(site, config.shard_count()));
+    if !sotto_collector::spool::set_aside(&dir)?.is_empty() {
+        remains.push("batches that were set aside, until they are replayed or deleted (sotto spool inspect)");
+    }
+    if rights::until_gone(db, site, GONE_PATIENCE).await? > 0 {
+        remains.push("old files of ClickHouse, which no query reads, until it removes them (system.parts)");
+    }
+    if remains.is_empty() {
+        say!("no file of the spool or of ClickHouse holds them any more")?;
+    }
+    for place in remains {
+        say!("bytes may remain in {place}")?;
+    }
+    Ok(())
+}
+
+/// Waits until the files of the spool that there are now are removed, as a running sotto does when they are shipped.
+async fn await_removal(config: &Config, site: SiteId) -> Result<(), tokio::time::error::Elapsed> {
+    let dir = sharded::directory(&config.data, shard_of(site, config.shard_count()));
+    let segments = || sotto_collector::spool::inspect(&dir);
+    let end =
+        segments().map_or(0, |segments| segments.iter().map(|s| s.first + s.records).max().unwrap_or(0));
+    let removed = async {
+        // A segment may be removed while it is read; then it is read again.
+        while segments().map_or(true, |segments| segments.iter().any(|s| s.first < end)) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(REMOVAL_PATIENCE, removed).await
 }
 
 async fn erase_key(db: &Db, site: SiteId, visitor: VisitorKey) -> Result<u64, Failure> {
