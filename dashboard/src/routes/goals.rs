@@ -175,13 +175,11 @@ fn proposals(answer: &Answer, goals: &[Goal]) -> Vec<Proposal> {
 
 /// A failure that is nobody's mistake on this page.
 fn unreachable(error: GoalError) -> PageError {
-    match error {
-        GoalError::Database(error) => error.into(),
-        other => {
-            tracing::error!(error = &other as &dyn std::error::Error, "goals cannot be read or changed");
-            PageError::Broken
-        }
+    if let GoalError::Database(error) = error {
+        return error.into();
     }
+    tracing::error!(error = &error as &dyn std::error::Error, "goals cannot be read or changed");
+    PageError::Broken
 }
 
 /// The page, after what was typed was refused or before anything was typed.
