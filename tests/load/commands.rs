@@ -33,7 +33,7 @@ struct Measured {
 
 /// Measures all commands on a site of so many events.
 pub fn run(events: u64) {
-    let place = Place::new("");
+    let place = Place::new("", 760);
     let size = Size { events, days: DAYS };
     let began = Instant::now();
     place.fill(&size);

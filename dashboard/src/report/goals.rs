@@ -51,7 +51,7 @@ async fn of_plan(db: &Db, query: &Query, goals: &[Goal], plan: &Plan) -> Result<
     }
     let conditions = Conditions::of(query);
     let chosen = asked(db, query, plan, &conditions, &text(goals, plan, &conditions));
-    let names = goals.iter().enumerate().map(|(n, goal)| (format!("goal_{n}"), goal.expression()));
+    let names = goals.iter().enumerate().map(|(n, goal)| (format!("goal_{n}"), sought(goal)));
     let chosen = names.fold(chosen, |asked, (name, expression)| asked.param(&name, expression));
     match (chosen.fetch_all::<Completed>().await, plan.halves()) {
         (Ok(rows), _) => {
@@ -77,6 +77,21 @@ async fn of_plan(db: &Db, query: &Query, goals: &[Goal], plan: &Plan) -> Result<
     }
 }
 
+/// What is sought: the name of an event, or the pattern of `LIKE` for a page, where `*` stands for anything.
+fn sought(goal: &Goal) -> String {
+    if goal.kind == Kind::Event {
+        return goal.pattern.clone();
+    }
+    goal.pattern.chars().fold(String::new(), |mut out, c| {
+        match c {
+            '*' => out.push('%'),
+            '%' | '_' | '\\' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+        out
+    })
+}
+
 /// Text of the query; names and patterns of goals are parameters.
 fn text(goals: &[Goal], plan: &Plan, conditions: &Conditions) -> String {
     let chosen = Chosen { conditions, raw: !plan.raw.is_empty(), settled: !plan.settled.is_empty() };
@@ -85,15 +100,16 @@ fn text(goals: &[Goal], plan: &Plan, conditions: &Conditions) -> String {
     let (mut times, mut sums) = (String::new(), String::new());
     for (n, goal) in goals.iter().enumerate() {
         let completes = match goal.kind {
-            Kind::Page => format!(
-                "(page, views) -> views > 0 AND match(page, {{goal_{n}:String}}), seen_page, seen_views"
-            ),
-            Kind::Event => format!(
-                "(event, events) -> events > 0 AND event = {{goal_{n}:String}}, seen_event, seen_events"
-            ),
+            // Three times as fast as a regular expression.
+            Kind::Page => {
+                format!("(page, views) -> views * (page LIKE {{goal_{n}:String}}), seen_page, seen_views")
+            }
+            Kind::Event => {
+                format!("(event, events) -> events * (event = {{goal_{n}:String}}), seen_event, seen_events")
+            }
         };
         // Writing to a string cannot fail.
-        let _ = write!(times, ", arrayCount({completes}) AS times_{n}");
+        let _ = write!(times, ", arraySum({completes}) AS times_{n}");
         let _ = write!(
             sums,
             "{comma}(toUInt64({n}),
@@ -107,4 +123,22 @@ fn text(goals: &[Goal], plan: &Plan, conditions: &Conditions) -> String {
 FROM (SELECT [{sums}] AS found_all FROM (SELECT day, visitor, alone, counted{times} FROM {visits}))
 ARRAY JOIN found_all AS found"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use sotto_schema::id::{GoalId, SiteId};
+
+    use super::*;
+
+    #[test]
+    fn pattern_is_plain_text_but_for_the_star() {
+        let sought = |kind, pattern: &str| {
+            let (id, site, name, pattern) = (GoalId(1), SiteId(1), String::new(), pattern.into());
+            sought(&Goal { id, site, name, kind, pattern, created_ms: 0 })
+        };
+        assert_eq!(sought(Kind::Page, r"/a_b/100%\*"), r"/a\_b/100\%\\%");
+        assert_eq!(sought(Kind::Page, "/thanks"), "/thanks");
+        assert_eq!(sought(Kind::Event, "a_*"), "a_*", "the name of an event is compared");
+    }
 }
