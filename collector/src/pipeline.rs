@@ -296,7 +296,7 @@ fn describe(event: &mut Event, hit: Hit, allowed: FieldSet) {
 
 /// The number under which a page view of a visitor is stored: another one for each key. A page that is open at midnight
 /// would otherwise join the keys of two days.
-fn view_under(visitor: VisitorKey, view: ViewId) -> ViewId {
+pub fn view_under(visitor: VisitorKey, view: ViewId) -> ViewId {
     if !view.is_some() || !visitor.is_some() {
         return view;
     }

@@ -32,7 +32,7 @@ mod road;
 mod site;
 
 pub use browser::{Chromium, PERSON};
-pub use held::keys;
+pub use held::{keyring_works, keys};
 pub use lossy::Lossy;
 pub use noon::{Noon, UTC};
 pub use proxy::Proxy;

@@ -14,12 +14,14 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
+use sotto_schema::id::ViewId;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
 use crate::load_hits::Template;
+pub use crate::load_hits::seq_of;
 
 /// What to send, where, and how fast.
 #[derive(Debug, Clone)]
@@ -81,10 +83,10 @@ fn address(url: &str) -> SocketAddr {
     url.trim_start_matches("http://").parse().expect("an address")
 }
 
-/// The page view that is stored for the hit with this number.
-pub fn view_of(number: u64) -> u64 {
+/// The page view that is sent with the hit with this number.
+pub fn view_of(number: u64) -> ViewId {
     // An id is read as a base-36 number.
-    u64::from_str_radix(&format!("{number:011x}"), 36).expect("eleven digits").max(1)
+    ViewId(u64::from_str_radix(&format!("{number:011x}"), 36).expect("eleven digits").max(1))
 }
 
 /// The result of a run.

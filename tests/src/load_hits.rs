@@ -70,12 +70,17 @@ const LANGUAGES: &[&str] =
 
 /// Length of a page view's id in these requests.
 const ID_LEN: usize = 11;
+/// The number in its page view of the hit with the number 0.
+const FIRST_SEQ: u32 = 10_000;
+/// How many hits have different ones: all have five digits.
+const SEQS: u64 = 90_000;
 
 /// A request with a placeholder for a number.
 #[derive(Debug)]
 pub struct Template {
     bytes: Vec<u8>,
     id_at: usize,
+    seq_at: usize,
 }
 
 impl Template {
@@ -104,17 +109,26 @@ impl Template {
             );
         }
         let id_at = head.len() + 2 + body.find(&"0".repeat(ID_LEN)).expect("the body has room for a number");
-        Self { bytes: format!("{head}\r\n{body}").into_bytes(), id_at }
+        let seq_at = head.len() + 2 + body.find(&FIRST_SEQ.to_string()).expect("and for another");
+        Self { bytes: format!("{head}\r\n{body}").into_bytes(), id_at, seq_at }
     }
 
     /// The request with this number in it.
     pub fn numbered(&mut self, mut number: u64) -> &[u8] {
+        let seq = seq_of(number).to_string();
+        self.bytes[self.seq_at..self.seq_at + seq.len()].copy_from_slice(seq.as_bytes());
         for place in self.bytes[self.id_at..self.id_at + ID_LEN].iter_mut().rev() {
             *place = b"0123456789abcdef"[(number % 16) as usize];
             number /= 16;
         }
         &self.bytes
     }
+}
+
+/// The number in its page view under which the hit with this number is stored; 90,000 hits later it comes again.
+#[allow(clippy::cast_possible_truncation)] // Less than 90,000.
+pub fn seq_of(number: u64) -> u32 {
+    FIRST_SEQ + (number % SEQS) as u32
 }
 
 /// A body: of ten hits, six are pageviews, three engagement reports, one an interaction.
@@ -132,16 +146,16 @@ fn body(site: &str, random: &mut fastrand::Rng) -> String {
                 (TAGS[random.usize(..TAGS.len())], REFERRERS[random.usize(..REFERRERS.len())]);
             let width = [390, 412, 768, 1366, 1440, 1920][random.usize(..6)];
             format!(
-                r#"{{"v":1,"s":"{site}","k":"p","i":"{id}","q":0,"c":15,"u":"https://a.example/{page}{tags}","r":"{referrer}","w":{width}}}"#
+                r#"{{"v":1,"s":"{site}","k":"p","i":"{id}","q":{FIRST_SEQ},"c":15,"u":"https://a.example/{page}{tags}","r":"{referrer}","w":{width}}}"#
             )
         }
         6..9 => format!(
-            r#"{{"v":1,"s":"{site}","k":"e","i":"{id}","q":1,"c":15,"e":{},"d":{}}}"#,
+            r#"{{"v":1,"s":"{site}","k":"e","i":"{id}","q":{FIRST_SEQ},"c":15,"e":{},"d":{}}}"#,
             random.u32(1_000..90_000),
             random.u32(5..=100)
         ),
         _ => format!(
-            r#"{{"v":1,"s":"{site}","k":"x","i":"{id}","q":2,"c":15,"n":"Sign up","p":{{"plan":"pro","seats":{}}}}}"#,
+            r#"{{"v":1,"s":"{site}","k":"x","i":"{id}","q":{FIRST_SEQ},"c":15,"n":"Sign up","p":{{"plan":"pro","seats":{}}}}}"#,
             random.u32(1..20)
         ),
     }
@@ -169,7 +183,7 @@ mod tests {
         let texts: BTreeSet<Vec<u8>> = (0..1_000).map(|n| template.numbered(n).to_vec()).collect();
         assert_eq!(texts.len(), 1_000);
         let text = String::from_utf8(template.numbered(0xabc).to_vec()).unwrap();
-        assert!(text.contains(r#""i":"00000000abc""#), "{text}");
+        assert!(text.contains(r#""i":"00000000abc","q":12748,"#), "{text}");
     }
 
     #[test]
