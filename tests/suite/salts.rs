@@ -149,11 +149,10 @@ fn visitors(sotto: &Sotto, key: &str, views: u64) -> u64 {
 
 #[test]
 fn salt_in_the_kernels_keyring_dies_on_time_after_a_stop_and_after_a_kill() {
-    if keyring_works() {
-        check_death("keyring", End::Stop);
-        check_death("keyring", End::Kill);
-    } else {
-        println!("the kernel's keyring is forbidden here: only the keeper is tried");
+    // Where the keyring is forbidden, the keeper is tried alone, below.
+    for means in holders().into_iter().filter(|means| *means == "keyring") {
+        check_death(means, End::Stop);
+        check_death(means, End::Kill);
     }
 }
 
