@@ -25,8 +25,6 @@ const PART_ROWS_MAX: u64 = 1_000_000;
 /// The most rows of a list that are read from settled days and from raw events side by side; longer lists are put
 /// together by ClickHouse.
 const SIDE_ROWS_MAX: u64 = 20_000;
-/// Raw events of the settled days above which their lists are read one by one.
-const LONG_ROWS: u64 = 3_000_000;
 /// What is read of settled days.
 const SETTLED: &str =
     "site = {site:UInt64} AND day BETWEEN {from:Date} AND {to:Date} AND settling IN {settled:Array(UInt64)}";
@@ -317,14 +315,10 @@ impl Scan<'_> {
         };
         let mut cells = Vec::new();
         if !filtered && !plan.settlings().is_empty() {
-            cells = self.cells(&by, plan.settled_rows > LONG_ROWS);
+            cells.push(self.cells("settled_cells", CELLS, &by));
         }
         if !filtered && !plan.months.is_empty() {
-            cells.push(self.cells_of(
-                "settled_months",
-                MONTHS,
-                &by.iter().map(|(d, _)| d.name()).collect::<Vec<_>>(),
-            ));
+            cells.push(self.cells("settled_months", MONTHS, &by));
         }
         [cells, passes]
     }
@@ -351,37 +345,11 @@ LIMIT {{limit:UInt64}} BY dimension, if(dimension IN ('day', 'hour', '{CONSENT}'
         )
     }
 
-    /// Queries for the figures of settled days, when nothing is filtered: one for all lists, or one for each where
-    /// they are long, since grouping by one column is twice as fast as by two.
-    fn cells(&self, by: &[(Dimension, bool)], long: bool) -> Vec<String> {
-        let sums = COUNTS.map(|name| format!("sum(cells.{name}) AS {name}")).join(", ");
-        let (apart, together): (Vec<&str>, Vec<&str>) = by.iter().map(|(d, _)| (d.name(), d.is_time())).fold(
-            (Vec::new(), Vec::new()),
-            |mut all, (name, time)| {
-                if long && !time {
-                    all.0.push(name)
-                } else {
-                    all.1.push(name)
-                };
-                all
-            },
-        );
-        let apart = apart.into_iter().map(|name| {
-            format!(
-                "SELECT '{name}' AS dimension, toString(cells.value) AS value, {sums} FROM settled_cells AS cells
-WHERE {CELLS} AND cells.dimension = '{name}' GROUP BY cells.value"
-            )
-        });
-        let any = !together.is_empty() || self.consent;
-        let together = any.then(|| self.cells_of("settled_cells", CELLS, &together));
-        together.into_iter().chain(apart).collect()
-    }
-
-    /// A query for the figures of several lists.
-    fn cells_of(&self, table: &str, some: &str, names: &[&str]) -> String {
+    /// A query for the figures of settled days, of all lists at once: a query costs more to plan than to run.
+    fn cells(&self, table: &str, some: &str, by: &[(Dimension, bool)]) -> String {
         let consent = self.consent.then_some(CONSENT);
         let names: Vec<String> =
-            names.iter().copied().chain(consent).map(|name| format!("'{name}'")).collect();
+            by.iter().map(|(d, _)| d.name()).chain(consent).map(|name| format!("'{name}'")).collect();
         format!(
             "SELECT toString(cells.dimension) AS dimension, toString(cells.value) AS value, {} FROM {table} AS cells
 WHERE {some} AND cells.dimension IN ({}) GROUP BY cells.dimension, cells.value",
@@ -623,8 +591,7 @@ mod tests {
                 let scope = Scope { site: SiteId(7), time_zone: typed.into() };
                 let query = Query::totals(scope, Range::day(day), filters);
                 let scan = Scan { query: &query, lists: &lists, consent: true, whole: false };
-                let plan =
-                    Plan { settled: vec![(day, 1)], settled_rows: 1, raw: vec![day], ..Plan::default() };
+                let plan = Plan { settled: vec![(day, 1)], raw: vec![day], ..Plan::default() };
                 let conditions = Conditions::of(&query);
                 for pass in scan.passes(&plan, &conditions).concat() {
                     let text = scan.text(&pass);

@@ -28,8 +28,6 @@ pub struct Sources {
 pub(super) struct Plan {
     /// Settled days, with the number of the settling.
     pub(super) settled: Vec<(Date, u64)>,
-    /// How many raw events the settled days were made from, without those of `months`.
-    pub(super) settled_rows: u64,
     /// Months whose settled days are added up, by the day on which they begin, with the number of that settling.
     pub(super) months: Vec<(Date, u64)>,
     /// Days that are settled up to an hour; what came after it is counted here, from raw events.
@@ -88,7 +86,6 @@ impl Plan {
         days.sort_unstable();
         let middle = *days.get(days.len() / 2)?;
         let part = |keep: &dyn Fn(Date) -> bool| Self {
-            settled_rows: this.settled_rows / 2,
             settled: this.settled.iter().filter(|(day, _)| keep(*day)).copied().collect(),
             raw: this.raw.iter().filter(|day| keep(**day)).copied().collect(),
             ..Self::default()
@@ -143,7 +140,6 @@ impl Sources {
         for (day, (settling, rows)) in self.days.settled.iter().filter(|(day, _)| asked(day)) {
             if query.source != Source::Raw && whole(*day) {
                 plan.settled.push((*day, *settling));
-                plan.settled_rows += rows;
             } else {
                 plan.read_raw(*day, *rows, here, &mut few);
             }
@@ -152,7 +148,6 @@ impl Sources {
             let days = || self.days.settled.range(*month..=month.last_of_month());
             if days().all(|(day, _)| asked(day) && whole(*day)) {
                 plan.months.push((*month, *settling));
-                plan.settled_rows -= days().map(|(_, (_, rows))| rows).sum::<u64>();
             }
         }
         plan
@@ -167,18 +162,17 @@ mod tests {
     #[test]
     fn halves_have_all_days_and_one_day_has_none() {
         let day = |d| date(2026, 3, d);
-        let plan = |settled: &[(Date, u64)], settled_rows, raw: &[Date]| Plan {
+        let plan = |settled: &[(Date, u64)], raw: &[Date]| Plan {
             settled: settled.to_vec(),
-            settled_rows,
             raw: raw.to_vec(),
             ..Plan::default()
         };
-        let mut all = plan(&[(day(1), 7), (day(3), 8)], 10, &[day(2)]);
+        let mut all = plan(&[(day(1), 7), (day(3), 8)], &[day(2)]);
         all.few.push(day(4));
         let [earlier, later] = all.halves().unwrap();
-        assert_eq!(earlier, plan(&[(day(1), 7)], 5, &[day(2)]));
-        assert_eq!(later, plan(&[(day(3), 8)], 5, &[day(4)]), "what was counted here is counted there");
-        for one in [Plan::default(), plan(&[(day(1), 7)], 5, &[])] {
+        assert_eq!(earlier, plan(&[(day(1), 7)], &[day(2)]));
+        assert_eq!(later, plan(&[(day(3), 8)], &[day(4)]), "what was counted here is counted there");
+        for one in [Plan::default(), plan(&[(day(1), 7)], &[])] {
             assert_eq!(one.halves(), None);
         }
     }
