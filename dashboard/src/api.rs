@@ -135,7 +135,7 @@ async fn report(
     let _turn = app.gate.enter(reader.number()).await?;
     let asked = asked.unwrap_or_default();
     let query = Query { detail: reader.detail(site.id), ..question(&asked, &site)? };
-    let answer = run(&app.settings.databases.reader, &query).await?;
+    let answer = run(&app.reports, &query).await?;
     if url::form_urlencoded::parse(asked.as_bytes()).any(|(n, v)| n == "format" && v == "csv") {
         let by = query.by.map_or("totals", Dimension::name);
         let site = file_part(site.hostnames.first().map_or(&key, |host| host));
@@ -170,7 +170,7 @@ async fn overview(
     let detail = reader.detail(site.id);
     let query =
         Query { source: asked.source, detail, ..Query::totals(asked.scope, asked.range, asked.filters) };
-    let db = &app.settings.databases.reader;
+    let db = &app.reports;
     let interval = query.range.interval();
     let sources = Sources::of(db, &query.scope, query.range).await?;
     let hours = List { by: Dimension::Hour, sort: Metric::Visitors, limit: ROWS_MAX, entries: true };

@@ -11,7 +11,7 @@ pub const FILTERS_MAX: usize = 20;
 pub const VALUE_BYTES_MAX: usize = 2_000;
 
 /// How a filter compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verb {
     /// Equal. Several `Is` filters on one field are alternatives.
     Is,
@@ -50,7 +50,7 @@ impl Verb {
 }
 
 /// One filter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// The field; never a day or an hour, which the period selects.
     pub field: Dimension,
@@ -113,7 +113,7 @@ impl Filter {
 }
 
 /// The filters of a report.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Filters(Vec<Filter>);
 
 /// Fields and values as sent to ClickHouse.

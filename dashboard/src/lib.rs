@@ -33,6 +33,8 @@ mod routes;
 mod tests;
 mod view;
 
+use report::Reports;
+
 /// Configuration of the dashboard.
 #[derive(Clone)]
 pub struct Settings {
@@ -89,6 +91,8 @@ pub struct ScriptInfo {
 /// State shared by all requests.
 pub(crate) struct App {
     pub(crate) settings: Settings,
+    /// Where reports are read from.
+    pub(crate) reports: Reports,
     pub(crate) hasher: Hasher,
     pub(crate) attempts: auth::throttle::Attempts,
     /// Bounds how many reports run at once.
@@ -103,6 +107,7 @@ pub(crate) struct App {
 /// When the operating system has no randomness; nothing could be kept secret then.
 pub fn router(settings: Settings) -> Router {
     let app = Arc::new(App {
+        reports: Reports::new(settings.databases.reader.clone()),
         settings,
         hasher: Hasher::new().expect("the operating system has randomness"),
         attempts: auth::throttle::Attempts::default(),

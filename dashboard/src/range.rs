@@ -10,7 +10,7 @@ use jiff::{
 pub const RANGE_DAYS_MAX: i32 = 1_100;
 
 /// Days from `from` to `to`, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Range {
     /// First day.
     pub from: Date,
@@ -260,7 +260,8 @@ pub fn now_in(time_zone: &str) -> Zoned {
 
 /// The same local time as `now`, on `day`. Where a clock change skips it, the moment after the gap.
 pub fn same_time_on(day: Date, now: &Zoned) -> Option<i64> {
-    let time: Time = now.time();
+    // The same for a minute, so that it is counted once in it.
+    let time: Time = now.time().with().second(0).subsec_nanosecond(0).build().ok()?;
     let zoned = day.to_datetime(time).to_zoned(now.time_zone().clone()).ok()?;
     Some(zoned.timestamp().as_millisecond())
 }

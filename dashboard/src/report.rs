@@ -21,6 +21,7 @@ use crate::{
 
 pub mod archive;
 pub mod consent;
+mod counted;
 mod counts;
 pub mod decisions;
 pub mod first_hit;
@@ -40,6 +41,7 @@ pub mod unmapped_consent;
 
 pub use archive::{Origin, Source};
 pub use consent::Consent;
+pub use counted::Reports;
 pub use counts::Counts;
 pub use groups::Detail;
 pub use metric::Metric;
@@ -52,7 +54,7 @@ pub const ROWS_MAX: u64 = 10_000;
 pub const ROWS_DEFAULT: u64 = 100;
 
 /// The site a query is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// Its number.
     pub site: SiteId,
@@ -206,7 +208,7 @@ impl Query {
 }
 
 /// One list of a page: the figures by one dimension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct List {
     /// The dimension.
     pub by: Dimension,
@@ -245,7 +247,7 @@ pub struct Answer {
 /// # Errors
 /// When ClickHouse cannot be asked.
 pub async fn lists(
-    db: &Db,
+    db: &Reports,
     sources: &Sources,
     query: &Query,
     lists: &[List],
@@ -294,14 +296,6 @@ pub async fn lists(
     Ok(answer)
 }
 
-/// The plain counts from which the metrics are made, one row per value.
-///
-/// # Errors
-/// When ClickHouse cannot be asked.
-pub async fn counts(db: &Db, query: &Query) -> Result<Rows, ReportError> {
-    Ok(answer(db, query).await?.0)
-}
-
 /// Where the totals of a query come from.
 ///
 /// # Errors
@@ -313,7 +307,7 @@ pub async fn origin(db: &Db, query: &Query) -> Result<Origin, ReportError> {
 }
 
 /// The counts, and where they come from.
-async fn answer(db: &Db, query: &Query) -> Result<(Rows, Origin, bool), ReportError> {
+async fn answer(db: &Reports, query: &Query) -> Result<(Rows, Origin, bool), ReportError> {
     let sources = Sources::of(db, &query.scope, query.range).await?;
     let sort = query.metrics.first().copied().unwrap_or(Metric::Visitors);
     let Some(by) = query.by else {
@@ -340,7 +334,7 @@ async fn answer(db: &Db, query: &Query) -> Result<(Rows, Origin, bool), ReportEr
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn run(db: &Db, query: &Query) -> Result<Table, ReportError> {
+pub async fn run(db: &Reports, query: &Query) -> Result<Table, ReportError> {
     let (mut rows, origin, withheld) = answer(db, query).await?;
     if query.by.is_none() && rows.is_empty() {
         rows.push((String::new(), Counts::default()));

@@ -7,7 +7,7 @@ use sotto_collector::pipeline::{referrer::attribute, sanitise::Tags};
 use sotto_dashboard::{
     filter::{Filter, Filters, Verb},
     range::Range,
-    report::{Answer, Dimension, List, Metric, Query, Rows, Scope, Source, Sources, lists},
+    report::{Answer, Dimension, List, Metric, Query, Reports, Rows, Scope, Source, Sources, lists},
 };
 use sotto_schema::{
     dimension::NOT_MEASURED,
@@ -50,7 +50,7 @@ async fn ask(db: &Db, site: SiteId, filters: Filters, source: Source, by: &[Dime
     let sources = Sources::of(db, &query.scope, query.range).await.unwrap();
     let all: Vec<List> =
         by.iter().map(|by| List { by: *by, sort: Metric::Pageviews, limit: 10_000, entries: true }).collect();
-    lists(db, &sources, &query, &all, true).await.unwrap()
+    lists(&Reports::new(db.clone()), &sources, &query, &all, true).await.unwrap()
 }
 
 fn pageviews(rows: &Rows) -> Vec<(&str, u64)> {

@@ -11,7 +11,7 @@ use serde_json::json;
 use sotto_dashboard::{
     filter::{Filter, Filters, Verb},
     range::Range,
-    report::{Answer, Counts, Dimension, List, Metric, Query, Scope, Source, Sources, goals, lists},
+    report::{Answer, Counts, Dimension, List, Metric, Query, Reports, Scope, Source, Sources, goals, lists},
 };
 use sotto_schema::{
     day::Day,
@@ -152,8 +152,18 @@ fn question(site: SiteId, filters: Filters, source: Source) -> Query {
     query
 }
 
-/// Everything that can be asked, in one answer, without where it comes from.
+/// Everything that can be asked, counted now, in one answer, without where it comes from.
 async fn everything(db: &Db, query: &Query) -> Answer {
+    answer(&anew(db), query).await
+}
+
+/// Reports of which nothing was counted.
+fn anew(db: &Db) -> Reports {
+    Reports::new(db.clone())
+}
+
+/// The same, of which some may have been counted before.
+async fn answer(db: &Reports, query: &Query) -> Answer {
     let sources = Sources::of(db, &query.scope, query.range).await.unwrap();
     let all = Dimension::ALL.map(|by| List { by, sort: Metric::Pageviews, limit: 10_000, entries: true });
     let mut answer = lists(db, &sources, query, &all, true).await.unwrap();
@@ -173,7 +183,7 @@ async fn everything(db: &Db, query: &Query) -> Answer {
 
 const GOALS: [(Kind, &str); 3] = [(Kind::Page, "/1"), (Kind::Page, "/*"), (Kind::Event, "Sign up")];
 
-async fn completed(db: &Db, query: &Query) -> Vec<Counts> {
+async fn completed(db: &Reports, query: &Query) -> Vec<Counts> {
     let sources = Sources::of(db, &query.scope, query.range).await.unwrap();
     let goals = GOALS.map(|(kind, pattern)| Goal {
         id: GoalId(1),
@@ -255,10 +265,11 @@ fn every_report_of_random_days_is_the_same_from_settled_days_as_from_raw_events(
                 let from_settled = everything(&db, &question(site, filters.clone(), Source::Auto)).await;
                 let from_raw = everything(&db, &question(site, filters.clone(), Source::Raw)).await;
                 prop_assert_eq!(from_settled, from_raw, "{:?}", filters);
-                let ask = async |source| completed(&db, &question(site, filters.clone(), source)).await;
+                let ask =
+                    async |source| completed(&anew(&db), &question(site, filters.clone(), source)).await;
                 prop_assert_eq!(ask(Source::Auto).await, ask(Source::Raw).await, "goals: {:?}", filters);
             }
-            let found = completed(&db, &question(site, Filters::default(), Source::Auto)).await;
+            let found = completed(&anew(&db), &question(site, Filters::default(), Source::Auto)).await;
             for (counts, (kind, pattern)) in found.iter().zip(GOALS) {
                 let found = (counts.visitors, counts.visits, counts.events);
                 prop_assert_eq!(found, completed_by(&hits, kind, pattern), "{}", pattern);
@@ -438,6 +449,61 @@ async fn erased_visitor_is_in_no_settled_row() {
     let query = question(site, Filters::default(), Source::Auto);
     assert_eq!(everything(&db, &query).await.totals.pageviews, 2);
     assert!(days(&db, site).await.settled.contains_key(&FIRST.saturating_add(1.day())));
+}
+
+#[tokio::test]
+async fn figures_that_were_counted_are_the_same_as_counted_anew_whatever_changes() {
+    let server = server().await;
+    let (db, site) = (server.db(), SiteId::random().unwrap());
+    let kept = anew(&db);
+    let filters = ["", "page=/1", "country=DE"].map(|filter| {
+        Filters::parse_equations(Some(filter).filter(|filter| !filter.is_empty()).into_iter()).unwrap()
+    });
+    let compare = async |after: &str| {
+        for filters in &filters {
+            let query = question(site, filters.clone(), Source::Auto);
+            assert_eq!(answer(&kept, &query).await, everything(&db, &query).await, "{after}: {query:?}");
+            let goals = completed(&anew(&db), &query).await;
+            assert_eq!(completed(&kept, &query).await, goals, "{after}: {query:?}");
+        }
+    };
+    compare("nothing").await;
+    store(&db, site, &[hit(0, 1, 1), hit(0, 2, 1), hit(1, 2, 1), hit(2, 1, 2)], 0).await;
+    compare("hits").await;
+    settle(&db, site).await;
+    compare("days that are settled").await;
+    store(&db, site, &[hit(1, 1, 1)], 4).await;
+    compare("a late hit").await;
+    store(&db, site, &[hit(3, 1, 1), hit(3, 2, 2)], 5).await;
+    settle_before(&db, site, FIRST.saturating_add(3.days()), 1).await;
+    compare("a day that is settled up to an hour").await;
+    store(&db, site, &[hit(3, 3, 1)], 7).await;
+    compare("a hit after that hour").await;
+    settle(&db, site).await;
+    let march =
+        settled::days(&db, site, ZONE, [FIRST.first_of_month(), FIRST.last_of_month()]).await.unwrap();
+    settled::settle_month(&db, site, ZONE, FIRST.first_of_month(), &march).await.unwrap();
+    compare("a month that is settled").await;
+    let sql = "SELECT visitor FROM events WHERE site = {site:UInt64} AND seq = 0";
+    let visitor = VisitorKey(db.query(sql).param("site", site).fetch_one().await.unwrap());
+    let shown = Shown { site, keys: vec![DayKey { day: Day::of(FIRST).0, visitor }], ..Shown::default() };
+    assert_eq!(rights::erase(&db, &shown).await.unwrap(), 1);
+    compare("an erasure").await;
+}
+
+#[tokio::test]
+async fn figures_that_were_counted_are_not_read_again() {
+    let server = server().await;
+    let (db, site) = (server.db(), SiteId::random().unwrap());
+    store(&db, site, &[hit(0, 1, 1), hit(0, 2, 1)], 0).await;
+    settle(&db, site).await;
+    let kept = anew(&db);
+    let query = question(site, Filters::default(), Source::Auto);
+    assert_eq!(answer(&kept, &query).await.totals.pageviews, 2);
+    let sql = "ALTER TABLE settled_cells DELETE WHERE site = {site:UInt64} SETTINGS mutations_sync = 2";
+    db.query(sql).param("site", site).execute().await.unwrap();
+    assert_eq!(everything(&db, &query).await.totals.pageviews, 0, "there is nothing to read any more");
+    assert_eq!(answer(&kept, &query).await.totals.pageviews, 2);
 }
 
 #[tokio::test]

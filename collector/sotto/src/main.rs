@@ -145,7 +145,7 @@ async fn report_command(databases: &Databases, args: cli::ReportArgs) -> Result<
     };
     let query =
         report::Query::parse(scope, today, &typed).map_err(|e| Failure::new(e).ending(Exit::Usage))?;
-    let table = report::run(&databases.reader, &query).await?;
+    let table = report::run(&report::Reports::new(databases.reader.clone()), &query).await?;
     let columns: Vec<&'static str> =
         table.by.iter().map(|by| by.name()).chain(table.metrics.iter().map(|m| m.name())).collect();
     let mut listing = Listing::new(&columns);

@@ -92,7 +92,7 @@ pub(super) async fn show(
     Path(key): Path<String>,
     RawQuery(asked): RawQuery,
 ) -> Result<Json<Value>, Refusal> {
-    let db = &app.settings.databases.reader;
+    let db = &app.reports;
     let site = site_of(&app, &reader, &key).await?;
     let _turn = app.gate.enter(reader.number()).await?;
     let asked = asked.unwrap_or_default();

@@ -2,9 +2,7 @@
 
 use std::ops::Add;
 
-use sotto_store::db::Db;
-
-use super::{Query, ReportError, Sources, lists};
+use super::{Query, ReportError, Reports, Sources, lists};
 
 /// Pageviews by how they were counted and by consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,7 +77,7 @@ impl Add for Consent {
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
-pub async fn run(db: &Db, query: &Query) -> Result<Consent, ReportError> {
+pub async fn run(db: &Reports, query: &Query) -> Result<Consent, ReportError> {
     let sources = Sources::of(db, &query.scope, query.range).await?;
     Ok(lists(db, &sources, query, &[], true).await?.consent)
 }

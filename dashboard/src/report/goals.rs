@@ -6,56 +6,66 @@
 
 use std::fmt::Write as _;
 
-use clickhouse::Row;
-use serde::Deserialize;
+use futures_util::future::try_join_all;
 use sotto_store::{
-    db::Db,
     error_code::ErrorCode,
     goal::{Goal, Kind},
     settled::figures::Relations,
 };
 
 use super::{
-    Counts, Query, ReportError, Sources,
+    Counts, Query, ReportError, Reports, Sources,
+    counted::{Counted, Question},
     scan::{Chosen, Conditions, asked},
     sources::Plan,
 };
-
-#[derive(Debug, Row, Deserialize)]
-struct Completed {
-    goal: u64,
-    visitors: u64,
-    visits: u64,
-    times: u64,
-}
 
 /// Visitors and visits that completed each goal, and how often (as `events`), in the order of `goals`.
 ///
 /// # Errors
 /// When ClickHouse cannot be asked.
 pub async fn completed(
-    db: &Db,
+    db: &Reports,
     sources: &Sources,
     query: &Query,
     goals: &[Goal],
 ) -> Result<Vec<Counts>, ReportError> {
     // Visits are read, not figures of days and months.
     let plan = Plan { months: Vec::new(), ..sources.plan(query, &[]).counted_there() };
-    of_plan(db, query, goals, &plan).await
+    let parts = plan.apart().map_or_else(|| vec![plan], Vec::from);
+    Ok(add(goals, try_join_all(parts.iter().map(|plan| of_plan(db, query, goals, plan))).await?))
 }
 
-async fn of_plan(db: &Db, query: &Query, goals: &[Goal], plan: &Plan) -> Result<Vec<Counts>, ReportError> {
+/// Figures of days add up.
+fn add(goals: &[Goal], parts: Vec<Vec<Counts>>) -> Vec<Counts> {
     let mut counts = vec![Counts::default(); goals.len()];
+    for part in parts {
+        counts.iter_mut().zip(part).for_each(|(sum, more)| *sum += more);
+    }
+    counts
+}
+
+async fn of_plan(
+    db: &Reports,
+    query: &Query,
+    goals: &[Goal],
+    plan: &Plan,
+) -> Result<Vec<Counts>, ReportError> {
     if goals.is_empty() || plan.is_empty() {
-        return Ok(counts);
+        return Ok(vec![Counts::default(); goals.len()]);
     }
     let conditions = Conditions::of(query);
-    let chosen = asked(db, query, plan, &conditions, &text(goals, plan, &conditions));
-    let names = goals.iter().enumerate().map(|(n, goal)| (format!("goal_{n}"), sought(goal)));
-    let chosen = names.fold(chosen, |asked, (name, expression)| asked.param(&name, expression));
-    match (chosen.fetch_all::<Completed>().await, plan.halves()) {
-        (Ok(rows), _) => {
-            for row in rows {
+    let text = text(goals, plan, &conditions);
+    let sought: Vec<(String, String)> =
+        goals.iter().enumerate().map(|(n, goal)| (format!("goal_{n}"), sought(goal))).collect();
+    let chosen = asked(db, query, plan, &conditions, &text);
+    let chosen = sought.iter().fold(chosen, |asked, (name, expression)| asked.param(name, expression));
+    let question = Question::new(query, plan, text, conditions.parameters(sought));
+    let count = async { Ok(Counted { goals: chosen.fetch_all().await?, ..Counted::default() }) };
+    match (db.answer(question, count).await, plan.halves()) {
+        (Ok(counted), _) => {
+            let mut counts = vec![Counts::default(); goals.len()];
+            for row in &counted.goals {
                 let found = usize::try_from(row.goal).ok().and_then(|n| counts.get_mut(n));
                 if let Some(counts) = found {
                     (counts.visitors, counts.visits, counts.events) = (row.visitors, row.visits, row.times);
@@ -63,15 +73,10 @@ async fn of_plan(db: &Db, query: &Query, goals: &[Goal], plan: &Plan) -> Result<
             }
             Ok(counts)
         }
-        // Figures of days add up.
         (Err(error), Some([earlier, later])) if ErrorCode::of(&error) == Some(ErrorCode::MEMORY_LIMIT) => {
             let earlier = Box::pin(of_plan(db, query, goals, &earlier)).await?;
             let later = Box::pin(of_plan(db, query, goals, &later)).await?;
-            for ((sum, some), more) in counts.iter_mut().zip(earlier).zip(later) {
-                *sum += some;
-                *sum += more;
-            }
-            Ok(counts)
+            Ok(add(goals, vec![earlier, later]))
         }
         (Err(error), _) => Err(error.into()),
     }

@@ -1,10 +1,9 @@
 //! The one query behind a page: counts by several dimensions at once, of settled days and of raw events.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{collections::HashMap, fmt::Write as _, sync::Arc};
 
-use clickhouse::Row;
+use clickhouse::error::Error;
 use futures_util::future::try_join_all;
-use serde::Deserialize;
 use sotto_schema::dimension::{CountedBy, Dimension, NOT_MEASURED};
 use sotto_store::{
     db::Db,
@@ -17,7 +16,11 @@ use sotto_store::{
     },
 };
 
-use super::{Consent, Counts, List, Metric, Query, ROWS_MAX, ReportError, Rows, sources::Plan};
+use super::{
+    Consent, Counts, List, Metric, Query, ROWS_MAX, ReportError, Reports, Rows,
+    counted::{Counted, Figures, Question},
+    sources::Plan,
+};
 use crate::filter::Verb;
 
 /// The most rows of a list that are read to be added to others.
@@ -48,36 +51,6 @@ pub(super) struct Scan<'a> {
     pub(super) consent: bool,
     /// Whether all rows are needed, because others are added to them.
     pub(super) whole: bool,
-}
-
-#[derive(Debug, Row, Deserialize)]
-struct Figures {
-    dimension: String,
-    value: String,
-    visitors: u64,
-    visits: u64,
-    pageviews: u64,
-    measured_views: u64,
-    events: u64,
-    entries: u64,
-    bounces: u64,
-    engaged: u64,
-}
-
-impl Figures {
-    fn counts(&self) -> Counts {
-        Counts {
-            visitors: self.visitors,
-            visits: self.visits,
-            pageviews: self.pageviews,
-            measured_views: self.measured_views,
-            events: self.events,
-            entries: self.entries,
-            bounces: self.bounces,
-            engaged_ms: self.engaged,
-            coarse: false,
-        }
-    }
 }
 
 /// Conditions of filters, by what they choose, and their values.
@@ -132,6 +105,15 @@ impl Conditions {
 }
 
 impl Conditions {
+    /// Names and values of the parameters, and more of them.
+    pub(super) fn parameters(
+        &self,
+        more: impl IntoIterator<Item = (String, String)>,
+    ) -> Vec<(String, Vec<String>)> {
+        let more = more.into_iter().map(|(name, value)| (name, vec![value]));
+        self.values.iter().cloned().chain(more).collect()
+    }
+
     /// A calculation with each hit of a settled visit for which the condition holds.
     fn of_seen(&self, function: &str, more: &[&str], value: &str) -> String {
         let names: Vec<&str> = more.iter().chain(&self.hit_fields).copied().collect();
@@ -171,7 +153,7 @@ pub(super) fn asked(
 impl Scan<'_> {
     /// Rows of each list, unsorted where they are few, and pageviews by consent. Days that do not fit into memory
     /// at once are read in halves: figures of days add up.
-    pub(super) async fn run(&self, db: &Db, plan: &Plan) -> Result<(Vec<Rows>, Consent), ReportError> {
+    pub(super) async fn run(&self, db: &Reports, plan: &Plan) -> Result<(Vec<Rows>, Consent), ReportError> {
         if plan.is_empty() {
             return Ok((vec![Vec::new(); self.lists.len()], Consent::default()));
         }
@@ -192,7 +174,7 @@ impl Scan<'_> {
         }
     }
 
-    async fn ask(&self, db: &Db, plan: &Plan) -> Result<(Vec<Rows>, Consent), ReportError> {
+    async fn ask(&self, db: &Reports, plan: &Plan) -> Result<(Vec<Rows>, Consent), ReportError> {
         let conditions = Conditions::of(self.query);
         let filtered = !conditions.values.is_empty();
         let [cells, passes] = self.passes(plan, &conditions);
@@ -202,30 +184,47 @@ impl Scan<'_> {
         let several = plan.counts_here()
             || !passes.is_empty() && !cells.is_empty()
             || !plan.months.is_empty() && !plan.settlings().is_empty();
-        if filtered || !several {
-            let queries = [cells, passes].concat();
-            let rows = self.fetch(db, plan, &conditions, &queries, limit).await?;
-            return Ok(self.distribute(rows.into_iter().flatten(), &[]));
-        }
+        let queries = [cells, passes].concat();
         let side = limit.max(SIDE_ROWS_MAX);
-        let queries = [cells.clone(), passes.clone()].concat();
+        let apart = plan.apart().filter(|_| filtered && !self.whole);
+        if let Some([settled, raw]) = apart {
+            let fetch = async |plan: &Plan| {
+                let queries = self.passes(plan, &conditions).concat();
+                self.fetch(db, plan, &conditions, &queries, side).await
+            };
+            let (mut rows, more) = tokio::try_join!(fetch(&settled), fetch(&raw))?;
+            rows.extend(more);
+            if !self.cut(&rows, side) {
+                return Ok(self.distribute(&rows));
+            }
+        }
+        if filtered || !several {
+            let rows = self.fetch(db, plan, &conditions, &queries, limit).await?;
+            return Ok(self.distribute(&rows));
+        }
         let fetched = self.fetch(db, plan, &conditions, &queries, side);
-        let (rows, changes) = tokio::try_join!(fetched, self.counted_here(db, plan))?;
-        let cut = |list: &List, rows: &Vec<Figures>| {
-            !list.by.is_time()
-                && rows.iter().filter(|row| row.dimension == list.by.name()).count() as u64 >= side
-        };
-        if self.lists.iter().any(|list| rows.iter().any(|rows| cut(list, rows))) {
+        let (mut rows, here) = tokio::try_join!(fetched, self.counted_here(db, plan))?;
+        if self.cut(&rows, side) {
             let plan = plan.counted_there();
             let all = self.passes(&plan, &conditions).concat().join("\nUNION ALL\n");
             let rows = self.fetch(db, &plan, &conditions, &[all], limit).await?;
-            return Ok(self.distribute(rows.into_iter().flatten(), &[]));
+            return Ok(self.distribute(&rows));
         }
-        Ok(self.distribute(rows.into_iter().flatten(), &changes))
+        rows.push(here);
+        Ok(self.distribute(&rows))
+    }
+
+    /// Whether a list may be longer than what was read of it.
+    fn cut(&self, read: &[Arc<Counted>], side: u64) -> bool {
+        let cut = |list: &List, read: &Counted| {
+            !list.by.is_time()
+                && read.rows.iter().filter(|row| row.dimension == list.by.name()).count() as u64 >= side
+        };
+        self.lists.iter().any(|list| read.iter().any(|read| cut(list, read)))
     }
 
     /// What is counted in this process.
-    async fn counted_here(&self, db: &Db, plan: &Plan) -> Result<Vec<Change>, ReportError> {
+    async fn counted_here(&self, db: &Reports, plan: &Plan) -> Result<Arc<Counted>, Error> {
         let by: Vec<Dimension> = self.by().into_iter().map(|(by, _)| by).collect();
         let few = Few {
             site: self.query.scope.site,
@@ -234,32 +233,41 @@ impl Scan<'_> {
             by: &by,
             consent: self.consent,
         };
+        let question = Question::here(self.query, plan, format!("{by:?} {}", self.consent));
         let open = try_join_all(plan.open.iter().map(|(day, open)| few.open_day(db, *day, open)));
         let days =
             async { if plan.few.is_empty() { Ok(Change::default()) } else { few.days(db, &plan.few).await } };
-        let (mut open, days) = tokio::try_join!(open, days)?;
-        open.push(days);
-        Ok(open)
+        let count = async {
+            let (mut changes, days) = tokio::try_join!(open, days)?;
+            changes.push(days);
+            Ok(Counted { changes, ..Counted::default() })
+        };
+        db.answer(question, count).await
     }
 
     /// Asks several queries at once.
     async fn fetch(
         &self,
-        db: &Db,
+        db: &Reports,
         plan: &Plan,
         conditions: &Conditions,
         queries: &[String],
         limit: u64,
-    ) -> Result<Vec<Vec<Figures>>, ReportError> {
-        let asked = queries.iter().map(|query| {
-            let asked = asked(db, self.query, plan, conditions, &self.text(query));
-            asked.param("limit", limit).fetch_all::<Figures>()
+    ) -> Result<Vec<Arc<Counted>>, Error> {
+        let read = queries.iter().map(|query| async {
+            let text = self.text(query);
+            let asked = asked(db, self.query, plan, conditions, &text).param("limit", limit);
+            let parameters = conditions.parameters([("limit".to_owned(), limit.to_string())]);
+            let question = Question::new(self.query, plan, text, parameters);
+            let count =
+                async { Ok(Counted { rows: asked.fetch_all::<Figures>().await?, ..Counted::default() }) };
+            db.answer(question, count).await
         });
-        Ok(try_join_all(asked).await?)
+        try_join_all(read).await
     }
 
     /// Adds rows up by list and value.
-    fn distribute(&self, rows: impl Iterator<Item = Figures>, changes: &[Change]) -> (Vec<Rows>, Consent) {
+    fn distribute(&self, read: &[Arc<Counted>]) -> (Vec<Rows>, Consent) {
         let mut lists: Vec<HashMap<String, Counts>> = vec![HashMap::new(); self.lists.len()];
         let mut by_consent: HashMap<String, Counts> = HashMap::new();
         let mut change = |dimension: &str, value: &str, change: &dyn Fn(&mut Counts)| {
@@ -272,15 +280,16 @@ impl Scan<'_> {
                 }
             }
         };
-        for row in rows {
+        let changes = || read.iter().flat_map(|read| &read.changes);
+        for row in read.iter().flat_map(|read| &read.rows) {
             let counts = row.counts();
             change(&row.dimension, &row.value, &|sum| *sum += counts);
         }
-        for Figure { dimension, value, counts } in changes.iter().flat_map(|c| &c.more) {
+        for Figure { dimension, value, counts } in changes().flat_map(|c| &c.more) {
             change(dimension, value, &|sum| *sum += Counts::from(*counts));
         }
         // What is taken away is among what was added.
-        for Figure { dimension, value, counts } in changes.iter().flat_map(|c| &c.less) {
+        for Figure { dimension, value, counts } in changes().flat_map(|c| &c.less) {
             change(dimension, value, &|sum| *sum -= Counts::from(*counts));
         }
         let mut consent = Consent::default();

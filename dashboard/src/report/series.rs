@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use jiff::{ToSpan, civil::Date};
-use sotto_store::db::Db;
 
-use super::{Counts, Dimension, Query, ROWS_MAX, ReportError, Rows, counts};
+use super::{Counts, Rows};
 use crate::range::{Interval, Range};
 
 /// One hour, day or month.
@@ -17,21 +16,8 @@ pub struct Point {
     pub counts: Counts,
 }
 
-/// Counts by hour, day or month, in chronological order and without gaps. Months are sums of their days,
-/// so that they agree with them.
-///
-/// # Errors
-/// When ClickHouse cannot be asked.
-pub async fn run(db: &Db, query: &Query, interval: Interval) -> Result<Vec<Point>, ReportError> {
-    let by = match interval {
-        Interval::Hour => Dimension::Hour,
-        Interval::Day | Interval::Month => Dimension::Day,
-    };
-    let query = Query { by: Some(by), limit: ROWS_MAX, ..query.clone() };
-    Ok(fill(query.range, interval, counts(db, &query).await?))
-}
-
-/// The points of a period, in chronological order and without gaps, from counts by hour or by day.
+/// The points of a period, in chronological order and without gaps, from counts by hour or by day. Months are sums of
+/// their days, so that they agree with them.
 pub(crate) fn fill(range: Range, interval: Interval, rows: Rows) -> Vec<Point> {
     let mut points: Vec<Point> = Vec::new();
     let mut index: HashMap<String, usize> = HashMap::new();

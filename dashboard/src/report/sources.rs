@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use sotto_store::{
     db::Db,
     releases::{self, Release},
-    settled::{self, Days, Open},
+    settled::{self, Days, Fingerprint, Open},
 };
 
 use super::{Query, ReportError, Scope, Source};
@@ -36,6 +36,8 @@ pub(super) struct Plan {
     pub(super) few: Vec<Date>,
     /// Days that are read from raw events.
     pub(super) raw: Vec<Date>,
+    /// What tells whether the raw events of these days are the same.
+    pub(super) prints: Vec<(Date, Fingerprint)>,
 }
 
 impl Plan {
@@ -59,6 +61,19 @@ impl Plan {
         let in_month = |day: &Date| self.months.iter().any(|(month, _)| *month == day.first_of_month());
         let days = self.settled.iter().filter(|(day, _)| !in_month(day)).copied();
         days.chain(self.open.iter().map(|(day, open)| (*day, open.settling))).collect()
+    }
+
+    /// What tells whether the raw events of some of its days are the same.
+    pub(super) fn prints(&self, days: &[Date]) -> Vec<(Date, Fingerprint)> {
+        self.prints.iter().filter(|(day, _)| days.contains(day)).copied().collect()
+    }
+
+    /// Settled days and months, and days that are read from raw events, unless all are of one kind: what was counted of the
+    /// former stays true while hits come in.
+    pub(super) fn apart(&self) -> Option<[Self; 2]> {
+        let settled = Self { raw: Vec::new(), ..self.clone() };
+        let raw = Self { raw: self.raw.clone(), prints: self.prints.clone(), ..Self::default() };
+        (!settled.is_empty() && !raw.is_empty()).then_some([settled, raw])
     }
 
     /// The same with everything counted by ClickHouse.
@@ -88,6 +103,7 @@ impl Plan {
         let part = |keep: &dyn Fn(Date) -> bool| Self {
             settled: this.settled.iter().filter(|(day, _)| keep(*day)).copied().collect(),
             raw: this.raw.iter().filter(|day| keep(**day)).copied().collect(),
+            prints: this.prints.clone(),
             ..Self::default()
         };
         (days.len() > 1).then(|| [part(&|day| day < middle), part(&|day| day >= middle)])
@@ -127,9 +143,9 @@ impl Sources {
         let here = query.source != Source::Raw && query.filters.is_empty();
         let mut plan = Plan::default();
         let mut few = FEW_ROWS_MAX;
-        for (day, rows) in
-            self.days.raw.iter().map(|(day, print)| (*day, print.rows)).filter(|(d, _)| asked(d))
-        {
+        for (day, print) in self.days.raw.iter().filter(|(day, _)| asked(day)) {
+            let (day, rows) = (*day, print.rows);
+            plan.prints.push((day, *print));
             match self.days.open.get(&day) {
                 Some(open) if here && whole(day) && rows - open.rows <= SINCE_ROWS_MAX => {
                     plan.open.push((day, *open));
@@ -141,6 +157,7 @@ impl Sources {
             if query.source != Source::Raw && whole(*day) {
                 plan.settled.push((*day, *settling));
             } else {
+                plan.prints.push((*day, Fingerprint { rows: *rows, hash: *settling }));
                 plan.read_raw(*day, *rows, here, &mut few);
             }
         }

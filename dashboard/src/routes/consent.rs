@@ -233,7 +233,7 @@ pub(super) async fn show(
     Path(key): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
-    let db = &app.settings.databases.reader;
+    let db = &app.reports;
     let (site, all) = signed_in.site(&key, Role::Viewer)?;
     let _turn = app.gate.enter(signed_in.user.id.0).await?;
     let query = query.unwrap_or_default();

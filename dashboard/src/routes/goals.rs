@@ -31,7 +31,9 @@ use crate::{
     filter::{Filter, Verb},
     page::{PageError, Shell, Theme, html_with},
     range::now_in,
-    report::{Answer, Counts, Detail, Dimension, List, Metric, Query, Sources, goals::completed, lists},
+    report::{
+        Answer, Counts, Detail, Dimension, List, Metric, Query, Reports, Sources, goals::completed, lists,
+    },
     view::View,
 };
 
@@ -108,7 +110,7 @@ const SEEN: [List; 2] = [
     List { by: Dimension::Event, sort: Metric::Visitors, limit: 50, entries: false },
 ];
 
-async fn read(db: &Db, query: &Query, goals: &[Goal], seen: &[List]) -> Result<Read, PageError> {
+async fn read(db: &Reports, query: &Query, goals: &[Goal], seen: &[List]) -> Result<Read, PageError> {
     let sources = Sources::of(db, &query.scope, query.range).await?;
     let (answer, completed) =
         tokio::try_join!(lists(db, &sources, query, seen, false), completed(db, &sources, query, goals))?;
@@ -189,7 +191,7 @@ async fn page(
     query: &str,
     (form, error): (GoalForm, String),
 ) -> Result<Response, PageError> {
-    let db = &app.settings.databases.reader;
+    let db = &app.reports;
     let (site, all) = signed_in.site(key, Role::Viewer)?;
     let _turn = app.gate.enter(signed_in.user.id.0).await?;
     let now = now_in(&site.time_zone);

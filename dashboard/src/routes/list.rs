@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, RawQuery, State},
     response::Response,
 };
-use sotto_store::{account::Role, db::Db};
+use sotto_store::account::Role;
 use url::form_urlencoded;
 
 use super::{
@@ -29,7 +29,7 @@ use crate::{
     labels,
     page::{PageError, Shell, Theme, html},
     range::now_in,
-    report::{Detail, Dimension, Metric, Query, ROWS_MAX, Rows, Table, TableRow, archive, run},
+    report::{Detail, Dimension, Metric, Query, ROWS_MAX, Reports, Rows, Table, TableRow, archive, run},
     view::View,
 };
 
@@ -217,7 +217,7 @@ pub(super) async fn show(
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     let by = Dimension::from_name(&by).filter(|d| !d.is_time()).ok_or(PageError::NotFound)?;
-    let db = &app.settings.databases.reader;
+    let db = &app.reports;
     let (site, all) = signed_in.site(&key, Role::Viewer)?;
     let _turn = app.gate.enter(signed_in.user.id.0).await?;
     let query = query.unwrap_or_default();
@@ -275,7 +275,7 @@ pub(super) async fn show(
 
 /// Takes out of a list what is no value of its own, and says what it was.
 async fn notes(
-    db: &Db,
+    db: &Reports,
     asked: &Subject<'_>,
     question: &Query,
     table: &mut Table,

@@ -9,7 +9,7 @@ use axum::{
 };
 use jiff::Zoned;
 use sotto_schema::site::Site;
-use sotto_store::{account::Role, db::Db};
+use sotto_store::account::Role;
 
 use super::sites;
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     page::{PageError, Shell, Theme, html},
     range::{Interval, Period, Range, now_in, same_time_on},
     report::{
-        Answer, Counts, Detail, Dimension, List, Metric, Query, ROWS_MAX, Scope, Sources, first_hit,
+        Answer, Counts, Detail, Dimension, List, Metric, Query, ROWS_MAX, Reports, Scope, Sources, first_hit,
         groups::GROUP_MIN, lists, live_visitors, series,
     },
     view::View,
@@ -88,7 +88,7 @@ impl Groups {
 
 /// What the page is about: the inputs of all its parts.
 pub(super) struct Subject<'a> {
-    db: &'a Db,
+    db: &'a Reports,
     key: &'a str,
     pub(super) site: &'a Site,
     /// Whether the reader may change the site.
@@ -104,7 +104,7 @@ pub(super) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    pub(super) fn new(db: &'a Db, site: &'a Site, role: Role, view: &'a View, now: &'a Zoned) -> Self {
+    pub(super) fn new(db: &'a Reports, site: &'a Site, role: Role, view: &'a View, now: &'a Zoned) -> Self {
         let scope = Scope { site: site.id, time_zone: site.time_zone.clone() };
         let today = now.date();
         let range = view.period.range(today);
@@ -182,7 +182,12 @@ async fn read(asked: &Subject<'_>) -> Result<Read, PageError> {
     Ok(Read { now, before })
 }
 
-async fn before(db: &Db, sources: &Sources, query: &Query, drawn: Option<List>) -> Result<Before, PageError> {
+async fn before(
+    db: &Reports,
+    sources: &Sources,
+    query: &Query,
+    drawn: Option<List>,
+) -> Result<Before, PageError> {
     let drawn: Vec<List> = drawn.into_iter().collect();
     // Figures of groups are made from sums.
     let whole_days = Query { until_ms: None, detail: Detail::All, ..query.clone() };
@@ -219,7 +224,7 @@ pub(super) async fn show(
     Path(key): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
-    let db = &app.settings.databases.reader;
+    let db = &app.reports;
     let (site, all) = signed_in.site(&key, Role::Viewer)?;
     let _turn = app.gate.enter(signed_in.user.id.0).await?;
     let now = now_in(&site.time_zone);

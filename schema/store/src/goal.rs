@@ -18,7 +18,7 @@ pub const PATTERN_BYTES_MAX: usize = 500;
 pub const GOALS_MAX: usize = 200;
 
 /// What completes a goal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize_repr, Deserialize_repr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize_repr, Deserialize_repr)]
 #[repr(i8)]
 pub enum Kind {
     /// A pageview whose path matches the pattern; `*` stands for anything.

@@ -192,7 +192,7 @@ impl Days {
 }
 
 /// What was settled of a day before an hour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Open {
     /// The number of the settling.
     pub settling: u64,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sotto_dashboard::{
     filter::Filters,
     range::Range,
-    report::{Dimension, Metric, Query, Scope, Source, Table, run},
+    report::{Dimension, Metric, Query, Reports, Scope, Source, Table, run},
 };
 
 use super::*;
@@ -25,7 +25,7 @@ fn question(site: &Site, days: (i32, i32), by: Option<Dimension>, source: Source
 }
 
 async fn ask(db: &Db, site: &Site, days: (i32, i32), by: Option<Dimension>, source: Source) -> Table {
-    run(db, &question(site, days, by, source)).await.unwrap()
+    run(&Reports::new(db.clone()), &question(site, days, by, source)).await.unwrap()
 }
 
 fn sum(table: &Table, metric: Metric) -> f64 {
@@ -151,11 +151,11 @@ async fn filter_reads_raw_events_and_says_when_they_are_gone() {
     seal(&db, &site).await;
     let filters = Filters::parse(["country:is:DE"]);
     let query = Query { filters, ..question(&site, (0, 2), None, Source::Archive) };
-    let table = run(&db, &query).await.unwrap();
+    let table = run(&Reports::new(db.clone()), &query).await.unwrap();
     assert_eq!((table.origin.archive.len(), table.origin.missing.len()), (0, 0));
     assert!(table.rows[0].figures[0].unwrap() > 0.0);
     remove_events(&db, site.id, "day < '2026-03-03'").await;
-    let table = run(&db, &query).await.unwrap();
+    let table = run(&Reports::new(db.clone()), &query).await.unwrap();
     let missing = Range::new(MONTH, MONTH.saturating_add(1.days())).unwrap();
     assert_eq!(table.origin.missing, [missing]);
     assert!(table.origin.sentence().unwrap().contains("1 – 2 Mar 2026 not included"));

@@ -2,12 +2,10 @@
 
 use std::collections::HashMap;
 
-use sotto_store::db::Db;
-
 use crate::{
     figures::Change,
     page::PageError,
-    report::{Counts, Detail, Metric, Query, TableRow, run},
+    report::{Counts, Detail, Metric, Query, Reports, TableRow, run},
     routes::overview::Subject,
 };
 
@@ -45,7 +43,7 @@ impl Before {
 
 /// Reads the list of the period before, when compared.
 pub(super) async fn read(
-    db: &Db,
+    db: &Reports,
     asked: &Subject<'_>,
     question: &Query,
 ) -> Result<Option<Before>, PageError> {

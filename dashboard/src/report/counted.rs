@@ -1,0 +1,216 @@
+//! Figures that were counted already.
+//!
+//! What a query says follows from the settlings and the fingerprints of the days it reads ([`super::sources`]): as long as
+//! these are the same, so are its figures, and nobody has to wait for them again. A late hit, an erasure or another settling
+//! changes them. Readers who ask the same at once wait for one query.
+
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use clickhouse::{Row, error::Error};
+use jiff::civil::Date;
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
+use serde::Deserialize;
+use sotto_store::{
+    db::Db,
+    settled::{Fingerprint, few::Change},
+};
+
+use super::{Counts, Query, Range, Scope, sources::Plan};
+
+/// Memory for figures, in bytes, about.
+const BYTES_MAX: u64 = 16 << 20;
+/// Questions for which there is room at first.
+const QUESTIONS: usize = 256;
+/// After that time at most all is counted again: a replica that was asked may have been behind the one that told which days
+/// there are.
+const LIFETIME: Duration = Duration::from_secs(300);
+
+/// A query, and all that its answer depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Question {
+    scope: Scope,
+    text: String,
+    parameters: Vec<(String, Vec<String>)>,
+    range: Range,
+    /// Settled days.
+    settled: Vec<(Date, u64)>,
+    /// Settled months.
+    months: Vec<(Date, u64)>,
+    /// Raw events, and the moment up to which they are read.
+    raw: Vec<(Date, Fingerprint)>,
+    until_ms: Option<i64>,
+}
+
+impl Question {
+    /// A query of the days of a plan that its text names, with its other parameters.
+    pub(super) fn new(
+        query: &Query,
+        plan: &Plan,
+        text: String,
+        parameters: Vec<(String, Vec<String>)>,
+    ) -> Self {
+        let named = |name: &str| text.contains(&format!("{{{name}:"));
+        let of = |name: &str, days: Vec<(Date, u64)>| if named(name) { days } else { Vec::new() };
+        Self {
+            scope: query.scope.clone(),
+            range: query.range,
+            settled: of("settled", plan.settlings()),
+            months: of("months", plan.months.clone()),
+            raw: if named("raw") { plan.prints(&plan.raw) } else { Vec::new() },
+            until_ms: query.until_ms.filter(|_| named("until")),
+            text,
+            parameters,
+        }
+    }
+
+    /// What is counted in this process.
+    pub(super) fn here(query: &Query, plan: &Plan, text: String) -> Self {
+        let days: Vec<Date> = plan.open.iter().map(|(day, _)| *day).chain(plan.few.iter().copied()).collect();
+        Self {
+            scope: query.scope.clone(),
+            range: query.range,
+            settled: plan.open.iter().map(|(day, open)| (*day, open.settling)).collect(),
+            months: Vec::new(),
+            raw: plan.prints(&days),
+            until_ms: query.until_ms,
+            text,
+            parameters: Vec::new(),
+        }
+    }
+}
+
+/// The figures of a value.
+#[derive(Debug, Row, Deserialize)]
+pub(super) struct Figures {
+    pub(super) dimension: String,
+    pub(super) value: String,
+    pub(super) visitors: u64,
+    pub(super) visits: u64,
+    pub(super) pageviews: u64,
+    pub(super) measured_views: u64,
+    pub(super) events: u64,
+    pub(super) entries: u64,
+    pub(super) bounces: u64,
+    pub(super) engaged: u64,
+}
+
+impl Figures {
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            visitors: self.visitors,
+            visits: self.visits,
+            pageviews: self.pageviews,
+            measured_views: self.measured_views,
+            events: self.events,
+            entries: self.entries,
+            bounces: self.bounces,
+            engaged_ms: self.engaged,
+            coarse: false,
+        }
+    }
+}
+
+/// How often a goal was completed.
+#[derive(Debug, Row, Deserialize)]
+pub(super) struct Completed {
+    pub(super) goal: u64,
+    pub(super) visitors: u64,
+    pub(super) visits: u64,
+    pub(super) times: u64,
+}
+
+/// The answer to a question.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    /// Rows of a query.
+    pub(super) rows: Vec<Figures>,
+    /// What was counted in this process.
+    pub(super) changes: Vec<Change>,
+    /// How often goals were completed.
+    pub(super) goals: Vec<Completed>,
+}
+
+#[derive(Debug, Clone)]
+struct Bytes;
+
+impl Weighter<Question, Arc<Counted>> for Bytes {
+    fn weight(&self, question: &Question, counted: &Arc<Counted>) -> u64 {
+        let Question { text, settled, months, raw, .. } = question;
+        let rows = counted.rows.iter().map(|row| row.value.len() + row.dimension.len() + 160);
+        let of_days = |change: &Change| -> usize {
+            change.more.iter().chain(&change.less).map(|figure| figure.value.len() + 120).sum()
+        };
+        let rows = rows.chain(counted.changes.iter().map(of_days)).sum::<usize>();
+        (text.len() + 32 * (settled.len() + months.len() + raw.len()) + 40 * counted.goals.len() + rows + 500)
+            as u64
+    }
+}
+
+/// Where reports are read from, and what was counted of it.
+#[derive(Clone)]
+pub struct Reports {
+    db: Db,
+    counted: Arc<Cache<Question, Arc<Counted>, Bytes>>,
+    began: Instant,
+    /// How many lifetimes are over.
+    lifetimes: Arc<AtomicU64>,
+}
+
+impl Reports {
+    /// Reports of a database, nothing counted yet.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn new(db: Db) -> Self {
+        // In one piece, so that an answer may be as large as the whole.
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(QUESTIONS)
+            .weight_capacity(BYTES_MAX)
+            .shards(1)
+            .build()
+            .expect("all that is needed is set");
+        let cache =
+            Cache::with_options(options, Bytes, DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Self { db, counted: Arc::new(cache), began: Instant::now(), lifetimes: Arc::default() }
+    }
+
+    /// The answer to a question, from `count` if it was not counted lately.
+    pub(super) async fn answer(
+        &self,
+        question: Question,
+        count: impl Future<Output = Result<Counted, Error>>,
+    ) -> Result<Arc<Counted>, Error> {
+        let lifetimes = self.began.elapsed().as_secs() / LIFETIME.as_secs();
+        if self.lifetimes.swap(lifetimes, Ordering::Relaxed) != lifetimes {
+            self.counted.clear();
+        }
+        match self.counted.get_value_or_guard_async(&question).await {
+            Ok(counted) => Ok(counted),
+            // Dropped with its request, the guard lets the next one count.
+            Err(guard) => {
+                let counted = Arc::new(count.await?);
+                // Fails when all was forgotten meanwhile; then it is counted again next time.
+                let _ = guard.insert(Arc::clone(&counted));
+                Ok(counted)
+            }
+        }
+    }
+}
+
+impl Deref for Reports {
+    type Target = Db;
+
+    fn deref(&self) -> &Db {
+        &self.db
+    }
+}
