@@ -199,6 +199,14 @@ impl Sealer {
         ended
     }
 
+    /// How many days of a site up to and with `last` are not released yet, but will be.
+    ///
+    /// # Errors
+    /// When ClickHouse cannot be asked.
+    pub async fn waiting(&self, site: &Site, last: Date) -> Result<usize, ArchiveError> {
+        Ok(self.due_days(site, last).await?.len())
+    }
+
     async fn seal_due(
         &self,
         site: &Site,

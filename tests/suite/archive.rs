@@ -217,6 +217,28 @@ async fn day_that_was_released_is_never_released_again() {
 }
 
 #[tokio::test]
+async fn day_whose_release_was_removed_is_said_to_wait() {
+    let server = server().await;
+    let db = server.db();
+    let mut site = site();
+    site.retention_days = 3;
+    store(&db, site.id, &visitors(38..41, 100)).await;
+    seal(&db, &site).await;
+    let sealer = Sealer::new(db.clone());
+    let said = async || {
+        let report = verify::verify(&db, site.id).await.unwrap();
+        assert_eq!(report.flaws, Vec::<String>::new());
+        (report.last_day, sealer.waiting(&site, AFTER).await.unwrap())
+    };
+    assert_eq!(said().await, (Some("2026-04-10".to_owned()), 0));
+    // The last of the chain: nothing comes after it that would name it.
+    let remove = "ALTER TABLE archive DELETE WHERE site = {site:UInt64} AND day = {day:Date} SETTINGS mutations_sync = 2";
+    db.query(remove).param("site", site.id).param("day", AFTER.to_string()).execute().await.unwrap();
+    assert_eq!(said().await, (Some("2026-04-09".to_owned()), 1));
+    server.engine.stop().await;
+}
+
+#[tokio::test]
 async fn day_that_spent_its_budget_is_in_no_month() {
     let server = server().await;
     let db = server.db();

@@ -37,6 +37,8 @@ pub struct Report {
     pub spent: f64,
     /// The greatest that the site has allowed.
     pub allowed: u8,
+    /// The last day that was released, `YYYY-MM-DD`.
+    pub last_day: Option<String>,
     /// How many flaws.
     pub flaw_count: usize,
     /// The first of them.
@@ -86,7 +88,10 @@ pub fn check(lines: &[Line], site: SiteId) -> Result<Report, NoiseError> {
             report.flaw(format!("{}: released twice", name(first)));
         }
         match first.period {
-            Period::Day => report.days += 1,
+            Period::Day => {
+                report.days += 1;
+                report.last_day = report.last_day.max(Some(name(first)));
+            }
             Period::Month => report.months += 1,
         }
         report.values += release.iter().map(|line| line.values.len()).sum::<usize>();

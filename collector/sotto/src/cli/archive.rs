@@ -88,19 +88,22 @@ async fn seal(databases: &Databases, sites: Vec<Site>, json: bool) -> Result<(),
 }
 
 async fn verify_all(databases: &Databases, sites: Vec<Site>, json: bool) -> Result<(), Failure> {
+    let sealer = Sealer::new(databases.reader.clone());
     let mut flaws = 0;
     let mut reports = Vec::new();
     for site in sites {
+        let waiting = sealer.waiting(&site, last_closed(&site)).await?;
         let report = verify::verify(&databases.reader, site.id).await?;
         flaws += report.flaw_count;
         if json {
             let mut value = serde_json::to_value(&report)?;
             if let Some(object) = value.as_object_mut() {
                 object.insert("site".into(), site.key.as_str().into());
+                object.insert("days_waiting".into(), waiting.into());
             }
             reports.push(value);
         } else {
-            print(&site, &report)?;
+            print(&site, &report, waiting)?;
         }
     }
     if json {
@@ -112,7 +115,7 @@ async fn verify_all(databases: &Databases, sites: Vec<Site>, json: bool) -> Resu
     Ok(())
 }
 
-fn print(site: &Site, report: &verify::Report) -> Result<(), Failure> {
+fn print(site: &Site, report: &verify::Report, waiting: usize) -> Result<(), Failure> {
     say!(
         "{} ({}): {} days, {} months, {} values",
         site.name,
@@ -122,6 +125,14 @@ fn print(site: &Site, report: &verify::Report) -> Result<(), Failure> {
         report.values
     )?;
     say!("  privacy loss of a visitor's day: at most {:.2} of {}", report.spent, report.allowed)?;
+    if let Some(last) = &report.last_day {
+        say!("  last day released: {last}")?;
+    }
+    if waiting > 0 {
+        say!(
+            "  {waiting} days are over and not released: `sotto serve` releases them, unless their releases were removed"
+        )?;
+    }
     for flaw in &report.flaws {
         say!("  FLAW {flaw}")?;
     }
