@@ -97,6 +97,8 @@ pub(crate) struct App {
     pub(crate) attempts: auth::throttle::Attempts,
     /// Bounds how many reports run at once.
     pub(crate) gate: gate::Gate,
+    /// Public pages that were made lately.
+    pub(crate) trust: routes::Trust,
     /// Held while the owner is created, so that a link opened twice makes one owner.
     pub(crate) setup: tokio::sync::Mutex<()>,
 }
@@ -112,6 +114,7 @@ pub fn router(settings: Settings) -> Router {
         hasher: Hasher::new().expect("the operating system has randomness"),
         attempts: auth::throttle::Attempts::default(),
         gate: gate::Gate::default(),
+        trust: routes::Trust::default(),
         setup: tokio::sync::Mutex::new(()),
     });
     routes::pages()

@@ -25,12 +25,14 @@ mod set_up;
 mod settings;
 mod sign_in;
 mod sites;
+mod trust;
 mod two_step;
 mod unmeasured;
 mod withheld;
 
 pub(crate) use install::seen;
 pub(crate) use quality::words;
+pub(crate) use trust::Trust;
 
 /// The largest form, in bytes.
 const FORM_BYTES_MAX: usize = 64 * 1024;
@@ -57,6 +59,7 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/s/{key}/stored", get(data_inventory::show))
         .route("/s/{key}/settings", get(settings::show).post(settings::submit))
         .route("/s/{key}/install", get(install::show))
+        .route("/trust/{key}", get(trust::show))
         .route("/assets/{file}", get(assets::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
 }

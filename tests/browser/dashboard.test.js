@@ -118,8 +118,19 @@ test('reports_are_accessible_in_both_themes_and_on_phones', async () => {
     ['list', '/list/page'],
     ['list-of-channels', '/list/channel?f=country:is:'],
     ['list-of-nothing', '/list/utm_medium'],
+    ['goals', '/goals'],
   ]) {
     await page.goto(`${sotto.url}/s/${sotto.key}${path}`)
     await check(name)
   }
+})
+
+test('page_about_trust_is_read_by_anybody_and_accessible', async () => {
+  const context = await browser.newContext()
+  page = await context.newPage()
+  const answer = await page.goto(`${sotto.url}/trust/${sotto.key}`)
+  assert.equal(answer.status(), 200)
+  await page.locator('details').first().click()
+  await check('trust')
+  await context.close()
 })

@@ -63,7 +63,7 @@ fn goal_added_on_its_page_is_counted_by_visits_and_removed_there() {
     let path = format!("/s/{key}/goals");
     let show = || get(&sotto, &format!("{path}?{days}"), &editor).text();
     assert!(show().contains("No goals yet"), "{}", show());
-    for proposed in ["Make Sign up a goal", "Make /order/paid a goal"] {
+    for proposed in ["Make it a goal: Sign up", "Make it a goal: /order/paid"] {
         assert!(show().contains(proposed), "{proposed}: {}", show());
     }
     for form in [
@@ -78,7 +78,7 @@ fn goal_added_on_its_page_is_counted_by_visits_and_removed_there() {
     assert_eq!(row(&page, "Paid")[..4], ["2", "3", "60.0%", "4"]);
     assert_eq!(row(&page, "/order/*")[..4], ["2", "3", "60.0%", "5"]);
     assert_eq!(row(&page, "Sign up")[..4], ["1", "1", "20.0%", "1"]);
-    assert!(!page.contains("Make Sign up a goal"), "it is one");
+    assert!(!page.contains("Make it a goal: Sign up"), "it is one");
     let filtered = get(&sotto, &format!("{path}?{days}&f=page:is:/order/7"), &editor).text();
     assert_eq!(row(&filtered, "Sign up")[..3], ["0", "0", "0.0%"]);
 

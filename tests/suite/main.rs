@@ -38,5 +38,6 @@ mod set_up;
 mod settled;
 mod shipping;
 mod supervision;
+mod trust;
 mod two_step;
 mod viewers;

@@ -32,11 +32,13 @@ use crate::{
 /// How many lines of the log and of the ledger are shown.
 const LINES: u64 = 20;
 
-struct RetainedClass {
-    name: String,
-    purpose: &'static str,
-    kept: String,
-    removal: &'static str,
+/// Something that is kept, and how long.
+#[derive(Clone)]
+pub(super) struct RetainedClass {
+    pub(super) name: String,
+    pub(super) purpose: &'static str,
+    pub(super) kept: String,
+    pub(super) removal: &'static str,
 }
 
 struct Verdict {
@@ -80,7 +82,8 @@ fn at_most(epsilon: u8) -> u32 {
     (1000.0 * odds / (1.0 + odds)).ceil() as u32
 }
 
-fn classes(site: &Site) -> Vec<RetainedClass> {
+/// Everything that is kept of a site.
+pub(super) fn classes(site: &Site) -> Vec<RetainedClass> {
     let kept = |class: &'static datamap::Class| RetainedClass {
         name: class.name.replace('_', " "),
         purpose: &class.purpose,
