@@ -95,6 +95,9 @@ pub(crate) struct App {
     pub(crate) gate: gate::Gate,
     /// Held while the owner is created, so that a link opened twice makes one owner.
     pub(crate) setup: tokio::sync::Mutex<()>,
+    /// Held while roles, people and invitations are changed, so that a link used twice at once makes one account, and two
+    /// owners who remove each other at once leave one.
+    pub(crate) people: tokio::sync::Mutex<()>,
 }
 
 /// The dashboard's pages and API. Everything under `/api/v1` is JSON; the rest is for people.
@@ -108,6 +111,7 @@ pub fn router(settings: Settings) -> Router {
         attempts: auth::throttle::Attempts::default(),
         gate: gate::Gate::default(),
         setup: tokio::sync::Mutex::new(()),
+        people: tokio::sync::Mutex::new(()),
     });
     routes::pages()
         .merge(api::routes())
