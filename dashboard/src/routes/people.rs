@@ -114,8 +114,10 @@ pub(super) async fn invite(
         return refused(&app, theme, &reader, form, "choose at least one site").await;
     }
     let role = Role::from_name(&form.role).ok_or(PageError::NotFound)?;
-    // All sites include each.
-    let sites = if sites.contains(&SiteId::NONE) { vec![SiteId::NONE] } else { sites };
+    // All sites include each, and each counts once however often it is sent.
+    let mut sites = if sites.contains(&SiteId::NONE) { vec![SiteId::NONE] } else { sites };
+    sites.sort_unstable();
+    sites.dedup();
     let _alone = app.people.lock().await;
     let db = &app.settings.databases.writer;
     if let Some(user) = account::user(db, &form.email).await? {

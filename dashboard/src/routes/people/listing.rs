@@ -1,5 +1,7 @@
 //! The page of people: who is shown to whom.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::{http::StatusCode, response::Response};
 use sotto_schema::{
@@ -109,7 +111,7 @@ pub(super) fn may_withdraw(reader: &SignedIn, invitation: &Invitation) -> bool {
 }
 
 /// The roles of a user that concern what the reader owns.
-fn held(reader: &SignedIn, sites: &[Site], members: &[Member], user: UserId) -> Vec<Held> {
+fn held(reader: &SignedIn, sites: &[Site], roles: &[Member]) -> Vec<Held> {
     let of = |member: &Member| {
         let (site, place) = if member.site.is_none() {
             (ALL_SITES.to_owned(), EVERYWHERE.to_owned())
@@ -125,13 +127,17 @@ fn held(reader: &SignedIn, sites: &[Site], members: &[Member], user: UserId) -> 
             may_change,
         })
     };
-    members.iter().filter(|m| m.user == user).filter_map(of).collect()
+    roles.iter().filter_map(of).collect()
 }
 
 /// Who has a role on what the reader owns; for owners of the installation, everybody.
 fn people(reader: &SignedIn, sites: &[Site], members: &[Member], users: Vec<User>) -> Vec<Person> {
+    let mut roles: HashMap<UserId, Vec<Member>> = HashMap::new();
+    for member in members {
+        roles.entry(member.user).or_default().push(*member);
+    }
     let person = |user: User| Person {
-        held: held(reader, sites, members, user.id),
+        held: held(reader, sites, roles.get(&user.id).map_or(&[], Vec::as_slice)),
         id: user.id.to_string(),
         is_reader: user.id == reader.user.id,
         name: user.name,
