@@ -10,7 +10,11 @@ use std::{
 };
 
 use sotto_dashboard::{Settings, router};
-use sotto_schema::{id::SiteId, policy::Preset, site::Site};
+use sotto_schema::{
+    id::{SiteId, UserId},
+    policy::Preset,
+    site::Site,
+};
 use sotto_store::{
     account::{self, AccountKey, Hasher, Role, Scope},
     db::Db,
@@ -54,7 +58,7 @@ async fn run(library: &Path, port: u16, dir: PathBuf) -> Result<(), Box<dyn Erro
     } else {
         seed(&databases.writer).await?;
     }
-    let token = account::issue(&databases.writer, "preview", SiteId::NONE, Scope::Read).await?;
+    let token = account::issue(&databases.writer, UserId::NONE, "preview", SiteId::NONE, Scope::Read).await?;
     for site in sites::all(&databases.writer).await? {
         writeln!(out, "{public_url}/s/{} {}", site.key, site.name)?;
     }

@@ -8,22 +8,27 @@ use axum::{
 };
 use sotto_schema::{id::SiteId, site::Site};
 use sotto_store::{
-    account::{self, Member, Role, SIGN_IN_DAYS, User},
+    account::{self, Member, Role, SIGN_IN_DAYS, User, role_of},
     db::Databases,
     sites,
 };
 
 use crate::{
     App,
-    page::{PageError, cookie},
+    page::{PageError, Who, cookie},
     report::Detail,
 };
 
 pub(crate) mod throttle;
 
+/// What forms send in place of a site's key for all sites. Keys are longer.
+pub(crate) const ALL_SITES: &str = "all";
+
 /// Somebody who is signed in.
 pub(crate) struct SignedIn {
     pub(crate) user: User,
+    /// The cookie's value.
+    secret: String,
     roles: Vec<Member>,
     /// All sites, by name.
     sites: Vec<Site>,
@@ -55,14 +60,39 @@ impl SignedIn {
         Ok((site, sites))
     }
 
-    /// Name, or e-mail address if there is none.
-    pub(crate) fn who(&self) -> String {
-        if self.user.name.is_empty() { self.user.email.clone() } else { self.user.name.clone() }
+    /// The cookie's value of this browser.
+    pub(crate) fn secret(&self) -> &str {
+        &self.secret
     }
-}
 
-fn role_of(roles: &[Member], site: SiteId) -> Option<Role> {
-    roles.iter().filter(|m| m.site.is_none() || m.site == site).map(|m| m.role).max()
+    /// The site with that key, or all sites for [`ALL_SITES`], if they own it.
+    pub(crate) fn owned(&self, key: &str) -> Result<SiteId, PageError> {
+        if key != ALL_SITES {
+            return self.site(key, Role::Owner).map(|(site, _)| site.id);
+        }
+        if self.owns_all() { Ok(SiteId::NONE) } else { Err(PageError::Forbidden) }
+    }
+
+    /// Whether they own all of these sites (0: the installation).
+    pub(crate) fn may_invite(&self, sites: &[SiteId]) -> bool {
+        account::may_invite(&self.roles, sites)
+    }
+
+    /// Whether they own the installation.
+    pub(crate) fn owns_all(&self) -> bool {
+        self.role(SiteId::NONE) == Some(Role::Owner)
+    }
+
+    /// Whether they own a site, or the installation.
+    pub(crate) fn owns_any(&self) -> bool {
+        self.owns_all() || self.sites.iter().any(|s| self.role(s.id) == Some(Role::Owner))
+    }
+
+    /// How the frame of a page shows them.
+    pub(crate) fn who(&self) -> Who {
+        let name = if self.user.name.is_empty() { &self.user.email } else { &self.user.name };
+        Who { name: name.clone(), manages: self.owns_any() }
+    }
 }
 
 /// The cookie's name. The `__Host-` prefix stops other hosts from setting it, but needs HTTPS.
@@ -99,7 +129,7 @@ pub(crate) async fn signed_in(app: &App, headers: &HeaderMap) -> Result<Option<S
         async { Ok(account::roles_of_sign_in(writer, &secret).await?) },
         async { Ok::<_, PageError>(sites::all(reader).await?) },
     )?;
-    Ok(sign_in.map(|sign_in| SignedIn { user: sign_in.user, roles, sites }))
+    Ok(sign_in.map(|sign_in| SignedIn { user: sign_in.user, secret: secret.clone(), roles, sites }))
 }
 
 impl FromRequestParts<Arc<App>> for SignedIn {
@@ -119,36 +149,18 @@ impl FromRequestParts<Arc<App>> for Owner {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
         let signed_in = SignedIn::from_request_parts(parts, app).await?;
-        if signed_in.role(SiteId::NONE) == Some(Role::Owner) {
-            Ok(Self(signed_in))
-        } else {
-            Err(PageError::Forbidden)
-        }
+        if signed_in.owns_all() { Ok(Self(signed_in)) } else { Err(PageError::Forbidden) }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use sotto_schema::id::UserId;
+/// Rejects everybody who owns no site.
+pub(crate) struct Manager(pub(crate) SignedIn);
 
-    fn member(site: SiteId, role: Role) -> Member {
-        Member { user: UserId(1), site, role }
-    }
+impl FromRequestParts<Arc<App>> for Manager {
+    type Rejection = PageError;
 
-    #[test]
-    fn role_on_all_sites_holds_on_each_and_the_greater_one_counts() {
-        let roles = [member(SiteId::NONE, Role::Viewer), member(SiteId(7), Role::Editor)];
-        for (site, expected) in [(7, Some(Role::Editor)), (8, Some(Role::Viewer)), (0, Some(Role::Viewer))] {
-            assert_eq!(role_of(&roles, SiteId(site)), expected, "{site}");
-        }
-    }
-
-    #[test]
-    fn role_on_one_site_holds_nowhere_else() {
-        let roles = [member(SiteId(7), Role::Owner)];
-        assert_eq!(role_of(&roles, SiteId(8)), None);
-        assert_eq!(role_of(&roles, SiteId::NONE), None);
-        assert_eq!(role_of(&[], SiteId(7)), None);
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        let signed_in = SignedIn::from_request_parts(parts, app).await?;
+        if signed_in.owns_any() { Ok(Self(signed_in)) } else { Err(PageError::Forbidden) }
     }
 }

@@ -101,6 +101,9 @@ pub(crate) struct App {
     pub(crate) trust: routes::Trust,
     /// Held while the owner is created, so that a link opened twice makes one owner.
     pub(crate) setup: tokio::sync::Mutex<()>,
+    /// Held while roles, people and invitations are changed, so that a link used twice at once makes one account, and two
+    /// owners who remove each other at once leave one.
+    pub(crate) people: tokio::sync::Mutex<()>,
 }
 
 /// The dashboard's pages and API. Everything under `/api/v1` is JSON; the rest is for people.
@@ -116,6 +119,7 @@ pub fn router(settings: Settings) -> Router {
         gate: gate::Gate::default(),
         trust: routes::Trust::default(),
         setup: tokio::sync::Mutex::new(()),
+        people: tokio::sync::Mutex::new(()),
     });
     routes::pages()
         .merge(api::routes())

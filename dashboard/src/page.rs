@@ -61,10 +61,18 @@ pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 pub(crate) struct Shell {
     pub(crate) title: String,
     pub(crate) theme: Theme,
-    /// Name or address of who is signed in.
-    pub(crate) who: Option<String>,
+    /// Who is signed in.
+    pub(crate) who: Option<Who>,
     /// Sites to switch between; empty on pages without a switcher.
     pub(crate) sites: Vec<SiteLink>,
+}
+
+/// Who is signed in, as the frame shows them.
+pub(crate) struct Who {
+    /// Name, or e-mail address if there is none.
+    pub(crate) name: String,
+    /// Whether they own a site, so that they manage its people.
+    pub(crate) manages: bool,
 }
 
 /// A site in the switcher.

@@ -11,13 +11,18 @@ use axum::{
 
 use crate::{App, assets, auth::SignedIn};
 
+mod account;
 mod columns;
 mod consent;
 mod data_inventory;
+mod dates;
 mod goals;
 mod install;
+mod invitation;
 mod list;
 mod overview;
+mod own_password;
+mod people;
 mod period;
 mod policy_choice;
 mod quality;
@@ -44,9 +49,21 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
         .route("/sign-in/code", post(sign_in::submit_code))
         .route("/sign-out", post(sign_in::sign_out))
+        .route("/account", get(account::show))
+        .route("/account/password", post(account::change_password))
+        .route("/account/sessions/end", post(account::end_sessions))
+        .route("/account/tokens", post(account::add_token))
+        .route("/account/tokens/remove", post(account::remove_token))
         .route("/account/two-step", get(two_step::show))
         .route("/account/two-step/on", post(two_step::switch_on))
         .route("/account/two-step/off", post(two_step::switch_off))
+        .route("/people", get(people::show))
+        .route("/people/invite", post(people::invite))
+        .route("/people/withdraw", post(people::withdraw))
+        .route("/people/role", post(people::give_role))
+        .route("/people/role/remove", post(people::take_role))
+        .route("/people/remove", post(people::remove))
+        .route("/invitation/{secret}", get(invitation::show).post(invitation::accept))
         .route("/sites", get(sites::list))
         .route("/sites/new", get(sites::show_new).post(sites::add))
         .route("/switch", get(sites::switch))

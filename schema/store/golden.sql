@@ -120,6 +120,17 @@ CREATE TABLE goals (`id` UInt64,
     `deleted` UInt8)
 ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (site, id) SETTINGS index_granularity = 8192;
 
+CREATE TABLE invitations (`id` FixedString(32),
+    `email` String,
+    `sites` Array(UInt64),
+    `role` Enum8('viewer' = 1, 'editor' = 2, 'owner' = 3),
+    `inviter` UInt64,
+    `created` DateTime64(3, 'UTC'),
+    `expires` DateTime64(3, 'UTC'),
+    `version` UInt64,
+    `deleted` UInt8)
+ENGINE = ReplacingMergeTree(version, deleted) ORDER BY id TTL toDateTime(expires) SETTINGS index_granularity = 8192;
+
 CREATE TABLE members (`user` UInt64,
     `site` UInt64,
     `role` Enum8('viewer' = 1, 'editor' = 2, 'owner' = 3),
@@ -312,7 +323,8 @@ CREATE TABLE tokens (`id` UInt64,
     `scope` Enum8('read' = 1, 'write' = 2),
     `created` DateTime64(3, 'UTC'),
     `version` UInt64,
-    `deleted` UInt8)
+    `deleted` UInt8,
+    `user` UInt64)
 ENGINE = ReplacingMergeTree(version, deleted) ORDER BY id SETTINGS index_granularity = 8192;
 
 CREATE TABLE used_codes (`user` UInt64,

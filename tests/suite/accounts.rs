@@ -21,7 +21,7 @@ pub fn add_user(sotto: &Sotto, email: &str, more: &[&str]) {
     assert!(ok, "{out}");
 }
 
-fn submit(sotto: &Sotto, path: &str, cookie: &str, form: &str) -> Answer {
+pub fn submit(sotto: &Sotto, path: &str, cookie: &str, form: &str) -> Answer {
     let headers = [
         ("content-type", "application/x-www-form-urlencoded"),
         ("sec-fetch-site", "same-origin"),

@@ -28,6 +28,7 @@ mod metrics;
 mod naming;
 mod order;
 mod peers;
+mod people;
 mod quality;
 mod reports;
 mod retention;

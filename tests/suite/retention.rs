@@ -110,6 +110,8 @@ fn removed_member_of_staff_is_rewritten_out_of_the_tables() {
     sotto.run(&["retention", "run"]);
     assert!(sotto.run(&["user", "list"]).contains("stays@example.org"));
     assert!(!sotto.run(&["user", "list"]).contains("leaver@example.org"), "a removed one must not come back");
+    let left = sotto.ask_clickhouse("SELECT count() FROM users WHERE email = 'leaver@example.org'");
+    assert_eq!(left.trim(), "0", "also of what marks them as removed");
 }
 
 #[test]

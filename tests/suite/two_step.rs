@@ -36,7 +36,7 @@ fn first_step(sotto: &Sotto) -> Answer {
 }
 
 /// What stands between two words of a page.
-fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+pub(crate) fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
     let rest = text.split(before).nth(1).unwrap_or_else(|| panic!("no {before:?} in {text}"));
     rest.split(after).next().unwrap()
 }

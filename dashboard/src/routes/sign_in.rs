@@ -70,7 +70,7 @@ pub(super) struct SecondStep {
 const RECOVERY_USED: &str = "with a recovery code";
 
 /// First path segments of pages that sign-in may return to.
-const DESTINATIONS: [&str; 3] = ["s", "sites", "account"];
+const DESTINATIONS: [&str; 4] = ["s", "sites", "account", "people"];
 
 /// Where to go after signing in: a page of the dashboard, or the start page. What a browser could read as another host
 /// is rejected, not repaired: path segments are plain words, and the query has characters of RFC 3986 only.
@@ -241,7 +241,9 @@ mod tests {
             "/s/abc",
             "/s/abc?p=7d&f=page%3Ais%3A%2Fa%20b&cmp=1",
             "/s/abc/list/utm_source?p=custom&from=2026-03-01&to=2026-03-02",
+            "/account",
             "/account/two-step",
+            "/people",
         ] {
             assert_eq!(destination(Some(kept)), kept);
         }
@@ -279,6 +281,7 @@ mod tests {
             "/\u{ff0f}evil.test",
             "/evil",
             "/sign-out",
+            "/invitation/abc",
             "/sign-in?next=//evil.test",
         ] {
             assert_eq!(destination(Some(attack)), "/", "{attack:?}");

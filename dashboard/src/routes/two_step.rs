@@ -2,7 +2,7 @@
 //!
 //! The form carries the new secret, encrypted; it is stored once a code proves that an app has it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use askama::Template;
 use axum::{
@@ -22,14 +22,13 @@ use sotto_store::{
     audit::{self, Action},
 };
 
-use super::sign_in::wait_before_retry;
+use super::own_password::refused_password;
 use crate::{
     App,
     auth::{self, SignedIn, throttle::FromBlock},
     page::{PageError, Shell, Theme, html_with},
 };
 
-const WRONG_PASSWORD: &str = "This is not your password.";
 /// Light modules around a QR code (ISO/IEC 18004, 9.1).
 const QUIET_ZONE: usize = 4;
 
@@ -129,47 +128,6 @@ pub(super) async fn show(
     Ok(page(StatusCode::OK, theme, &signed_in, String::new(), state))
 }
 
-/// Why a password was rejected.
-struct RefusedPassword {
-    status: StatusCode,
-    text: String,
-    retry_after: Option<Duration>,
-}
-
-impl RefusedPassword {
-    fn page(self, theme: Theme, signed_in: &SignedIn, state: Shown) -> Response {
-        let mut response = page(self.status, theme, signed_in, self.text, state);
-        if let Some(wait) = self.retry_after {
-            wait_before_retry(&mut response, wait);
-        }
-        response
-    }
-}
-
-/// Checks the password of the signed-in user; throttled like sign-in.
-async fn refused_password(
-    app: &App,
-    signed_in: &SignedIn,
-    from: FromBlock,
-    password: &str,
-) -> Result<Option<RefusedPassword>, PageError> {
-    let email = &signed_in.user.email;
-    let _place = match app.attempts.begin(email, from) {
-        Ok(place) => place,
-        Err(refused) => {
-            let (status, wait, text) = refused.answer();
-            return Ok(Some(RefusedPassword { status, text, retry_after: Some(wait) }));
-        }
-    };
-    let db = &app.settings.databases.writer;
-    if account::authenticate(db, &app.hasher, email, password).await?.is_none() {
-        let (status, text) = (StatusCode::UNPROCESSABLE_ENTITY, WRONG_PASSWORD.to_owned());
-        return Ok(Some(RefusedPassword { status, text, retry_after: None }));
-    }
-    app.attempts.password_proved(email, from);
-    Ok(None)
-}
-
 pub(super) async fn switch_on(
     State(app): State<Arc<App>>,
     theme: Theme,
@@ -181,7 +139,8 @@ pub(super) async fn switch_on(
     let user = &signed_in.user;
     if let Some(refused) = refused_password(&app, &signed_in, from, &typed.password).await? {
         let state = same_secret(&app, &signed_in, &typed.sealed).await?;
-        return Ok(refused.page(theme, &signed_in, state));
+        let shown = page(refused.status, theme, &signed_in, refused.text.clone(), state);
+        return Ok(refused.answer(shown));
     }
     match two_step::switch_on(db, key, user, &typed.sealed, &typed.code).await {
         Ok(codes) => {
@@ -220,7 +179,8 @@ pub(super) async fn switch_off(
 ) -> Result<Response, PageError> {
     if let Some(refused) = refused_password(&app, &signed_in, from, &typed.password).await? {
         let state = present(&app, &signed_in).await?;
-        return Ok(refused.page(theme, &signed_in, state));
+        let shown = page(refused.status, theme, &signed_in, refused.text.clone(), state);
+        return Ok(refused.answer(shown));
     }
     let db = &app.settings.databases.writer;
     if two_step::switch_off(db, &signed_in.user.email).await?.is_some() {

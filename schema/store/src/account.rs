@@ -3,7 +3,7 @@
 //!
 //! Promises: a password is kept only as an argon2id hash, a cookie or token only as a BLAKE3 hash, the secret
 //! of two-step sign-in only sealed; the right password alone does not sign in a user with a second step
-//! ([`Proof`]); removing a user ends their sign-ins; every list is bounded. Every change is one new row, so
+//! ([`Proof`]); removing a user ends their sign-ins, tokens and invitations; every list is bounded. Every change is one new row, so
 //! that a crash leaves either the old or the new state. E-mail addresses are unique only within one process;
 //! if two processes add the same address at the same instant, both succeed.
 
@@ -16,6 +16,7 @@ use sotto_schema::{
 
 use crate::db::Db;
 
+mod invitation;
 mod key;
 mod member;
 mod password;
@@ -23,10 +24,16 @@ mod sign_in;
 mod token;
 pub mod two_step;
 
+pub use invitation::{
+    INVITATION_DAYS, INVITATIONS_MAX, Invitation, accept, invitation, invitations, invite, may_invite,
+    withdraw,
+};
 pub use key::{ACCOUNT_KEY_BYTES, AccountKey, KeyError};
-pub use member::{Member, Role, grant, members, revoke, roles_of_sign_in};
+pub use member::{Member, Role, change_role, grant, members, revoke, role_of, roles_of_sign_in};
 pub use password::{Hasher, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
-pub use sign_in::{SIGN_IN_DAYS, SignIn, begin, end, end_all, resume};
+pub use sign_in::{
+    SIGN_IN_DAYS, Session, SignIn, begin, end, end_all, end_one, end_others, resume, sessions,
+};
 pub use token::{
     Bearer, IssuedToken, Scope, TOKEN_NAME_CHARS_MAX, TOKENS_MAX, Token, bearer, credentials, issue,
     remove as remove_token, tokens,
@@ -160,6 +167,19 @@ pub async fn add_user(
     name: &str,
     password: &str,
 ) -> Result<User, AccountError> {
+    let row = new_user(db, hasher, email, name, password).await?;
+    write(db, &row).await?;
+    Ok(User::from(&row))
+}
+
+/// The row of a user who can be added.
+async fn new_user(
+    db: &Db,
+    hasher: &Hasher,
+    email: &str,
+    name: &str,
+    password: &str,
+) -> Result<UserRow, AccountError> {
     let email = normalise_email(email)?;
     let name = name.trim();
     if name.chars().count() > USER_NAME_CHARS_MAX {
@@ -172,7 +192,7 @@ pub async fn add_user(
     if users(db).await?.len() >= USERS_MAX {
         return Err(AccountError::TooMany(USERS_MAX));
     }
-    let row = UserRow {
+    Ok(UserRow {
         id: UserId::random()?,
         email,
         name: name.to_owned(),
@@ -181,9 +201,7 @@ pub async fn add_user(
         created: now_ms(),
         version: version(),
         deleted: 0,
-    };
-    write(db, &row).await?;
-    Ok(User::from(&row))
+    })
 }
 
 /// Changes a user's password and ends all their sign-ins.
@@ -205,28 +223,25 @@ pub async fn set_password(
     Ok(user)
 }
 
-/// Removes a user, their roles and their sign-ins.
+/// Removes a user, their roles, their sign-ins, the tokens that they made and the invitations that they sent.
 ///
 /// # Errors
 /// When it is the last owner, there is no such user, or ClickHouse cannot be queried.
 pub async fn remove_user(db: &Db, email: &str) -> Result<UserId, AccountError> {
     let row = row_of(db, &normalise_email(email)?).await?.ok_or(AccountError::NoUser)?;
     let all = members(db).await?;
-    let owns = |m: &&Member| m.site.is_none() && m.role == Role::Owner;
-    let mut owners = all.iter().filter(owns).map(|m| m.user).peekable();
-    if owners.peek().is_some() && owners.all(|user| user == row.id) {
+    if member::is_last_owner(&all, row.id) {
         return Err(AccountError::LastOwner);
     }
     for member in all.iter().filter(|m| m.user == row.id) {
         revoke(db, member.user, member.site).await?;
     }
-    let id = row.id;
-    write(
-        db,
-        &UserRow { version: version(), deleted: 1, password: String::new(), totp: String::new(), ..row },
-    )
-    .await?;
+    let (id, created) = (row.id, row.created);
+    let [email, name, password, totp] = [(); 4].map(|()| String::new());
+    write(db, &UserRow { id, email, name, password, totp, created, version: version(), deleted: 1 }).await?;
     end_all(db, id).await?;
+    token::remove_unowned(db, id, &[]).await?;
+    invitation::withdraw_of(db, id).await?;
     Ok(id)
 }
 

@@ -41,6 +41,12 @@ pub enum Action {
     TwoStepReset,
     /// A role was given or taken.
     RoleChange,
+    /// Somebody was invited.
+    InvitationAdd,
+    /// An invitation was taken back.
+    InvitationWithdraw,
+    /// An invitation was used.
+    InvitationAccept,
     /// A token was made.
     TokenAdd,
     /// A token was removed.
@@ -78,6 +84,9 @@ impl Action {
             Self::TwoStepOff => "two_step_off",
             Self::TwoStepReset => "two_step_reset",
             Self::RoleChange => "role_change",
+            Self::InvitationAdd => "invitation_add",
+            Self::InvitationWithdraw => "invitation_withdraw",
+            Self::InvitationAccept => "invitation_accept",
             Self::TokenAdd => "token_add",
             Self::TokenRemove => "token_remove",
             Self::GoalAdd => "goal_add",

@@ -53,8 +53,18 @@ use crate::{
 };
 
 /// Tables that are on the first shard only.
-pub const HOME_TABLES: &[&str] =
-    &["sites", "users", "members", "sign_ins", "tokens", "goals", "audit_log", "salt_ledger", "used_codes"];
+pub const HOME_TABLES: &[&str] = &[
+    "sites",
+    "users",
+    "members",
+    "sign_ins",
+    "tokens",
+    "goals",
+    "audit_log",
+    "salt_ledger",
+    "used_codes",
+    "invitations",
+];
 /// Suffix of the database from which reports read.
 const ALL_SUFFIX: &str = "_all";
 /// Queries about one site touch only its shard; if that shard is unavailable, the query fails instead of

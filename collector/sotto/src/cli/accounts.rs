@@ -261,7 +261,7 @@ pub async fn token(command: TokenCommand, databases: &Databases) -> Result<(), F
                 ScopeName::Read => Scope::Read,
                 ScopeName::Write => Scope::Write,
             };
-            let issued = account::issue(db, &name, site, scope).await.map_err(of_account)?;
+            let issued = account::issue(db, UserId::NONE, &name, site, scope).await.map_err(of_account)?;
             let mut listing = Listing::new(&["id", "name", "scope", "token"]);
             let token = issued.token;
             let detail = format!("token {}, {}: {}", token.id, token.scope.name(), token.name);

@@ -8,7 +8,7 @@ use sotto_schema::{
     id::{SiteId, UserId},
 };
 
-use super::{AccountError, secret_hash};
+use super::{AccountError, secret_hash, token};
 use crate::db::Db;
 
 /// What a user may do. A higher role includes all lower ones.
@@ -87,6 +87,41 @@ pub async fn roles_of_sign_in(db: &Db, secret: &str) -> Result<Vec<Member>, Acco
     Ok(query.fetch_all::<MemberRow>().await?.into_iter().map(Member::from).collect())
 }
 
+/// What somebody with these roles may do on a site (0: on all sites).
+pub fn role_of(roles: &[Member], site: SiteId) -> Option<Role> {
+    roles.iter().filter(|m| m.site.is_none() || m.site == site).map(|m| m.role).max()
+}
+
+/// Whether nobody but `user` owns the installation.
+pub(super) fn is_last_owner(members: &[Member], user: UserId) -> bool {
+    let mut owners = members.iter().filter(|m| m.site.is_none() && m.role == Role::Owner).peekable();
+    owners.peek().is_some() && owners.all(|m| m.user == user)
+}
+
+/// Gives a user a role on a site (0: on all sites) in place of the one they had there, or takes it with `None`.
+/// Tokens that they made and could not make any more are removed.
+///
+/// # Errors
+/// When it would leave the installation without an owner, or ClickHouse cannot be queried.
+pub async fn change_role(
+    db: &Db,
+    user: UserId,
+    site: SiteId,
+    role: Option<Role>,
+) -> Result<(), AccountError> {
+    let mut all = members(db).await?;
+    if site.is_none() && role != Some(Role::Owner) && is_last_owner(&all, user) {
+        return Err(AccountError::LastOwner);
+    }
+    match role {
+        Some(role) => grant(db, user, site, role).await?,
+        None => revoke(db, user, site).await?,
+    }
+    all.retain(|m| m.user == user && m.site != site);
+    all.extend(role.map(|role| Member { user, site, role }));
+    Ok(token::remove_unowned(db, user, &all).await?)
+}
+
 /// Grants a user a role on a site (0: on all sites), replacing the one they had there.
 ///
 /// # Errors
@@ -120,5 +155,36 @@ mod tests {
             assert_eq!(Role::from_name(role.name()), Some(role));
         }
         assert_eq!(Role::from_name("admin"), None);
+    }
+
+    fn member(user: u64, site: SiteId, role: Role) -> Member {
+        Member { user: UserId(user), site, role }
+    }
+
+    #[test]
+    fn role_on_all_sites_holds_on_each_and_the_greater_one_counts() {
+        let roles = [member(1, SiteId::NONE, Role::Viewer), member(1, SiteId(7), Role::Editor)];
+        for (site, expected) in [(7, Some(Role::Editor)), (8, Some(Role::Viewer)), (0, Some(Role::Viewer))] {
+            assert_eq!(role_of(&roles, SiteId(site)), expected, "{site}");
+        }
+    }
+
+    #[test]
+    fn role_on_one_site_holds_nowhere_else() {
+        let roles = [member(1, SiteId(7), Role::Owner)];
+        assert_eq!(role_of(&roles, SiteId(8)), None);
+        assert_eq!(role_of(&roles, SiteId::NONE), None);
+        assert_eq!(role_of(&[], SiteId(7)), None);
+    }
+
+    #[test]
+    fn owner_of_the_installation_is_the_last_one_beside_owners_of_sites_and_viewers_of_all() {
+        let others = [member(2, SiteId(7), Role::Owner), member(3, SiteId::NONE, Role::Viewer)];
+        let all = [&[member(1, SiteId::NONE, Role::Owner)], &others[..]].concat();
+        assert!(is_last_owner(&all, UserId(1)));
+        assert!(!is_last_owner(&all, UserId(2)));
+        let two = [&[member(4, SiteId::NONE, Role::Owner)], &all[..]].concat();
+        assert!(!is_last_owner(&two, UserId(1)));
+        assert!(!is_last_owner(&others, UserId(2)), "there is none");
     }
 }

@@ -24,6 +24,17 @@ pub struct SignIn {
     pub extended: bool,
 }
 
+/// A session as its owner sees it. Where it is used from is not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The hash of the cookie's value.
+    pub id: [u8; 32],
+    /// When it began, in milliseconds since 1970-01-01 UTC.
+    pub created_ms: i64,
+    /// When it was last extended, in milliseconds since 1970-01-01 UTC: the last use is less than a day later.
+    pub extended_ms: i64,
+}
+
 #[derive(Row, Serialize, Deserialize)]
 struct SignInRow {
     id: [u8; 32],
@@ -121,8 +132,45 @@ pub async fn end(db: &Db, secret: &str) -> Result<(), AccountError> {
 /// # Errors
 /// When ClickHouse cannot be queried.
 pub async fn end_all(db: &Db, user: UserId) -> Result<(), AccountError> {
-    let query = db.query(include_str!("end_sign_ins.sql"));
-    Ok(query.param("user", user).param("version", version()).execute().await?)
+    let query = db.query(include_str!("end_sign_ins.sql")).param("user", user).param("version", version());
+    Ok(query.param("kept", "").execute().await?)
+}
+
+async fn rows_of(db: &Db, user: UserId) -> Result<Vec<SignInRow>, Error> {
+    let query = db.query(include_str!("sign_ins_of.sql"));
+    query.param("user", user).param("now", now_ms()).fetch_all().await
+}
+
+/// The sessions of a user that have not expired, newest first; at most 200.
+///
+/// # Errors
+/// When ClickHouse cannot be queried.
+pub async fn sessions(db: &Db, user: UserId) -> Result<Vec<Session>, AccountError> {
+    let session = |row: &SignInRow| Session {
+        id: row.id,
+        created_ms: row.created,
+        extended_ms: row.expires - SIGN_IN_DAYS * DAY_MS,
+    };
+    Ok(rows_of(db, user).await?.iter().map(session).collect())
+}
+
+/// Ends one session of a user; whether there was one.
+///
+/// # Errors
+/// When ClickHouse cannot be queried.
+pub async fn end_one(db: &Db, user: UserId, id: [u8; 32]) -> Result<bool, AccountError> {
+    let Some(row) = rows_of(db, user).await?.into_iter().find(|row| row.id == id) else { return Ok(false) };
+    write(db, &SignInRow { version: version(), deleted: 1, ..row }).await?;
+    Ok(true)
+}
+
+/// Ends all sessions of a user but the one of a cookie value.
+///
+/// # Errors
+/// When ClickHouse cannot be queried.
+pub async fn end_others(db: &Db, user: UserId, secret: &str) -> Result<(), AccountError> {
+    let query = db.query(include_str!("end_sign_ins.sql")).param("user", user).param("version", version());
+    Ok(query.param("kept", const_hex::encode(secret_hash(secret))).execute().await?)
 }
 
 async fn write(db: &Db, row: &SignInRow) -> Result<(), Error> {

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_repr::{Deserialize_repr, Serialize_repr};
 use sotto_schema::{
     clock::{now_ms, version},
-    id::{SiteId, TokenId},
+    id::{SiteId, TokenId, UserId},
 };
 
-use super::{AccountError, random_secret, secret_hash};
+use super::{AccountError, Member, Role, random_secret, role_of, secret_hash};
 use crate::db::Db;
 
 /// The longest name of a token, in characters.
@@ -59,6 +59,8 @@ pub struct Token {
     pub scope: Scope,
     /// When it was made, in milliseconds since 1970-01-01 UTC.
     pub created_ms: i64,
+    /// Who made it; 0 stands for the command line.
+    pub user: UserId,
 }
 
 /// A newly issued token.
@@ -88,13 +90,21 @@ struct TokenRow {
     site: SiteId,
     scope: Scope,
     created: i64,
+    user: UserId,
     version: u64,
     deleted: u8,
 }
 
 impl From<&TokenRow> for Token {
     fn from(row: &TokenRow) -> Self {
-        Self { id: row.id, name: row.name.clone(), site: row.site, scope: row.scope, created_ms: row.created }
+        Self {
+            id: row.id,
+            name: row.name.clone(),
+            site: row.site,
+            scope: row.scope,
+            created_ms: row.created,
+            user: row.user,
+        }
     }
 }
 
@@ -115,11 +125,17 @@ fn check_name(name: &str) -> Result<(), AccountError> {
     if allowed { Ok(()) } else { Err(AccountError::TokenName) }
 }
 
-/// Makes a token for a site (0: for all sites).
+/// Makes a token for a site (0: for all sites). `user` is who makes it; 0 stands for the command line.
 ///
 /// # Errors
 /// When the name is not allowed, there are too many, or ClickHouse cannot be queried.
-pub async fn issue(db: &Db, name: &str, site: SiteId, scope: Scope) -> Result<IssuedToken, AccountError> {
+pub async fn issue(
+    db: &Db,
+    user: UserId,
+    name: &str,
+    site: SiteId,
+    scope: Scope,
+) -> Result<IssuedToken, AccountError> {
     let name = name.trim();
     check_name(name)?;
     if rows(db).await?.len() >= TOKENS_MAX {
@@ -133,6 +149,7 @@ pub async fn issue(db: &Db, name: &str, site: SiteId, scope: Scope) -> Result<Is
         site,
         scope,
         created: now_ms(),
+        user,
         version: version(),
         deleted: 0,
     };
@@ -148,6 +165,15 @@ pub async fn remove(db: &Db, id: TokenId) -> Result<bool, AccountError> {
     let Some(row) = rows(db).await?.into_iter().find(|t| t.id == id) else { return Ok(false) };
     write(db, &TokenRow { version: version(), deleted: 1, ..row }).await?;
     Ok(true)
+}
+
+/// Removes the tokens of a user that they may not make with these roles.
+pub(super) async fn remove_unowned(db: &Db, user: UserId, roles: &[Member]) -> Result<(), Error> {
+    let own = rows(db).await?.into_iter().filter(|token| token.user == user);
+    for row in own.filter(|token| role_of(roles, token.site) != Some(Role::Owner)) {
+        write(db, &TokenRow { version: version(), deleted: 1, ..row }).await?;
+    }
+    Ok(())
 }
 
 /// The hashes of all tokens and what each allows, for callers that check tokens without a query.

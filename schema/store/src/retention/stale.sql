@@ -3,5 +3,6 @@ SELECT toInt64(assumeNotNull(
     (SELECT count() FROM users) - (SELECT count() FROM users FINAL)
     + (SELECT count() FROM members) - (SELECT count() FROM members FINAL)
     + (SELECT count() FROM tokens) - (SELECT count() FROM tokens FINAL)
+    + (SELECT count() FROM invitations) - (SELECT count() FROM invitations FINAL)
     + (SELECT count() FROM goals) - (SELECT count() FROM goals FINAL)
     + (SELECT count() FROM sites) - (SELECT count() FROM sites FINAL)))
