@@ -286,6 +286,10 @@ async fn followed_link_is_counted_under_its_address_whatever_the_sender_calls_th
     let server = server().await;
     let (db, site) = (server.db(), SiteId::random().unwrap());
     let event = |name: &str, url: &str| json!({"kind": "custom", "name": name, "props": {"url": url}, "interactive": true});
+    let one_visit = |mut hit: serde_json::Value| {
+        (hit["visitor"], hit["session"]) = ("77".into(), "77".into());
+        hit
+    };
     let hits = [
         event("outbound", "https://b.example/"),
         event("Outbound link", "https://b.example/"),
@@ -297,6 +301,11 @@ async fn followed_link_is_counted_under_its_address_whatever_the_sender_calls_th
         event("File Download", "https://a.example/a.pdf"),
         event("Sign up", "https://d.example/"),
         json!({"props": {"url": "https://e.example/"}}),
+        // A visit that saw a page, and followed a link twice and another one.
+        one_visit(json!({})),
+        one_visit(event("outbound", "https://b.example/")),
+        one_visit(event("outbound", "https://b.example/")),
+        one_visit(event("outbound", "https://c.example/x")),
     ];
     store_fields(&db, site, &hits).await;
     for settle in [false, true] {
@@ -305,12 +314,16 @@ async fn followed_link_is_counted_under_its_address_whatever_the_sender_calls_th
             assert!(settled::settle(&db, site, "UTC", DAY, print).await.unwrap());
         }
         let found = hits_by(&db, site, &[Dimension::Outbound, Dimension::Download]).await;
-        let outbound = [(NOT_MEASURED, 1), ("https://b.example/", 2), ("https://c.example/x", 1)];
+        let outbound = [(NOT_MEASURED, 1), ("https://b.example/", 4), ("https://c.example/x", 2)];
         assert_eq!(found[0], owned(outbound), "{settle}");
         assert_eq!(found[1], owned([("https://a.example/a.pdf", 3)]), "{settle}");
         let followed = only(Dimension::Outbound, "https://b.example/");
         let answer = ask(&db, site, followed, Source::Auto, &[]).await;
-        assert_eq!((answer.totals.visits, answer.totals.events), (2, 2), "{settle}");
+        assert_eq!((answer.totals.visits, answer.totals.events), (3, 4), "{settle}");
+        let answer = ask(&db, site, Filters::default(), Source::Auto, &[Dimension::Outbound]).await;
+        let mut visits: Vec<u64> = answer.lists[0].0.iter().map(|(_, counts)| counts.visits).collect();
+        visits.sort_unstable();
+        assert_eq!(visits, [1, 2, 3], "{settle}");
     }
 }
 

@@ -106,7 +106,7 @@ fn row(site: SiteId, hit: &Hit, n: usize) -> String {
         "os": choose(["Linux", "", "iOS", "iOS"]), "screen": choose(["unknown", "xs", "xl", "md"]),
         "language": choose(["", "", "de", "fr"]),
         "name": match (kind, hit.page) {
-            ("custom", 3) => choose(["outbound", "Outbound link", "outbound", "Outbound Link: Click"]),
+            ("custom", 2 | 3) => choose(["outbound", "Outbound link", "outbound", "Outbound Link: Click"]),
             ("custom", 4) => choose(["download", "File download", "download", "File Download"]),
             ("custom", _) => choose(["Sign up", "Order", "Sign up", "Play"]),
             _ => "",
@@ -211,7 +211,7 @@ fn completed_by(hits: &[Hit], kind: Kind, pattern: &str) -> (u64, u64, u64) {
             KINDS[hit.kind] == "pageview" && (pattern == "/*" || format!("/{}", hit.page) == pattern)
         }
         // "Sign up" is the name of events with these fields.
-        Kind::Event => KINDS[hit.kind] == "custom" && [0, 2].contains(&hit.field) && hit.page < 3,
+        Kind::Event => KINDS[hit.kind] == "custom" && [0, 2].contains(&hit.field) && hit.page < 2,
     };
     let hits: Vec<&Hit> = hits.iter().filter(|hit| hit.session != 0).filter(completes).collect();
     let visitors: HashSet<_> =
