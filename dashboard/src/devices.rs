@@ -1,4 +1,4 @@
-//! Names of device and screen classes.
+//! Names of classes of devices, screens and networks.
 
 /// The stored classes of devices.
 pub(crate) const DEVICES: [&str; 7] = ["desktop", "mobile", "tablet", "tv", "console", "wearable", "car"];
@@ -25,6 +25,18 @@ pub(crate) fn screen(class: &str) -> Option<&'static str> {
         "md" => "768 – 991 px",
         "lg" => "992 – 1439 px",
         "xl" => "1440 px and more",
+        _ => return None,
+    })
+}
+
+/// The stored kinds of networks.
+pub(crate) const NETWORK_KINDS: [&str; 2] = ["consumer", "hosting"];
+
+/// The name of a kind of network.
+pub(crate) fn network_kind(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "consumer" => "Homes and phones",
+        "hosting" => "Data centres",
         _ => return None,
     })
 }

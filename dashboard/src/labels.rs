@@ -6,7 +6,7 @@ use sotto_schema::{
 };
 
 use crate::{
-    devices::{DEVICES, device, screen},
+    devices::{DEVICES, NETWORK_KINDS, device, network_kind, screen},
     languages::language,
     places::country,
 };
@@ -25,6 +25,7 @@ pub(crate) fn label(dimension: Dimension, value: &str) -> String {
         Dimension::Language => language(value),
         Dimension::Device => device(value),
         Dimension::Screen => screen(value),
+        Dimension::NetworkKind => network_kind(value),
         Dimension::Page
         | Dimension::EntryPage
         | Dimension::ExitPage
@@ -33,12 +34,20 @@ pub(crate) fn label(dimension: Dimension, value: &str) -> String {
         | Dimension::UtmSource
         | Dimension::UtmMedium
         | Dimension::UtmCampaign
+        | Dimension::UtmContent
+        | Dimension::UtmTerm
+        | Dimension::ClickId
         | Dimension::Region
         | Dimension::City
+        | Dimension::Network
         | Dimension::Browser
+        | Dimension::BrowserVersion
         | Dimension::Os
+        | Dimension::OsVersion
         | Dimension::Hostname
         | Dimension::Event
+        | Dimension::Outbound
+        | Dimension::Download
         | Dimension::Day
         | Dimension::Hour => None,
     };
@@ -56,6 +65,8 @@ pub(crate) fn stored(dimension: Dimension, typed: &str) -> String {
         pairs().collect()
     } else if dimension == Dimension::Device {
         DEVICES.map(str::to_owned).into()
+    } else if dimension == Dimension::NetworkKind {
+        NETWORK_KINDS.map(str::to_owned).into()
     } else {
         Vec::new()
     };
@@ -87,6 +98,9 @@ mod tests {
             (Dimension::Language, "de", "German"),
             (Dimension::Device, "mobile", "Phone"),
             (Dimension::Screen, "xl", "1440 px and more"),
+            (Dimension::NetworkKind, "hosting", "Data centres"),
+            (Dimension::BrowserVersion, "Firefox 132", "Firefox 132"),
+            (Dimension::Outbound, NOT_MEASURED, "Not measured"),
             (Dimension::Source, "", "Direct"),
             (Dimension::Page, "/", "/"),
         ] {
@@ -101,6 +115,7 @@ mod tests {
             (Dimension::Country, "FR", "FR"),
             (Dimension::Language, "German", "de"),
             (Dimension::Device, "phone", "mobile"),
+            (Dimension::NetworkKind, "homes and phones", "consumer"),
             (Dimension::Channel, "ai assistant", "ai_assistant"),
             (Dimension::City, "not known", ""),
             (Dimension::UtmCampaign, "Not measured", NOT_MEASURED),

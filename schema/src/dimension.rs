@@ -26,18 +26,32 @@ pub enum Dimension {
     UtmMedium,
     /// Campaign name.
     UtmCampaign,
+    /// Which of a campaign's links or advertisements.
+    UtmContent,
+    /// Search term that a campaign paid for.
+    UtmTerm,
+    /// Kind of click id in the link, by the name of its parameter: whose advertisement or mail it was.
+    ClickId,
     /// Country, as an ISO 3166-1 code.
     Country,
     /// Region.
     Region,
     /// City.
     City,
+    /// Internet provider, by the name or else the number of its network.
+    Network,
+    /// Kind of that network.
+    NetworkKind,
     /// Device class.
     Device,
     /// Browser family.
     Browser,
+    /// Browser family with its major version, as in `Firefox 132`.
+    BrowserVersion,
     /// Operating system family.
     Os,
+    /// Operating system family with its major version, as in `iOS 18`.
+    OsVersion,
     /// Screen class.
     Screen,
     /// Language.
@@ -46,6 +60,10 @@ pub enum Dimension {
     Hostname,
     /// Name of an event.
     Event,
+    /// Address of a link to another site that was followed.
+    Outbound,
+    /// Address of a file that was downloaded.
+    Download,
     /// Day in the site's time zone.
     Day,
     /// Hour in the site's time zone.
@@ -103,7 +121,7 @@ const fn entry(
 /// Name, label of one and of many values, label of an empty value, column of the events; unit counted;
 /// whether the archive has it.
 #[rustfmt::skip]
-const TABLE: [Entry; 21] = {
+const TABLE: [Entry; 30] = {
     use Dimension as D;
     [
         entry(D::Page, ["page", "Page", "Pages", NO_PAGE, "path"], at_entry("entry_page"), true),
@@ -115,16 +133,25 @@ const TABLE: [Entry; 21] = {
         entry(D::UtmSource, ["utm_source", "Campaign source", "Campaign sources", NONE, "utm_source"], VISIT, true),
         entry(D::UtmMedium, ["utm_medium", "Campaign medium", "Campaign media", NONE, "utm_medium"], VISIT, true),
         entry(D::UtmCampaign, ["utm_campaign", "Campaign", "Campaigns", NONE, "utm_campaign"], VISIT, true),
+        entry(D::UtmContent, ["utm_content", "Campaign content", "Campaign contents", NONE, "utm_content"], VISIT, false),
+        entry(D::UtmTerm, ["utm_term", "Campaign term", "Campaign terms", NONE, "utm_term"], VISIT, false),
+        entry(D::ClickId, ["click_id", "Click id", "Click ids", NONE, "click_id"], VISIT, false),
         entry(D::Country, ["country", "Country", "Countries", NOT_KNOWN, "country"], VISITOR, true),
         entry(D::Region, ["region", "Region", "Regions", NOT_KNOWN, "region"], VISITOR, true),
         entry(D::City, ["city", "City", "Cities", NOT_KNOWN, "city"], VISITOR, true),
+        entry(D::Network, ["network", "Network", "Networks", NOT_KNOWN, "network"], VISITOR, true),
+        entry(D::NetworkKind, ["network_kind", "Kind of network", "Kinds of network", NOT_KNOWN, "network_kind"], VISITOR, false),
         entry(D::Device, ["device", "Device", "Devices", NOT_KNOWN, "device"], VISITOR, true),
         entry(D::Browser, ["browser", "Browser", "Browsers", NOT_KNOWN, "browser"], VISITOR, true),
+        entry(D::BrowserVersion, ["browser_version", "Browser version", "Browser versions", NOT_KNOWN, "browser_version"], VISITOR, true),
         entry(D::Os, ["os", "System", "Systems", NOT_KNOWN, "os"], VISITOR, true),
+        entry(D::OsVersion, ["os_version", "System version", "System versions", NOT_KNOWN, "os_version"], VISITOR, true),
         entry(D::Screen, ["screen", "Screen", "Screens", NOT_KNOWN, "screen"], VISITOR, true),
         entry(D::Language, ["language", "Language", "Languages", NOT_KNOWN, "language"], VISITOR, true),
         entry(D::Hostname, ["hostname", "Host name", "Host names", NOT_KNOWN, "hostname"], at_entry("hostname"), false),
         entry(D::Event, ["event", "Event", "Events", NOT_KNOWN, "name"], HIT, true),
+        entry(D::Outbound, ["outbound", "Outbound link", "Outbound links", NOT_KNOWN, "props"], HIT, false),
+        entry(D::Download, ["download", "Download", "Downloads", NOT_KNOWN, "props"], HIT, false),
         entry(D::Day, ["day", "Day", "Days", NOT_KNOWN, "day"], at_entry("day"), false),
         entry(D::Hour, ["hour", "Hour", "Hours", NOT_KNOWN, "time"], at_entry("hour"), false),
     ]
@@ -189,6 +216,11 @@ impl Dimension {
     /// Whether the archive has its values.
     pub const fn is_archived(self) -> bool {
         self.entry().archived
+    }
+
+    /// Whether it is a field of events with a name, so that values are compared by events: hits without one have no value.
+    pub const fn is_of_events(self) -> bool {
+        matches!(self, Self::Event | Self::Outbound | Self::Download)
     }
 
     /// Whether rows are in the order of time.

@@ -214,6 +214,8 @@ CREATE TABLE settled_page_visits (`site` UInt64,
     `hostname` LowCardinality(String),
     `page` LowCardinality(String),
     `event` LowCardinality(String),
+    `outbound` LowCardinality(String),
+    `download` LowCardinality(String),
     `entry_page` LowCardinality(String),
     `exit_page` LowCardinality(String),
     `source` LowCardinality(String),
@@ -291,7 +293,9 @@ CREATE TABLE settled_visits (`site` UInt64,
     `views_granted` UInt32,
     `views_refused` UInt32,
     `views_undecided` UInt32,
-    `views_gpc` UInt32)
+    `views_gpc` UInt32,
+    `seen_outbound` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    `seen_download` Array(LowCardinality(String)) CODEC(ZSTD(1)))
 ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY (site, day, settling, visitor, session) SETTINGS index_granularity = 8192, old_parts_lifetime = 4, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
 CREATE TABLE sign_ins (`id` FixedString(32),

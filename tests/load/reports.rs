@@ -227,10 +227,13 @@ fn pages(key: &str, size: &Size) -> Vec<(String, u32)> {
         "source",
         "referrer",
         "utm_campaign",
+        "utm_term",
         "country",
         "city",
-        "browser",
+        "network",
+        "browser_version",
         "event",
+        "outbound",
         "hostname",
     ] {
         pages.push((format!("{list}/{by}?{longest}"), 150));

@@ -17,6 +17,7 @@ mod dates;
 mod durability;
 mod end_to_end;
 mod engine;
+mod fields;
 mod geoip;
 mod goals;
 mod house;

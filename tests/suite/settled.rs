@@ -80,7 +80,16 @@ fn row(site: SiteId, hit: &Hit, n: usize) -> String {
     let session = if hit.session == 0 { 0 } else { key(hit.session + 10 * (hit.visitor + 1)) };
     let choose = |values: [&'static str; 4]| values[usize::from(hit.field)];
     let kind = KINDS[hit.kind];
-    json!({
+    let url = choose(["", "https://b.example/", "/a.pdf", "/a.pdf"]);
+    let more = json!({
+        "utm_content": choose(["", "", "red", "blue"]), "utm_term": choose(["", "", "rooms", ""]),
+        "click_id": choose(["", "", "gclid", "msclkid"]),
+        "asn": ([0, 0, 64500, 64501][usize::from(hit.field)]), "network": choose(["", "", "", "Net"]),
+        "network_kind": choose(["unknown", "unknown", "consumer", "hosting"]),
+        "browser_version": choose(["132", "", "", "131"]), "os_version": choose(["6", "", "18", "17"]),
+        "props": if url.is_empty() { json!({}) } else { json!({"url": url}) },
+    });
+    let mut row = json!({
         "site": site.to_string(), "day": day.to_string(), "expires": "2099-01-01",
         "time": format!("{day} {:02}:{:02}:00.000", hit.minute / 60, hit.minute % 60),
         "kind": kind, "tier": if session == 0 { "minimal" } else { "full" },
@@ -96,11 +105,20 @@ fn row(site: SiteId, hit: &Hit, n: usize) -> String {
         "device": choose(["desktop", "mobile", "unknown", "tv"]), "browser": choose(["Firefox", "Chrome", "", "Edge"]),
         "os": choose(["Linux", "", "iOS", "iOS"]), "screen": choose(["unknown", "xs", "xl", "md"]),
         "language": choose(["", "", "de", "fr"]),
-        "name": if kind == "custom" { choose(["Sign up", "Order", "Sign up", "Play"]) } else { "" },
+        "name": match (kind, hit.page) {
+            ("custom", 2 | 3) => choose(["outbound", "Outbound link", "outbound", "Outbound Link: Click"]),
+            ("custom", 4) => choose(["download", "File download", "download", "File Download"]),
+            ("custom", _) => choose(["Sign up", "Order", "Sign up", "Play"]),
+            _ => "",
+        },
         "interactive": kind == "custom" && hit.consent & 1 == 1,
         "engaged_ms": if kind == "engagement" { 1000 * u32::from(hit.field) + 7 } else { 0 },
-    })
-    .to_string()
+    });
+    let (Some(fields), Some(more)) = (row.as_object_mut(), more.as_object()) else {
+        unreachable!("both are objects")
+    };
+    fields.extend(more.clone());
+    row.to_string()
 }
 
 async fn store(db: &Db, site: SiteId, hits: &[Hit], first: usize) {
@@ -203,7 +221,7 @@ fn completed_by(hits: &[Hit], kind: Kind, pattern: &str) -> (u64, u64, u64) {
             KINDS[hit.kind] == "pageview" && (pattern == "/*" || format!("/{}", hit.page) == pattern)
         }
         // "Sign up" is the name of events with these fields.
-        Kind::Event => KINDS[hit.kind] == "custom" && [0, 2].contains(&hit.field),
+        Kind::Event => KINDS[hit.kind] == "custom" && [0, 2].contains(&hit.field) && hit.page < 2,
     };
     let hits: Vec<&Hit> = hits.iter().filter(|hit| hit.session != 0).filter(completes).collect();
     let visitors: HashSet<_> =
@@ -213,9 +231,10 @@ fn completed_by(hits: &[Hit], kind: Kind, pattern: &str) -> (u64, u64, u64) {
 }
 
 fn any_filters() -> impl Strategy<Value = Filters> {
-    let filter = (0..Dimension::ALL.len(), 0..Verb::ALL.len(), 0..8usize);
+    let filter = (0..Dimension::ALL.len(), 0..Verb::ALL.len(), 0..10usize);
     proptest::collection::vec(filter, 0..3).prop_map(|filters| {
-        let values = ["DE", "/1", "Google", "", "a.example", "Sign up", "desktop", "spring"];
+        let values =
+            ["DE", "/1", "Google", "", "a.example", "Sign up", "desktop", "spring", "/a.pdf", "AS64500"];
         filters.into_iter().fold(Filters::default(), |all, (field, verb, value)| {
             match Filter::new(Dimension::ALL[field], Verb::ALL[verb], values[value]) {
                 Some(filter) => all.with(filter),
@@ -227,7 +246,13 @@ fn any_filters() -> impl Strategy<Value = Filters> {
 
 /// A filter on what single hits have, which decides for each list how visits are told apart.
 fn any_filter_on_hits() -> impl Strategy<Value = Filters> {
-    let values = [(Dimension::Hostname, "a.example"), (Dimension::Page, "/1"), (Dimension::Event, "Sign up")];
+    let values = [
+        (Dimension::Hostname, "a.example"),
+        (Dimension::Page, "/1"),
+        (Dimension::Event, "Sign up"),
+        (Dimension::Outbound, "/a.pdf"),
+        (Dimension::Download, "/a.pdf"),
+    ];
     let filter =
         (0..values.len(), prop_oneof![3 => Just(Verb::Is), 1 => Just(Verb::Not), 1 => Just(Verb::Has)]);
     filter.prop_map(move |(n, verb)| {

@@ -99,7 +99,15 @@ fn question(asked: &Subject<'_>, by: Dimension, state: &ListState) -> Query {
 
 /// Lists that stand beside each other.
 const GROUPS: [&[Dimension]; 4] = [
-    &[Dimension::Page, Dimension::EntryPage, Dimension::ExitPage, Dimension::Hostname, Dimension::Event],
+    &[
+        Dimension::Page,
+        Dimension::EntryPage,
+        Dimension::ExitPage,
+        Dimension::Hostname,
+        Dimension::Event,
+        Dimension::Outbound,
+        Dimension::Download,
+    ],
     &[
         Dimension::Source,
         Dimension::Channel,
@@ -107,9 +115,26 @@ const GROUPS: [&[Dimension]; 4] = [
         Dimension::UtmCampaign,
         Dimension::UtmSource,
         Dimension::UtmMedium,
+        Dimension::UtmContent,
+        Dimension::UtmTerm,
+        Dimension::ClickId,
     ],
-    &[Dimension::Country, Dimension::Region, Dimension::City, Dimension::Language],
-    &[Dimension::Device, Dimension::Browser, Dimension::Os, Dimension::Screen],
+    &[
+        Dimension::Country,
+        Dimension::Region,
+        Dimension::City,
+        Dimension::Network,
+        Dimension::NetworkKind,
+        Dimension::Language,
+    ],
+    &[
+        Dimension::Device,
+        Dimension::Browser,
+        Dimension::BrowserVersion,
+        Dimension::Os,
+        Dimension::OsVersion,
+        Dimension::Screen,
+    ],
 ];
 
 /// A link to a list.
@@ -167,7 +192,7 @@ impl ListState {
         let first = |name: &str| {
             form_urlencoded::parse(query.as_bytes()).find(|(n, _)| n == name).map(|(_, v)| v.into_owned())
         };
-        let default = if by == Dimension::Event { Metric::Events } else { Metric::Visitors };
+        let default = if by.is_of_events() { Metric::Events } else { Metric::Visitors };
         Self {
             sort: first("sort")
                 .and_then(|s| Metric::from_name(&s))

@@ -32,43 +32,18 @@ pub(super) fn tell(by: Dimension, rows: Rows, campaigns: &Rows, policy: &Policy)
     };
     let missing = of(&rows, NOT_MEASURED);
     let none = of(&rows, "");
-    let mut notes = Vec::new();
-    match by {
-        Dimension::UtmSource | Dimension::UtmMedium | Dimension::UtmCampaign => {
-            notes.extend(amount(&none).map(|what| format!("{what} came without one.")));
-            notes.extend(
-                amount(&missing).map(|what| {
-                    format!("{what} {} not counted here: {}.", are(&missing), why(policy.campaign))
-                }),
-            );
-        }
-        Dimension::Channel => {
-            let unknown = of(campaigns, NOT_MEASURED);
-            if unknown.visits > 0 {
-                let visits = counted(unknown.visits, "visit");
-                notes.push(format!(
-                    "Of {visits} the channel is that of the referrer, and whether somebody paid for the link could not be measured: {}.",
-                    why(policy.campaign)
-                ));
-            }
-            notes.extend(without_referrer(&missing));
-        }
-        Dimension::Source | Dimension::Referrer => notes.extend(without_referrer(&missing)),
-        Dimension::Language => {
-            notes.extend(amount(&none).map(|what| {
-                format!(
-                    "{what} {} not counted here: {}.",
-                    are(&none),
-                    match policy.preference {
-                        Keep::WithConsent => "their visitors did not agree to preferences",
-                        Keep::UnlessRefused =>
-                            "their visitors refused preferences, or their browser named no language",
-                        Keep::Always => "their browser named no language",
-                        Keep::Never => "this site keeps no languages",
-                    }
-                )
-            }));
-        }
+    let mut notes = match by {
+        Dimension::UtmSource
+        | Dimension::UtmMedium
+        | Dimension::UtmCampaign
+        | Dimension::UtmContent
+        | Dimension::UtmTerm
+        | Dimension::ClickId => of_campaigns(&none, &missing, policy.campaign),
+        Dimension::Channel => of_channels(&of(campaigns, NOT_MEASURED), &missing, policy.campaign),
+        Dimension::Source | Dimension::Referrer => without_referrer(&missing).into_iter().collect(),
+        Dimension::Network | Dimension::NetworkKind => of_networks(&missing, policy.analytics),
+        Dimension::Outbound | Dimension::Download => of_links(missing.events, policy.analytics),
+        Dimension::Language => of_languages(&none, policy.preference),
         Dimension::Page
         | Dimension::EntryPage
         | Dimension::ExitPage
@@ -77,13 +52,15 @@ pub(super) fn tell(by: Dimension, rows: Rows, campaigns: &Rows, policy: &Policy)
         | Dimension::City
         | Dimension::Device
         | Dimension::Browser
+        | Dimension::BrowserVersion
         | Dimension::Os
+        | Dimension::OsVersion
         | Dimension::Screen
         | Dimension::Hostname
         | Dimension::Event
         | Dimension::Day
-        | Dimension::Hour => {}
-    }
+        | Dimension::Hour => Vec::new(),
+    };
     let kept = |value: &str| value != NOT_MEASURED && !(value.is_empty() && says_none_below(by));
     let rows: Rows = rows.into_iter().filter(|(value, _)| kept(value)).collect();
     // Nothing but "not known" is nothing.
@@ -95,9 +72,71 @@ pub(super) fn tell(by: Dimension, rows: Rows, campaigns: &Rows, policy: &Policy)
     Told { rows, notes }
 }
 
+fn of_campaigns(none: &Counts, missing: &Counts, keep: Keep) -> Vec<String> {
+    let none = amount(none).map(|what| format!("{what} came without one."));
+    let missing =
+        amount(missing).map(|what| format!("{what} {} not counted here: {}.", are(missing), why(keep)));
+    none.into_iter().chain(missing).collect()
+}
+
+/// `unknown` are those of whom no campaign is known.
+fn of_channels(unknown: &Counts, missing: &Counts, keep: Keep) -> Vec<String> {
+    let paid = (unknown.visits > 0).then(|| {
+        format!(
+            "Of {} the channel is that of the referrer, and whether somebody paid for the link could not be measured: {}.",
+            counted(unknown.visits, "visit"),
+            why(keep)
+        )
+    });
+    paid.into_iter().chain(without_referrer(missing)).collect()
+}
+
+fn of_languages(none: &Counts, keep: Keep) -> Vec<String> {
+    let why = match keep {
+        Keep::WithConsent => "their visitors did not agree to preferences",
+        Keep::UnlessRefused => "their visitors refused preferences, or their browser named no language",
+        Keep::Always => "their browser named no language",
+        Keep::Never => "this site keeps no languages",
+    };
+    let said = amount(none).map(|what| format!("{what} {} not counted here: {why}.", are(none)));
+    said.into_iter().collect()
+}
+
+fn of_networks(missing: &Counts, keep: Keep) -> Vec<String> {
+    let why = match keep {
+        Keep::WithConsent => "their visitors did not agree to analytics",
+        Keep::UnlessRefused => "their visitors refused analytics, or their network is not known",
+        Keep::Always => "their network is not known",
+        Keep::Never => "this site keeps no networks",
+    };
+    let said = amount(missing).map(|what| format!("{what} {} not counted here: {why}.", are(missing)));
+    said.into_iter().collect()
+}
+
+/// `missing` are events of links without the link.
+fn of_links(missing: u64, keep: Keep) -> Vec<String> {
+    let why = match keep {
+        Keep::WithConsent => "the address of a link is kept of visitors who agreed to analytics",
+        Keep::UnlessRefused | Keep::Always => "no address came with them",
+        Keep::Never => "this site keeps no addresses of links",
+    };
+    let are = if missing == 1 { "is" } else { "are" };
+    let said = (missing > 0).then(|| format!("{} {are} not counted here: {why}.", counted(missing, "event")));
+    said.into_iter().collect()
+}
+
 /// Whether an empty value is said below the list.
 const fn says_none_below(by: Dimension) -> bool {
-    matches!(by, Dimension::UtmSource | Dimension::UtmMedium | Dimension::UtmCampaign | Dimension::Language)
+    matches!(
+        by,
+        Dimension::UtmSource
+            | Dimension::UtmMedium
+            | Dimension::UtmCampaign
+            | Dimension::UtmContent
+            | Dimension::UtmTerm
+            | Dimension::ClickId
+            | Dimension::Language
+    )
 }
 
 /// `1,204 visits and 12 anonymous pageviews`; none of nothing.
@@ -177,6 +216,32 @@ mod tests {
             told.notes
         );
         assert!(told.notes[1].starts_with("1 anonymous pageview is not counted here"), "{:?}", told.notes);
+    }
+
+    #[test]
+    fn network_and_link_that_were_not_kept_are_said_below_with_the_reason() {
+        let link = |value: &str, events| (value.to_owned(), Counts { events, ..Counts::default() });
+        for (preset, networks, links) in [
+            (
+                Preset::Cnil,
+                "their visitors did not agree to analytics",
+                "the address of a link is kept of visitors who agreed to analytics",
+            ),
+            (
+                Preset::Cookieless,
+                "their visitors refused analytics, or their network is not known",
+                "no address came with them",
+            ),
+        ] {
+            let rows = vec![row("Net", 7, 0), row(NOT_MEASURED, 2, 0)];
+            let told = tell(Dimension::Network, rows, &Vec::new(), &preset.policy());
+            assert_eq!(told.rows, [row("Net", 7, 0)]);
+            assert_eq!(told.notes, [format!("2 visits are not counted here: {networks}.")]);
+            let rows = vec![link("https://b.example/", 3), link(NOT_MEASURED, 1)];
+            let told = tell(Dimension::Outbound, rows, &Vec::new(), &preset.policy());
+            assert_eq!(told.rows, [link("https://b.example/", 3)]);
+            assert_eq!(told.notes, [format!("1 event is not counted here: {links}.")]);
+        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub const WHOLE: u32 = 0;
 /// No moment: the year 2200, in milliseconds.
 pub const UNTIL_END_MS: i64 = 7_258_118_400_000;
 /// Fields of a visit, in the order of the tables' columns.
-const VISIT_FIELDS: [&str; 40] = [
+const VISIT_FIELDS: [&str; 42] = [
     "hour",
     "hostname",
     "entry_page",
@@ -91,6 +91,8 @@ const VISIT_FIELDS: [&str; 40] = [
     "seen_page",
     "seen_hostname",
     "seen_event",
+    "seen_outbound",
+    "seen_download",
     "seen_views",
     "seen_events",
     "views_agreed",
@@ -126,9 +128,9 @@ const PAGE_FIELDS: [&str; 23] = [
     "language",
 ];
 /// What comes before and after them.
-const PAGE_COLUMNS: [&str; 13] = [
+const PAGE_COLUMNS: [&str; 15] = [
     "site", "measured", "day", "settling", "visitor", "session", "alone", "firsts", "hour", "hostname",
-    "page", "event", "consent",
+    "page", "event", "outbound", "download", "consent",
 ];
 const PAGE_COUNTS: [&str; 4] = ["views", "events", "engaged", "scroll"];
 /// What a page visit carries of its visit for figures of visits.
@@ -502,8 +504,10 @@ fn statements() -> [String; 4] {
     let page_columns = PAGE_COLUMNS.iter().chain(&PAGE_FIELDS).chain(&PAGE_COUNTS).chain(&PAGE_VISIT);
     let list = |names: &mut dyn Iterator<Item = &&str>| names.copied().collect::<Vec<_>>().join(", ");
     let page_columns = list(&mut page_columns.clone());
-    let of_hits =
-        ["hour", "hostname", "page", "event", "consent"].iter().chain(&PAGE_FIELDS).chain(&PAGE_COUNTS);
+    let of_hits = ["hour", "hostname", "page", "event", "outbound", "download", "consent"]
+        .iter()
+        .chain(&PAGE_FIELDS)
+        .chain(&PAGE_COUNTS);
     let hits = of_events::hits(&of_hits.copied().collect::<Vec<_>>());
     let page = |sql: &str, fields: &str| {
         let fields = PAGE_FIELDS.map(|name| format!("{fields}{name}")).join(", ");

@@ -1,8 +1,9 @@
 -- Made-up traffic of one day of a site, for the bench of the reports: {visits} visits of about three hits each, and
 -- {anonymous} page views of visitors who are not measured, in {seconds} seconds from {begin} seconds after midnight. 2,000 pages in five sections, 60 sources, 30 countries and
--- 4,000 cities, all with few common and many rare values.
+-- 4,000 cities, all with few common and many rare values; 1,000 sites that are linked to and 100 files.
 INSERT INTO events (site, day, expires, time, kind, tier, granted, refused, gpc, hostname, path, referrer_host, country, device, visitor, session, view, seq, source,
- referrer_path, region, city, asn, network, network_kind, browser, browser_version, os, os_version, screen, engaged_ms, scroll, name, interactive, props, language, channel, utm_source, utm_medium, utm_campaign)
+ referrer_path, region, city, asn, network, network_kind, browser, browser_version, os, os_version, screen, engaged_ms, scroll, name, interactive, props, language, channel, utm_source, utm_medium, utm_campaign,
+ utm_content, utm_term, click_id)
 WITH
  toDate({day:Date}) AS d,
  (h, n) -> toUInt32(pow(n, (h % 100000) / 100000.)) AS zipf
@@ -22,9 +23,13 @@ SELECT {site:UInt64}, d, d + {kept:UInt16}, toDateTime64(d, 3, {tz:String}) + {b
  if(anon, '', ['Windows','Android','iOS','macOS','Linux'][zipf(cityHash64(who,'o'), 6)]), if(anon, '', toString(10 + who % 5)),
  if(anon, 'unknown', ['xs','sm','md','lg','xl'][1 + who % 5]),
  if(k = 'engagement', 1000 + cityHash64(h, i) % 60000, 0), if(k = 'engagement', cityHash64(h, i, 's') % 101, 0),
- if(k = 'custom', ['Sign up','Download','Play','Order'][1 + h % 4], ''), k = 'custom', if(k = 'custom', map('plan', ['free','pro'][1 + h % 2]), map()),
+ if(k = 'custom', ['Sign up','download','Play','outbound'][1 + h % 4], ''), k = 'custom',
+ multiIf(k != 'custom', map(), h % 4 = 1, map('url', concat('https://big.example/file-', toString(zipf(cityHash64(h, 'f'), 100)), '.pdf')),
+  h % 4 = 3, map('url', concat('https://site', toString(zipf(cityHash64(h, 'l'), 1000)), '.example/')), map('plan', ['free','pro'][1 + h % 2])),
  if(granted_pref, ['de','en','fr'][1 + who % 3], ''), if(anon OR camp = 0, '', 'paid_search'),
- if(anon OR camp = 0, '', 'google'), if(anon OR camp = 0, '', 'cpc'), if(anon OR camp = 0, '', concat('Campaign ', toString(camp)))
+ if(anon OR camp = 0, '', 'google'), if(anon OR camp = 0, '', 'cpc'), if(anon OR camp = 0, '', concat('Campaign ', toString(camp))),
+ if(anon OR camp = 0, '', concat('Content ', toString(zipf(cityHash64(h, 'a'), 20)))), if(anon OR camp = 0, '', concat('term ', toString(zipf(cityHash64(h, 't'), 300)))),
+ if(anon OR camp = 0, '', ['gclid','gbraid','msclkid'][1 + h % 3])
 FROM
 (
  SELECT number < {anonymous:UInt64} AS anon, number AS v, cityHash64({day:Date}, {site:UInt64}, number) AS h, (number * 7919) % toUInt64({visits:UInt64} * 0.85) AS who,

@@ -39,11 +39,15 @@ const SOURCES: &[(&str, &str, u32)] = &[
     ("https://www.tripadvisor.com/Hotel_Review-g1", "", 34),
     ("https://www.booking.com/", "", 22),
     ("https://wanderblog.example/saechsische-schweiz", "", 18),
-    ("", "utm_source=newsletter&utm_medium=email&utm_campaign=autumn-letter", 46),
-    ("https://www.google.com/", "gclid=x1&utm_source=google&utm_medium=cpc&utm_campaign=rooms-brand", 44),
+    ("", "utm_source=newsletter&utm_medium=email&utm_campaign=autumn-letter&utm_content=button", 46),
+    (
+        "https://www.google.com/",
+        "gclid=x1&utm_source=google&utm_medium=cpc&utm_campaign=rooms-brand&utm_term=rooms+saxon+switzerland",
+        44,
+    ),
     (
         "https://l.instagram.com/",
-        "utm_source=instagram&utm_medium=paid_social&utm_campaign=garden-suite&fbclid=y2",
+        "utm_source=instagram&utm_medium=paid_social&utm_campaign=garden-suite&utm_content=video&fbclid=y2",
         26,
     ),
 ];
@@ -317,6 +321,12 @@ fn event(random: &mut fastrand::Rng, path: &str, view: &str, seq: u32) -> Value 
         ("/booking", 0 | 1) => {
             let nights = random.u32(1..6);
             json!({ "n": "Booking", "p": { "nights": nights.to_string() }, "m$": { "a": nights * 118, "c": "EUR" } })
+        }
+        ("/contact", 2) => {
+            json!({ "n": "outbound", "p": { "url": "https://www.bahn.example/en/timetable" } })
+        }
+        ("/blog/hiking-the-bastei" | "/blog/winter-by-the-elbe", 2) => {
+            json!({ "n": "outbound", "p": { "url": "https://trails.example/bastei" } })
         }
         (_, 0) => json!({ "n": "contact", "p": { "type": "tel" } }),
         (_, 1) => json!({ "n": "download", "p": { "url": "https://demo.example/menu.pdf" } }),

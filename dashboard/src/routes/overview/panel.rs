@@ -70,7 +70,7 @@ pub(super) fn build(asked: &Subject<'_>, lists: &[(Rows, Origin)]) -> Vec<PanelV
 
 /// Events are sorted by their number, everything else by visitors.
 fn main_metric(by: Dimension) -> Metric {
-    if by == Dimension::Event { Metric::Events } else { Metric::Visitors }
+    if by.is_of_events() { Metric::Events } else { Metric::Visitors }
 }
 
 fn one(asked: &Subject<'_>, panel: Panel, Told { rows, notes }: Told) -> PanelView {
@@ -134,6 +134,9 @@ const fn empty(by: Dimension, filtered: bool, may_edit: bool) -> &'static str {
             "No events in this period. Send one with sotto('Sign up'), and it appears here."
         }
         (Dimension::Event, false, false) => "No events in this period.",
+        (Dimension::Outbound | Dimension::Download, false, true) => {
+            "No links in this period. The tag reports those that are followed with its module auto."
+        }
         (Dimension::UtmCampaign, true, _) => "No campaigns of what the filters choose.",
         (Dimension::UtmCampaign, false, true) => {
             "No campaigns in this period. Add utm_campaign to the links you share."
@@ -153,7 +156,7 @@ impl PanelView {
         let part = |(main, views): (u64, u64)| if views_only { views } else { main };
         let total = match (views_only, self.by) {
             (true, _) => totals.pageviews,
-            (false, Dimension::Event) => totals.events,
+            (false, by) if by.is_of_events() => totals.events,
             (false, _) => totals.visitors,
         };
         let longest = self.figures.iter().map(|f| part(*f)).max().unwrap_or(0).max(1);
@@ -165,6 +168,6 @@ impl PanelView {
     }
 
     pub(super) fn is_event(&self) -> bool {
-        self.by == Dimension::Event
+        self.by.is_of_events()
     }
 }

@@ -14,6 +14,8 @@ SELECT
     hostname,
     page,
     event,
+    outbound,
+    download,
     consent,
     @fields@,
     sum(hits.views),
@@ -24,4 +26,4 @@ SELECT
     0
 FROM (@hits@) AS hits
 WHERE session = 0
-GROUP BY hour, hostname, page, event, consent, @fields@
+GROUP BY hour, hostname, page, event, outbound, download, consent, @fields@

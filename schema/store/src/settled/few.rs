@@ -101,14 +101,18 @@ impl By {
         let chosen = match dimension {
             Dimension::Day => Chosen::Day,
             Dimension::Hour => Chosen::Begun,
-            Dimension::Event => Chosen::Never,
+            Dimension::Event | Dimension::Outbound | Dimension::Download => Chosen::Never,
             Dimension::ExitPage => Chosen::LastView,
             Dimension::Country
             | Dimension::Region
             | Dimension::City
+            | Dimension::Network
+            | Dimension::NetworkKind
             | Dimension::Device
             | Dimension::Browser
+            | Dimension::BrowserVersion
             | Dimension::Os
+            | Dimension::OsVersion
             | Dimension::Screen
             | Dimension::Language => Chosen::Last,
             Dimension::Page
@@ -119,10 +123,13 @@ impl By {
             | Dimension::Referrer
             | Dimension::UtmSource
             | Dimension::UtmMedium
-            | Dimension::UtmCampaign => Chosen::First,
+            | Dimension::UtmCampaign
+            | Dimension::UtmContent
+            | Dimension::UtmTerm
+            | Dimension::ClickId => Chosen::First,
         };
-        let of_hits =
-            matches!(dimension, Dimension::Page | Dimension::Hostname | Dimension::Event | Dimension::Hour);
+        let of_hits = dimension.is_of_events()
+            || matches!(dimension, Dimension::Page | Dimension::Hostname | Dimension::Hour);
         let others = !matches!(dimension, Dimension::EntryPage | Dimension::ExitPage);
         Self { name: dimension.name(), chosen, of_hits, others }
     }
@@ -141,16 +148,25 @@ fn column(dimension: Dimension) -> Option<[&'static str; 2]> {
         | Dimension::UtmSource
         | Dimension::UtmMedium
         | Dimension::UtmCampaign
+        | Dimension::UtmContent
+        | Dimension::UtmTerm
+        | Dimension::ClickId
         | Dimension::Country
         | Dimension::Region
         | Dimension::City
+        | Dimension::Network
+        | Dimension::NetworkKind
         | Dimension::Device
         | Dimension::Browser
+        | Dimension::BrowserVersion
         | Dimension::Os
+        | Dimension::OsVersion
         | Dimension::Screen
         | Dimension::Language
         | Dimension::Hostname
-        | Dimension::Event => Some([dimension.name(), dimension.name()]),
+        | Dimension::Event
+        | Dimension::Outbound
+        | Dimension::Download => Some([dimension.name(), dimension.name()]),
     }
 }
 

@@ -4,7 +4,7 @@
 //! columns of `settled_visits` and `settled_page_visits`. Names in the text are those of [`Dimension`]; everything
 //! that people type is a parameter.
 //!
-//! | figure | of a field that a visit has once | of a field of each hit (page, event, host name, hour) |
+//! | figure | of a field that a visit has once | of a field of each hit (page, event, link, host name, hour) |
 //! |---|---|---|
 //! | `visitors` | keys; each lives for one day, so over several days it is the sum of the days | with a hit of the value |
 //! | `visits` | sessions | with a hit of the value, so that a visit counts for each page it saw |
@@ -69,6 +69,9 @@ fn of_hits(dimension: Dimension) -> Option<OfHits> {
         "hostname" => (1, "hostname", Some(["hostname", "hostname"])),
         "event" => (2, "event", None),
         "hour" => (3, HOUR, Some(["hour", HOUR])),
+        // Bit 4 is that of a page on a host name.
+        "outbound" => (5, "outbound", None),
+        "download" => (6, "download", None),
         _ => return None,
     };
     Some(OfHits { bit, value, at_entry })
@@ -166,7 +169,7 @@ GROUP BY dimension, value",
 fn by_hit(by: Dimension, entries: bool, relations: &dyn Relations) -> Option<String> {
     let OfHits { bit, value, at_entry } = of_hits(by)?;
     let name = by.name();
-    let some = if by == Dimension::Event { "WHERE event != ''" } else { "" };
+    let some = if by.is_of_events() { format!("WHERE {name} != ''") } else { String::new() };
     let hits = relations.hits(&[name, "alone", "firsts", "marked", "views", "events", "engaged"]);
     let mut text = format!(
         "SELECT '{name}' AS dimension, toString({value}) AS value,

@@ -1,4 +1,5 @@
-//! Names of sources, channels and campaigns of raw events, as reports show them: texts of expressions on `events AS e`.
+//! Names of sources, channels, campaigns, networks and links of raw events, as reports show them: texts of expressions on
+//! `events AS e`.
 //!
 //! Of a visitor who is counted anonymously the bare referring host is stored, and of one who did not agree to marketing
 //! neither channel nor campaign is. What follows from what is stored is derived here when it is asked for: the host's name
@@ -46,6 +47,39 @@ pub(super) static CHANNEL: LazyLock<String> = LazyLock::new(|| {
 /// A field of the campaign. Every hit of a visitor of whom campaigns are kept has a channel.
 pub(super) fn of_campaign(field: &str) -> String {
     format!("if({field} = '' AND e.channel = '', '{NOT_MEASURED}', toString({field}))")
+}
+
+/// The network, by its name or else its number. It is kept of those who agreed to analytics, unless the site's policy keeps
+/// it of others as well: then they have one.
+pub(super) static NETWORK: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "multiIf(e.network != '', toString(e.network), e.asn != 0, concat('AS', toString(e.asn)), {AGREED}, '', '{NOT_MEASURED}')"
+    )
+});
+
+/// The kind of that network.
+pub(super) static NETWORK_KIND: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "multiIf(e.network_kind != 'unknown', toString(e.network_kind), e.asn != 0 OR {AGREED}, '', '{NOT_MEASURED}')"
+    )
+});
+
+/// Whether the visitor agreed to analytics.
+const AGREED: &str = "bitAnd(e.granted, 4) != 0";
+
+/// Names of events of links to other sites, in lower case: that of our script, and those which senders to Matomo and
+/// Plausible give.
+pub(super) const OUTBOUND: [&str; 3] = ["outbound", "outbound link", "outbound link: click"];
+/// Names of events of downloads.
+pub(super) const DOWNLOAD: [&str; 2] = ["download", "file download"];
+
+/// The address of the link that an event of these names is about; none of other hits. Without consent to analytics the event
+/// is kept and the address is not.
+pub(super) fn link_of(events: &[&str]) -> String {
+    format!(
+        "multiIf(e.kind != 'custom' OR NOT has({}, lower(toString(e.name))), '', e.props['url'] != '', e.props['url'], '{NOT_MEASURED}')",
+        list(events)
+    )
 }
 
 /// The name of `e.referrer_host`; its own where it has none.

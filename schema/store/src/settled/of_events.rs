@@ -26,33 +26,28 @@ type Column = (&'static str, &'static str);
 
 /// Fields of the page where a visit began, besides those of [`beginning`].
 #[rustfmt::skip]
-const BEGINNING: [Column; 6] = [
+const BEGINNING: [Column; 3] = [
     ("hostname", HOSTNAME),
     ("entry_page", "e.path"),
     ("referrer", "concat(if(startsWith(e.referrer_host, 'www.'), substring(e.referrer_host, 5), toString(e.referrer_host)), e.referrer_path)"),
-    ("utm_content", "e.utm_content"),
-    ("utm_term", "e.utm_term"),
-    ("click_id", "e.click_id"),
 ];
 
-/// Fields that say where a visitor is and what they use.
+/// Fields that say where a visitor is and what they use, besides those of [`known`].
 #[rustfmt::skip]
-const KNOWN: [Column; 12] = [
+const KNOWN: [Column; 10] = [
     ("country", "e.country"),
     ("region", "e.region"),
     ("city", "e.city"),
-    ("network", "e.network"),
-    ("network_kind", "if(e.network_kind = 'unknown', '', toString(e.network_kind))"),
     ("device", "if(e.device = 'unknown', '', toString(e.device))"),
     ("browser", "e.browser"),
-    ("browser_version", "e.browser_version"),
+    ("browser_version", "trimBoth(concat(e.browser, ' ', e.browser_version))"),
     ("os", "e.os"),
-    ("os_version", "e.os_version"),
+    ("os_version", "trimBoth(concat(e.os, ' ', e.os_version))"),
     ("screen", "if(e.screen = 'unknown', '', toString(e.screen))"),
     ("language", "e.language"),
 ];
 
-/// Other columns of visits. Whether a visit is its visitor's only one is not known.
+/// Other columns of visits, besides those made of [`link`]. Whether a visit is its visitor's only one is not known.
 #[rustfmt::skip]
 const OF_VISITS: [Column; 19] = [
     ("alone", "false"),
@@ -76,7 +71,7 @@ const OF_VISITS: [Column; 19] = [
     ("pages", "arraySlice(arrayMap(page -> page.2, arraySort(groupArrayIf((moment, e.path), e.kind = 'pageview'))), 1, {pages:UInt16})"),
 ];
 
-/// Other columns of hits. Which of them stand for their visit is not known. The bits of `consent` are those of
+/// Other columns of hits, besides those of [`link`]. Which of them stand for their visit is not known. The bits of `consent` are those of
 /// [`super::figures::CONSENT_BITS`]; `moment` and `interactive` are those of which visits are made.
 #[rustfmt::skip]
 const OF_HITS: [Column; 16] = [
@@ -117,7 +112,28 @@ fn beginning(name: &str) -> Option<Cow<'static, str>> {
         "utm_source" => Some(naming::of_campaign("e.utm_source").into()),
         "utm_medium" => Some(naming::of_campaign("e.utm_medium").into()),
         "utm_campaign" => Some(naming::of_campaign("e.utm_campaign").into()),
+        "utm_content" => Some(naming::of_campaign("e.utm_content").into()),
+        "utm_term" => Some(naming::of_campaign("e.utm_term").into()),
+        "click_id" => Some(naming::of_campaign("e.click_id").into()),
         name => find(&BEGINNING, name).map(Into::into),
+    }
+}
+
+/// How a field is made that says where a visitor is and what they use.
+fn known(name: &str) -> Option<Cow<'static, str>> {
+    match name {
+        "network" => Some(naming::NETWORK.as_str().into()),
+        "network_kind" => Some(naming::NETWORK_KIND.as_str().into()),
+        name => find(&KNOWN, name).map(Into::into),
+    }
+}
+
+/// How the address of a link is made that an event is about.
+fn link(name: &str) -> Option<String> {
+    match name {
+        "outbound" => Some(naming::link_of(&naming::OUTBOUND)),
+        "download" => Some(naming::link_of(&naming::DOWNLOAD)),
+        _ => None,
     }
 }
 
@@ -132,8 +148,10 @@ fn beginning(name: &str) -> Option<Cow<'static, str>> {
 pub fn visits(columns: &[&str]) -> String {
     let made = |name: &&str| {
         let beginning = beginning(name).map(|e| format!("argMinIf({e}, moment, e.kind = 'pageview')"));
-        let known = || find(&KNOWN, name).map(|e| format!("argMax({e}, moment)"));
-        let made = beginning.or_else(known).or_else(|| find(&OF_VISITS, name).map(str::to_owned));
+        let known = || known(name).map(|e| format!("argMax({e}, moment)"));
+        let seen = || name.strip_prefix("seen_").and_then(link).map(|e| format!("groupArray({e})"));
+        let made =
+            beginning.or_else(known).or_else(seen).or_else(|| find(&OF_VISITS, name).map(str::to_owned));
         format!(", {} AS {name}", made.unwrap_or_else(|| panic!("{name} is no column of visits")))
     };
     let columns: String = columns.iter().map(made).collect();
@@ -153,8 +171,8 @@ GROUP BY e.site, e.day, e.visitor, e.session"
 /// When a column is not one of `settled_page_visits`.
 pub fn hits(columns: &[&str]) -> String {
     let made = |name: &&str| {
-        let made = find(&OF_HITS, name).or_else(|| find(&KNOWN, name)).map(Into::into);
-        let made = made.or_else(|| beginning(name));
+        let made = find(&OF_HITS, name).map(Into::into).or_else(|| known(name));
+        let made = made.or_else(|| link(name).map(Into::into)).or_else(|| beginning(name));
         format!(", {} AS {name}", made.unwrap_or_else(|| panic!("{name} is no column of hits")))
     };
     let columns: String = columns.iter().map(made).collect();

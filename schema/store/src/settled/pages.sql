@@ -1,9 +1,10 @@
--- Settles the page visits of one day, after its visits: hits of a visit that agree in hour, host name, page, event and
--- consent are one row.
+-- Settles the page visits of one day, after its visits: hits of a visit that agree in hour, host name, page, event, link
+-- and consent are one row.
 --
 -- alone   the visitor had no other visit that day, so that the visit stands for its visitor
--- firsts  whether the row is the first of its visit with this page (1), host name (2), event (4) and hour (8), and
---         with this page on this host name (16), so that visits with a value can be counted without comparing them
+-- firsts  whether the row is the first of its visit with this page (1), host name (2), event (4) and hour (8), with
+--         this page on this host name (16), with this outbound link (32) and this download (64), so that visits with a
+--         value can be counted without comparing them
 INSERT INTO settled_page_visits
     (@columns@)
 SELECT
@@ -20,11 +21,13 @@ SELECT
     marked.2.3,
     marked.2.4,
     marked.2.5,
-    @fields@,
     marked.2.6,
     marked.2.7,
+    @fields@,
     marked.2.8,
     marked.2.9,
+    marked.2.10,
+    marked.2.11,
     visits.bounced,
     visits.engaged
 FROM
@@ -32,16 +35,19 @@ FROM
     SELECT
         visitor,
         session,
-        groupArray((hour, hostname, page, event, consent, views, named, engaged, scroll)) AS rows,
+        groupArray((hour, hostname, page, event, outbound, download, consent, views, named, engaged, scroll)) AS rows,
         arrayMap(
-            (page, hostname, event, hour, both) -> toUInt8(
+            (page, hostname, event, hour, both, outbound, download) -> toUInt8(
                 (page = 1) + 2 * (hostname = 1) + 4 * (event = 1) + 8 * (hour = 1) + 16 * (both = 1)
+                + 32 * (outbound = 1) + 64 * (download = 1)
             ),
             arrayEnumerateUniq(rows.3),
             arrayEnumerateUniq(rows.2),
             arrayEnumerateUniq(rows.4),
             arrayEnumerateUniq(rows.1),
-            arrayEnumerateUniq(rows.3, rows.2)
+            arrayEnumerateUniq(rows.3, rows.2),
+            arrayEnumerateUniq(rows.5),
+            arrayEnumerateUniq(rows.6)
         ) AS firsts
     FROM
     (
@@ -52,6 +58,8 @@ FROM
             hostname,
             page,
             event,
+            outbound,
+            download,
             consent,
             sum(hits.views) AS views,
             sum(hits.events) AS named,
@@ -59,7 +67,7 @@ FROM
             max(hits.scroll) AS scroll
         FROM (@hits@) AS hits
         WHERE session != 0 AND @slice@
-        GROUP BY visitor, session, hour, hostname, page, event, consent
+        GROUP BY visitor, session, hour, hostname, page, event, outbound, download, consent
     )
     GROUP BY visitor, session
 ) AS seen
