@@ -2,12 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import AxeBuilder from '@axe-core/playwright'
 import { chromium } from 'playwright-core'
 import { PERSON, startSotto, until } from './support/sotto.js'
+import { check } from './support/accessible.js'
 import { executablePath, launchArguments } from './support/world.js'
 
-const SCREENSHOTS = process.env.SOTTO_SCREENSHOTS
 let browser, sotto, page
 
 before(async () => {
@@ -39,20 +38,6 @@ after(async () => {
   await browser?.close()
   await sotto?.stop()
 })
-
-/** No violation in light and dark, no sideways scrolling on a phone. */
-async function check(name) {
-  for (const colorScheme of ['light', 'dark'])
-    for (const width of [375, 1440]) {
-      await page.emulateMedia({ colorScheme })
-      await page.setViewportSize({ width, height: 900 })
-      if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/${name}-${colorScheme}-${width}.png`, fullPage: true })
-      const { violations } = await new AxeBuilder({ page }).analyze()
-      assert.deepEqual(violations.map((v) => [v.id, v.nodes.map((n) => n.target)]), [], `${name} ${colorScheme} ${width}`)
-      const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
-      assert.ok(beyond <= 0, `${name} at ${width} scrolls sideways by ${beyond}`)
-    }
-}
 
 const focused = () => page.evaluate(() => document.activeElement?.id)
 
@@ -121,7 +106,7 @@ test('reports_are_accessible_in_both_themes_and_on_phones', async () => {
     ['goals', '/goals'],
   ]) {
     await page.goto(`${sotto.url}/s/${sotto.key}${path}`)
-    await check(name)
+    await check(page, name)
   }
 })
 
@@ -131,6 +116,6 @@ test('page_about_trust_is_read_by_anybody_and_accessible', async () => {
   const answer = await page.goto(`${sotto.url}/trust/${sotto.key}`)
   assert.equal(answer.status(), 200)
   await page.locator('details').first().click()
-  await check('trust')
+  await check(page, 'trust')
   await context.close()
 })
