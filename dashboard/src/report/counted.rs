@@ -29,6 +29,8 @@ use super::{Counts, Query, Range, Scope, sources::Plan};
 
 /// Memory for figures, in bytes, about.
 const BYTES_MAX: u64 = 16 << 20;
+/// The largest answer that is kept, in bytes: one must not push all others out.
+const ANSWER_BYTES_MAX: u64 = BYTES_MAX / 2;
 /// Questions for which there is room at first.
 const QUESTIONS: usize = 256;
 /// After that time at most all is counted again: a replica that was asked may have been behind the one that told which days
@@ -172,7 +174,7 @@ impl Reports {
     /// # Panics
     /// Never.
     pub fn new(db: Db) -> Self {
-        // In one piece, so that an answer may be as large as the whole.
+        // In one piece: each of several would hold smaller answers only.
         let options = OptionsBuilder::new()
             .estimated_items_capacity(QUESTIONS)
             .weight_capacity(BYTES_MAX)
@@ -184,23 +186,30 @@ impl Reports {
         Self { db, counted: Arc::new(cache), began: Instant::now(), lifetimes: Arc::default() }
     }
 
+    /// Forgets all that was counted in an earlier lifetime, `age` after the beginning.
+    fn forget_old(&self, age: Duration) {
+        let lifetimes = age.as_secs() / LIFETIME.as_secs();
+        if self.lifetimes.swap(lifetimes, Ordering::Relaxed) != lifetimes {
+            self.counted.clear();
+        }
+    }
+
     /// The answer to a question, from `count` if it was not counted lately.
     pub(super) async fn answer(
         &self,
         question: Question,
         count: impl Future<Output = Result<Counted, Error>>,
     ) -> Result<Arc<Counted>, Error> {
-        let lifetimes = self.began.elapsed().as_secs() / LIFETIME.as_secs();
-        if self.lifetimes.swap(lifetimes, Ordering::Relaxed) != lifetimes {
-            self.counted.clear();
-        }
+        self.forget_old(self.began.elapsed());
         match self.counted.get_value_or_guard_async(&question).await {
             Ok(counted) => Ok(counted),
             // Dropped with its request, the guard lets the next one count.
             Err(guard) => {
                 let counted = Arc::new(count.await?);
-                // Fails when all was forgotten meanwhile; then it is counted again next time.
-                let _ = guard.insert(Arc::clone(&counted));
+                if Bytes.weight(&question, &counted) <= ANSWER_BYTES_MAX {
+                    // Fails when all was forgotten meanwhile; then it is counted again next time.
+                    let _ = guard.insert(Arc::clone(&counted));
+                }
                 Ok(counted)
             }
         }
@@ -212,5 +221,110 @@ impl Deref for Reports {
 
     fn deref(&self) -> &Db {
         &self.db
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use jiff::civil::date;
+    use sotto_schema::id::SiteId;
+    use sotto_store::db::Access;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::filter::Filters;
+
+    fn reports() -> Reports {
+        let [url, database, user, password] =
+            ["http://127.0.0.1:9", "sotto", "nobody", ""].map(str::to_owned);
+        Reports::new(Db::new(Access { url, database, user, password }))
+    }
+
+    fn question(text: &str) -> Question {
+        let scope = Scope { site: SiteId(7), time_zone: "UTC".into() };
+        let query = Query::totals(scope, Range::day(date(2026, 3, 1)), Filters::default());
+        Question::new(&query, &Plan::default(), text.into(), Vec::new())
+    }
+
+    /// An answer whose weight is that many bytes.
+    fn of_bytes(question: &Question, bytes: u64) -> Counted {
+        let row = |value: String| Figures {
+            dimension: String::new(),
+            value,
+            visitors: 0,
+            visits: 0,
+            pageviews: 0,
+            measured_views: 0,
+            events: 0,
+            entries: 0,
+            bounces: 0,
+            engaged: 0,
+        };
+        let of = |value: String| Counted { rows: vec![row(value)], ..Counted::default() };
+        let empty = Bytes.weight(question, &Arc::new(of(String::new())));
+        of("x".repeat(usize::try_from(bytes - empty).unwrap()))
+    }
+
+    #[tokio::test]
+    async fn readers_who_ask_at_once_wait_for_one_count() {
+        let (reports, counts, go) = (reports(), AtomicUsize::new(0), Notify::new());
+        let ask = || {
+            reports.answer(question("a"), async {
+                counts.fetch_add(1, Ordering::Relaxed);
+                go.notified().await;
+                Ok(Counted::default())
+            })
+        };
+        let begun = async {
+            tokio::task::yield_now().await;
+            go.notify_waiters();
+        };
+        let (a, b, c, ()) = tokio::join!(ask(), ask(), ask(), begun);
+        assert!(a.is_ok() && b.is_ok() && c.is_ok());
+        assert_eq!(counts.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn reader_who_goes_away_or_fails_lets_the_next_one_count() {
+        let reports = reports();
+        let mut gone = Box::pin(reports.answer(question("a"), std::future::pending()));
+        assert!(futures_util::poll!(gone.as_mut()).is_pending());
+        drop(gone);
+        let failed = reports.answer(question("a"), async { Err(Error::TimedOut) }).await;
+        assert!(failed.is_err());
+        assert!(reports.answer(question("a"), async { Ok(Counted::default()) }).await.is_ok());
+        let kept = reports.answer(question("a"), async { Err(Error::TimedOut) }).await;
+        assert!(kept.is_ok(), "nothing is counted again");
+    }
+
+    #[tokio::test]
+    async fn figures_fill_their_memory_and_no_more() {
+        for (bytes, kept) in [(ANSWER_BYTES_MAX, true), (ANSWER_BYTES_MAX + 1, false)] {
+            let reports = reports();
+            let count = async { Ok(of_bytes(&question("large"), bytes)) };
+            reports.answer(question("large"), count).await.unwrap();
+            assert_eq!(reports.counted.get(&question("large")).is_some(), kept, "{bytes}");
+        }
+        let reports = reports();
+        for n in 0..100 {
+            let question = question(&format!("{n:03}"));
+            let count = async { Ok(of_bytes(&question, 1 << 20)) };
+            reports.answer(question.clone(), count).await.unwrap();
+            assert!(reports.counted.weight() <= BYTES_MAX, "{n}");
+        }
+        assert!(reports.counted.len() > 8, "the older ones went, not all");
+    }
+
+    #[tokio::test]
+    async fn figures_are_counted_again_after_their_lifetime() {
+        let reports = reports();
+        let known = |reports: &Reports| reports.counted.get(&question("a")).is_some();
+        reports.answer(question("a"), async { Ok(Counted::default()) }).await.unwrap();
+        reports.forget_old(LIFETIME - Duration::from_secs(1));
+        assert!(known(&reports));
+        reports.forget_old(LIFETIME);
+        assert!(!known(&reports));
     }
 }

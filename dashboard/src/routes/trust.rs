@@ -77,6 +77,8 @@ struct TrustPage {
     version: &'static str,
     group_min: u64,
     claims: &'static [Claim],
+    groups: Vec<Group>,
+    classes: Vec<RetainedClass>,
     facts: Facts,
 }
 
@@ -168,12 +170,14 @@ pub(super) async fn show(
     theme: Theme,
     Path(key): Path<String>,
 ) -> Result<Response, PageError> {
-    let facts = app.trust.of(&app.settings.databases.reader, &key, &app.settings.public_url).await?;
+    let mut facts = app.trust.of(&app.settings.databases.reader, &key, &app.settings.public_url).await?;
     Ok(html(&TrustPage {
         shell: Shell::bare(&format!("What can be checked about {}", facts.name), theme),
         version: env!("CARGO_PKG_VERSION"),
         group_min: GROUP_MIN,
         claims: claims(),
+        groups: std::mem::take(&mut facts.groups),
+        classes: std::mem::take(&mut facts.classes),
         facts,
     }))
 }
