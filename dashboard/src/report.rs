@@ -24,6 +24,7 @@ pub mod consent;
 mod counted;
 mod counts;
 pub mod decisions;
+pub mod details;
 pub mod first_hit;
 pub mod goals;
 pub mod groups;
@@ -41,7 +42,7 @@ pub mod unmapped_consent;
 
 pub use archive::{Origin, Source};
 pub use consent::Consent;
-pub use counted::Reports;
+pub use counted::{Reports, Told};
 pub use counts::Counts;
 pub use groups::Detail;
 pub use metric::Metric;

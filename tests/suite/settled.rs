@@ -1,6 +1,6 @@
 //! Settled days: every report is the same from them as from raw events, whatever happens to the raw events.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::{ToSpan, civil::Date};
 use proptest::{
@@ -11,7 +11,11 @@ use serde_json::json;
 use sotto_dashboard::{
     filter::{Filter, Filters, Verb},
     range::Range,
-    report::{Answer, Counts, Dimension, List, Metric, Query, Reports, Scope, Source, Sources, goals, lists},
+    report::{
+        Answer, Counts, Dimension, List, Metric, Query, Reports, Scope, Source, Sources, Told,
+        details::{Details, VITALS_BY},
+        goals, lists,
+    },
 };
 use sotto_schema::{
     day::Day,
@@ -31,13 +35,17 @@ use sotto_tests::{Noon, Sotto, UTC, request, wait_for};
 
 use crate::{reports, schema::Server};
 
+mod told;
+
+use told::told_by;
+
 /// The first day with events.
 const FIRST: Date = jiff::civil::date(2026, 3, 27);
 /// How many days have events; summer time begins on one of them.
 const DAYS: i32 = 4;
 /// A zone in which hours do not begin with those of UTC.
 const ZONE: &str = "Australia/Adelaide";
-const KINDS: [&str; 6] = ["pageview", "pageview", "pageview", "engagement", "custom", "vitals"];
+const KINDS: [&str; 7] = ["pageview", "pageview", "pageview", "engagement", "custom", "vitals", "click"];
 
 /// A hit; numbers choose from small lists, so that values meet.
 #[derive(Debug, Clone)]
@@ -88,15 +96,22 @@ fn row(site: SiteId, hit: &Hit, n: usize) -> String {
         "network_kind": choose(["unknown", "unknown", "consumer", "hosting"]),
         "browser_version": choose(["132", "", "", "131"]), "os_version": choose(["6", "", "18", "17"]),
         "props": if url.is_empty() { json!({}) } else { json!({"url": url}) },
+        "scroll": if kind == "engagement" { scroll(hit) } else { 0 },
+        "revenue": if kind == "custom" { worth(hit) } else { 0 },
+        "currency": if kind == "custom" && worth(hit) > 0 { "EUR" } else { "" },
+        "lcp_ms": if kind == "vitals" { lcp_ms(hit) } else { 0 },
+        "cls_milli": if kind == "vitals" { 1 + hit.minute % 300 } else { 0 },
+        "click_path": if kind == "click" { clicked(hit) } else { Vec::new() },
     });
     let mut row = json!({
         "site": site.to_string(), "day": day.to_string(), "expires": "2099-01-01",
-        "time": format!("{day} {:02}:{:02}:00.000", hit.minute / 60, hit.minute % 60),
+        // Vitals of a page view are sent again and again, which only their moments tell apart.
+        "time": format!("{day} {:02}:{:02}:00.{:03}", hit.minute / 60, hit.minute % 60, if kind == "vitals" { 1 + n % 900 } else { 0 }),
         "kind": kind, "tier": if session == 0 { "minimal" } else { "full" },
         "granted": hit.consent & 4, "refused": (hit.consent & 2) * 2, "gpc": hit.consent & 1 == 1,
         "hostname": if hit.page == 4 || hit.field == 3 { "shop.example" } else { "a.example" },
         "path": format!("/{}", hit.page), "visitor": key(hit.visitor).to_string(), "session": session.to_string(),
-        "view": (n + 1).to_string(), "seq": n,
+        "view": (if kind == "vitals" { 1_000_000 + usize::from(hit.page) } else { n + 1 }).to_string(), "seq": n,
         "source": choose(["", "Google", "Bing", "Google"]), "referrer_host": choose(["", "google.com", "bing.com", "a.org"]),
         "referrer_path": choose(["", "", "/x", "/y"]), "channel": choose(["", "search", "search", "paid_search"]),
         "utm_source": choose(["", "", "g", "h"]), "utm_medium": choose(["", "", "cpc", "mail"]),
@@ -105,12 +120,7 @@ fn row(site: SiteId, hit: &Hit, n: usize) -> String {
         "device": choose(["desktop", "mobile", "unknown", "tv"]), "browser": choose(["Firefox", "Chrome", "", "Edge"]),
         "os": choose(["Linux", "", "iOS", "iOS"]), "screen": choose(["unknown", "xs", "xl", "md"]),
         "language": choose(["", "", "de", "fr"]),
-        "name": match (kind, hit.page) {
-            ("custom", 2 | 3) => choose(["outbound", "Outbound link", "outbound", "Outbound Link: Click"]),
-            ("custom", 4) => choose(["download", "File download", "download", "File Download"]),
-            ("custom", _) => choose(["Sign up", "Order", "Sign up", "Play"]),
-            _ => "",
-        },
+        "name": if kind == "custom" { name(hit) } else { "" },
         "interactive": kind == "custom" && hit.consent & 1 == 1,
         "engaged_ms": if kind == "engagement" { 1000 * u32::from(hit.field) + 7 } else { 0 },
     });
@@ -119,6 +129,36 @@ fn row(site: SiteId, hit: &Hit, n: usize) -> String {
     };
     fields.extend(more.clone());
     row.to_string()
+}
+
+/// The name of an event.
+fn name(hit: &Hit) -> &'static str {
+    let names = match hit.page {
+        2 | 3 => ["outbound", "Outbound link", "outbound", "Outbound Link: Click"],
+        4 => ["download", "File download", "download", "File Download"],
+        _ => ["Sign up", "Order", "Sign up", "Play"],
+    };
+    names[usize::from(hit.field)]
+}
+
+/// How far a page was read, in per cent.
+fn scroll(hit: &Hit) -> u32 {
+    hit.minute % 101
+}
+
+/// What an event was worth.
+fn worth(hit: &Hit) -> u32 {
+    hit.minute % 3 * 50
+}
+
+/// The largest paint of a page view; 0 if it was not measured.
+fn lcp_ms(hit: &Hit) -> u32 {
+    hit.minute * 5
+}
+
+/// The elements that were clicked.
+fn clicked(hit: &Hit) -> Vec<&'static str> {
+    [vec!["#a"], vec!["#a", "#b", "#a", "#a"], vec!["#b"], Vec::new()][usize::from(hit.field)].clone()
 }
 
 async fn store(db: &Db, site: SiteId, hits: &[Hit], first: usize) {
@@ -230,6 +270,26 @@ fn completed_by(hits: &[Hit], kind: Kind, pattern: &str) -> (u64, u64, u64) {
     (visitors.len() as u64, visits.len() as u64, hits.len() as u64)
 }
 
+/// All reports on what hits tell beyond pages.
+fn all_details() -> Vec<Details> {
+    let by = VITALS_BY.map(|by| Details::Vitals(Some(by)));
+    let others = [
+        Details::Vitals(None),
+        Details::Events,
+        Details::Worth,
+        Details::Props,
+        Details::ClickedPages,
+        Details::Clicks,
+        Details::Depth,
+    ];
+    by.into_iter().chain(others).collect()
+}
+
+async fn told(db: &Reports, query: &Query, details: Details) -> Vec<Told> {
+    let sources = Sources::of(db, &query.scope, query.range).await.unwrap();
+    details.run(db, &sources, query).await.unwrap()
+}
+
 fn any_filters() -> impl Strategy<Value = Filters> {
     let filter = (0..Dimension::ALL.len(), 0..Verb::ALL.len(), 0..10usize);
     proptest::collection::vec(filter, 0..3).prop_map(|filters| {
@@ -293,6 +353,26 @@ fn every_report_of_random_days_is_the_same_from_settled_days_as_from_raw_events(
                 let ask =
                     async |source| completed(&anew(&db), &question(site, filters.clone(), source)).await;
                 prop_assert_eq!(ask(Source::Auto).await, ask(Source::Raw).await, "goals: {:?}", filters);
+                for details in all_details() {
+                    let ask = async |source| {
+                        told(&anew(&db), &question(site, filters.clone(), source), details).await
+                    };
+                    let (auto, raw) = (ask(Source::Auto).await, ask(Source::Raw).await);
+                    prop_assert_eq!(auto, raw, "{:?}: {:?}", details, filters);
+                }
+            }
+            for details in
+                [Details::Worth, Details::Clicks, Details::Depth, Details::Vitals(Some(Dimension::Page))]
+            {
+                let found =
+                    told(&anew(&db), &question(site, Filters::default(), Source::Auto), details).await;
+                let expected = told_by(&hits, details);
+                let numbers = expected.values().next().map_or(0, |(.., numbers)| numbers.len());
+                let found: BTreeMap<_, _> = found
+                    .into_iter()
+                    .map(|row| (row.values, (row.visitors, row.visits, row.numbers[..numbers].to_vec())))
+                    .collect();
+                prop_assert_eq!(found, expected, "{:?}", details);
             }
             let found = completed(&anew(&db), &question(site, Filters::default(), Source::Auto)).await;
             for (counts, (kind, pattern)) in found.iter().zip(GOALS) {

@@ -67,6 +67,8 @@ pub const ENGAGED_MS_MAX: u32 = 30 * 60 * 1000;
 pub const VITAL_MS_MAX: u32 = 10 * 60 * 1000;
 /// Maximum layout shift; more is clamped.
 pub const CLS_MILLI_MAX: u32 = 100_000;
+/// The least value that is stored of a web vital that was measured: 0 stands for not measured, as where a browser does not know it.
+pub const VITAL_MIN: u32 = 1;
 /// Maximum click position, in thousandths of the element and of the page's width and in pixels of the page's
 /// height; more is clamped.
 pub const CLICK_AT_MAX: [u32; 4] = [1000, 1000, 1000, 1_000_000];
@@ -236,13 +238,14 @@ fn vitals(m: &wire::WireVitals) -> Result<Vitals, ParseError> {
     if [m.lcp, m.cls, m.inp, m.fcp, m.ttfb].iter().all(Option::is_none) {
         return Err(ParseError::Missing("m"));
     }
-    let ms = |v: Option<f64>| number::clamped(v.unwrap_or_default(), VITAL_MS_MAX);
+    let ms = |v: Option<f64>| v.map_or(0, |v| number::clamped(v, VITAL_MS_MAX).max(VITAL_MIN));
+    let milli = |v: f64| number::clamped(v * 1000.0, CLS_MILLI_MAX).max(VITAL_MIN);
     Ok(Vitals {
         lcp_ms: ms(m.lcp),
         fcp_ms: ms(m.fcp),
         inp_ms: ms(m.inp),
         ttfb_ms: ms(m.ttfb),
-        cls_milli: number::clamped(m.cls.unwrap_or_default() * 1000.0, CLS_MILLI_MAX),
+        cls_milli: m.cls.map_or(0, milli),
     })
 }
 

@@ -131,6 +131,19 @@ pub(super) struct Completed {
     pub(super) times: u64,
 }
 
+/// What hits tell beyond pages.
+#[derive(Debug, Clone, PartialEq, Row, Deserialize)]
+pub struct Told {
+    /// What it is of.
+    pub values: Vec<String>,
+    /// Visitors; over several days the sum of the days.
+    pub visitors: u64,
+    /// Visits.
+    pub visits: u64,
+    /// How often, and more.
+    pub numbers: Vec<f64>,
+}
+
 /// The answer to a question.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
@@ -140,6 +153,8 @@ pub(super) struct Counted {
     pub(super) changes: Vec<Change>,
     /// How often goals were completed.
     pub(super) goals: Vec<Completed>,
+    /// What hits tell beyond pages.
+    pub(super) told: Vec<Told>,
 }
 
 #[derive(Debug, Clone)]
@@ -153,8 +168,11 @@ impl Weighter<Question, Arc<Counted>> for Bytes {
             change.more.iter().chain(&change.less).map(|figure| figure.value.len() + 120).sum()
         };
         let rows = rows.chain(counted.changes.iter().map(of_days)).sum::<usize>();
-        (text.len() + 32 * (settled.len() + months.len() + raw.len()) + 40 * counted.goals.len() + rows + 500)
-            as u64
+        let told = |row: &Told| {
+            row.values.iter().map(|value| value.len() + 24).sum::<usize>() + 8 * row.numbers.len() + 64
+        };
+        let more = 40 * counted.goals.len() + counted.told.iter().map(told).sum::<usize>();
+        (text.len() + 32 * (settled.len() + months.len() + raw.len()) + more + rows + 500) as u64
     }
 }
 

@@ -9,10 +9,10 @@ use sotto_store::{
     db::Db,
     error_code::ErrorCode,
     settled::{
-        PAGES_MAX, UNTIL_END_MS,
+        PAGE_FIELDS, PAGES_MAX, UNTIL_END_MS,
         few::{Change, Few, Figure},
         figures::{self, CONSENT, COUNTS, Relations},
-        of_events,
+        of_events::{self, Detailed},
     },
 };
 
@@ -21,7 +21,7 @@ use super::{
     counted::{Counted, Figures, Question},
     sources::Plan,
 };
-use crate::filter::Verb;
+use crate::filter::{Filters, Verb};
 
 /// The most rows of a list that are read to be added to others.
 const PART_ROWS_MAX: u64 = 1_000_000;
@@ -72,12 +72,17 @@ pub(super) struct Conditions {
 
 impl Conditions {
     pub(super) fn of(query: &Query) -> Self {
+        Self::named(&query.filters, "filter")
+    }
+
+    /// Conditions of filters, whose parameters have names of their own.
+    pub(super) fn named(filters: &Filters, names: &str) -> Self {
         let mut all = Self::default();
-        for (verb, fields) in Verb::ALL.into_iter().zip(query.filters.parameters()) {
+        for (verb, fields) in Verb::ALL.into_iter().zip(filters.parameters()) {
             for (field, values) in fields {
                 let of_hit = Dimension::from_name(field)
                     .is_some_and(|d| matches!(d.counted_by(), CountedBy::Hit { .. }));
-                let name = format!("filter_{}", all.values.len());
+                let name = format!("{names}_{}", all.values.len());
                 let value = format!("{{{name}:Array(String)}}");
                 let (text, fields) = match of_hit {
                     true => (&mut all.hits, &mut all.hit_fields),
@@ -379,7 +384,7 @@ pub(super) struct Chosen<'a> {
 }
 
 /// Tells a visit of one day from its rest on the next.
-const VISIT_OF_DAY: &str = "session + toUInt16(day)";
+pub(super) const VISIT_OF_DAY: &str = "session + toUInt16(day)";
 
 fn list(columns: &[&str]) -> String {
     columns.iter().flat_map(|name| [", ", name]).collect()
@@ -458,6 +463,85 @@ impl Chosen<'_> {
         format!(
             " AND if(session = 0, true{visits}, {VISIT_OF_DAY} IN (SELECT {VISIT_OF_DAY} FROM ({of_events}) WHERE true{visits}))"
         )
+    }
+}
+
+/// What is chosen of hits that tell more than a page, and of how far pages are read.
+impl Chosen<'_> {
+    /// A condition that the visit of a row is one of those that other filters choose: on what rows of this kind do not have.
+    fn of_visits_with(&self, others: &Conditions) -> String {
+        if others.values.is_empty() {
+            return String::new();
+        }
+        let visits = Chosen { conditions: others, ..*self }.visits(&[]);
+        format!(" AND {VISIT_OF_DAY} IN (SELECT {VISIT_OF_DAY} FROM {visits})")
+    }
+
+    /// Hits of one kind, with `day`, `visitor`, `session` and the columns; fields of visits are those of their visit, if they
+    /// have one.
+    pub(super) fn details(&self, kind: Detailed, columns: &[&str], others: &Conditions) -> String {
+        let Conditions { visits, hits, fields, hit_fields, .. } = self.conditions;
+        let with_visit = self.of_visits_with(others);
+        let raw = || {
+            let read = with(&with(columns, fields), hit_fields);
+            let (of_visit, own): (Vec<&str>, Vec<&str>) =
+                read.iter().copied().partition(|name| PAGE_FIELDS.contains(name));
+            let hits_of_kind = of_events::details(kind, &read);
+            let rows = if of_visit.is_empty() {
+                format!("({hits_of_kind})")
+            } else {
+                let own: String = own.iter().map(|name| format!(", d.{name} AS {name}")).collect();
+                let of_visits = of_events::visits(&of_visit);
+                let of_visit: String = of_visit
+                    .iter()
+                    .map(|name| format!(", if(d.session = 0, d.{name}, v.{name}) AS {name}"))
+                    .collect();
+                format!(
+                    "(SELECT d.day AS day, d.visitor AS visitor, d.session AS session{own}{of_visit}
+FROM ({hits_of_kind}) AS d LEFT JOIN ({of_visits}) AS v USING (day, session))"
+                )
+            };
+            format!(
+                "SELECT day, visitor, session{} FROM {rows} WHERE true{visits}{hits}{with_visit}",
+                list(columns)
+            )
+        };
+        let settled = || {
+            format!(
+                "SELECT day, visitor, session{} FROM settled_details
+WHERE {SETTLED} AND kind = '{}'{visits}{hits}{with_visit}",
+                list(columns),
+                kind.name()
+            )
+        };
+        self.both(raw, settled)
+    }
+
+    /// Visits and the pages they read, with `day`, `visitor`, `session`, `page`, and the deepest scroll position there in
+    /// per cent, where one was measured.
+    pub(super) fn depths(&self, others: &Conditions) -> String {
+        let Conditions { visits, hits, fields, .. } = self.conditions;
+        let with_visit = self.of_visits_with(others);
+        let raw = || {
+            let of_visits = if fields.is_empty() {
+                String::new()
+            } else {
+                let chosen = of_events::visits(fields);
+                format!(" AND {VISIT_OF_DAY} IN (SELECT {VISIT_OF_DAY} FROM ({chosen}) WHERE true{visits})")
+            };
+            let read = of_events::hits(&["page", "scroll"]);
+            format!(
+                "SELECT day, visitor, session, page, max(scroll) AS depth FROM ({read})
+WHERE session != 0{hits}{of_visits}{with_visit} GROUP BY day, visitor, session, page HAVING depth > 0"
+            )
+        };
+        let settled = || {
+            format!(
+                "SELECT day, visitor, session, page, depth FROM settled_page_visits
+WHERE {SETTLED} AND measured AND depth > 0{visits}{hits}{with_visit}"
+            )
+        };
+        self.both(raw, settled)
     }
 }
 

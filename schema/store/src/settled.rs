@@ -2,8 +2,8 @@
 //! every report.
 //!
 //! **What is settled.** Of each day: its visits (`settled_visits`, one row each), its page visits
-//! (`settled_page_visits`) and its figures by dimension and value (`settled_cells`). A visitor's key lives for one
-//! day, so the figures of days add up *exactly*: a report of ninety days is the sum of ninety days.
+//! (`settled_page_visits`), what was done and measured in them beyond pages (`settled_details`: events, clicks, web vitals) and
+//! its figures by dimension and value (`settled_cells`). A visitor's key lives for one day, so the figures of days add up *exactly*: a report of ninety days is the sum of ninety days.
 //!
 //! **When it is used.** ClickHouse keeps the number of a day's raw events and the sum of their hashes with
 //! each part (the projection `fingerprint`). A settled day is used only while both are those of the raw events
@@ -102,7 +102,7 @@ const VISIT_FIELDS: [&str; 42] = [
     "views_gpc",
 ];
 /// The fields of its visit that a page visit carries.
-const PAGE_FIELDS: [&str; 23] = [
+pub const PAGE_FIELDS: [&str; 23] = [
     "entry_page",
     "exit_page",
     "source",
@@ -133,13 +133,31 @@ const PAGE_COLUMNS: [&str; 15] = [
     "page", "event", "outbound", "download", "consent",
 ];
 const PAGE_COUNTS: [&str; 4] = ["views", "events", "engaged", "scroll"];
-/// What a page visit carries of its visit for figures of visits.
-const PAGE_VISIT: [&str; 2] = ["visit_bounced", "visit_engaged"];
+/// What a page visit carries of its visit for figures of visits, and how far its page was read.
+const PAGE_VISIT: [&str; 3] = ["visit_bounced", "visit_engaged", "depth"];
+/// What a row of details has besides the fields of its visit.
+const DETAILS: [&str; 15] = [
+    "hostname",
+    "page",
+    "event",
+    "outbound",
+    "download",
+    "props",
+    "revenue",
+    "currency",
+    "lcp_ms",
+    "fcp_ms",
+    "inp_ms",
+    "ttfb_ms",
+    "cls_milli",
+    "click_path",
+    "click_at",
+];
 /// Spreads the numbers of settlings, so that their sum tells them apart (2^64 divided by the golden ratio).
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// The tables, the one that makes the others visible first.
-pub(crate) const TABLES: [&str; 5] =
-    ["settled_days", MONTHS, "settled_visits", "settled_page_visits", "settled_cells"];
+pub(crate) const TABLES: [&str; 6] =
+    ["settled_days", MONTHS, "settled_visits", "settled_page_visits", "settled_details", "settled_cells"];
 const MONTHS: &str = "settled_months";
 /// Raw events whose visits are put together at once: bounds the memory that a large day needs.
 const SLICE_ROWS: u64 = 50_000;
@@ -402,9 +420,9 @@ pub async fn settle_before(
     let raw = [day.to_string()];
     let slices = slices(print.rows.div_ceil(SLICE_ROWS));
     let steps = statements().into_iter().enumerate();
-    // Visits and page visits are put together slice by slice, everything else at once.
+    // What is put together of visits is made slice by slice, everything else at once.
     let steps = steps.flat_map(|(n, sql)| {
-        let parts = if n < 2 { slices.len() } else { 1 };
+        let parts = if n < SLICED { slices.len() } else { 1 };
         slices[..parts].iter().map(move |slice| (sql.clone(), *slice)).collect::<Vec<_>>()
     });
     for (sql, (first, last)) in steps {
@@ -497,8 +515,11 @@ fn slices(count: u64) -> Vec<(u64, u64)> {
     (0..count).map(|i| (i * width, if i + 1 == count { u64::MAX } else { (i + 1) * width - 1 })).collect()
 }
 
-/// The statements that settle a day, in order; the first two are for a slice of visitors.
-fn statements() -> [String; 4] {
+/// Statements that are for a slice of visitors.
+const SLICED: usize = 3;
+
+/// The statements that settle a day, in order; the first ones are for a slice of visitors.
+fn statements() -> [String; 5] {
     let visit_columns =
         ["site", "day", "settling", "visitor", "session", "alone"].iter().chain(&VISIT_FIELDS);
     let page_columns = PAGE_COLUMNS.iter().chain(&PAGE_FIELDS).chain(&PAGE_COUNTS).chain(&PAGE_VISIT);
@@ -524,9 +545,21 @@ fn statements() -> [String; 4] {
             "@visits@",
             &of_events::visits(&VISIT_FIELDS).replace(WITH_VISIT, &format!("{WITH_VISIT} AND e.{SLICE}")),
         );
+    let detail_columns = ["site", "kind", "day", "settling", "visitor", "session"].iter();
+    let detail_columns = list(&mut detail_columns.chain(&DETAILS).chain(&PAGE_FIELDS));
+    let of_details: Vec<&str> = DETAILS.iter().chain(&PAGE_FIELDS).copied().collect();
+    let of_visit = PAGE_FIELDS.map(|name| format!("if(session = 0, hits.{name}, visits.{name})"));
+    let details = include_str!("settled/details.sql")
+        .replace("@columns@", &detail_columns)
+        .replace("@own@", &DETAILS.map(|name| format!("hits.{name}")).join(", "))
+        .replace("@fields@", &of_visit.join(", "))
+        .replace("@details@", &of_events::all_details(&of_details, &format!(" AND e.{SLICE}")))
+        .replace("@names@", &PAGE_FIELDS.join(", "))
+        .replace("@slice@", SLICE);
     [
         visits,
         page(include_str!("settled/pages.sql"), "visits."),
+        details,
         page(include_str!("settled/anonymous.sql"), ""),
         figures::settling(),
     ]

@@ -94,6 +94,19 @@ fn plausible_event_counts_for_each_site_and_names_what_is_missing() {
 }
 
 #[test]
+fn umami_vitals_of_a_page_that_was_not_painted_are_none_and_a_layout_that_did_not_shift_is_measured() {
+    let measured = |vitals: &str| {
+        let payload = format!(r#""website":"550e8400-e29b-41d4-a716-446655440000","url":"/",{vitals}"#);
+        let sent = format!(r#"{{"type":"performance","payload":{{{payload}}}}}"#);
+        umami::send(sent.as_bytes()).ok().unwrap().map(|claimed| claimed.hit.vitals)
+    };
+    for nothing in [r#""lcp":0"#, r#""lcp":0,"cls":0"#] {
+        assert_eq!(measured(nothing), None);
+    }
+    assert_eq!(measured(r#""lcp":900,"cls":0"#).unwrap().cls_milli, 1);
+}
+
+#[test]
 fn umami_message_is_read_and_its_claims_are_kept_apart() {
     const ID: &str = "550e8400-e29b-41d4-a716-446655440000";
     let send = |payload: &str, kind: &str| {
@@ -125,8 +138,6 @@ fn umami_message_is_read_and_its_claims_are_kept_apart() {
         (w.kind, w.vitals),
         (Kind::Vitals, Vitals { lcp_ms: 2500, cls_milli: 100, inp_ms: 60_000, ..Vitals::default() })
     );
-    let unmeasured = send(&format!(r#""website":"{ID}","hostname":"a.example","lcp":0"#), "performance");
-    assert!(unmeasured.ok().unwrap().is_none(), "nothing was measured yet");
     for (data, revenue, props) in [
         (
             r#"{"revenue":"49.90","currency":"eur","plan":"pro"}"#,

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::pipeline::{
     hit::{Hit, Vitals},
-    parse::{self, BODY_BYTES_MAX, CLS_MILLI_MAX, HITS_MAX, ParseError, clamped, currency},
+    parse::{self, BODY_BYTES_MAX, CLS_MILLI_MAX, HITS_MAX, ParseError, VITAL_MIN, clamped, currency},
 };
 
 /// Reads one message. `identify` identifies a visitor; it is accepted but yields no hit.
@@ -92,14 +92,17 @@ fn revenue(data: &Value) -> Option<(Decimal4, CompactString)> {
 }
 
 fn vitals(payload: &Value) -> Vitals {
-    let number = |key| payload.get(key).and_then(Value::as_f64).unwrap_or_default();
-    let ms = |key| clamped(number(key), VITAL_MS_MAX);
+    let number = |key| payload.get(key).and_then(Value::as_f64);
+    let ms = |key| clamped(number(key).unwrap_or_default(), VITAL_MS_MAX);
+    let lcp_ms = ms("lcp");
+    // A page that was painted has a shift, be it none; before, 0 stands for nothing.
+    let milli = |v: f64| clamped(v * 1000.0, CLS_MILLI_MAX).max(if lcp_ms > 0 { VITAL_MIN } else { 0 });
     Vitals {
-        lcp_ms: ms("lcp"),
+        lcp_ms,
         fcp_ms: ms("fcp"),
         inp_ms: ms("inp"),
         ttfb_ms: ms("ttfb"),
-        cls_milli: clamped(number("cls") * 1000.0, CLS_MILLI_MAX),
+        cls_milli: number("cls").map_or(0, milli),
     }
 }
 

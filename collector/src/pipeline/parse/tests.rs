@@ -226,6 +226,9 @@ fn measured_values_are_clamped() {
     assert_eq!((e.engaged_ms, e.scroll), (0, 0));
     let w = one(&with("w", r#","m":{"LCP":1e12,"CLS":1e9}"#));
     assert_eq!((w.vitals.lcp_ms, w.vitals.cls_milli), (VITAL_MS_MAX, CLS_MILLI_MAX));
+    let w = one(&with("w", r#","m":{"TTFB":0,"CLS":0}"#));
+    let measured = Vitals { ttfb_ms: VITAL_MIN, cls_milli: VITAL_MIN, ..Vitals::default() };
+    assert_eq!(w.vitals, measured, "0 stands for what was not measured");
     let p = one(&with("p", r#","u":"a","w":70000"#));
     assert_eq!(p.width, Some(u16::MAX));
     let c = one(&with("c", r#","h":[["a",-1,1e9,0.5,4]]"#));

@@ -23,6 +23,7 @@ SELECT
     0,
     max(hits.scroll),
     false,
+    0,
     0
 FROM (@hits@) AS hits
 WHERE session = 0

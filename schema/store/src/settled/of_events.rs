@@ -100,6 +100,51 @@ const OF_HITS: [Column; 16] = [
     )"),
 ];
 
+/// What a hit tells beyond pages, besides what it has of [`OF_HITS`].
+#[rustfmt::skip]
+const OF_DETAILS: [Column; 10] = [
+    ("props", "e.props"),
+    ("revenue", "e.revenue"),
+    ("currency", "e.currency"),
+    ("lcp_ms", "e.lcp_ms"),
+    ("fcp_ms", "e.fcp_ms"),
+    ("inp_ms", "e.inp_ms"),
+    ("ttfb_ms", "e.ttfb_ms"),
+    ("cls_milli", "e.cls_milli"),
+    ("click_path", "e.click_path"),
+    ("click_at", "e.click_at"),
+];
+
+/// Hits that tell more than a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detailed {
+    /// A custom event, with its props and what it was worth.
+    Custom,
+    /// Clicks on elements of a page.
+    Click,
+    /// Web vitals of a page view. They grow while the page is open and are sent again: the last ones count.
+    Vitals,
+}
+
+impl Detailed {
+    /// All of them.
+    const ALL: [Self; 3] = [Self::Custom, Self::Click, Self::Vitals];
+
+    /// The kind of these events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Custom => "custom",
+            Self::Click => "click",
+            Self::Vitals => "vitals",
+        }
+    }
+}
+
+/// Of the hits about one page view, the last; each anonymous hit stands for itself.
+const LAST: &str = "
+ORDER BY e.time DESC, e.seq DESC
+LIMIT 1 BY e.day, e.visitor, e.session, e.view, e.path, if(e.session = 0, (e.time, e.seq, e.shuffle), (toDateTime64(0, 3, 'UTC'), 0, 0))";
+
 fn find<'a>(columns: &'a [Column], name: &str) -> Option<&'a str> {
     columns.iter().find(|(n, _)| *n == name).map(|(_, made)| *made)
 }
@@ -181,6 +226,39 @@ pub fn hits(columns: &[&str]) -> String {
 FROM events AS e
 WHERE {SOME}"
     )
+}
+
+/// Text of a query for raw events of one kind, as rows of `settled_details` are made of them: one row each, with `day`,
+/// `visitor`, `session`, `kind` and the columns. Fields of visits are those that the hit itself has. Parameters: `site`,
+/// `raw` (days), `until`, and `tz`.
+///
+/// # Panics
+/// When a column is not one of `settled_details`.
+pub fn details(kind: Detailed, columns: &[&str]) -> String {
+    details_of(kind, columns, "")
+}
+
+fn details_of(kind: Detailed, columns: &[&str], more: &str) -> String {
+    let made = |name: &&str| {
+        let made = find(&OF_DETAILS, name).or_else(|| find(&OF_HITS, name)).map(Into::into);
+        let made = made.or_else(|| known(name)).or_else(|| link(name).map(Into::into));
+        let made = made.or_else(|| beginning(name));
+        format!(", {} AS {name}", made.unwrap_or_else(|| panic!("{name} is no column of details")))
+    };
+    let columns: String = columns.iter().map(made).collect();
+    let (kind, last) = (kind.name(), if kind == Detailed::Vitals { LAST } else { "" });
+    format!(
+        "SELECT e.day AS day, e.visitor AS visitor, e.session AS session, '{kind}' AS kind{columns}
+FROM events AS e
+WHERE {SOME} AND e.kind = '{kind}'{more}{last}"
+    )
+}
+
+/// The same of all kinds, with a condition more.
+pub(super) fn all_details(columns: &[&str], more: &str) -> String {
+    Detailed::ALL
+        .map(|kind| format!("SELECT * FROM ({})", details_of(kind, columns, more)))
+        .join("\nUNION ALL\n")
 }
 
 /// A condition for raw hits of a day that is settled up to an hour: those that came after it, and all hits of the

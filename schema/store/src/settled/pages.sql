@@ -5,6 +5,7 @@
 -- firsts  whether the row is the first of its visit with this page (1), host name (2), event (4) and hour (8), with
 --         this page on this host name (16), with this outbound link (32) and this download (64), so that visits with a
 --         value can be counted without comparing them
+-- depth   the deepest scroll position of the visit on the page, in the first row of the two; 0 in others
 INSERT INTO settled_page_visits
     (@columns@)
 SELECT
@@ -29,13 +30,14 @@ SELECT
     marked.2.10,
     marked.2.11,
     visits.bounced,
-    visits.engaged
+    visits.engaged,
+    if(bitTest(marked.1, 0), marked.2.12, 0)
 FROM
 (
     SELECT
         visitor,
         session,
-        groupArray((hour, hostname, page, event, outbound, download, consent, views, named, engaged, scroll)) AS rows,
+        groupArray((hour, hostname, page, event, outbound, download, consent, views, named, engaged, scroll, depth)) AS rows,
         arrayMap(
             (page, hostname, event, hour, both, outbound, download) -> toUInt8(
                 (page = 1) + 2 * (hostname = 1) + 4 * (event = 1) + 8 * (hour = 1) + 16 * (both = 1)
@@ -51,23 +53,27 @@ FROM
         ) AS firsts
     FROM
     (
-        SELECT
-            visitor,
-            session,
-            hour,
-            hostname,
-            page,
-            event,
-            outbound,
-            download,
-            consent,
-            sum(hits.views) AS views,
-            sum(hits.events) AS named,
-            sum(hits.engaged) AS engaged,
-            max(hits.scroll) AS scroll
-        FROM (@hits@) AS hits
-        WHERE session != 0 AND @slice@
-        GROUP BY visitor, session, hour, hostname, page, event, outbound, download, consent
+        SELECT *, max(scroll) OVER (PARTITION BY visitor, session, page) AS depth
+        FROM
+        (
+            SELECT
+                visitor,
+                session,
+                hour,
+                hostname,
+                page,
+                event,
+                outbound,
+                download,
+                consent,
+                sum(hits.views) AS views,
+                sum(hits.events) AS named,
+                sum(hits.engaged) AS engaged,
+                max(hits.scroll) AS scroll
+            FROM (@hits@) AS hits
+            WHERE session != 0 AND @slice@
+            GROUP BY visitor, session, hour, hostname, page, event, outbound, download, consent
+        )
     )
     GROUP BY visitor, session
 ) AS seen
