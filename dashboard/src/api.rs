@@ -26,6 +26,7 @@ use crate::{
 };
 
 mod consent;
+mod details;
 mod quality;
 mod reader;
 mod refusal;
@@ -42,6 +43,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/sites", get(sites))
         .route("/api/v1/sites/{key}/report", get(report))
         .route("/api/v1/sites/{key}/overview", get(overview))
+        .route("/api/v1/sites/{key}/details/{report}", get(details::show))
         .route("/api/v1/sites/{key}/quality", get(quality::show))
         .route("/api/v1/sites/{key}/consent", get(consent::show))
         .route("/api/v1/sites/{key}/first-hit", get(first))
@@ -136,13 +138,8 @@ async fn report(
     let asked = asked.unwrap_or_default();
     let query = Query { detail: reader.detail(site.id), ..question(&asked, &site)? };
     let answer = run(&app.reports, &query).await?;
-    if url::form_urlencoded::parse(asked.as_bytes()).any(|(n, v)| n == "format" && v == "csv") {
-        let by = query.by.map_or("totals", Dimension::name);
-        let site = file_part(site.hostnames.first().map_or(&key, |host| host));
-        let (from, to) = (query.range.from, query.range.to);
-        let name = format!("attachment; filename=\"{site}-{by}-{from}-{to}.csv\"");
-        let kind = (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned());
-        return Ok(([kind, (header::CONTENT_DISPOSITION, name)], csv(&answer)).into_response());
+    if wants_file(&asked) {
+        return Ok(file(&site, &query, query.by.map_or("totals", Dimension::name), csv(&answer)));
     }
     let origin = origin(&answer.origin);
     let groups = groups(answer.detail, answer.withheld);
@@ -150,6 +147,20 @@ async fn report(
         json!({"query": about(&site, &query), "table": table(&answer), "origin": origin, "groups": groups}),
     )
     .into_response())
+}
+
+/// Whether a file is asked for that spreadsheets read.
+fn wants_file(asked: &str) -> bool {
+    url::form_urlencoded::parse(asked.as_bytes()).any(|(n, v)| n == "format" && v == "csv")
+}
+
+/// A report of a site as a file.
+fn file(site: &Site, query: &Query, report: &str, text: String) -> Response {
+    let host = file_part(site.hostnames.first().map_or(&site.key, |host| host));
+    let (from, to) = (query.range.from, query.range.to);
+    let name = format!("attachment; filename=\"{host}-{report}-{from}-{to}.csv\"");
+    let kind = (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned());
+    ([kind, (header::CONTENT_DISPOSITION, name)], text).into_response()
 }
 
 /// A text as part of a file's name.

@@ -46,8 +46,35 @@ fn duration(seconds: f64) -> String {
     }
 }
 
+/// A count with commas.
+pub(crate) fn grouped_of(n: f64) -> String {
+    grouped(whole(n))
+}
+
+/// Milliseconds: `140 ms`, `2.4 s`.
+pub(crate) fn ms(n: f64) -> String {
+    if n < 999.5 { format!("{n:.0} ms") } else { format!("{:.1} s", n / 1_000.0) }
+}
+
+/// A shift of the layout, which has no unit: `0.08`.
+pub(crate) fn shift(n: f64) -> String {
+    format!("{n:.2}")
+}
+
+/// An amount of money: `1,234.50 EUR`.
+pub(crate) fn money(amount: f64, currency: &str) -> String {
+    let cents = whole((amount * 100.0).abs());
+    let sign = if amount < 0.0 { "−" } else { "" };
+    format!("{sign}{}.{:02} {currency}", grouped(cents / 100), cents % 100)
+}
+
+/// A share in per cent: `42%`.
+pub(crate) fn percent(part: f64, all: f64) -> String {
+    share(whole(part), whole(all))
+}
+
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Clamped to what u64 holds exactly.
-fn whole(value: f64) -> u64 {
+pub(crate) fn whole(value: f64) -> u64 {
     value.round().clamp(0.0, 9e15) as u64
 }
 

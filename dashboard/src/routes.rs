@@ -16,6 +16,7 @@ mod columns;
 mod consent;
 mod data_inventory;
 mod dates;
+mod details;
 mod goals;
 mod install;
 mod invitation;
@@ -76,6 +77,8 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/s/{key}/stored", get(data_inventory::show))
         .route("/s/{key}/settings", get(settings::show).post(settings::submit))
         .route("/s/{key}/install", get(install::show))
+        .route("/s/{key}/{details}", get(details::show))
+        .route("/s/{key}/{details}/{by}", get(details::show_by))
         .route("/trust/{key}", get(trust::show))
         .route("/assets/{file}", get(assets::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

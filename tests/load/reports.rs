@@ -240,6 +240,11 @@ fn pages(key: &str, size: &Size) -> Vec<(String, u32)> {
         pages.push((format!("{list}/{by}?{longest}&f=country:is:DE"), 300));
     }
     pages.push((format!("{overview}/goals?{longest}&cmp=none"), 300));
+    for below in ["vitals", "vitals/day", "events", "reading", "clicks", "clicks?f=page:is:/docs/page-1"] {
+        let mark = if below.contains('?') { '&' } else { '?' };
+        pages.push((format!("{overview}/{below}{mark}{longest}"), 300));
+        pages.push((format!("{overview}/{below}{mark}{longest}&f=country:is:DE"), 300));
+    }
     pages.push((format!("{overview}/consent?{longest}"), 150));
     pages.push((format!("{overview}/quality?{longest}"), 150));
     pages

@@ -14,6 +14,7 @@ mod cluster;
 mod command_line;
 mod consent;
 mod dates;
+mod details;
 mod durability;
 mod end_to_end;
 mod engine;

@@ -346,14 +346,16 @@ fn every_report_of_random_days_is_the_same_from_settled_days_as_from_raw_events(
             store(&db, site, &hits, 0).await;
             settle(&db, site).await;
             prop_assert!(days(&db, site).await.raw.is_empty());
-            for filters in [Filters::default(), a, b, c, d] {
+            for (n, filters) in [Filters::default(), a, b, c, d].into_iter().enumerate() {
                 let from_settled = everything(&db, &question(site, filters.clone(), Source::Auto)).await;
                 let from_raw = everything(&db, &question(site, filters.clone(), Source::Raw)).await;
                 prop_assert_eq!(from_settled, from_raw, "{:?}", filters);
                 let ask =
                     async |source| completed(&anew(&db), &question(site, filters.clone(), source)).await;
                 prop_assert_eq!(ask(Source::Auto).await, ask(Source::Raw).await, "goals: {:?}", filters);
-                for details in all_details() {
+                // All without a filter, and some with each: over the cases all with many.
+                let some = all_details().into_iter().enumerate();
+                for (_, details) in some.filter(|(m, _)| n == 0 || m % 4 == n - 1) {
                     let ask = async |source| {
                         told(&anew(&db), &question(site, filters.clone(), source), details).await
                     };

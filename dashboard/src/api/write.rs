@@ -79,6 +79,22 @@ pub fn csv(table: &Table) -> String {
     out
 }
 
+/// Fields as a line of such a file.
+pub(super) fn csv_line(fields: impl IntoIterator<Item = String>) -> String {
+    let fields: Vec<String> = fields.into_iter().map(|field| csv_field(&field)).collect();
+    format!("{}\r\n", fields.join(","))
+}
+
+/// A count as a whole number, anything else with four digits after the point.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Whole and not negative.
+pub(super) fn rounded(n: f64) -> Value {
+    if n.fract() == 0.0 && (0.0..9e15).contains(&n) {
+        json!(n as u64)
+    } else {
+        json!((n * 10_000.0).round() / 10_000.0)
+    }
+}
+
 fn csv_field(value: &str) -> String {
     let formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let value = if formula { format!("'{value}") } else { value.to_owned() };

@@ -144,7 +144,74 @@ const fn of_vital(n: usize) -> usize {
     1 + 4 * n
 }
 
+/// What one web vital was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measured {
+    /// How many page views it was measured of.
+    pub views: f64,
+    /// A quarter of them reached or exceeded it, in the unit of [`Vital`].
+    pub p75: f64,
+    /// How many were good.
+    pub good: f64,
+    /// How many were poor.
+    pub poor: f64,
+}
+
+impl Told {
+    /// The web vital at that place of [`VITALS`]; `None` if it was not measured.
+    pub fn vital(&self, n: usize) -> Option<Measured> {
+        let [views, p75, good, poor] = *self.numbers.get(of_vital(n)..)?.first_chunk()?;
+        (views > 0.0).then_some(Measured { views, p75, good, poor })
+    }
+}
+
 impl Details {
+    /// What its rows are of, by the names that filters have where there is one.
+    pub fn value_names(self) -> Vec<&'static str> {
+        match self {
+            Self::Vitals(by) => by.map(Dimension::name).into_iter().collect(),
+            Self::Events => vec!["event"],
+            Self::Worth => vec!["event", "currency"],
+            Self::Props => vec!["prop", "value"],
+            Self::ClickedPages | Self::Depth => vec!["page"],
+            Self::Clicks => vec!["element"],
+        }
+    }
+
+    /// The names of its numbers.
+    pub fn number_names(self) -> Vec<String> {
+        let some = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        match self {
+            Self::Vitals(_) => {
+                let of = |vital: Vital| {
+                    ["measured", "p75", "good", "poor"].map(|n| format!("{}_{n}", vital.column))
+                };
+                ["views".to_owned()].into_iter().chain(VITALS.into_iter().flat_map(of)).collect()
+            }
+            Self::Events | Self::Props => some(&["events"]),
+            Self::Worth => some(&["events", "revenue"]),
+            Self::ClickedPages => some(&["clicks"]),
+            Self::Clicks => some(&["clicks", "repeated"]),
+            Self::Depth => {
+                some(&["measured", "reached_25", "reached_50", "reached_75", "reached_100", "depths"])
+            }
+        }
+    }
+
+    /// The report of that name, as in an address; web vitals have what they are listed `by` besides.
+    pub fn from_name(name: &str, by: Option<Dimension>) -> Option<Self> {
+        Some(match name {
+            "vitals" => Self::Vitals(by.filter(|by| VITALS_BY.contains(by))),
+            "events" => Self::Events,
+            "revenue" => Self::Worth,
+            "props" => Self::Props,
+            "clicked-pages" => Self::ClickedPages,
+            "clicks" => Self::Clicks,
+            "reading" => Self::Depth,
+            _ => return None,
+        })
+    }
+
     /// The kind of hit that tells it; none of page visits.
     const fn kind(self) -> Option<Detailed> {
         match self {

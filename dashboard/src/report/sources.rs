@@ -1,6 +1,7 @@
 //! Where the days of a report come from: settled days, raw events, or the archive.
 
 use jiff::civil::Date;
+use sotto_schema::day::Day;
 use sotto_store::{
     db::Db,
     releases::{self, Release},
@@ -130,6 +131,12 @@ impl Sources {
     /// Whether a day has raw events.
     pub(super) fn has_raw(&self, day: Date) -> bool {
         self.is_settled(day) || self.days.raw.contains_key(&day)
+    }
+
+    /// Whether there are days of which the archive is left only.
+    pub(crate) fn has_archived_only(&self) -> bool {
+        let of_day = |release: &&Release| release.period == releases::Period::Day;
+        self.releases.iter().filter(of_day).any(|release| !self.has_raw(Day(release.day).date()))
     }
 
     /// The days that `query` reads besides those that come from the archive.

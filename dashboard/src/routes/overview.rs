@@ -89,11 +89,11 @@ impl Groups {
 /// What the page is about: the inputs of all its parts.
 pub(super) struct Subject<'a> {
     db: &'a Reports,
-    key: &'a str,
+    pub(super) key: &'a str,
     pub(super) site: &'a Site,
     /// Whether the reader may change the site.
     pub(super) may_edit: bool,
-    view: &'a View,
+    pub(super) view: &'a View,
     now: &'a Zoned,
     /// The chosen period.
     pub(super) query: Query,

@@ -48,8 +48,7 @@ CREATE TABLE IF NOT EXISTS settled_details
     inp_ms UInt32,
     ttfb_ms UInt32,
     cls_milli UInt32,
-    click_path Array(LowCardinality(String)) CODEC(ZSTD(1)),
-    click_at Array(UInt32) CODEC(ZSTD(1))
+    click_path Array(LowCardinality(String)) CODEC(ZSTD(1))
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(day)

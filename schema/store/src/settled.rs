@@ -136,7 +136,7 @@ const PAGE_COUNTS: [&str; 4] = ["views", "events", "engaged", "scroll"];
 /// What a page visit carries of its visit for figures of visits, and how far its page was read.
 const PAGE_VISIT: [&str; 3] = ["visit_bounced", "visit_engaged", "depth"];
 /// What a row of details has besides the fields of its visit.
-const DETAILS: [&str; 15] = [
+const DETAILS: [&str; 14] = [
     "hostname",
     "page",
     "event",
@@ -151,7 +151,6 @@ const DETAILS: [&str; 15] = [
     "ttfb_ms",
     "cls_milli",
     "click_path",
-    "click_at",
 ];
 /// Spreads the numbers of settlings, so that their sum tells them apart (2^64 divided by the golden ratio).
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -300,8 +300,13 @@ impl World {
             }
             let scroll = random.u8(20..=100);
             visit.send(json!({ "k": "e", "i": id, "q": seq, "e": read, "d": scroll }));
-            if random.u8(0..100) < 12 {
-                visit.send(vitals(random, &id, seq + 1));
+            seq += 1;
+            if view == 0 && random.u8(0..100) < 40 {
+                visit.send(vitals(random, &id, seq));
+                seq += 1;
+            }
+            if random.u8(0..100) < 35 {
+                visit.send(clicks(random, &id, seq));
             }
             page = weighted(random, PAGES.iter().map(|p| p.2));
             visit.time_ms += i64::from(random.u32(300..4_000));
@@ -336,6 +341,35 @@ fn event(random: &mut fastrand::Rng, path: &str, view: &str, seq: u32) -> Value 
         hit[key] = value;
     }
     hit
+}
+
+/// Elements that are clicked, and how likely each is.
+const ELEMENTS: [(&str, u32); 7] = [
+    ("#book", 30),
+    ("#menu>li>a", 20),
+    ("#menu>li:2>a", 14),
+    ("#gallery>figure:3>img", 12),
+    ("main>section:2>p>a", 10),
+    ("#map", 8),
+    ("footer>nav>a:2", 6),
+];
+
+fn clicks(random: &mut fastrand::Rng, view: &str, seq: u32) -> Value {
+    let click = |random: &mut fastrand::Rng| {
+        let element = ELEMENTS[weighted(random, ELEMENTS.iter().map(|e| e.1))].0;
+        // A picture that does not open is clicked again and again.
+        let times = if element.ends_with("img") { random.usize(1..5) } else { 1 };
+        let at = json!([
+            element,
+            random.u32(100..900),
+            random.u32(200..800),
+            random.u32(50..950),
+            random.u32(80..2_400)
+        ]);
+        std::iter::repeat_n(at, times).collect::<Vec<_>>()
+    };
+    let clicks: Vec<Value> = (0..random.usize(1..4)).flat_map(|_| click(random)).collect();
+    json!({ "k": "c", "i": view, "q": seq, "h": clicks })
 }
 
 fn vitals(random: &mut fastrand::Rng, view: &str, seq: u32) -> Value {

@@ -19,6 +19,33 @@ pub(in crate::routes) struct Chip {
     pub(in crate::routes) remove: String,
 }
 
+/// A page that stands beside this one.
+pub(in crate::routes) struct Beside {
+    pub(in crate::routes) label: &'static str,
+    pub(in crate::routes) link: String,
+    pub(in crate::routes) current: bool,
+}
+
+/// The pages on what visitors do, by their place below the overview.
+const BEHAVIOUR: [(&str, &str); 5] = [
+    ("/goals", "Goals"),
+    ("/events", "Events"),
+    ("/reading", "Reading"),
+    ("/clicks", "Clicks"),
+    ("/vitals", "Speed"),
+];
+
+fn behaviour(asked: &Subject<'_>) -> Vec<Beside> {
+    let query = asked.view.query();
+    let mark = if query.is_empty() { "" } else { "?" };
+    let beside = |(below, label): (&str, &'static str)| Beside {
+        label,
+        link: format!("/s/{}{below}{mark}{query}", asked.key),
+        current: asked.below.starts_with(below),
+    };
+    BEHAVIOUR.map(beside).into()
+}
+
 pub(in crate::routes) struct Header {
     pub(in crate::routes) period: String,
     pub(in crate::routes) periods: Vec<Choice>,
@@ -34,9 +61,10 @@ pub(in crate::routes) struct Header {
     pub(in crate::routes) compare_link: String,
     pub(in crate::routes) today_link: String,
     /// The other pages about the same period.
-    pub(in crate::routes) goals_link: String,
     pub(in crate::routes) consent_link: String,
     pub(in crate::routes) quality_link: String,
+    /// The pages on what visitors do.
+    pub(in crate::routes) behaviour: Vec<Beside>,
     pub(in crate::routes) chips: Vec<Chip>,
     pub(in crate::routes) clear: String,
     /// Hidden fields of the form that adds a filter.
@@ -89,12 +117,9 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
         compared: asked.before.as_ref().map(|q| before_label(view.period, q.range)),
         compare_link: link(view.with_compare(!view.compare)),
         today_link: view.with_period(Period::Today).link(key),
-        goals_link: {
-            let query = view.query();
-            format!("/s/{key}/goals{}{query}", if query.is_empty() { "" } else { "?" })
-        },
         consent_link: period::link(key, "consent", view.period),
         quality_link: period::link(key, "quality", view.period),
+        behaviour: behaviour(asked),
         chips,
         clear: link(view.without_filters()),
         state: url::form_urlencoded::parse(view.query().as_bytes()).into_owned().collect(),

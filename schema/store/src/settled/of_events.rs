@@ -102,7 +102,7 @@ const OF_HITS: [Column; 16] = [
 
 /// What a hit tells beyond pages, besides what it has of [`OF_HITS`].
 #[rustfmt::skip]
-const OF_DETAILS: [Column; 10] = [
+const OF_DETAILS: [Column; 9] = [
     ("props", "e.props"),
     ("revenue", "e.revenue"),
     ("currency", "e.currency"),
@@ -112,7 +112,6 @@ const OF_DETAILS: [Column; 10] = [
     ("ttfb_ms", "e.ttfb_ms"),
     ("cls_milli", "e.cls_milli"),
     ("click_path", "e.click_path"),
-    ("click_at", "e.click_at"),
 ];
 
 /// Hits that tell more than a page.

@@ -1,0 +1,82 @@
+// From a click, a scroll and an event on a real page, by the script, to the pages that show them; and how those pages look.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { chromium } from 'playwright-core'
+import { check } from './support/accessible.js'
+import { startSite } from './support/site.js'
+import { PERSON, startSotto, until } from './support/sotto.js'
+import { executablePath, launchArguments } from './support/world.js'
+
+const HOST = 'shop.example'
+const BODY = '<main><h1>Shop</h1><button id="buy">Buy</button><p>' + 'and more<br>'.repeat(400) + '</p></main>'
+let browser, sotto, site, key, owner
+
+before(async () => {
+  ;[sotto, site, browser] = await Promise.all([
+    startSotto(),
+    startSite(),
+    chromium.launch({
+      executablePath,
+      args: [...launchArguments, '--disable-blink-features=AutomationControlled', '--host-resolver-rules=MAP *.example 127.0.0.1'],
+    }),
+  ])
+  owner = await (await browser.newContext()).newPage()
+  await owner.goto(sotto.setUp)
+  await owner.fill('[name=email]', 'owner@shop.example')
+  await owner.fill('[name=password]', 'correct horse battery')
+  await owner.fill('[name=hostname]', HOST)
+  await Promise.all([owner.waitForURL(/\/install/), owner.click('main form .button')])
+  key = /\/s\/(\w+)\/install/.exec(owner.url())[1]
+})
+after(async () => {
+  await browser?.close()
+  await Promise.all([site?.close(), sotto?.stop()])
+})
+
+/** Cells of the row of a table with that label. */
+const row = (label) =>
+  owner.locator('tbody tr', { has: owner.getByRole('rowheader', { name: label, exact: true }) }).locator('td').allTextContents()
+
+test('what_was_done_on_a_page_is_on_the_pages_about_it', async () => {
+  const tag = `<script defer src="${sotto.url}/s.clicks.vitals.js" data-site="${key}" data-consent="5"></script>`
+  site.page('/shop', { tag, body: BODY })
+  const visitor = await (await browser.newContext({ userAgent: PERSON })).newPage()
+  await visitor.goto(site.origin.replace('127.0.0.1', HOST) + '/shop')
+  await until('the script', () => visitor.evaluate(() => Boolean(window.sotto)))
+  for (let n = 0; n < 3; n++) await visitor.click('#buy')
+  await visitor.evaluate(() => window.sotto('Order', { plan: 'pro' }, 12.5, 'EUR'))
+  await visitor.mouse.wheel(0, 1_500)
+  await until('the scroll', () => visitor.evaluate(() => scrollY > 500))
+  await visitor.evaluate(() => history.pushState({}, '', '/left'))
+  await sotto.rows(key, 'all kinds of hits', (rows) =>
+    ['pageview', 'engagement', 'custom', 'click', 'vitals'].every((kind) => rows.some((row) => row.kind == kind)),
+  )
+
+  const open = async (path) => assert.equal((await owner.goto(`${sotto.url}/s/${key}/${path}`)).status(), 200, path)
+  await open('clicks')
+  assert.deepEqual(await row('/shop'), ['1', '1', '3'])
+  await owner.getByRole('link', { name: '/shop' }).click()
+  assert.deepEqual(await row('#buy'), ['1', '1', '3', '100%', '1'])
+  await check(owner, 'clicks')
+  await open('events')
+  assert.deepEqual(await row('Order'), ['1', '1', '1'])
+  assert.deepEqual(await row('Order in EUR'), ['1', '1', '1', '12.50 EUR', '12.50 EUR'])
+  await check(owner, 'events')
+  await owner.getByRole('link', { name: 'Order', exact: true }).click()
+  assert.deepEqual(await row('plan: pro'), ['1', '1', '1'])
+  await open('reading')
+  const [visitors, visits, depth] = await row('/shop')
+  assert.deepEqual([visitors, visits], ['1', '1'])
+  assert.ok(parseInt(depth) > 0 && parseInt(depth) < 100, depth)
+  await check(owner, 'reading')
+  await open('vitals')
+  assert.equal(await owner.locator('.vitals > li').count() > 2, true)
+  assert.match((await row('/shop')).join(' '), /^1 [\d.]+ m?s/)
+  await check(owner, 'speed')
+  // One click from there to the others, and back to the overview.
+  for (const name of ['Goals', 'Events', 'Reading', 'Clicks', 'Speed']) {
+    await owner.getByRole('navigation', { name: 'Behaviour' }).getByRole('link', { name }).click()
+    await owner.getByRole('heading', { level: 1, name }).waitFor()
+  }
+})
