@@ -28,6 +28,8 @@ mod policy_choice;
 mod quality;
 mod set_up;
 mod settings;
+mod shared;
+mod sharing;
 mod sign_in;
 mod sites;
 mod trust;
@@ -76,6 +78,15 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/s/{key}/stored", get(data_inventory::show))
         .route("/s/{key}/settings", get(settings::show).post(settings::submit))
         .route("/s/{key}/install", get(install::show))
+        .route("/s/{key}/sharing", get(sharing::show).post(sharing::make))
+        .route("/s/{key}/sharing/withdraw", post(sharing::withdraw))
+        .route("/s/{key}/sharing/public", post(sharing::set_public))
+        .route("/shared/{secret}", get(overview::show).post(shared::unlock))
+        .route("/shared/{secret}/list/{by}", get(list::show))
+        .route("/shared/{secret}/goals", get(goals::show))
+        .route("/shared/{secret}/consent", get(consent::show))
+        .route("/public/{public}", get(overview::show))
+        .route("/public/{public}/list/{by}", get(list::show))
         .route("/trust/{key}", get(trust::show))
         .route("/assets/{file}", get(assets::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

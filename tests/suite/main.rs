@@ -38,6 +38,7 @@ mod salts;
 mod schema;
 mod set_up;
 mod settled;
+mod sharing;
 mod shipping;
 mod supervision;
 mod trust;
