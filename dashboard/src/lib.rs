@@ -100,6 +100,8 @@ pub(crate) struct App {
     pub(crate) gate: gate::Gate,
     /// Shared links that were used today.
     pub(crate) used: reading::Used,
+    /// Figures of badges that were counted lately.
+    pub(crate) badges: routes::Badges,
     /// Public pages that were made lately.
     pub(crate) trust: routes::Trust,
     /// Held while the owner is created, so that a link opened twice makes one owner.
@@ -121,6 +123,7 @@ pub fn router(settings: Settings) -> Router {
         attempts: auth::throttle::Attempts::default(),
         gate: gate::Gate::default(),
         used: reading::Used::default(),
+        badges: routes::Badges::default(),
         trust: routes::Trust::default(),
         setup: tokio::sync::Mutex::new(()),
         people: tokio::sync::Mutex::new(()),

@@ -243,7 +243,7 @@ pub(crate) async fn find(app: &App, secret: &str) -> Result<Option<(SharedLink, 
 pub(crate) async fn public_site(app: &App, key: &str) -> Result<Option<Site>, PageError> {
     let all = sites::all(&app.settings.databases.reader).await?;
     let Some(site) = all.into_iter().find(|site| site.key == key) else { return Ok(None) };
-    let public = sharing::public_sites(&app.settings.databases.writer).await.map_err(of_sharing)?;
+    let public = sharing::public_sites(&app.settings.databases.writer).await?;
     Ok(public.contains(&site.id).then_some(site))
 }
 

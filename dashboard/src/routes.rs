@@ -12,6 +12,7 @@ use axum::{
 use crate::{App, assets, auth::SignedIn};
 
 mod account;
+mod badge;
 mod columns;
 mod consent;
 mod data_inventory;
@@ -37,6 +38,7 @@ mod two_step;
 mod unmeasured;
 mod withheld;
 
+pub(crate) use badge::Badges;
 pub(crate) use install::seen;
 pub(crate) use quality::words;
 pub(crate) use trust::Trust;
@@ -87,6 +89,7 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/shared/{secret}/consent", get(consent::show))
         .route("/public/{public}", get(overview::show))
         .route("/public/{public}/list/{by}", get(list::show))
+        .route("/public/{public}/badge.svg", get(badge::show))
         .route("/trust/{key}", get(trust::show))
         .route("/assets/{file}", get(assets::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

@@ -214,11 +214,6 @@ fn listed(link: &SharedLink) -> Listed {
     }
 }
 
-/// What the audit log calls a link: a part of its hash.
-fn number(link: &SharedLink) -> String {
-    blake3::Hash::from(link.id).to_hex().chars().take(8).collect()
-}
-
 async fn page(
     (app, theme, editor): (&App, Theme, &SignedIn),
     (site, all): (&Site, &[Site]),
@@ -226,8 +221,8 @@ async fn page(
     said: Said,
 ) -> Result<Response, PageError> {
     let db = &app.settings.databases.writer;
-    let (links, public) =
-        tokio::try_join!(sharing::links(db, site.id), sharing::public_sites(db)).map_err(of_sharing)?;
+    let links = sharing::links(db, site.id).await.map_err(of_sharing)?;
+    let public = sharing::public_sites(db).await?;
     let page = SharingPage {
         key: site.key.clone(),
         links: links.iter().map(listed).collect(),
@@ -289,7 +284,7 @@ pub(super) async fn make(
     };
     match made {
         Ok((link, secret)) => {
-            audit::append(db, editor.user.id, Action::LinkAdd, site.id, &format!("link {}", number(&link)))
+            audit::append(db, editor.user.id, Action::LinkAdd, site.id, &format!("link {}", link.number()))
                 .await?;
             let url = [&app.settings.public_url, "/shared/", &secret].concat();
             let made = Some(Made { name: link.name, url, embeds: !link.hosts.is_empty() });
@@ -315,7 +310,7 @@ pub(super) async fn withdraw(
     let db = &app.settings.databases.writer;
     let link = sharing::withdraw(db, site.id, id.into()).await.map_err(of_sharing)?;
     let link = link.ok_or(PageError::NotFound)?;
-    audit::append(db, editor.user.id, Action::LinkWithdraw, site.id, &format!("link {}", number(&link)))
+    audit::append(db, editor.user.id, Action::LinkWithdraw, site.id, &format!("link {}", link.number()))
         .await?;
     Ok(Redirect::to(&format!("/s/{key}/sharing?done=withdrawn")).into_response())
 }
@@ -334,6 +329,7 @@ pub(super) async fn set_public(
     };
     let db = &app.settings.databases.writer;
     sharing::set_public(db, site.id, public).await.map_err(of_sharing)?;
+    app.trust.forget(&key).await;
     audit::append(db, editor.user.id, action, site.id, "").await?;
     Ok(Redirect::to(&format!("/s/{key}/sharing?done={done}")).into_response())
 }

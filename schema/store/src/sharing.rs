@@ -167,6 +167,13 @@ impl From<FoundRow> for SharedLink {
     }
 }
 
+impl SharedLink {
+    /// What lists and the audit log call it: the beginning of its hash, of which nobody makes the link.
+    pub fn number(&self) -> String {
+        const_hex::encode(&self.id[..4])
+    }
+}
+
 impl NewLink {
     /// The hosts in the form in which they are compared, if everything is allowed.
     fn check(&self) -> Result<Vec<String>, SharingError> {
@@ -316,7 +323,7 @@ pub async fn note_use(db: &Db, id: [u8; 32], day: Day) -> Result<(), SharingErro
 ///
 /// # Errors
 /// When ClickHouse cannot be queried.
-pub async fn public_sites(db: &Db) -> Result<BTreeSet<SiteId>, SharingError> {
+pub async fn public_sites(db: &Db) -> Result<BTreeSet<SiteId>, Error> {
     let sites: Vec<u64> = db.query(include_str!("sharing/public.sql")).fetch_all().await?;
     Ok(sites.into_iter().map(SiteId).collect())
 }
