@@ -2,14 +2,14 @@
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
 use sotto_schema::origin::is_from_own_page;
 
-use crate::page::{Embedders, PageError};
+use crate::page::{Embedders, PageError, SecretForm};
 
 /// Scripts, styles and forms of our own only; nothing may frame us.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -40,7 +40,7 @@ pub(crate) async fn headers(request: Request, next: Next) -> Response {
     let (shared, public) = (path.starts_with("/shared/"), path.starts_with("/public/"));
     let mut response = next.run(request).await;
     let embedders = response.extensions_mut().remove::<Embedders>();
-    let asks = response.status() == StatusCode::UNAUTHORIZED;
+    let asks = response.extensions_mut().remove::<SecretForm>().is_some();
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));

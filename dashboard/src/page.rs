@@ -66,6 +66,10 @@ pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 #[derive(Clone)]
 pub(crate) struct Embedders(pub(crate) Vec<String>);
 
+/// An answer with a form under an address that is a secret.
+#[derive(Clone)]
+pub(crate) struct SecretForm;
+
 /// The frame of a page.
 pub(crate) struct Shell {
     pub(crate) title: String,

@@ -29,7 +29,7 @@ use crate::{
     auth::{SignedIn, signed_in},
     filter::Filters,
     gate::{Lane, Turn},
-    page::{Embedders, PageError, Shell, SiteLink, Theme, cookie, html_with},
+    page::{Embedders, PageError, SecretForm, Shell, SiteLink, Theme, cookie, html_with},
     report::Detail,
     view::{Look, View},
 };
@@ -342,5 +342,8 @@ struct PasswordPage {
 /// The form for a link's password. It does not say whose reports the link shows.
 pub(crate) fn password_page(status: StatusCode, theme: Theme, secret: String, error: String) -> Response {
     let shell = Shell::bare("Shared reports", theme);
-    html_with(status, &PasswordPage { shell, secret, error, password_max: PASSWORD_BYTES_MAX })
+    let page = PasswordPage { shell, secret, error, password_max: PASSWORD_BYTES_MAX };
+    let mut response = html_with(status, &page);
+    response.extensions_mut().insert(SecretForm);
+    response
 }

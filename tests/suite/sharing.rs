@@ -327,6 +327,7 @@ fn password_of_a_link_is_asked_for_and_guessing_it_is_slowed_down() {
     let refused = try_from("192.0.2.1", &one, &form);
     assert_eq!((refused.status, refused.header("set-cookie")), (429, None), "the right one comes too late");
     assert!(refused.header("retry-after").is_some());
+    assert_eq!(refused.header("referrer-policy"), Some("strict-origin"), "the form can be sent again");
     assert_eq!(try_from("198.51.100.1", &one, &form).status, 303, "somebody elsewhere reads on");
     assert_eq!(try_from("192.0.2.1", &two, &form).status, 303, "and another link there");
     for (path, form, expected) in [

@@ -275,28 +275,23 @@ pub(super) async fn make(
     let form = LinkForm::of(fields);
     let db = &app.settings.databases.writer;
     let _alone = app.people.lock().await;
-    let made = match form.link() {
-        Ok(new) => sharing::make(db, &app.hasher, site.id, &new).await.map_err(|error| match error {
-            SharingError::Database(_) => Err(of_sharing(error)),
-            refused => Ok(refused.to_string()),
-        }),
-        Err(error) => Err(Ok(error)),
+    let error = match form.link() {
+        Ok(new) => match sharing::make(db, &app.hasher, site.id, &new).await {
+            Ok((link, secret)) => {
+                let detail = format!("link {}", link.number());
+                audit::append(db, editor.user.id, Action::LinkAdd, site.id, &detail).await?;
+                let url = [&app.settings.public_url, "/shared/", &secret].concat();
+                let made = Some(Made { name: link.name, url, embeds: !link.hosts.is_empty() });
+                let said = Said { made, ..Said::default() };
+                return page((&app, theme, &editor), (&site, &all), StatusCode::OK, said).await;
+            }
+            Err(refused) if refused.is_refusal() => refused.to_string(),
+            Err(error) => return Err(of_sharing(error)),
+        },
+        Err(error) => error,
     };
-    match made {
-        Ok((link, secret)) => {
-            audit::append(db, editor.user.id, Action::LinkAdd, site.id, &format!("link {}", link.number()))
-                .await?;
-            let url = [&app.settings.public_url, "/shared/", &secret].concat();
-            let made = Some(Made { name: link.name, url, embeds: !link.hosts.is_empty() });
-            page((&app, theme, &editor), (&site, &all), StatusCode::OK, Said { made, ..Said::default() })
-                .await
-        }
-        Err(Ok(error)) => {
-            let said = Said { error: format!("Please check: {error}."), form, ..Said::default() };
-            page((&app, theme, &editor), (&site, &all), StatusCode::UNPROCESSABLE_ENTITY, said).await
-        }
-        Err(Err(error)) => Err(error),
-    }
+    let said = Said { error: format!("Please check: {error}."), form, ..Said::default() };
+    page((&app, theme, &editor), (&site, &all), StatusCode::UNPROCESSABLE_ENTITY, said).await
 }
 
 pub(super) async fn withdraw(

@@ -117,6 +117,24 @@ pub enum SharingError {
     Database(#[from] Error),
 }
 
+impl SharingError {
+    /// Whether what was asked for is not allowed, as opposed to a failure.
+    pub const fn is_refusal(&self) -> bool {
+        match self {
+            Self::Name
+            | Self::Days
+            | Self::Filters
+            | Self::Host(_)
+            | Self::Hosts
+            | Self::Embedded
+            | Self::Consent
+            | Self::TooMany
+            | Self::Account(AccountError::Password) => true,
+            Self::Account(_) | Self::Database(_) => false,
+        }
+    }
+}
+
 #[derive(Row, Serialize, Deserialize)]
 struct LinkRow {
     id: [u8; 32],

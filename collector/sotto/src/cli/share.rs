@@ -4,7 +4,7 @@ use clap::Subcommand;
 use sotto_collector::config::Config;
 use sotto_schema::id::UserId;
 use sotto_store::{
-    account::{AccountError, Hasher},
+    account::Hasher,
     audit::{self, Action},
     db::Databases,
     sharing::{self, NewLink, SharedLink, SharingError},
@@ -66,17 +66,8 @@ pub enum ShareCommand {
 }
 
 fn of_sharing(error: SharingError) -> Failure {
-    let exit = match error {
-        SharingError::Name
-        | SharingError::Days
-        | SharingError::Filters
-        | SharingError::Host(_)
-        | SharingError::Hosts
-        | SharingError::Embedded
-        | SharingError::Consent
-        | SharingError::Account(AccountError::Password) => Exit::Usage,
-        SharingError::TooMany | SharingError::Account(_) | SharingError::Database(_) => Exit::Failed,
-    };
+    let usage = error.is_refusal() && !matches!(error, SharingError::TooMany);
+    let exit = if usage { Exit::Usage } else { Exit::Failed };
     Failure::new(error).ending(exit)
 }
 
