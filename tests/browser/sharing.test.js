@@ -52,6 +52,8 @@ test('link_is_made_read_and_withdrawn_on_accessible_pages', async () => {
     await owner.getByRole('combobox', { name: 'Field' }).first().selectOption('browser')
     await owner.getByRole('textbox', { name: 'Value' }).first().fill('Chrome')
     await owner.getByRole('checkbox', { name: 'Goals' }).check()
+    for (const part of ['Password', 'Embedding']) await owner.locator('summary', { hasText: part }).click()
+    await check(owner, 'sharing-choices')
   })
   assert.ok(link.startsWith(sotto.url + '/shared/'), link)
   await check(owner, 'sharing-made')

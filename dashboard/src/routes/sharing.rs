@@ -210,7 +210,10 @@ fn listed(link: &SharedLink) -> Listed {
         expires: link
             .expires_ms
             .map_or_else(|| "does not expire".to_owned(), |ms| format!("until {}", dates::minute(ms))),
-        used: link.used.map_or_else(|| "not used yet".to_owned(), |day| format!("last used on {day}")),
+        used: link.used.map_or_else(
+            || "not used yet".to_owned(),
+            |day| format!("last used on {}", day.date().strftime("%-d %b %Y")),
+        ),
     }
 }
 
