@@ -178,7 +178,7 @@ impl Filters {
 
     /// In the form the API takes.
     pub(crate) fn equations(&self) -> impl Iterator<Item = String> {
-        self.iter().map(|f| {
+        self.each().map(|f| {
             let sign = match f.verb {
                 Verb::Is => "=",
                 Verb::Not => "!=",
@@ -188,8 +188,17 @@ impl Filters {
         })
     }
 
-    /// The filters, in order, those that are fixed first.
-    pub fn iter(&self) -> impl Iterator<Item = &Filter> {
+    /// Those of them that are chosen by `keep`. What is fixed stays so: filters that are put together anew from
+    /// [`Self::each`] would be alternatives to each other.
+    #[must_use]
+    pub fn only(&self, keep: impl Fn(&Filter) -> bool) -> Self {
+        let only = |filters: &[Filter]| filters.iter().filter(|filter| keep(filter)).cloned().collect();
+        Self { chosen: only(&self.chosen), fixed: only(&self.fixed) }
+    }
+
+    /// Each filter, to be shown or looked at: those that are fixed, then those that are chosen. For a question about a part of
+    /// them, see [`Self::only`].
+    pub fn each(&self) -> impl Iterator<Item = &Filter> {
         self.fixed.iter().chain(&self.chosen)
     }
 
@@ -268,7 +277,7 @@ mod tests {
         let texts: Vec<String> = (0..=FILTERS_MAX).map(|i| format!("page=/{i}")).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         assert_eq!(
-            Filters::parse_equations(texts[..FILTERS_MAX].iter().copied()).unwrap().iter().count(),
+            Filters::parse_equations(texts[..FILTERS_MAX].iter().copied()).unwrap().each().count(),
             FILTERS_MAX
         );
         assert_eq!(Filters::parse_equations(texts.iter().copied()), Err(UnknownFilter::Many));
@@ -308,6 +317,8 @@ mod tests {
                 [(Verb::Is, "country", vec!["DE".to_owned()]), (Verb::Has, "page", vec!["/blog".to_owned()])];
             assert_eq!(first, expected, "{chosen:?}");
             assert!(!all.is_empty());
+            let countries = all.only(|filter| filter.field == Dimension::Country).parameters();
+            assert_eq!(countries[0], expected[0], "{chosen:?}: also where a question is about some of them");
         }
     }
 

@@ -148,7 +148,7 @@ impl View {
         if !self.compare {
             out.append_pair("cmp", "none");
         }
-        for filter in self.filters.iter() {
+        for filter in self.filters.each() {
             out.append_pair("f", &filter.to_string());
         }
         if self.metric != Metric::Visitors {

@@ -111,10 +111,10 @@ fn fixed_filters(typed: &[String]) -> Result<Vec<String>, Failure> {
     let filters = Filters::parse_equations(typed.iter().map(String::as_str))
         .map_err(|error| Failure::new(error).ending(Exit::Usage))?;
     // Everything contains nothing: it would lay down nothing.
-    if filters.iter().any(|filter| filter.verb == Verb::Has && filter.value.is_empty()) {
+    if filters.each().any(|filter| filter.verb == Verb::Has && filter.value.is_empty()) {
         return Err(Failure::usage("a fixed filter has a field, a condition and a value"));
     }
-    Ok(filters.iter().map(ToString::to_string).collect())
+    Ok(filters.each().map(ToString::to_string).collect())
 }
 
 /// The dashboard as a service beside the collector's routes.

@@ -81,7 +81,7 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
     let range = asked.query.range;
     let chips = view
         .filters
-        .iter()
+        .each()
         .map(|filter| Chip {
             field: filter.field.label(),
             verb: filter.verb.label(),
@@ -108,7 +108,7 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
         consent_link: period::link(base, "consent", view.period),
         quality_link: period::link(base, "quality", view.period),
         chips,
-        fixed: asked.fixed.iter().map(in_words).collect(),
+        fixed: asked.fixed.each().map(in_words).collect(),
         clear: link(view.without_filters()),
         state: url::form_urlencoded::parse(view.query().as_bytes()).into_owned().collect(),
         fields: Dimension::ALL.into_iter().filter(|d| !d.is_time()).map(|d| (d.name(), d.label())).collect(),
