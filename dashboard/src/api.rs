@@ -123,7 +123,7 @@ fn about(site: &Site, query: &Query) -> Value {
         "time_zone": site.time_zone,
         "from": query.range.from.to_string(),
         "to": query.range.to.to_string(),
-        "filters": query.filters.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "filters": query.filters.each().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }
 

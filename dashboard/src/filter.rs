@@ -114,10 +114,15 @@ impl Filter {
 
 /// The filters of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Filters(Vec<Filter>);
+pub struct Filters {
+    chosen: Vec<Filter>,
+    /// Those that a shared link lays down. What the reader chooses comes on top of them: it is no alternative to them,
+    /// and neither removes them nor takes their place.
+    fixed: Vec<Filter>,
+}
 
-/// Fields and values as sent to ClickHouse.
-type Parameter = Vec<(&'static str, Vec<String>)>;
+/// A verb, a field, and the alternatives, as sent to ClickHouse.
+type Parameter = (Verb, &'static str, Vec<String>);
 
 impl Filters {
     /// Parses the filters of a URL. Invalid and duplicate filters and those beyond
@@ -139,14 +144,27 @@ impl Filters {
             let filter = Filter::parse_equation(text);
             filters.push(filter.ok_or_else(|| UnknownFilter::Form(text.to_owned()))?);
         }
-        Ok(Self(filters))
+        Ok(Self { chosen: filters, fixed: Vec::new() })
+    }
+
+    /// Reads the filters that a shared link lays down. `None` if one of them is none: what a link was meant to leave out
+    /// is never shown because it cannot be read.
+    pub(crate) fn fixed(texts: &[String]) -> Option<Self> {
+        let fixed = texts.iter().map(|text| Filter::parse(text)).collect::<Option<Vec<_>>>()?;
+        Some(Self { chosen: Vec::new(), fixed })
+    }
+
+    /// These, on top of what `fixed` lays down.
+    #[must_use]
+    pub(crate) fn on_top_of(&self, fixed: &Self) -> Self {
+        Self { chosen: self.chosen.clone(), fixed: fixed.fixed.clone() }
     }
 
     /// Adds one, unless it is present or there are [`FILTERS_MAX`] already.
     #[must_use]
     pub fn with(mut self, filter: Filter) -> Self {
-        if self.0.len() < FILTERS_MAX && !self.0.contains(&filter) {
-            self.0.push(filter);
+        if self.chosen.len() < FILTERS_MAX && !self.chosen.contains(&filter) {
+            self.chosen.push(filter);
         }
         self
     }
@@ -154,12 +172,13 @@ impl Filters {
     /// Removes one.
     #[must_use]
     pub fn without(&self, filter: &Filter) -> Self {
-        Self(self.0.iter().filter(|f| *f != filter).cloned().collect())
+        let chosen = self.chosen.iter().filter(|f| *f != filter).cloned().collect();
+        Self { chosen, fixed: self.fixed.clone() }
     }
 
     /// In the form the API takes.
     pub(crate) fn equations(&self) -> impl Iterator<Item = String> {
-        self.0.iter().map(|f| {
+        self.each().map(|f| {
             let sign = match f.verb {
                 Verb::Is => "=",
                 Verb::Not => "!=",
@@ -169,30 +188,44 @@ impl Filters {
         })
     }
 
-    /// The filters, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Filter> {
-        self.0.iter()
+    /// Those of them that are chosen by `keep`. What is fixed stays so: filters that are put together anew from
+    /// [`Self::each`] would be alternatives to each other.
+    #[must_use]
+    pub fn only(&self, keep: impl Fn(&Filter) -> bool) -> Self {
+        let only = |filters: &[Filter]| filters.iter().filter(|filter| keep(filter)).cloned().collect();
+        Self { chosen: only(&self.chosen), fixed: only(&self.fixed) }
+    }
+
+    /// Each filter, to be shown or looked at: those that are fixed, then those that are chosen. For a question about a part of
+    /// them, see [`Self::only`].
+    pub fn each(&self) -> impl Iterator<Item = &Filter> {
+        self.fixed.iter().chain(&self.chosen)
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.chosen.is_empty() && self.fixed.is_empty()
     }
 
-    /// Fields and their alternatives, by verb, in the order of [`Verb::ALL`].
-    pub(crate) fn parameters(&self) -> [Parameter; 3] {
-        Verb::ALL.map(|verb| {
-            let mut fields: Parameter = Vec::new();
-            for filter in self.0.iter().filter(|f| f.verb == verb) {
-                let name = filter.field.name();
-                match fields.iter_mut().find(|(field, _)| *field == name) {
-                    Some((_, values)) => values.push(filter.value.clone()),
-                    None => fields.push((name, vec![filter.value.clone()])),
-                }
-            }
-            fields
-        })
+    /// Fields and their alternatives, by verb, in the order of [`Verb::ALL`]. All of them have to hold: what is fixed, and
+    /// what is chosen.
+    pub(crate) fn parameters(&self) -> Vec<Parameter> {
+        [&self.fixed, &self.chosen].into_iter().flat_map(|filters| parameters(filters)).collect()
     }
+}
+
+fn parameters(filters: &[Filter]) -> Vec<Parameter> {
+    let mut all: Vec<Parameter> = Vec::new();
+    for verb in Verb::ALL {
+        for filter in filters.iter().filter(|f| f.verb == verb) {
+            let name = filter.field.name();
+            match all.iter_mut().find(|(v, field, _)| *v == verb && *field == name) {
+                Some((_, _, values)) => values.push(filter.value.clone()),
+                None => all.push((verb, name, vec![filter.value.clone()])),
+            }
+        }
+    }
+    all
 }
 
 #[cfg(test)]
@@ -244,7 +277,7 @@ mod tests {
         let texts: Vec<String> = (0..=FILTERS_MAX).map(|i| format!("page=/{i}")).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         assert_eq!(
-            Filters::parse_equations(texts[..FILTERS_MAX].iter().copied()).unwrap().iter().count(),
+            Filters::parse_equations(texts[..FILTERS_MAX].iter().copied()).unwrap().each().count(),
             FILTERS_MAX
         );
         assert_eq!(Filters::parse_equations(texts.iter().copied()), Err(UnknownFilter::Many));
@@ -255,9 +288,43 @@ mod tests {
     #[test]
     fn values_of_one_field_and_verb_are_alternatives() {
         let filters = Filters::parse(["country:is:DE", "country:is:FR", "country:not:CH", "page:has:blog"]);
-        let [is, isnt, has] = filters.parameters();
-        assert_eq!(is, [("country", vec!["DE".to_owned(), "FR".to_owned()])]);
-        assert_eq!(isnt, [("country", vec!["CH".to_owned()])]);
-        assert_eq!(has, [("page", vec!["blog".to_owned()])]);
+        let expected = [
+            (Verb::Is, "country", vec!["DE".to_owned(), "FR".to_owned()]),
+            (Verb::Not, "country", vec!["CH".to_owned()]),
+            (Verb::Has, "page", vec!["blog".to_owned()]),
+        ];
+        assert_eq!(filters.parameters(), expected);
+    }
+
+    fn fixed(texts: &[&str]) -> Filters {
+        Filters::fixed(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn filter_that_is_fixed_stays_whatever_is_chosen() {
+        let laid_down = fixed(&["country:is:DE", "page:has:/blog"]);
+        let many: Vec<String> = (0..FILTERS_MAX).map(|i| format!("page:not:/{i}")).collect();
+        for chosen in [
+            Filters::default(),
+            Filters::parse(["country:is:FR", "page:has:/"]),
+            Filters::parse(["country:is:DE"]).without(&Filter::parse("country:is:DE").unwrap()),
+            Filters::parse(many.iter().map(String::as_str)),
+        ] {
+            let all = chosen.on_top_of(&laid_down);
+            let all = all.without(&Filter::parse("country:is:DE").unwrap());
+            let first: Vec<_> = all.parameters().into_iter().take(2).collect();
+            let expected =
+                [(Verb::Is, "country", vec!["DE".to_owned()]), (Verb::Has, "page", vec!["/blog".to_owned()])];
+            assert_eq!(first, expected, "{chosen:?}");
+            assert!(!all.is_empty());
+            let countries = all.only(|filter| filter.field == Dimension::Country).parameters();
+            assert_eq!(countries[0], expected[0], "{chosen:?}: also where a question is about some of them");
+        }
+    }
+
+    #[test]
+    fn link_whose_filter_cannot_be_read_has_no_filters_rather_than_fewer() {
+        let texts = ["country:is:DE".to_owned(), "planet:is:Mars".to_owned()];
+        assert_eq!(Filters::fixed(&texts), None);
     }
 }

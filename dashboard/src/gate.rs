@@ -19,12 +19,41 @@ pub const RUNNING_MAX: usize = 4;
 pub const RUNNING_OF_ONE_MAX: usize = 2;
 /// Pages that wait.
 pub const WAITING_MAX: usize = 64;
+/// Pages that run at once for outsiders of one kind, so that half of the turns are left to members.
+pub const RUNNING_OF_LANE_MAX: usize = 1;
+/// Pages that wait for outsiders of one kind.
+pub const WAITING_OF_LANE_MAX: usize = 16;
 /// How long one waits at most.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Refused: too many reports wait, or this one waited too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Busy;
+
+/// Outsiders: whoever reads without an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Whoever has a shared link.
+    Links,
+    /// Anybody, of a public site.
+    Public,
+}
+
+/// The turns of outsiders of one kind.
+#[derive(Debug)]
+struct Outside {
+    running: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+}
+
+impl Default for Outside {
+    fn default() -> Self {
+        Self {
+            running: Arc::new(Semaphore::new(RUNNING_OF_LANE_MAX)),
+            waiting: Arc::new(Semaphore::new(WAITING_OF_LANE_MAX)),
+        }
+    }
+}
 
 /// A page's turn; it ends when dropped.
 #[derive(Debug)]
@@ -40,6 +69,8 @@ pub struct Gate {
     waiting: Arc<Semaphore>,
     patience: Duration,
     readers: Mutex<HashMap<u64, Arc<Semaphore>>>,
+    links: Outside,
+    public: Outside,
 }
 
 impl Default for Gate {
@@ -55,6 +86,8 @@ impl Gate {
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
             patience,
             readers: Mutex::default(),
+            links: Outside::default(),
+            public: Outside::default(),
         }
     }
 
@@ -74,6 +107,24 @@ impl Gate {
         let turn = async {
             // In this order: a reader who waits for their own turn keeps nobody else's.
             let own = own.acquire_owned().await.map_err(|_| Busy)?;
+            let running = self.running.clone().acquire_owned().await.map_err(|_| Busy)?;
+            Ok(Turn { _running: running, _own: own })
+        };
+        tokio::time::timeout(self.patience, turn).await.map_err(|_| Busy)?
+    }
+
+    /// Waits for a turn of outsiders. However many they are, they have few turns, and wait in no place of members.
+    ///
+    /// # Errors
+    /// When too many of them wait already, or it takes too long.
+    pub async fn enter_lane(&self, lane: Lane) -> Result<Turn, Busy> {
+        let Outside { running: own, waiting } = match lane {
+            Lane::Links => &self.links,
+            Lane::Public => &self.public,
+        };
+        let _waiting = waiting.clone().try_acquire_owned().map_err(|_| Busy)?;
+        let turn = async {
+            let own = own.clone().acquire_owned().await.map_err(|_| Busy)?;
             let running = self.running.clone().acquire_owned().await.map_err(|_| Busy)?;
             Ok(Turn { _running: running, _own: own })
         };
@@ -121,6 +172,25 @@ mod tests {
         assert!(join_all(waiting).await.iter().all(Result::is_err), "patience ends");
         drop(turns);
         assert!(gate.enter(1_000).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn outsiders_of_any_number_leave_members_their_turns_and_places() {
+        let gate = Gate::with_patience(Duration::from_millis(20));
+        let mut held = Vec::new();
+        for lane in [Lane::Links, Lane::Public] {
+            held.push(gate.enter_lane(lane).await.unwrap());
+            let mut waiting: Vec<_> =
+                (0..WAITING_OF_LANE_MAX).map(|_| Box::pin(gate.enter_lane(lane))).collect();
+            for one in &mut waiting {
+                assert!(poll_immediate(one).await.is_none(), "{lane:?}");
+            }
+            assert_eq!(gate.enter_lane(lane).await.err(), Some(Busy), "{lane:?}: one more than may wait");
+            let members = [gate.enter(1).await, gate.enter(1).await];
+            assert!(members.iter().all(Result::is_ok), "{lane:?}: a member has both turns");
+        }
+        held.clear();
+        assert!(gate.enter_lane(Lane::Public).await.is_ok());
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use axum::{
 
 use sotto_schema::origin::is_from_own_page;
 
-use crate::page::PageError;
+use crate::page::{Embedders, PageError, SecretForm};
 
 /// Scripts, styles and forms of our own only; nothing may frame us.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -30,16 +30,44 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
+/// What addresses with a secret in them send along to nobody. The form for the password is sent with the origin alone:
+/// with `no-referrer` it would come from "null".
+const SECRET_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+const FORM_REFERRER: HeaderValue = HeaderValue::from_static("strict-origin");
+
 pub(crate) async fn headers(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let (shared, public) = (path.starts_with("/shared/"), path.starts_with("/public/"));
     let mut response = next.run(request).await;
+    let embedders = response.extensions_mut().remove::<Embedders>();
+    let asks = response.extensions_mut().remove::<SecretForm>().is_some();
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if shared {
+        headers.insert(header::REFERRER_POLICY, if asks { FORM_REFERRER } else { SECRET_REFERRER });
+    }
+    if shared || public {
+        headers.insert(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex"));
+    }
+    if let Some(policy) = embedders.and_then(|embedders| embedded_policy(&embedders)) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        // It knows "nobody" and "the same site" only.
+        headers.remove(header::X_FRAME_OPTIONS);
     }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     response
+}
+
+/// The policy of a page that pages of some hosts may show in a frame, over HTTPS.
+fn embedded_policy(Embedders(hosts): &Embedders) -> Option<HeaderValue> {
+    let ancestors: String = hosts.iter().map(|host| format!(" https://{host}")).collect();
+    let none = "frame-ancestors 'none'";
+    let policy = CONTENT_SECURITY_POLICY.replace(none, &format!("frame-ancestors{ancestors}"));
+    HeaderValue::from_str(&policy).ok().filter(|_| !hosts.is_empty())
 }
 
 /// Rejects changes that another site's page triggered.

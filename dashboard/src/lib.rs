@@ -27,6 +27,7 @@ mod languages;
 mod page;
 mod places;
 pub mod range;
+mod reading;
 pub mod report;
 mod routes;
 #[cfg(test)]
@@ -97,11 +98,15 @@ pub(crate) struct App {
     pub(crate) attempts: auth::throttle::Attempts,
     /// Bounds how many reports run at once.
     pub(crate) gate: gate::Gate,
+    /// Shared links that were used today.
+    pub(crate) used: reading::Used,
+    /// Figures of badges that were counted lately.
+    pub(crate) badges: routes::Badges,
     /// Public pages that were made lately.
     pub(crate) trust: routes::Trust,
     /// Held while the owner is created, so that a link opened twice makes one owner.
     pub(crate) setup: tokio::sync::Mutex<()>,
-    /// Held while roles, people and invitations are changed, so that a link used twice at once makes one account, and two
+    /// Held while roles, people and invitations are changed and links are made, so that a link used twice at once makes one account, and two
     /// owners who remove each other at once leave one.
     pub(crate) people: tokio::sync::Mutex<()>,
 }
@@ -117,6 +122,8 @@ pub fn router(settings: Settings) -> Router {
         hasher: Hasher::new().expect("the operating system has randomness"),
         attempts: auth::throttle::Attempts::default(),
         gate: gate::Gate::default(),
+        used: reading::Used::default(),
+        badges: routes::Badges::default(),
         trust: routes::Trust::default(),
         setup: tokio::sync::Mutex::new(()),
         people: tokio::sync::Mutex::new(()),

@@ -21,6 +21,11 @@ pub(crate) enum Theme {
 }
 
 impl Theme {
+    /// The theme of that name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::System, Self::Light, Self::Dark].into_iter().find(|theme| theme.name() == name)
+    }
+
     /// The value of `data-theme`.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -56,6 +61,14 @@ pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
         .flat_map(|v| v.split(';'))
         .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
+
+/// The hosts whose pages may show an answer in a frame; an answer without it is shown in none.
+#[derive(Clone)]
+pub(crate) struct Embedders(pub(crate) Vec<String>);
+
+/// An answer with a form under an address that is a secret.
+#[derive(Clone)]
+pub(crate) struct SecretForm;
 
 /// The frame of a page.
 pub(crate) struct Shell {
@@ -126,6 +139,8 @@ pub(crate) fn html_with(status: StatusCode, template: &impl Template) -> Respons
 pub(crate) enum PageError {
     /// The page does not exist, or the reader may not see it.
     NotFound,
+    /// There is no such shared link: there never was, it was withdrawn, or it has expired.
+    NoLink,
     /// The role does not allow it.
     Forbidden,
     /// A form was sent from somewhere else.
@@ -220,6 +235,11 @@ impl IntoResponse for PageError {
                 StatusCode::NOT_FOUND,
                 "There is nothing here",
                 "The address may be mistyped, or it belongs to a site you have not been given access to.",
+            ),
+            Self::NoLink => (
+                StatusCode::NOT_FOUND,
+                "This link shows nothing",
+                "It may be mistyped, have expired, or have been withdrawn. Ask whoever gave it to you for another.",
             ),
             Self::Forbidden => (
                 StatusCode::FORBIDDEN,

@@ -12,6 +12,7 @@ use axum::{
 use crate::{App, assets, auth::SignedIn};
 
 mod account;
+mod badge;
 mod columns;
 mod consent;
 mod data_inventory;
@@ -29,6 +30,8 @@ mod policy_choice;
 mod quality;
 mod set_up;
 mod settings;
+mod shared;
+mod sharing;
 mod sign_in;
 mod sites;
 mod trust;
@@ -36,6 +39,7 @@ mod two_step;
 mod unmeasured;
 mod withheld;
 
+pub(crate) use badge::Badges;
 pub(crate) use install::seen;
 pub(crate) use quality::words;
 pub(crate) use trust::Trust;
@@ -77,8 +81,18 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/s/{key}/stored", get(data_inventory::show))
         .route("/s/{key}/settings", get(settings::show).post(settings::submit))
         .route("/s/{key}/install", get(install::show))
+        .route("/s/{key}/sharing", get(sharing::show).post(sharing::make))
+        .route("/s/{key}/sharing/withdraw", post(sharing::withdraw))
+        .route("/s/{key}/sharing/public", post(sharing::set_public))
         .route("/s/{key}/{details}", get(details::show))
         .route("/s/{key}/{details}/{by}", get(details::show_by))
+        .route("/shared/{secret}", get(overview::show).post(shared::unlock))
+        .route("/shared/{secret}/list/{by}", get(list::show))
+        .route("/shared/{secret}/goals", get(goals::show))
+        .route("/shared/{secret}/consent", get(consent::show))
+        .route("/public/{public}", get(overview::show))
+        .route("/public/{public}/list/{by}", get(list::show))
+        .route("/public/{public}/badge.svg", get(badge::show))
         .route("/trust/{key}", get(trust::show))
         .route("/assets/{file}", get(assets::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

@@ -7,6 +7,7 @@ use url::form_urlencoded;
 use crate::{
     filter::{Filter, Filters, Verb},
     labels,
+    page::Theme,
     range::{Period, RangeError},
     report::{Dimension, Metric},
 };
@@ -84,6 +85,21 @@ impl Panel {
     }
 }
 
+/// How a page is shown within another one, as its address says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Look {
+    /// Without the head and the choices of the page.
+    pub(crate) embed: bool,
+    /// In these colours rather than in those of the reader.
+    pub(crate) theme: Option<Theme>,
+}
+
+impl Look {
+    fn parse(embed: Option<&str>, theme: Option<&str>) -> Self {
+        Self { embed: embed == Some("1"), theme: theme.and_then(Theme::from_name) }
+    }
+}
+
 /// The state of the overview.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct View {
@@ -97,6 +113,8 @@ pub(crate) struct View {
     pub(crate) metric: Metric,
     /// The chosen tab of each panel.
     pub(crate) tabs: [Dimension; 4],
+    /// How the page is shown within another one.
+    pub(crate) look: Look,
 }
 
 impl View {
@@ -119,6 +137,7 @@ impl View {
             tabs: Panel::ALL.map(|panel| {
                 first(panel.name()).and_then(|name| panel.tab(name)).unwrap_or(panel.tabs()[0].0)
             }),
+            look: Look::parse(first("embed"), first("theme")),
         }
     }
 
@@ -129,7 +148,7 @@ impl View {
         if !self.compare {
             out.append_pair("cmp", "none");
         }
-        for filter in self.filters.iter() {
+        for filter in self.filters.each() {
             out.append_pair("f", &filter.to_string());
         }
         if self.metric != Metric::Visitors {
@@ -140,14 +159,20 @@ impl View {
                 out.append_pair(panel.name(), tab.name());
             }
         }
+        if self.look.embed {
+            out.append_pair("embed", "1");
+        }
+        if let Some(theme) = self.look.theme {
+            out.append_pair("theme", theme.name());
+        }
         // Keeps the address bar readable; both forms mean the same in a query string.
         out.finish().replace("%3A", ":").replace("%2F", "/")
     }
 
-    /// The link to this view of a site.
-    pub(crate) fn link(&self, key: &str) -> String {
+    /// The link to this view of the site whose pages begin with `base`.
+    pub(crate) fn link(&self, base: &str) -> String {
         let query = self.query();
-        if query.is_empty() { format!("/s/{key}") } else { format!("/s/{key}?{query}") }
+        if query.is_empty() { base.to_owned() } else { format!("{base}?{query}") }
     }
 
     pub(crate) fn with_period(&self, period: Period) -> Self {
@@ -191,7 +216,7 @@ impl View {
 }
 
 /// The filter of the form, in which people type what pages show.
-fn typed_filter(field: Option<&str>, verb: Option<&str>, value: Option<&str>) -> Option<Filter> {
+pub(crate) fn typed_filter(field: Option<&str>, verb: Option<&str>, value: Option<&str>) -> Option<Filter> {
     let (field, verb) = (Dimension::from_name(field?)?, Verb::from_name(verb?)?);
     let typed = value?.trim();
     let value = match verb {
@@ -214,7 +239,7 @@ mod tests {
         let view = View::parse("", TODAY);
         assert_eq!((view.period, view.compare, view.metric), (Period::Month, true, Metric::Visitors));
         assert_eq!(view.query(), "");
-        assert_eq!(view.link("abc"), "/s/abc");
+        assert_eq!(view.link("/s/abc"), "/s/abc");
     }
 
     #[test]

@@ -145,6 +145,11 @@ CREATE TABLE outcomes (`site` UInt64,
     `hits` UInt64)
 ENGINE = SummingMergeTree(hits) PARTITION BY toYYYYMM(hour) ORDER BY (site, hour, outcome, reason) SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 8192;
 
+CREATE TABLE public_sites (`site` UInt64,
+    `version` UInt64,
+    `deleted` UInt8)
+ENGINE = ReplacingMergeTree(version, deleted) ORDER BY site SETTINGS index_granularity = 8192;
+
 CREATE TABLE salt_ledger (`seq` UInt64,
     `time` DateTime64(3, 'UTC'),
     `event` Enum8('born' = 1, 'died' = 2),
@@ -343,6 +348,24 @@ CREATE TABLE settled_visits (`site` UInt64,
     `seen_outbound` Array(LowCardinality(String)) CODEC(ZSTD(1)),
     `seen_download` Array(LowCardinality(String)) CODEC(ZSTD(1)))
 ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY (site, day, settling, visitor, session) SETTINGS index_granularity = 8192, old_parts_lifetime = 4, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1;
+
+CREATE TABLE shared_link_days (`id` FixedString(32),
+    `day` Date)
+ENGINE = ReplacingMergeTree(day) ORDER BY id TTL day + toIntervalMonth(13) SETTINGS index_granularity = 8192;
+
+CREATE TABLE shared_links (`id` FixedString(32),
+    `site` UInt64,
+    `name` String,
+    `password` String,
+    `filters` Array(String),
+    `goals` UInt8,
+    `consent` UInt8,
+    `hosts` Array(String),
+    `created` DateTime64(3, 'UTC'),
+    `expires` DateTime64(3, 'UTC'),
+    `version` UInt64,
+    `deleted` UInt8)
+ENGINE = ReplacingMergeTree(version, deleted) ORDER BY id TTL toDateTime(expires) SETTINGS index_granularity = 8192;
 
 CREATE TABLE sign_ins (`id` FixedString(32),
     `user` UInt64,

@@ -18,12 +18,14 @@ fn everything_that_lists_also_lists_json() {
     assert!(ok, "{out}");
     sotto.run(&["goal", "add", "Shop", "Thanks", "--page", "/thanks"]);
     sotto.run(&["token", "add", "ci"]);
+    sotto.run(&["share", "add", "Shop", "for Ann"]);
     let hit = format!(r#"{{"v":1,"s":"{key}","k":"p","i":"v1","q":0,"u":"https://a.example/"}}"#);
     assert_eq!(sotto.hit(&hit, &[]), 204);
     for (arguments, columns) in [
         (&["site", "list"][..], &["key", "name", "hostnames", "time_zone", "policy"][..]),
         (&["user", "list"], &["email", "roles"]),
         (&["token", "list"], &["id", "name", "site", "scope"]),
+        (&["share", "list", "Shop"], &["id", "name", "expires", "used"]),
         (&["goal", "list", "a.example"], &["id", "name", "kind", "pattern"]),
         (&["salts", "ledger"], &[]),
         (&["spool", "inspect"], &["segment", "records", "waiting"]),

@@ -39,6 +39,7 @@ mod salts;
 mod schema;
 mod set_up;
 mod settled;
+mod sharing;
 mod shipping;
 mod supervision;
 mod trust;

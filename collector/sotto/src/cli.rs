@@ -26,6 +26,7 @@ pub mod privacy;
 mod progress;
 pub mod retention;
 pub mod salts;
+pub mod share;
 pub mod site;
 pub mod spool;
 
@@ -70,6 +71,9 @@ pub enum Command {
     /// API tokens for programs
     #[command(subcommand)]
     Token(accounts::TokenCommand),
+    /// Links by which people without an account read the reports of a site
+    #[command(subcommand)]
+    Share(share::ShareCommand),
     /// What counts as success on a site
     #[command(subcommand)]
     Goal(accounts::GoalCommand),
@@ -236,7 +240,7 @@ pub async fn dispatch(
         Command::Spool(command) => spool::run(command, &config, &paths).await,
         Command::Geoip(command) => geoip::run(command, &paths),
         Command::Doctor(args) => doctor::run(args, &config, &paths).await,
-        Command::Serve | Command::Collect | Command::Dashboard | Command::Report(_) => {
+        Command::Serve | Command::Collect | Command::Dashboard | Command::Report(_) | Command::Share(_) => {
             Err(Failure::usage("main runs these commands itself"))
         }
     }

@@ -25,7 +25,10 @@ use cli::{
 };
 use environment::Environment;
 use failure::{Exit, Failure, complain};
-use sotto_dashboard::report;
+use sotto_dashboard::{
+    filter::{Filters, Verb},
+    report,
+};
 
 /// A hit is a few dozen small allocations on one thread, freed on another: measured a third cheaper than with
 /// the system's allocator.
@@ -92,9 +95,26 @@ fn run(args: Args, environment: Environment) -> Result<(), Failure> {
                 })
                 .await
             }
+            Command::Share(command) => {
+                databases::with_databases(&config, &paths, async |databases| {
+                    cli::share::run(command, &databases, &config, fixed_filters).await
+                })
+                .await
+            }
             other => cli::dispatch(other, config, paths, &dashboard).await,
         }
     })
+}
+
+/// The filters of a shared link, as addresses have them.
+fn fixed_filters(typed: &[String]) -> Result<Vec<String>, Failure> {
+    let filters = Filters::parse_equations(typed.iter().map(String::as_str))
+        .map_err(|error| Failure::new(error).ending(Exit::Usage))?;
+    // Everything contains nothing: it would lay down nothing.
+    if filters.each().any(|filter| filter.verb == Verb::Has && filter.value.is_empty()) {
+        return Err(Failure::usage("a fixed filter has a field, a condition and a value"));
+    }
+    Ok(filters.each().map(ToString::to_string).collect())
 }
 
 /// The dashboard as a service beside the collector's routes.

@@ -49,7 +49,7 @@ impl IntoResponse for Refusal {
 impl From<PageError> for Refusal {
     fn from(error: PageError) -> Self {
         match error {
-            PageError::NotFound => Self::NOT_FOUND,
+            PageError::NotFound | PageError::NoLink => Self::NOT_FOUND,
             PageError::SignIn(_) => Self::UNAUTHORIZED,
             PageError::Forbidden | PageError::ForeignForm => {
                 Self::new(StatusCode::FORBIDDEN, "forbidden", "your role does not allow this", "ask an owner")

@@ -15,7 +15,6 @@ use super::{
     scan::{Chosen, Conditions, VISIT_OF_DAY, asked},
     sources::Plan,
 };
-use crate::filter::Filters;
 
 /// The most rows of a report.
 pub const ROWS_MAX: u64 = 1_000;
@@ -400,10 +399,7 @@ ORDER BY {order}
         if plan.is_empty() {
             return Ok(Vec::new());
         }
-        let some = |own: bool| {
-            let filters = query.filters.iter().filter(|filter| self.has(filter.field) == own);
-            filters.cloned().fold(Filters::default(), Filters::with)
-        };
+        let some = |own: bool| query.filters.only(|filter| self.has(filter.field) == own);
         let conditions = Conditions::named(&some(true), "filter");
         let others = Conditions::named(&some(false), "of_visit");
         let chosen =

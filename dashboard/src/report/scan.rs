@@ -78,32 +78,30 @@ impl Conditions {
     /// Conditions of filters, whose parameters have names of their own.
     pub(super) fn named(filters: &Filters, names: &str) -> Self {
         let mut all = Self::default();
-        for (verb, fields) in Verb::ALL.into_iter().zip(filters.parameters()) {
-            for (field, values) in fields {
-                let of_hit = Dimension::from_name(field)
-                    .is_some_and(|d| matches!(d.counted_by(), CountedBy::Hit { .. }));
-                let name = format!("{names}_{}", all.values.len());
-                let value = format!("{{{name}:Array(String)}}");
-                let (text, fields) = match of_hit {
-                    true => (&mut all.hits, &mut all.hit_fields),
-                    false => (&mut all.visits, &mut all.fields),
-                };
-                if of_hit {
-                    all.one_value = text.is_empty() && verb == Verb::Is && values.len() == 1;
-                }
-                if !fields.contains(&field) {
-                    fields.push(field);
-                }
-                // Writing to a string cannot fail.
-                let _ = match verb {
-                    Verb::Is => write!(text, " AND {field} IN {value}"),
-                    Verb::Not => write!(text, " AND {field} NOT IN {value}"),
-                    Verb::Has => {
-                        write!(text, " AND multiSearchAnyCaseInsensitiveUTF8(toString({field}), {value})")
-                    }
-                };
-                all.values.push((name, values));
+        for (verb, field, values) in filters.parameters() {
+            let of_hit =
+                Dimension::from_name(field).is_some_and(|d| matches!(d.counted_by(), CountedBy::Hit { .. }));
+            let name = format!("{names}_{}", all.values.len());
+            let value = format!("{{{name}:Array(String)}}");
+            let (text, fields) = match of_hit {
+                true => (&mut all.hits, &mut all.hit_fields),
+                false => (&mut all.visits, &mut all.fields),
+            };
+            if of_hit {
+                all.one_value = text.is_empty() && verb == Verb::Is && values.len() == 1;
             }
+            if !fields.contains(&field) {
+                fields.push(field);
+            }
+            // Writing to a string cannot fail.
+            let _ = match verb {
+                Verb::Is => write!(text, " AND {field} IN {value}"),
+                Verb::Not => write!(text, " AND {field} NOT IN {value}"),
+                Verb::Has => {
+                    write!(text, " AND multiSearchAnyCaseInsensitiveUTF8(toString({field}), {value})")
+                }
+            };
+            all.values.push((name, values));
         }
         all
     }

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::{Path, RawQuery, State},
+    extract::{RawQuery, State},
     response::Response,
 };
 use jiff::Zoned;
-use sotto_store::account::Role;
 
 mod returning;
 mod unmapped_consent;
@@ -17,15 +16,14 @@ use super::{
     columns::{self, Columns, Part},
     install::clock,
     period::{self, Head},
-    sites,
 };
 use crate::{
     App,
-    auth::SignedIn,
     figures::{grouped, share},
     filter::Filters,
     page::{PageError, Shell, Theme, html},
     range::now_in,
+    reading::{Place, Reading},
     report::{
         Query, Scope,
         consent::{self, Consent},
@@ -67,6 +65,7 @@ struct Receipt {
 #[template(path = "consent.html")]
 struct ConsentPage {
     shell: Shell,
+    place: Place,
     key: String,
     header: Head,
     /// How many decisions.
@@ -229,19 +228,21 @@ fn by_time(decisions: &Decisions, header: &Head, now: &Zoned) -> Columns {
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     theme: Theme,
-    signed_in: SignedIn,
-    Path(key): Path<String>,
+    reading: Reading,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
-    let db = &app.reports;
-    let (site, all) = signed_in.site(&key, Role::Viewer)?;
-    let _turn = app.gate.enter(signed_in.user.id.0).await?;
+    if !reading.sees_consent() {
+        return Err(PageError::NotFound);
+    }
+    let (db, site) = (&app.reports, &reading.site);
     let query = query.unwrap_or_default();
     let now = now_in(&site.time_zone);
     let today = now.date();
-    let mut header = period::head(&key, "consent", &query, today);
-    let typed: String =
-        period::first(&query, "receipt").unwrap_or_default().trim().chars().take(200).collect();
+    let look = reading.view(&query, today).look;
+    let mut header = period::head(&reading.base, "consent", &query, today);
+    // Receipts are for who has to prove a decision, not for who reads figures.
+    let typed = period::first(&query, "receipt").filter(|_| reading.is_member()).unwrap_or_default();
+    let typed: String = typed.trim().chars().take(200).collect();
     if !typed.is_empty() {
         header.hidden.push(("receipt".into(), typed.clone()));
     }
@@ -261,7 +262,7 @@ pub(super) async fn show(
         returning_report::run(db, &scope, header.range)
     )?;
     let found = found.iter().map(|d| receipt(d, &site.time_zone)).collect();
-    Ok(html(&ConsentPage {
+    Ok(reading.answer(html(&ConsentPage {
         decisions: decisions.total.all(),
         decided: decided(decisions.total),
         categories: categories(decisions.total),
@@ -279,14 +280,10 @@ pub(super) async fn show(
         receipts: (!typed.is_empty()).then_some(found),
         typed,
         header,
-        key,
-        shell: Shell {
-            title: format!("Consent on {}", site.name),
-            theme,
-            who: Some(signed_in.who()),
-            sites: sites::links(&all, Some(&site)),
-        },
-    }))
+        key: site.key.clone(),
+        shell: reading.shell(format!("Consent on {}", site.name), theme, look),
+        place: Place::of(&reading, look),
+    })))
 }
 
 #[cfg(test)]

@@ -8,24 +8,20 @@ use axum::{
     response::Response,
 };
 use futures_util::future::try_join_all;
-use sotto_store::account::Role;
 use url::form_urlencoded;
 
-use super::{
-    overview::{
-        Groups, Subject,
-        header::{self, Beside, Header},
-    },
-    sites,
+use super::overview::{
+    Groups, Subject,
+    header::{self, Beside, Header},
 };
 use crate::{
     App,
-    auth::SignedIn,
     figures::{grouped_of, money, ms, percent, shift},
     filter::{Filter, Verb},
     labels,
     page::{PageError, Shell, Theme, html},
     range::now_in,
+    reading::Reading,
     report::{
         Detail, Dimension, Query, Sources, Told,
         details::{Details, Measured, VITALS, VITALS_BY, Vital},
@@ -144,7 +140,7 @@ impl Page {
     /// The reports that it shows; of one event its props, and of one page the elements that were clicked.
     fn reports(self, view: &View) -> Vec<Details> {
         let one = |field: Dimension| {
-            let mut chosen = view.filters.iter().filter(|f| f.field == field && f.verb == Verb::Is);
+            let mut chosen = view.filters.each().filter(|f| f.field == field && f.verb == Verb::Is);
             chosen.next().is_some() && chosen.next().is_none()
         };
         match self {
@@ -385,7 +381,7 @@ fn section(asked: &Subject<'_>, page: Page, details: Details, rows: &[Told]) -> 
         link: {
             let query = asked.view.query();
             let mark = if query.is_empty() { "" } else { "?" };
-            format!("/s/{}{}{mark}{query}", asked.key, Page::Vitals(by).below())
+            format!("{}{}{mark}{query}", asked.base, Page::Vitals(by).below())
         },
         current: page == Page::Vitals(by),
     };
@@ -397,22 +393,20 @@ fn section(asked: &Subject<'_>, page: Page, details: Details, rows: &[Told]) -> 
         rows: rows.iter().map(row).collect(),
         empty,
         note,
-        file: file(asked.key, details, &asked.query),
+        file: file(&asked.site.key, details, &asked.query),
     }
 }
 
 async fn page(
-    (app, theme, signed_in): (&App, Theme, &SignedIn),
-    (key, query): (&str, &str),
+    (app, theme, reading): (&App, Theme, &Reading),
+    query: &str,
     page: Page,
 ) -> Result<Response, PageError> {
     let db = &app.reports;
-    let (site, all) = signed_in.site(key, Role::Viewer)?;
-    let _turn = app.gate.enter(signed_in.user.id.0).await?;
+    let site = &reading.site;
     let now = now_in(&site.time_zone);
-    let view = View::parse(query, now.date());
-    let role = signed_in.role(site.id).unwrap_or(Role::Viewer);
-    let asked = Subject::new(db, &site, role, &view, &now).below(page.below());
+    let view = reading.view(query, now.date());
+    let asked = Subject::new(db, reading, &view, &now).below(page.below());
     let sources = Sources::of(db, &asked.query.scope, asked.query.range).await?;
     let reports = page.reports(&view);
     let read = try_join_all(reports.iter().map(|details| details.run(db, &sources, &asked.query))).await?;
@@ -428,44 +422,39 @@ async fn page(
         }
     }
     let nothing = read.iter().all(Vec::is_empty);
-    let filtered = !view.filters.is_empty() && asked.query.detail == Detail::Groups;
-    Ok(html(&DetailsPage {
+    let filtered = !asked.query.filters.is_empty() && asked.query.detail == Detail::Groups;
+    Ok(reading.answer(html(&DetailsPage {
         header: header::build(&asked),
         title: page.title(),
-        back: view.link(key),
+        back: view.link(&reading.base),
         vitals,
         sections,
         groups: Groups::of(&asked, nothing && filtered),
         archived: sources
             .has_archived_only()
             .then_some("Some of these days are left in the anonymous archive only, which has none of this."),
-        shell: Shell {
-            title: format!("{} of {}", page.title(), site.name),
-            theme,
-            who: Some(signed_in.who()),
-            sites: sites::links(&all, Some(&site)),
-        },
-    }))
+        shell: reading.shell(format!("{} of {}", page.title(), site.name), theme, view.look),
+    })))
 }
 
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     theme: Theme,
-    signed_in: SignedIn,
-    Path((key, name)): Path<(String, String)>,
+    reading: Reading,
+    Path((_, name)): Path<(String, String)>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     let shown = Page::from_path(&name, None).ok_or(PageError::NotFound)?;
-    page((&app, theme, &signed_in), (&key, &query.unwrap_or_default()), shown).await
+    page((&app, theme, &reading), &query.unwrap_or_default(), shown).await
 }
 
 pub(super) async fn show_by(
     State(app): State<Arc<App>>,
     theme: Theme,
-    signed_in: SignedIn,
-    Path((key, name, by)): Path<(String, String, String)>,
+    reading: Reading,
+    Path((_, name, by)): Path<(String, String, String)>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     let shown = Page::from_path(&name, Some(&by)).ok_or(PageError::NotFound)?;
-    page((&app, theme, &signed_in), (&key, &query.unwrap_or_default()), shown).await
+    page((&app, theme, &reading), &query.unwrap_or_default(), shown).await
 }

@@ -17,12 +17,9 @@ use sotto_store::{
     goal::{self, Goal, GoalError, Kind},
 };
 
-use super::{
-    overview::{
-        Groups, Subject,
-        header::{self, Header},
-    },
-    sites,
+use super::overview::{
+    Groups, Subject,
+    header::{self, Header},
 };
 use crate::{
     App,
@@ -31,6 +28,7 @@ use crate::{
     filter::{Filter, Verb},
     page::{PageError, Shell, Theme, html_with},
     range::now_in,
+    reading::{Place, Reading},
     report::{
         Answer, Counts, Detail, Dimension, List, Metric, Query, Reports, Sources, goals::completed, lists,
     },
@@ -65,6 +63,7 @@ struct Proposal {
 #[template(path = "goals.html")]
 struct GoalsPage {
     shell: Shell,
+    place: Place,
     key: String,
     header: Header,
     back: String,
@@ -134,7 +133,7 @@ fn filter(goal: &Goal) -> Option<Filter> {
     }
 }
 
-fn row(goal: &Goal, now: &Counts, before: Option<&Counts>, visits: u64, view: &View, key: &str) -> GoalRow {
+fn row(goal: &Goal, now: &Counts, before: Option<&Counts>, visits: u64, view: &View, base: &str) -> GoalRow {
     let size = |counts: &Counts| Metric::Visits.of(counts);
     GoalRow {
         id: goal.id.to_string(),
@@ -143,7 +142,7 @@ fn row(goal: &Goal, now: &Counts, before: Option<&Counts>, visits: u64, view: &V
             Kind::Page => format!("page {}", goal.pattern),
             Kind::Event => format!("event {}", goal.pattern),
         },
-        link: filter(goal).map(|filter| view.with_filter(filter).link(key)),
+        link: filter(goal).map(|filter| view.with_filter(filter).link(base)),
         visitors: grouped(now.visitors),
         visits: grouped(now.visits),
         change: before.and_then(|before| Change::between(Metric::Visits, size(now), size(before))),
@@ -186,18 +185,18 @@ fn unreachable(error: GoalError) -> PageError {
 
 /// The page, after what was typed was refused or before anything was typed.
 async fn page(
-    (app, theme, signed_in): (&App, Theme, &SignedIn),
-    key: &str,
+    (app, theme, reading): (&App, Theme, &Reading),
     query: &str,
     (form, error): (GoalForm, String),
 ) -> Result<Response, PageError> {
     let db = &app.reports;
-    let (site, all) = signed_in.site(key, Role::Viewer)?;
-    let _turn = app.gate.enter(signed_in.user.id.0).await?;
+    if !reading.sees_goals() {
+        return Err(PageError::NotFound);
+    }
+    let (site, base) = (&reading.site, &reading.base);
     let now = now_in(&site.time_zone);
-    let view = View::parse(query, now.date());
-    let role = signed_in.role(site.id).unwrap_or(Role::Viewer);
-    let asked = Subject::new(db, &site, role, &view, &now).below("/goals".into());
+    let view = reading.view(query, now.date());
+    let asked = Subject::new(db, reading, &view, &now).below("/goals".into());
     let goals = goal::all(db, site.id).await.map_err(unreachable)?;
     let seen = if asked.may_edit { &SEEN[..] } else { &[] };
     let before = async {
@@ -210,12 +209,12 @@ async fn page(
     let visits = found.answer.totals.visits;
     let rows = goals.iter().zip(&found.completed).enumerate().map(|(n, (goal, counts))| {
         let before = before.as_ref().and_then(|before| before.completed.get(n));
-        row(goal, counts, before, visits, &view, key)
+        row(goal, counts, before, visits, &view, base)
     });
     let status = if error.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = GoalsPage {
         header: header::build(&asked),
-        back: view.link(key),
+        back: view.link(base),
         rows: rows.collect(),
         visits: grouped(visits),
         proposals: proposals(&found.answer, &goals),
@@ -226,26 +225,21 @@ async fn page(
         error,
         name_max: goal::NAME_CHARS_MAX,
         pattern_max: goal::PATTERN_BYTES_MAX,
-        key: key.to_owned(),
-        shell: Shell {
-            title: format!("Goals of {}", site.name),
-            theme,
-            who: Some(signed_in.who()),
-            sites: sites::links(&all, Some(&site)),
-        },
+        key: site.key.clone(),
+        shell: reading.shell(format!("Goals of {}", site.name), theme, view.look),
+        place: Place::of(reading, view.look),
     };
-    Ok(html_with(status, &page))
+    Ok(reading.answer(html_with(status, &page)))
 }
 
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     theme: Theme,
-    signed_in: SignedIn,
-    Path(key): Path<String>,
+    reading: Reading,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     let nothing = (GoalForm::default(), String::new());
-    page((&app, theme, &signed_in), &key, query.as_deref().unwrap_or(""), nothing).await
+    page((&app, theme, &reading), query.as_deref().unwrap_or(""), nothing).await
 }
 
 async fn note(
@@ -279,7 +273,8 @@ pub(super) async fn add(
         Err(error @ (GoalError::Database(_) | GoalError::Randomness(_))) => Err(unreachable(error)),
         Err(refused) => {
             let error = refused.to_string();
-            page((&app, theme, &signed_in), &key, "", (form, error)).await
+            let reading = Reading::of_member(&app, signed_in, &key).await?;
+            page((&app, theme, &reading), "", (form, error)).await
         }
     }
 }

@@ -7,7 +7,6 @@ use axum::{
     extract::{Path, RawQuery, State},
     response::Response,
 };
-use sotto_store::account::Role;
 use url::form_urlencoded;
 
 use super::{
@@ -15,7 +14,7 @@ use super::{
         Groups, Subject,
         header::{self, Header},
     },
-    sites, unmeasured,
+    unmeasured,
 };
 mod before;
 
@@ -23,12 +22,12 @@ use before::{Before, Compared};
 
 use crate::{
     App,
-    auth::SignedIn,
     figures::exact,
     filter::{Filter, Filters, Verb},
     labels,
     page::{PageError, Shell, Theme, html},
     range::now_in,
+    reading::{Place, Reading},
     report::{Detail, Dimension, Metric, Query, ROWS_MAX, Reports, Rows, Table, TableRow, archive, run},
     view::View,
 };
@@ -85,6 +84,7 @@ fn cells(row: &TableRow, before: Option<&Before>, sort: Metric) -> Vec<Cell> {
 fn question(asked: &Subject<'_>, by: Dimension, state: &ListState) -> Query {
     let searched = Filter::new(by, Verb::Has, &labels::search(by, &state.search));
     let searched = searched.filter(|_| !state.search.is_empty());
+    // A search is on top of what a link lays down, as every filter.
     let filters = searched.into_iter().fold(asked.query.filters.clone(), Filters::with);
     let mut metrics = vec![state.sort];
     metrics.extend(METRICS.into_iter().filter(|m| *m != state.sort));
@@ -144,13 +144,13 @@ struct Beside {
     current: bool,
 }
 
-fn beside(key: &str, by: Dimension, view: &View) -> Vec<Beside> {
+fn beside(base: &str, by: Dimension, view: &View) -> Vec<Beside> {
     let group = GROUPS.into_iter().find(|group| group.contains(&by)).unwrap_or_default();
     let query = view.query();
     let mark = if query.is_empty() { "" } else { "?" };
     let link = |list: &Dimension| Beside {
         label: list.plural(),
-        link: format!("/s/{key}/list/{}{mark}{query}", list.name()),
+        link: format!("{base}/list/{}{mark}{query}", list.name()),
         current: *list == by,
     };
     group.iter().map(link).collect()
@@ -160,6 +160,7 @@ fn beside(key: &str, by: Dimension, view: &View) -> Vec<Beside> {
 #[template(path = "list.html")]
 struct ListPage {
     shell: Shell,
+    place: Place,
     header: Header,
     title: &'static str,
     column: &'static str,
@@ -169,7 +170,8 @@ struct ListPage {
     search: String,
     hidden: Vec<(String, String)>,
     back: String,
-    file: String,
+    /// The list as a file, for members.
+    file: Option<String>,
     range: String,
     earlier: Option<String>,
     later: Option<String>,
@@ -237,25 +239,23 @@ fn file_link(key: &str, query: &Query) -> String {
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     theme: Theme,
-    signed_in: SignedIn,
-    Path((key, by)): Path<(String, String)>,
+    reading: Reading,
+    Path((_, by)): Path<(String, String)>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     let by = Dimension::from_name(&by).filter(|d| !d.is_time()).ok_or(PageError::NotFound)?;
     let db = &app.reports;
-    let (site, all) = signed_in.site(&key, Role::Viewer)?;
-    let _turn = app.gate.enter(signed_in.user.id.0).await?;
+    let (site, base) = (&reading.site, &reading.base);
     let query = query.unwrap_or_default();
     let now = now_in(&site.time_zone);
-    let view = View::parse(&query, now.date());
+    let view = reading.view(&query, now.date());
     let state = ListState::parse(&query, by);
-    let role = signed_in.role(site.id).unwrap_or(Role::Viewer);
-    let asked = Subject::new(db, &site, role, &view, &now).below(format!("/list/{}", by.name()));
+    let asked = Subject::new(db, &reading, &view, &now).below(format!("/list/{}", by.name()));
     let question = question(&asked, by, &state);
     let mut table = run(db, &question).await?;
     let notes = notes(db, &asked, &question, &mut table).await?;
     let before = before::read(db, &asked, &question).await?;
-    let path = format!("/s/{key}/list/{}", by.name());
+    let path = format!("{base}/list/{}", by.name());
     let skipped = usize::try_from((state.page - 1) * PAGE_ROWS).unwrap_or(usize::MAX);
     let shown = usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);
     let more = table.rows.len() > skipped.saturating_add(shown);
@@ -264,16 +264,16 @@ pub(super) async fn show(
         link: Filter::new(by, Verb::Is, &row.value)
             .filter(|_| row.value != archive::REST)
             .map_or_else(|| view.clone(), |f| view.with_filter(f))
-            .link(&key),
+            .link(base),
         figures: cells(row, before.as_ref(), state.sort),
     };
     let rows: Vec<ListRow> = table.rows.iter().skip(skipped).take(shown).map(row).collect();
-    Ok(html(&ListPage {
+    Ok(reading.answer(html(&ListPage {
         header: header::build(&asked),
         title: by.plural(),
         column: by.label(),
-        columns: columns(&state, &path, by, &view),
-        beside: beside(&key, by, &view),
+        columns: columns((&state, &path), by, &asked.query.filters, &view),
+        beside: beside(base, by, &view),
         range: if rows.is_empty() {
             String::new()
         } else {
@@ -281,21 +281,17 @@ pub(super) async fn show(
         },
         rows,
         hidden: form_urlencoded::parse(view.query().as_bytes()).into_owned().collect(),
-        back: view.link(&key),
-        file: file_link(&key, &question),
+        back: view.link(base),
+        file: reading.is_member().then(|| file_link(&site.key, &question)),
         earlier: (state.page > 1).then(|| state.link(&path, &view, state.sort, state.page - 1)),
         origin: table.origin.sentence(),
         notes,
         groups: Groups::of(&asked, table.withheld),
         later: more.then(|| state.link(&path, &view, state.sort, state.page + 1)),
         search: state.search,
-        shell: Shell {
-            title: format!("{} of {}", by.plural(), site.name),
-            theme,
-            who: Some(signed_in.who()),
-            sites: sites::links(&all, Some(&site)),
-        },
-    }))
+        shell: reading.shell(format!("{} of {}", by.plural(), site.name), theme, view.look),
+        place: Place::of(&reading, view.look),
+    })))
 }
 
 /// Takes out of a list what is no value of its own, and says what it was.
@@ -322,9 +318,9 @@ async fn notes(
     Ok(told.notes)
 }
 
-fn columns(state: &ListState, path: &str, by: Dimension, view: &View) -> Vec<Column> {
+fn columns((state, path): (&ListState, &str), by: Dimension, filters: &Filters, view: &View) -> Vec<Column> {
     let column = |metric: Metric| {
-        let (label, help) = metric.in_list(by, &view.filters);
+        let (label, help) = metric.in_list(by, filters);
         Column {
             label,
             help,

@@ -4,19 +4,18 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::{Path, RawQuery, State},
+    extract::{RawQuery, State},
     response::Response,
 };
 use jiff::Zoned;
 use sotto_schema::site::Site;
-use sotto_store::account::Role;
 
-use super::sites;
 use crate::{
     App,
-    auth::SignedIn,
+    filter::Filters,
     page::{PageError, Shell, Theme, html},
     range::{Interval, Period, Range, now_in, same_time_on},
+    reading::{Place, Reading},
     report::{
         Answer, Counts, Detail, Dimension, List, Metric, Query, ROWS_MAX, Reports, Scope, Sources, first_hit,
         groups::GROUP_MIN, lists, live_visitors, series,
@@ -43,7 +42,7 @@ const KEY_METRICS: [Metric; 6] = [
 #[template(path = "overview.html")]
 struct OverviewPage {
     shell: Shell,
-    key: String,
+    place: Place,
     header: header::Header,
     metrics: Vec<header::Key>,
     graph: graph::Graph,
@@ -53,7 +52,6 @@ struct OverviewPage {
     empty: bool,
     /// Measured visitors in the last minutes.
     live_visitors: u64,
-    may_edit: bool,
     groups: Groups,
     attribution: Option<String>,
     /// Which days come from where, unless all come from raw events.
@@ -77,10 +75,11 @@ impl Groups {
         Self {
             // claim: groups
             note: Some(format!(
-                "As a viewer you see groups: what stands for fewer than {GROUP_MIN} visitors is left out of lists and filtered reports, and their other figures are rounded to {GROUP_MIN}, so that nobody is singled out."
+                "{} groups: what stands for fewer than {GROUP_MIN} visitors is left out of lists and filtered reports, and their other figures are rounded to {GROUP_MIN}, so that nobody is singled out.",
+                if asked.member { "As a viewer you see" } else { "This page shows" }
             )),
             withheld: withheld.then(|| {
-                format!("Fewer than {GROUP_MIN} visitors match these filters. Viewers see groups of visitors, not one of them: remove a filter or choose a longer period.")
+                format!("Fewer than {GROUP_MIN} visitors match these filters. What is shown are groups of visitors, not one of them: remove a filter or choose a longer period.")
             }),
         }
     }
@@ -89,10 +88,15 @@ impl Groups {
 /// What the page is about: the inputs of all its parts.
 pub(super) struct Subject<'a> {
     db: &'a Reports,
-    pub(super) key: &'a str,
+    /// Where the site's pages are for the reader.
+    pub(super) base: &'a str,
     pub(super) site: &'a Site,
     /// Whether the reader may change the site.
     pub(super) may_edit: bool,
+    /// Whether the reader has an account.
+    member: bool,
+    /// What a shared link lays down.
+    fixed: &'a Filters,
     pub(super) view: &'a View,
     now: &'a Zoned,
     /// The chosen period.
@@ -104,18 +108,20 @@ pub(super) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    pub(super) fn new(db: &'a Reports, site: &'a Site, role: Role, view: &'a View, now: &'a Zoned) -> Self {
+    pub(super) fn new(db: &'a Reports, reading: &'a Reading, view: &'a View, now: &'a Zoned) -> Self {
+        let site = &reading.site;
         let scope = Scope { site: site.id, time_zone: site.time_zone.clone() };
         let today = now.date();
         let range = view.period.range(today);
-        let may_edit = role >= Role::Editor;
-        let detail = if may_edit { Detail::All } else { Detail::Groups };
-        let query = Query { detail, ..Query::totals(scope, range, view.filters.clone()) };
+        let (may_edit, member) = (reading.may_edit(), reading.is_member());
+        let filters = view.filters.on_top_of(&reading.fixed);
+        let query = Query { detail: reading.detail(), ..Query::totals(scope, range, filters) };
         let before = view.compare.then(|| {
             let previous = view.period.previous(today);
             Query { range: previous, until_ms: cut(range, previous, now), ..query.clone() }
         });
-        Self { db, key: &site.key, site, may_edit, view, now, query, before, below: String::new() }
+        let (base, fixed, below) = (&reading.base, &reading.fixed, String::new());
+        Self { db, base, site, may_edit, member, fixed, view, now, query, before, below }
     }
 
     /// The same for a page below the overview, as in `/list/page`.
@@ -127,7 +133,7 @@ impl<'a> Subject<'a> {
     pub(super) fn link(&self, view: &View) -> String {
         let query = view.query();
         let mark = if query.is_empty() { "" } else { "?" };
-        format!("/s/{}{}{mark}{query}", self.key, self.below)
+        format!("{}{}{mark}{query}", self.base, self.below)
     }
 
     /// Whether the period has not ended yet.
@@ -220,44 +226,39 @@ async fn before(
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     theme: Theme,
-    signed_in: SignedIn,
-    Path(key): Path<String>,
+    reading: Reading,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     let db = &app.reports;
-    let (site, all) = signed_in.site(&key, Role::Viewer)?;
-    let _turn = app.gate.enter(signed_in.user.id.0).await?;
+    let site = &reading.site;
     let now = now_in(&site.time_zone);
-    let view = View::parse(query.as_deref().unwrap_or(""), now.date());
-    let role = signed_in.role(site.id).unwrap_or(Role::Viewer);
-    let asked = Subject::new(db, &site, role, &view, &now);
-    let live = async { Ok(live_visitors::run(db, site.id, now.timestamp()).await?) };
+    let view = reading.view(query.as_deref().unwrap_or(""), now.date());
+    let asked = Subject::new(db, &reading, &view, &now);
+    let live = async {
+        // Of all visitors, so not for who may see some.
+        if reading.is_member() { Ok(live_visitors::run(db, site.id, now.timestamp()).await?) } else { Ok(0) }
+    };
     let (mut read, live) = tokio::try_join!(read(&asked), live)?;
-    let empty = read.now.totals.pageviews == 0 && first_hit::run(db, site.id).await?.is_none();
+    let nothing = read.now.totals.pageviews == 0 && reading.is_member();
+    let empty = nothing && first_hit::run(db, site.id).await?.is_none();
     let totals = (read.now.totals, read.before.as_ref().map(|before| before.totals));
     let panels = panel::build(&asked, &read.now.lists);
     let origin = read.now.origin.sentence();
     let consent = read.now.consent;
-    Ok(html(&OverviewPage {
+    Ok(reading.answer(html(&OverviewPage {
         header: header::build(&asked),
         metrics: header::keys(&asked, totals),
         graph: graph::build(&asked, &mut read),
-        strip: strip::build(&consent, &site),
+        strip: strip::build(&consent, site),
         panels: panels.into_iter().map(|p| p.with_total(totals.0)).collect(),
         empty,
         live_visitors: live,
-        may_edit: asked.may_edit,
         groups: Groups::of(&asked, read.now.withheld),
         origin,
         attribution: app.settings.geo_attribution.clone(),
-        shell: Shell {
-            title: site.name.clone(),
-            theme,
-            who: Some(signed_in.who()),
-            sites: sites::links(&all, Some(&site)),
-        },
-        key,
-    }))
+        shell: reading.shell(site.name.clone(), theme, view.look),
+        place: Place::of(&reading, view.look),
+    })))
 }
 
 /// The points of the chosen period and of the one before.

@@ -64,12 +64,12 @@ pub(super) fn parse(query: &str, today: Date) -> Period {
     Period::parse(p.as_deref(), from.as_deref(), to.as_deref(), today)
 }
 
-/// The link to a page of a site about a period; the overview when `page` is empty.
-pub(super) fn link(key: &str, page: &str, period: Period) -> String {
+/// The link to a page of the site whose pages begin with `base`, about a period; the overview when `page` is empty.
+pub(super) fn link(base: &str, page: &str, period: Period) -> String {
     let slash = if page.is_empty() { "" } else { "/" };
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(period.pairs()).finish();
     let mark = if query.is_empty() { "" } else { "?" };
-    format!("/s/{key}{slash}{page}{mark}{query}")
+    format!("{base}{slash}{page}{mark}{query}")
 }
 
 /// Explains why other days are shown than requested.
@@ -78,14 +78,14 @@ pub(super) fn refused(error: &RangeError) -> String {
 }
 
 /// The head of a page of a site, about the period that the address chooses.
-pub(super) fn head(key: &str, page: &str, query: &str, today: Date) -> Head {
+pub(super) fn head(base: &str, page: &str, query: &str, today: Date) -> Head {
     let period = parse(query, today);
     let [p, from, to] = ["p", "from", "to"].map(|name| first(query, name));
     let refusal = Period::refusal(p.as_deref(), from.as_deref(), to.as_deref(), today);
     let range = period.range(today);
     Head {
         period: period.label(),
-        periods: periods(period, |period| link(key, page, period)),
+        periods: periods(period, |period| link(base, page, period)),
         from: range.from.to_string(),
         to: range.to.to_string(),
         today: today.to_string(),
@@ -93,7 +93,7 @@ pub(super) fn head(key: &str, page: &str, query: &str, today: Date) -> Head {
         chosen: period.pairs(),
         hidden: Vec::new(),
         refused: refusal.as_ref().map(refused),
-        back: link(key, "", period),
+        back: link(base, "", period),
         range,
     }
 }
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn reversed_days_are_said_and_not_only_replaced() {
         let today = date(2026, 3, 31);
-        let head = head("a", "quality", "p=custom&from=2026-03-09&to=2026-03-01", today);
+        let head = head("/s/a", "quality", "p=custom&from=2026-03-09&to=2026-03-01", today);
         assert_eq!(head.range, Period::Month.range(today));
         assert_eq!(
             head.refused.as_deref(),
@@ -123,10 +123,10 @@ mod tests {
             (Period::Week, "/s/a/quality?p=7d"),
             (Period::Custom(custom), "/s/a/quality?p=custom&from=2026-03-01&to=2026-03-02"),
         ] {
-            let made = link("a", "quality", period);
+            let made = link("/s/a", "quality", period);
             assert_eq!(made, expected);
             assert_eq!(parse(made.split_once('?').map_or("", |(_, q)| q), today), period);
         }
-        assert_eq!(link("a", "", Period::Today), "/s/a?p=today");
+        assert_eq!(link("/s/a", "", Period::Today), "/s/a?p=today");
     }
 }

@@ -173,7 +173,7 @@ pub(super) async fn show(
     let _turn = app.gate.enter(signed_in.user.id.0).await?;
     let now = now_in(&site.time_zone);
     let today = now.date();
-    let header = period::head(&key, "quality", query.as_deref().unwrap_or(""), today);
+    let header = period::head(&format!("/s/{key}"), "quality", query.as_deref().unwrap_or(""), today);
     let scope = Scope { site: site.id, time_zone: site.time_zone.clone() };
     let owner = signed_in.role(SiteId::NONE) == Some(Role::Owner);
     let unknown = async {

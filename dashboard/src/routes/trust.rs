@@ -26,7 +26,7 @@ use sotto_store::{
     db::Db,
     ledger,
     releases::{self, Period},
-    sites,
+    sharing, sites,
 };
 use tokio::sync::Mutex;
 
@@ -68,6 +68,8 @@ struct Facts {
     classes: Vec<RetainedClass>,
     /// Address of the visitor's page.
     page: String,
+    /// Address of the reports, if anybody may read them.
+    public: Option<String>,
 }
 
 #[derive(Template)]
@@ -116,14 +118,25 @@ impl Trust {
     }
 }
 
+impl Trust {
+    /// Makes the page of a site anew when it is asked for: what it says has changed.
+    pub(super) async fn forget(&self, key: &str) {
+        self.0.lock().await.facts.remove(key);
+    }
+}
+
 fn away(error: impl std::fmt::Display) -> PageError {
     tracing::warn!(%error, "a page about trust cannot be made");
     PageError::Away
 }
 
 async fn facts(db: &Db, site: &Site, public_url: &str) -> Result<Facts, clickhouse::error::Error> {
-    let (lines, releases) =
-        tokio::try_join!(ledger::of_site(db, site.id, LINES), releases::of_site(db, site.id))?;
+    let (lines, releases, public) = tokio::try_join!(
+        ledger::of_site(db, site.id, LINES),
+        releases::of_site(db, site.id),
+        sharing::public_sites(db)
+    )?;
+    let public_url = public_url.trim_end_matches('/');
     let died = lines.iter().find(|line| line.event == ledger::DIED);
     let owners: Vec<&str> =
         lines.iter().map(|line| line.collector.as_str()).fold(Vec::new(), |mut all, owner| {
@@ -161,7 +174,8 @@ async fn facts(db: &Db, site: &Site, public_url: &str) -> Result<Facts, clickhou
             .map(|(day, last)| (Day(day).to_string(), Hash::from(last.digest).to_hex().to_string())),
         groups: privacy::groups(site, Language::En),
         classes: classes(site),
-        page: format!("{}/privacy?s={}", public_url.trim_end_matches('/'), site.key),
+        page: format!("{public_url}/privacy?s={}", site.key),
+        public: public.contains(&site.id).then(|| format!("{public_url}/public/{}", site.key)),
     })
 }
 

@@ -47,6 +47,14 @@ pub enum Action {
     InvitationWithdraw,
     /// An invitation was used.
     InvitationAccept,
+    /// A link to a site's reports was made.
+    LinkAdd,
+    /// A link to a site's reports was taken back.
+    LinkWithdraw,
+    /// Anybody may read a site's reports from now on.
+    PublicOn,
+    /// Nobody may do so any more without an account or a link.
+    PublicOff,
     /// A token was made.
     TokenAdd,
     /// A token was removed.
@@ -87,6 +95,10 @@ impl Action {
             Self::InvitationAdd => "invitation_add",
             Self::InvitationWithdraw => "invitation_withdraw",
             Self::InvitationAccept => "invitation_accept",
+            Self::LinkAdd => "link_add",
+            Self::LinkWithdraw => "link_withdraw",
+            Self::PublicOn => "public_on",
+            Self::PublicOff => "public_off",
             Self::TokenAdd => "token_add",
             Self::TokenRemove => "token_remove",
             Self::GoalAdd => "goal_add",

@@ -64,6 +64,9 @@ pub const HOME_TABLES: &[&str] = &[
     "salt_ledger",
     "used_codes",
     "invitations",
+    "shared_links",
+    "shared_link_days",
+    "public_sites",
 ];
 /// Suffix of the database from which reports read.
 const ALL_SUFFIX: &str = "_all";

@@ -20,4 +20,5 @@ pub mod releases;
 pub mod retention;
 pub mod rights;
 pub mod settled;
+pub mod sharing;
 pub mod sites;

@@ -10,7 +10,7 @@ use sotto_schema::{
 use sotto_store::{
     audit::{self, Action},
     db::{Databases, Db},
-    releases, sites,
+    releases, sharing, sites,
 };
 
 use super::output::{Listing, note, say, time};
@@ -208,6 +208,7 @@ pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -
         SiteCommand::Remove { site } => {
             let site = find(db, &site).await?;
             sites::remove(db, &site).await?;
+            sharing::remove_site(db, site.id).await?;
             releases::remove(db, site.id).await?;
             audit::append(db, UserId::NONE, Action::SiteRemove, site.id, &site.name).await?;
             say!("{} removed", site.name)?;

@@ -46,7 +46,7 @@ fn draw(asked: &Subject<'_>, now: &[Point], before: &[Point]) -> Graph {
     let values: Vec<_> = now.iter().take(reached).map(|p| metric.of(&p.counts)).collect();
     let earlier: Vec<_> = before.iter().take(now.len()).map(|p| metric.of(&p.counts)).collect();
     let incomplete = asked.incomplete();
-    let (name, _) = metric.of_chosen(&asked.view.filters);
+    let (name, _) = metric.of_chosen(&asked.query.filters);
     let whole = matches!(metric, Metric::Visitors | Metric::Visits | Metric::Pageviews | Metric::Events);
     let line = Line { now: &values, before: &earlier, points: now.len(), incomplete };
     let plot = chart::plot(&line, whole, |v| figure(metric, Some(v)));

@@ -3,7 +3,7 @@
 use super::{KEY_METRICS, Subject, before_label};
 use crate::{
     figures::{Change, exact, figure},
-    filter::Verb,
+    filter::{Filter, Verb},
     labels,
     range::Period,
     report::{Counts, Dimension, Metric},
@@ -36,11 +36,14 @@ const BEHAVIOUR: [(&str, &str); 5] = [
 ];
 
 fn behaviour(asked: &Subject<'_>) -> Vec<Beside> {
+    if !asked.member {
+        return Vec::new();
+    }
     let query = asked.view.query();
     let mark = if query.is_empty() { "" } else { "?" };
     let beside = |(below, label): (&str, &'static str)| Beside {
         label,
-        link: format!("/s/{}{below}{mark}{query}", asked.key),
+        link: format!("{}{below}{mark}{query}", asked.base),
         current: asked.below.starts_with(below),
     };
     BEHAVIOUR.map(beside).into()
@@ -61,11 +64,14 @@ pub(in crate::routes) struct Header {
     pub(in crate::routes) compare_link: String,
     pub(in crate::routes) today_link: String,
     /// The other pages about the same period.
+    pub(in crate::routes) goals_link: String,
     pub(in crate::routes) consent_link: String,
     pub(in crate::routes) quality_link: String,
-    /// The pages on what visitors do.
+    /// The pages on what visitors do, for members.
     pub(in crate::routes) behaviour: Vec<Beside>,
     pub(in crate::routes) chips: Vec<Chip>,
+    /// What a shared link lays down, for people.
+    pub(in crate::routes) fixed: Vec<String>,
     pub(in crate::routes) clear: String,
     /// Hidden fields of the form that adds a filter.
     pub(in crate::routes) state: Vec<(String, String)>,
@@ -88,20 +94,30 @@ pub(in crate::routes) struct Key {
     pub(in crate::routes) current: bool,
 }
 
+/// The value of a filter, for people.
+fn value(filter: &Filter) -> String {
+    match filter.verb {
+        Verb::Has => filter.value.clone(),
+        Verb::Is | Verb::Not => labels::label(filter.field, &filter.value),
+    }
+}
+
+/// A filter, for people.
+pub(in crate::routes) fn in_words(filter: &Filter) -> String {
+    format!("{} {} {}", filter.field.label(), filter.verb.label(), value(filter))
+}
+
 pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
-    let (view, key) = (asked.view, asked.key);
+    let (view, base) = (asked.view, asked.base);
     let link = |view: View| asked.link(&view);
     let range = asked.query.range;
     let chips = view
         .filters
-        .iter()
+        .each()
         .map(|filter| Chip {
             field: filter.field.label(),
             verb: filter.verb.label(),
-            value: match filter.verb {
-                Verb::Has => filter.value.clone(),
-                Verb::Is | Verb::Not => labels::label(filter.field, &filter.value),
-            },
+            value: value(filter),
             remove: link(view.without_filter(filter)),
         })
         .collect();
@@ -116,11 +132,16 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
         refused: view.refused.as_ref().map(period::refused),
         compared: asked.before.as_ref().map(|q| before_label(view.period, q.range)),
         compare_link: link(view.with_compare(!view.compare)),
-        today_link: view.with_period(Period::Today).link(key),
-        consent_link: period::link(key, "consent", view.period),
-        quality_link: period::link(key, "quality", view.period),
+        today_link: view.with_period(Period::Today).link(base),
+        goals_link: {
+            let query = view.query();
+            format!("{base}/goals{}{query}", if query.is_empty() { "" } else { "?" })
+        },
+        consent_link: period::link(base, "consent", view.period),
+        quality_link: period::link(base, "quality", view.period),
         behaviour: behaviour(asked),
         chips,
+        fixed: asked.fixed.each().map(in_words).collect(),
         clear: link(view.without_filters()),
         state: url::form_urlencoded::parse(view.query().as_bytes()).into_owned().collect(),
         fields: Dimension::ALL.into_iter().filter(|d| !d.is_time()).map(|d| (d.name(), d.label())).collect(),
@@ -131,7 +152,7 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
 pub(in crate::routes) fn keys(asked: &Subject<'_>, (now, before): (Counts, Option<Counts>)) -> Vec<Key> {
     let key = |metric: Metric| {
         let value = metric.of(&now);
-        let (label, help) = metric.of_chosen(&asked.view.filters);
+        let (label, help) = metric.of_chosen(&asked.query.filters);
         Key {
             label,
             help,
@@ -140,7 +161,7 @@ pub(in crate::routes) fn keys(asked: &Subject<'_>, (now, before): (Counts, Optio
             new: before.is_some_and(|b| metric.of(&b).is_none_or(|v| v == 0.0))
                 && value.is_some_and(|v| v > 0.0),
             change: before.and_then(|b| Change::between(metric, value, metric.of(&b))),
-            link: asked.view.with_metric(metric).link(asked.key),
+            link: asked.view.with_metric(metric).link(asked.base),
             current: asked.view.metric == metric,
         }
     };

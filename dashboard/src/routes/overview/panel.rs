@@ -84,7 +84,7 @@ fn one(asked: &Subject<'_>, panel: Panel, Told { rows, notes }: Told) -> PanelVi
         .iter()
         .map(|(tab, label)| Tab {
             label,
-            link: asked.view.with_tab(panel, *tab).link(asked.key),
+            link: asked.view.with_tab(panel, *tab).link(asked.base),
             current: *tab == by,
         })
         .collect();
@@ -96,7 +96,7 @@ fn one(asked: &Subject<'_>, panel: Panel, Told { rows, notes }: Told) -> PanelVi
         main_label: metric.label(),
         rows,
         notes,
-        empty: empty(by, !asked.view.filters.is_empty(), asked.may_edit),
+        empty: empty(by, !asked.query.filters.is_empty(), asked.may_edit),
         more: list_link(asked, by),
         tab_label: by.plural().to_lowercase(),
         figures,
@@ -110,7 +110,7 @@ fn row(asked: &Subject<'_>, by: Dimension, value: &str, main: u64, views: u64) -
     PanelRow {
         label: labels::label(by, value),
         code: if by == Dimension::Country { value.to_owned() } else { String::new() },
-        link: view.link(asked.key),
+        link: view.link(asked.base),
         main: compact(main),
         main_exact: grouped(main),
         views: compact(views),
@@ -123,7 +123,7 @@ fn row(asked: &Subject<'_>, by: Dimension, value: &str, main: u64, views: u64) -
 fn list_link(asked: &Subject<'_>, by: Dimension) -> String {
     let query = asked.view.query();
     let mark = if query.is_empty() { "" } else { "?" };
-    format!("/s/{}/list/{}{mark}{query}", asked.key, by.name())
+    format!("{}/list/{}{mark}{query}", asked.base, by.name())
 }
 
 /// The text of an empty panel. What would fill it is told to those who can do it.

@@ -58,6 +58,15 @@ impl Hasher {
         self.run(move || hash(&password)).await?
     }
 
+    /// The same of a password that somebody chooses.
+    ///
+    /// # Errors
+    /// When it may not be chosen or cannot be hashed.
+    pub async fn hash_new(&self, password: &str) -> Result<String, AccountError> {
+        check(password)?;
+        self.hash(password).await
+    }
+
     /// Whether `password` is the one stored as `stored`; `None` stands for an unknown user and never matches.
     ///
     /// # Errors

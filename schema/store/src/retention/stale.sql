@@ -4,5 +4,7 @@ SELECT toInt64(assumeNotNull(
     + (SELECT count() FROM members) - (SELECT count() FROM members FINAL)
     + (SELECT count() FROM tokens) - (SELECT count() FROM tokens FINAL)
     + (SELECT count() FROM invitations) - (SELECT count() FROM invitations FINAL)
+    + (SELECT count() FROM shared_links) - (SELECT count() FROM shared_links FINAL)
+    + (SELECT count() FROM public_sites) - (SELECT count() FROM public_sites FINAL)
     + (SELECT count() FROM goals) - (SELECT count() FROM goals FINAL)
     + (SELECT count() FROM sites) - (SELECT count() FROM sites FINAL)))
