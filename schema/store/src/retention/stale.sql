@@ -5,4 +5,5 @@ SELECT toInt64(assumeNotNull(
     + (SELECT count() FROM tokens) - (SELECT count() FROM tokens FINAL)
     + (SELECT count() FROM invitations) - (SELECT count() FROM invitations FINAL)
     + (SELECT count() FROM goals) - (SELECT count() FROM goals FINAL)
+    + (SELECT count() FROM funnels) - (SELECT count() FROM funnels FINAL)
     + (SELECT count() FROM sites) - (SELECT count() FROM sites FINAL)))
