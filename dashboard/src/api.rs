@@ -29,6 +29,7 @@ mod consent;
 mod quality;
 mod reader;
 mod refusal;
+mod steps;
 mod write;
 
 pub use write::{csv, groups, origin, table};
@@ -42,6 +43,9 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/sites", get(sites))
         .route("/api/v1/sites/{key}/report", get(report))
         .route("/api/v1/sites/{key}/overview", get(overview))
+        .route("/api/v1/sites/{key}/paths", get(steps::show_paths))
+        .route("/api/v1/sites/{key}/funnels", get(steps::list_funnels))
+        .route("/api/v1/sites/{key}/funnels/{id}", get(steps::show_funnel))
         .route("/api/v1/sites/{key}/quality", get(quality::show))
         .route("/api/v1/sites/{key}/consent", get(consent::show))
         .route("/api/v1/sites/{key}/first-hit", get(first))
@@ -136,13 +140,8 @@ async fn report(
     let asked = asked.unwrap_or_default();
     let query = Query { detail: reader.detail(site.id), ..question(&asked, &site)? };
     let answer = run(&app.reports, &query).await?;
-    if url::form_urlencoded::parse(asked.as_bytes()).any(|(n, v)| n == "format" && v == "csv") {
-        let by = query.by.map_or("totals", Dimension::name);
-        let site = file_part(site.hostnames.first().map_or(&key, |host| host));
-        let (from, to) = (query.range.from, query.range.to);
-        let name = format!("attachment; filename=\"{site}-{by}-{from}-{to}.csv\"");
-        let kind = (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned());
-        return Ok(([kind, (header::CONTENT_DISPOSITION, name)], csv(&answer)).into_response());
+    if wants_csv(&asked) {
+        return Ok(attachment(&site, query.by.map_or("totals", Dimension::name), &query, csv(&answer)));
     }
     let origin = origin(&answer.origin);
     let groups = groups(answer.detail, answer.withheld);
@@ -150,6 +149,19 @@ async fn report(
         json!({"query": about(&site, &query), "table": table(&answer), "origin": origin, "groups": groups}),
     )
     .into_response())
+}
+
+fn wants_csv(asked: &str) -> bool {
+    url::form_urlencoded::parse(asked.as_bytes()).any(|(n, v)| n == "format" && v == "csv")
+}
+
+/// A file of CSV, named by its site, what it is about, and its days.
+fn attachment(site: &Site, what: &str, query: &Query, text: String) -> Response {
+    let site = file_part(site.hostnames.first().unwrap_or(&site.key));
+    let (from, to) = (query.range.from, query.range.to);
+    let name = format!("attachment; filename=\"{site}-{what}-{from}-{to}.csv\"");
+    let kind = (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned());
+    ([kind, (header::CONTENT_DISPOSITION, name)], text).into_response()
 }
 
 /// A text as part of a file's name.

@@ -17,6 +17,7 @@ fn everything_that_lists_also_lists_json() {
         sotto.try_run(&["user", "add", "ada@example.org", "--role", "owner"], "a long enough password\n");
     assert!(ok, "{out}");
     sotto.run(&["goal", "add", "Shop", "Thanks", "--page", "/thanks"]);
+    sotto.run(&["funnel", "add", "Shop", "Ordered", "--step", "/cart", "--step", "event:Order"]);
     sotto.run(&["token", "add", "ci"]);
     let hit = format!(r#"{{"v":1,"s":"{key}","k":"p","i":"v1","q":0,"u":"https://a.example/"}}"#);
     assert_eq!(sotto.hit(&hit, &[]), 204);
@@ -25,6 +26,7 @@ fn everything_that_lists_also_lists_json() {
         (&["user", "list"], &["email", "roles"]),
         (&["token", "list"], &["id", "name", "site", "scope"]),
         (&["goal", "list", "a.example"], &["id", "name", "kind", "pattern"]),
+        (&["funnel", "list", "a.example"], &["id", "name", "order", "steps"]),
         (&["salts", "ledger"], &[]),
         (&["spool", "inspect"], &["segment", "records", "waiting"]),
         (&["report", "Shop"], &["visitors", "pageviews"]),

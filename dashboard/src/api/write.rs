@@ -79,6 +79,15 @@ pub fn csv(table: &Table) -> String {
     out
 }
 
+/// Rows of texts and whole numbers as CSV, as [`csv`] writes them.
+pub(super) fn lines(head: &[&str], rows: &[Vec<String>]) -> String {
+    let row = |row: &Vec<String>| {
+        let fields: Vec<String> = row.iter().map(|field| csv_field(field)).collect();
+        fields.join(",") + "\r\n"
+    };
+    head.join(",") + "\r\n" + &rows.iter().map(row).collect::<String>()
+}
+
 fn csv_field(value: &str) -> String {
     let formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let value = if formula { format!("'{value}") } else { value.to_owned() };

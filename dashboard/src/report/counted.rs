@@ -131,6 +131,16 @@ pub(super) struct Completed {
     pub(super) times: u64,
 }
 
+/// How often something was done by steps: what it is, and the pages that it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
+pub(super) struct Stepped {
+    pub(super) part: u64,
+    pub(super) pages: Vec<String>,
+    pub(super) visitors: u64,
+    pub(super) visits: u64,
+    pub(super) times: u64,
+}
+
 /// The answer to a question.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
@@ -140,6 +150,8 @@ pub(super) struct Counted {
     pub(super) changes: Vec<Change>,
     /// How often goals were completed.
     pub(super) goals: Vec<Completed>,
+    /// How often things were done by steps.
+    pub(super) steps: Vec<Stepped>,
 }
 
 #[derive(Debug, Clone)]
@@ -152,7 +164,9 @@ impl Weighter<Question, Arc<Counted>> for Bytes {
         let of_days = |change: &Change| -> usize {
             change.more.iter().chain(&change.less).map(|figure| figure.value.len() + 120).sum()
         };
-        let rows = rows.chain(counted.changes.iter().map(of_days)).sum::<usize>();
+        let of_steps = |row: &Stepped| row.pages.iter().map(|page| page.len() + 24).sum::<usize>() + 56;
+        let rows = rows.chain(counted.changes.iter().map(of_days));
+        let rows = rows.chain(counted.steps.iter().map(of_steps)).sum::<usize>();
         (text.len() + 32 * (settled.len() + months.len() + raw.len()) + 40 * counted.goals.len() + rows + 500)
             as u64
     }

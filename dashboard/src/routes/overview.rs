@@ -101,6 +101,8 @@ pub(super) struct Subject<'a> {
     pub(super) before: Option<Query>,
     /// The page below the site's overview that is shown; empty for the overview itself.
     below: String,
+    /// What its address says besides, names and values.
+    own: Vec<(&'static str, String)>,
 }
 
 impl<'a> Subject<'a> {
@@ -115,7 +117,18 @@ impl<'a> Subject<'a> {
             let previous = view.period.previous(today);
             Query { range: previous, until_ms: cut(range, previous, now), ..query.clone() }
         });
-        Self { db, key: &site.key, site, may_edit, view, now, query, before, below: String::new() }
+        Self {
+            db,
+            key: &site.key,
+            site,
+            may_edit,
+            view,
+            now,
+            query,
+            before,
+            below: String::new(),
+            own: Vec::new(),
+        }
     }
 
     /// The same for a page below the overview, as in `/list/page`.
@@ -123,9 +136,21 @@ impl<'a> Subject<'a> {
         Self { below, ..self }
     }
 
+    /// The same of something that its address says in a field of its own.
+    pub(super) fn about(self, name: &'static str, value: String) -> Self {
+        Self { own: vec![(name, value)], ..self }
+    }
+
     /// The link to this page in another state.
     pub(super) fn link(&self, view: &View) -> String {
-        let query = view.query();
+        self.link_about(view, &self.own)
+    }
+
+    /// The link to this page about something else.
+    pub(super) fn link_about(&self, view: &View, own: &[(&'static str, String)]) -> String {
+        let own = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(own).finish();
+        let query = [view.query(), own.replace("%2F", "/")];
+        let query = query.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("&");
         let mark = if query.is_empty() { "" } else { "?" };
         format!("/s/{}{}{mark}{query}", self.key, self.below)
     }

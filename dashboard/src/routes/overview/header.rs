@@ -35,6 +35,8 @@ pub(in crate::routes) struct Header {
     pub(in crate::routes) today_link: String,
     /// The other pages about the same period.
     pub(in crate::routes) goals_link: String,
+    pub(in crate::routes) paths_link: String,
+    pub(in crate::routes) funnels_link: String,
     pub(in crate::routes) consent_link: String,
     pub(in crate::routes) quality_link: String,
     pub(in crate::routes) chips: Vec<Chip>,
@@ -78,6 +80,14 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
         })
         .collect();
     let rest = view.with_period(Period::Month).query();
+    let beside = |page: &str| {
+        let query = view.query();
+        format!("/s/{key}/{page}{}{query}", if query.is_empty() { "" } else { "?" })
+    };
+    let fields = |query: &str| {
+        let own = asked.own.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        url::form_urlencoded::parse(query.as_bytes()).into_owned().chain(own).collect()
+    };
     Header {
         period: view.period.label(),
         periods: periods(view.period, |period| link(view.with_period(period))),
@@ -89,17 +99,16 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
         compared: asked.before.as_ref().map(|q| before_label(view.period, q.range)),
         compare_link: link(view.with_compare(!view.compare)),
         today_link: view.with_period(Period::Today).link(key),
-        goals_link: {
-            let query = view.query();
-            format!("/s/{key}/goals{}{query}", if query.is_empty() { "" } else { "?" })
-        },
+        goals_link: beside("goals"),
+        paths_link: beside("paths"),
+        funnels_link: beside("funnels"),
         consent_link: period::link(key, "consent", view.period),
         quality_link: period::link(key, "quality", view.period),
         chips,
         clear: link(view.without_filters()),
-        state: url::form_urlencoded::parse(view.query().as_bytes()).into_owned().collect(),
+        state: fields(&view.query()),
         fields: Dimension::ALL.into_iter().filter(|d| !d.is_time()).map(|d| (d.name(), d.label())).collect(),
-        hidden: url::form_urlencoded::parse(rest.as_bytes()).into_owned().collect(),
+        hidden: fields(&rest),
     }
 }
 
