@@ -56,8 +56,10 @@ const GROUP: usize = 2_000;
 /// How long hits wait before they are shipped.
 const SHIP_INTERVAL: SignedDuration = SignedDuration::from_millis(100);
 
-/// Funnels of the demo site: name, whether no other page may be seen between two steps, and the steps.
-const FUNNELS: [(&str, bool, &[(Kind, &str)]); 2] = [
+/// A funnel: name, whether no other page may be seen between two steps, and the steps.
+type DemoFunnel = (&'static str, bool, &'static [(Kind, &'static str)]);
+/// Funnels of the demo site.
+const FUNNELS: [DemoFunnel; 2] = [
     ("Booking", false, &[(Kind::Page, "/rooms*"), (Kind::Page, "/booking"), (Kind::Event, "Booking")]),
     ("From the blog to a room", true, &[(Kind::Page, "/blog/*"), (Kind::Page, "/rooms*")]),
 ];

@@ -28,7 +28,7 @@ use crate::{
 /// What being nowhere else is called in files, before and after.
 const OUTSIDE: [&str; 2] = ["(entered here)", "(left here)"];
 
-/// A place with its figures: `{"place": "page", "page": "/a", "visitors", "visits"}`; a place that is no page is
+/// A place with its figures: `{"place": "page", "page": "/a", "visits"}`; a place that is no page is
 /// `outside` (the visit began or ended) or `beyond` (more steps than are kept).
 fn place(place: &Place, counts: &Counts) -> Value {
     let (kind, page) = match place {
@@ -36,7 +36,7 @@ fn place(place: &Place, counts: &Counts) -> Value {
         Place::Outside => ("outside", None),
         Place::Beyond => ("beyond", None),
     };
-    json!({"place": kind, "page": page, "visitors": counts.visitors, "visits": counts.visits})
+    json!({"place": kind, "page": page, "visits": counts.visits})
 }
 
 /// The same of views of a page.
@@ -62,8 +62,7 @@ fn paths_file(page: &str, paths: &Paths) -> String {
         }
     }
     fn row(part: &str, pages: String, counts: &Counts) -> Vec<String> {
-        let Counts { visitors, visits, pageviews, .. } = counts;
-        let figures = [visitors, visits, pageviews].map(ToString::to_string);
+        let figures = [counts.visits, counts.pageviews].map(|n| n.to_string());
         [part.to_owned(), pages].into_iter().chain(figures).collect()
     }
     let mut rows = vec![row("page", page.to_owned(), &paths.page)];
@@ -72,7 +71,7 @@ fn paths_file(page: &str, paths: &Paths) -> String {
         rows.extend(found.iter().map(|(place, counts)| row(part, label(place, outside), counts)));
     }
     journeys(page, &paths.journeys, &mut rows);
-    lines(&["part", "pages", "visitors", "visits", "views"], &rows)
+    lines(&["part", "pages", "visits", "views"], &rows)
 }
 
 /// `page` in the address says around which page; without it, it is the one with most entries.
@@ -108,7 +107,6 @@ pub(super) async fn show_paths(
     Ok(Json(json!({
         "query": about(&site, &query),
         "page": page,
-        "visitors": found.page.visitors,
         "visits": found.page.visits,
         "views": found.page.pageviews,
         "before": found.before.iter().map(with_views).collect::<Vec<_>>(),
@@ -163,7 +161,11 @@ fn funnels_file(funnels: &[Funnel], found: &[Reached], places: bool) -> String {
 fn unreachable(error: FunnelError) -> Refusal {
     match error {
         FunnelError::Database(error) => error.into(),
-        _ => PageError::Broken.into(),
+        FunnelError::Name
+        | FunnelError::Steps(_)
+        | FunnelError::Step(_)
+        | FunnelError::TooMany
+        | FunnelError::Randomness(_) => PageError::Broken.into(),
     }
 }
 

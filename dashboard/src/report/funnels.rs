@@ -106,9 +106,10 @@ fn expression(step: &Step) -> String {
 /// sought, `on_f_s` whether step s of funnel f is reached with it, and `at_f` where each step of funnel f was first reached
 /// (0: never). Parts of its rows: visits that reached a step, and those that went no further.
 ///
-/// Each level has what the next one names more than once: ClickHouse would otherwise put it together for each mention.
+/// Each level has what the next one names more than once: ClickHouse would otherwise put it together for each mention. Only
+/// visits that reached the first step of a funnel are looked at further.
 fn text(funnels: &[Funnel], sought: &[&Step], places: bool, visits: &str) -> String {
-    let [mut found, mut on, mut at] = [const { String::new() }; 3];
+    let [mut found, mut on, mut at, mut first] = [const { String::new() }; 4];
     // Writing to a string cannot fail.
     for (n, step) in sought.iter().enumerate() {
         let operator = if step.kind == Kind::Page { "LIKE" } else { "=" };
@@ -127,7 +128,10 @@ fn text(funnels: &[Funnel], sought: &[&Step], places: bool, visits: &str) -> Str
         for (s, step) in funnel.steps.iter().enumerate() {
             let n = sought.iter().position(|other| *other == step).unwrap_or_default();
             let _ = match s.checked_sub(1) {
-                None => write!(on, ", found_{n} AS on_{f}_0"),
+                None => {
+                    let _ = write!(first, "{}has(found_{n}, 1)", if first.is_empty() { "" } else { " OR " });
+                    write!(on, ", found_{n} AS on_{f}_0")
+                }
                 Some(before) => write!(
                     on,
                     ",
@@ -156,7 +160,7 @@ FROM (SELECT day, visitor, alone, arrayJoin(arrayConcat({entries})) AS entry
 FROM (SELECT day, visitor, alone, steps{at}
 FROM (SELECT day, visitor, alone, steps{on}
 FROM (SELECT day, visitor, alone, steps, arrayMap(step -> toUInt8(NOT startsWith(step, ':')), steps) AS are_pages{found}
-FROM {visits}))))
+FROM {visits}) WHERE {first})))
 GROUP BY part, pages
 ORDER BY part, times DESC, visits DESC, pages
 LIMIT {{limit:UInt64}} BY part",

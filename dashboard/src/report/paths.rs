@@ -61,13 +61,13 @@ pub(crate) fn label(place: &Place, outside: &str) -> String {
 pub struct Onward {
     /// Where.
     pub place: Place,
-    /// Visits and visitors.
+    /// Visits.
     pub counts: Counts,
     /// The greatest first.
     pub onward: Vec<Onward>,
 }
 
-/// What happened around a page. In [`Counts`], `pageviews` are views of the page, repetitions left out.
+/// What happened around a page: visits, and as `pageviews` views of the page, repetitions left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Paths {
     /// Visits that saw the page.
@@ -114,6 +114,7 @@ pub async fn around(
     page: &str,
 ) -> Result<Paths, ReportError> {
     let parameters = vec![("page".to_owned(), page.to_owned())];
+    let text = |visits: &str| text(visits, query.detail);
     let rows = Asked { query, text: &text, parameters, limit: PATHS_MAX }.run(db, sources).await?;
     let mut paths = Paths::default();
     let mut journeys: HashMap<Vec<String>, Vec<(String, Counts)>> = HashMap::new();
@@ -156,36 +157,44 @@ fn onward(all: &mut HashMap<Vec<String>, Vec<(String, Counts)>>, first: &mut Vec
 }
 
 /// Text of the query; the page is a parameter. Parts of its rows: the page itself, what came before, what came after, and
-/// journeys of one, two and three steps.
-fn text(visits: &str) -> String {
+/// journeys of one, two and three steps. Visitors are counted for readers to whom too few must not be shown: telling them
+/// apart for each row takes as long as everything else.
+///
+/// Each level has what the next one names more than once, and the innermost leaves the visits that saw the page: ClickHouse
+/// would otherwise put it together for each mention, and of all visits.
+fn text(visits: &str, detail: Detail) -> String {
+    let visitors = match detail {
+        Detail::All => "toUInt64(0)".to_owned(),
+        // A visit that saw the page several times is one.
+        Detail::Groups => visitors("nth = 1"),
+    };
     format!(
         "SELECT toUInt64(step.1) AS part, step.2 AS pages, {visitors} AS visitors, countIf(nth = 1) AS visits, count() AS times
 FROM (
-    SELECT day, visitor, alone, step, nth
+    SELECT day, visitor, alone,
+        arrayConcat(
+            arrayMap(n -> ({PAGE}, emptyArrayString()), seen),
+            arrayMap(n -> ({BEFORE}, [if(n = 1, '', pages[n - 1])]), seen),
+            arrayMap(n -> ({AFTER}, [ended[n + 1]]), seen),
+            arrayMap(
+                length -> ({AFTER} + length, arraySlice(ended, seen[1] + 1, length)),
+                range(1, least({JOURNEY_STEPS}, length(ended) - seen[1]) + 1)
+            )
+        ) AS around
     FROM (
-        SELECT day, visitor, alone,
-            arrayMap(step -> toString(step), arrayFilter(step -> NOT startsWith(step, ':'), steps)) AS pages,
-            if(pages[-1] = '{MORE_STEPS}', pages, arrayPushBack(pages, '')) AS ended,
-            arrayFilter((n, page) -> page = {{page:String}}, arrayEnumerate(pages), pages) AS seen,
-            arrayConcat(
-                arrayMap(n -> ({PAGE}, emptyArrayString()), seen),
-                arrayMap(n -> ({BEFORE}, [if(n = 1, '', pages[n - 1])]), seen),
-                arrayMap(n -> ({AFTER}, [ended[n + 1]]), seen),
-                arrayMap(
-                    length -> ({AFTER} + length, arraySlice(ended, seen[1] + 1, length)),
-                    range(1, least({JOURNEY_STEPS}, length(ended) - seen[1]) + 1)
-                )
-            ) AS around
-        FROM {visits}
-        WHERE has(steps, {{page:String}})
+        SELECT day, visitor, alone, pages, if(pages[-1] = '{MORE_STEPS}', pages, arrayPushBack(pages, '')) AS ended,
+            arrayFilter((n, page) -> page = {{page:String}}, arrayEnumerate(pages), pages) AS seen
+        FROM (
+            SELECT day, visitor, alone,
+                arrayMap(step -> toString(step), arrayFilter(step -> NOT startsWith(step, ':'), steps)) AS pages
+            FROM (SELECT day, visitor, alone, steps FROM {visits} WHERE has(steps, {{page:String}}))
+        )
     )
-    ARRAY JOIN around AS step, arrayEnumerateUniq(around) AS nth
 )
+ARRAY JOIN around AS step, arrayEnumerateUniq(around) AS nth
 GROUP BY part, pages
 ORDER BY part, times DESC, visits DESC, pages
-LIMIT {{limit:UInt64}} BY part",
-        // A visit that saw the page several times is one.
-        visitors = visitors("nth = 1"),
+LIMIT {{limit:UInt64}} BY part"
     )
 }
 
