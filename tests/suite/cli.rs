@@ -234,6 +234,9 @@ fn demo_fills_a_site_through_the_real_road() {
         let rows = sotto.report("demo.example", &["--metrics", "pageviews", "--by", dimension]);
         assert!(rows.len() > 1, "{dimension}: {rows:?}");
     }
+    let funnels = rows(&sotto.run(&["funnel", "list", "demo.example", "--json"]));
+    let names: Vec<_> = funnels.iter().map(|funnel| funnel["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Booking", "From the blog to a room"]);
     let again = sotto.run(&["demo", "--days", "3", "--fill-only"]);
     assert!(!again.contains("hits/s"), "it is filled once: {again}");
 }
