@@ -30,6 +30,7 @@ mod details;
 mod quality;
 mod reader;
 mod refusal;
+mod steps;
 mod write;
 
 pub use write::{csv, groups, origin, table};
@@ -44,6 +45,9 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/sites/{key}/report", get(report))
         .route("/api/v1/sites/{key}/overview", get(overview))
         .route("/api/v1/sites/{key}/details/{report}", get(details::show))
+        .route("/api/v1/sites/{key}/paths", get(steps::show_paths))
+        .route("/api/v1/sites/{key}/funnels", get(steps::list_funnels))
+        .route("/api/v1/sites/{key}/funnels/{id}", get(steps::show_funnel))
         .route("/api/v1/sites/{key}/quality", get(quality::show))
         .route("/api/v1/sites/{key}/consent", get(consent::show))
         .route("/api/v1/sites/{key}/first-hit", get(first))
@@ -138,8 +142,8 @@ async fn report(
     let asked = asked.unwrap_or_default();
     let query = Query { detail: reader.detail(site.id), ..question(&asked, &site)? };
     let answer = run(&app.reports, &query).await?;
-    if wants_file(&asked) {
-        return Ok(file(&site, &query, query.by.map_or("totals", Dimension::name), csv(&answer)));
+    if wants_csv(&asked) {
+        return Ok(attachment(&site, query.by.map_or("totals", Dimension::name), &query, csv(&answer)));
     }
     let origin = origin(&answer.origin);
     let groups = groups(answer.detail, answer.withheld);
@@ -149,16 +153,15 @@ async fn report(
     .into_response())
 }
 
-/// Whether a file is asked for that spreadsheets read.
-fn wants_file(asked: &str) -> bool {
+fn wants_csv(asked: &str) -> bool {
     url::form_urlencoded::parse(asked.as_bytes()).any(|(n, v)| n == "format" && v == "csv")
 }
 
-/// A report of a site as a file.
-fn file(site: &Site, query: &Query, report: &str, text: String) -> Response {
-    let host = file_part(site.hostnames.first().map_or(&site.key, |host| host));
+/// A file of CSV, named by its site, what it is about, and its days.
+fn attachment(site: &Site, what: &str, query: &Query, text: String) -> Response {
+    let site = file_part(site.hostnames.first().unwrap_or(&site.key));
     let (from, to) = (query.range.from, query.range.to);
-    let name = format!("attachment; filename=\"{host}-{report}-{from}-{to}.csv\"");
+    let name = format!("attachment; filename=\"{site}-{what}-{from}-{to}.csv\"");
     let kind = (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned());
     ([kind, (header::CONTENT_DISPOSITION, name)], text).into_response()
 }

@@ -209,7 +209,8 @@ impl From<ReportError> for PageError {
             | ReportError::Filter(_)
             | ReportError::Range(_)
             | ReportError::Source(_)
-            | ReportError::Limit(_) => Self::NotFound,
+            | ReportError::Limit(_)
+            | ReportError::Page => Self::NotFound,
         }
     }
 }

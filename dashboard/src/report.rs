@@ -26,18 +26,21 @@ mod counts;
 pub mod decisions;
 pub mod details;
 pub mod first_hit;
+pub mod funnels;
 pub mod goals;
 pub mod groups;
 pub mod health;
 pub mod live_visitors;
 mod metric;
 pub mod outcomes;
+pub mod paths;
 pub mod receipts;
 pub mod recent_outcomes;
 pub mod returning;
 mod scan;
 pub mod series;
 pub mod sources;
+mod steps;
 pub mod unmapped_consent;
 
 pub use archive::{Origin, Source};
@@ -133,6 +136,9 @@ pub enum ReportError {
     /// See the message.
     #[error("{0:?} is not a data source; choose from {list}", list = Source::ALL.map(Source::name).join(", "))]
     Source(String),
+    /// See the message.
+    #[error("a page is a path like /prices, of at most {max} characters", max = paths::PAGE_CHARS_MAX)]
+    Page,
     /// See the message.
     #[error("a table has 1 to {ROWS_MAX} rows, not {0:?}")]
     Limit(String),

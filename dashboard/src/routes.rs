@@ -18,12 +18,14 @@ mod consent;
 mod data_inventory;
 mod dates;
 mod details;
+mod funnels;
 mod goals;
 mod install;
 mod invitation;
 mod list;
 mod overview;
 mod own_password;
+mod paths;
 mod people;
 mod period;
 mod policy_choice;
@@ -34,6 +36,7 @@ mod shared;
 mod sharing;
 mod sign_in;
 mod sites;
+mod steps;
 mod trust;
 mod two_step;
 mod unmeasured;
@@ -76,6 +79,10 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/s/{key}/list/{by}", get(list::show))
         .route("/s/{key}/goals", get(goals::show).post(goals::add))
         .route("/s/{key}/goals/remove", post(goals::remove))
+        .route("/s/{key}/paths", get(paths::show))
+        .route("/s/{key}/funnels", get(funnels::list).post(funnels::add))
+        .route("/s/{key}/funnels/remove", post(funnels::remove))
+        .route("/s/{key}/funnels/{id}", get(funnels::show))
         .route("/s/{key}/quality", get(quality::show))
         .route("/s/{key}/consent", get(consent::show))
         .route("/s/{key}/stored", get(data_inventory::show))

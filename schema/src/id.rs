@@ -81,8 +81,10 @@ ids! {
     TokenId
     /// A goal of a site.
     GoalId
+    /// A funnel of a site.
+    FunnelId
 }
-row_ids! { SiteId UserId TokenId GoalId }
+row_ids! { SiteId UserId TokenId GoalId FunnelId }
 
 #[cfg(test)]
 mod tests {

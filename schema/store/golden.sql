@@ -110,6 +110,17 @@ CREATE TABLE events (`site` UInt64,
     `shuffle` UInt32, PROJECTION fingerprints (SELECT site, day, toStartOfHour(time), count(), sum(cityHash64(time, kind, visitor, session, view, seq, path)) GROUP BY site, day, toStartOfHour(time)))
 ENGINE = MergeTree PARTITION BY toMonday(expires) PRIMARY KEY (site, day, visitor, session, time) ORDER BY (site, day, visitor, session, time, shuffle) SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192, old_parts_lifetime = 4, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1;
 
+CREATE TABLE funnels (`id` UInt64,
+    `site` UInt64,
+    `name` String,
+    `strict` Bool,
+    `kinds` Array(Enum8('page' = 1, 'event' = 2)),
+    `patterns` Array(String),
+    `created` DateTime64(3, 'UTC'),
+    `version` UInt64,
+    `deleted` UInt8)
+ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (site, id) SETTINGS index_granularity = 8192;
+
 CREATE TABLE goals (`id` UInt64,
     `site` UInt64,
     `name` String,
@@ -334,7 +345,7 @@ CREATE TABLE settled_visits (`site` UInt64,
     `events` UInt32,
     `bounced` Bool,
     `engaged` UInt32,
-    `pages` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    `steps` Array(LowCardinality(String)) CODEC(ZSTD(1)),
     `seen_page` Array(LowCardinality(String)) CODEC(ZSTD(1)),
     `seen_hostname` Array(LowCardinality(String)) CODEC(ZSTD(1)),
     `seen_event` Array(LowCardinality(String)) CODEC(ZSTD(1)),

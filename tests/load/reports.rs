@@ -33,6 +33,8 @@ const GOALS: [(&str, [&str; 2]); 3] = [
     ("Pages", ["--page", "/docs/*"]),
     ("An event", ["--event", "Sign up"]),
 ];
+/// Steps of a funnel of the site.
+const FUNNEL: [&str; 3] = ["/docs/*", "/docs/page-1", "event:Sign up"];
 const HITS_PER_SECOND: f64 = 2_000.0;
 
 /// A site to be measured.
@@ -71,6 +73,8 @@ pub struct Place {
     pub sotto: Sotto,
     /// The site's key.
     pub key: String,
+    /// The number of its funnel.
+    funnel: String,
     writer: Access,
     cookies: Vec<String>,
 }
@@ -83,11 +87,16 @@ impl Place {
         for (name, completed) in GOALS {
             sotto.run(&["goal", "add", &key, name, completed[0], completed[1]]);
         }
+        let steps = FUNNEL.iter().flat_map(|step| ["--step", *step]);
+        sotto.run(&["funnel", "add", &key, "A funnel"].into_iter().chain(steps).collect::<Vec<_>>());
+        let listed = sotto.run(&["funnel", "list", &key, "--json"]);
+        let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+        let funnel = listed[0]["id"].as_str().expect("the funnel").to_owned();
         let cookies = (0..READERS).map(|n| sign_in(&sotto, &format!("reader{n}@example.org"))).collect();
         let text = fs::read_to_string(sotto.data().join("clickhouse/endpoint.json")).expect("embedded");
         let endpoint: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let writer = serde_json::from_value(endpoint["writer"].clone()).expect("the writer");
-        Self { sotto, key, writer, cookies }
+        Self { sotto, key, funnel, writer, cookies }
     }
 
     /// Asks ClickHouse.
@@ -198,7 +207,7 @@ fn percentile(sorted: &[f64], percent: usize) -> f64 {
 }
 
 /// Addresses of pages, and the milliseconds that each may take.
-fn pages(key: &str, size: &Size) -> Vec<(String, u32)> {
+fn pages(key: &str, funnel: &str, size: &Size) -> Vec<(String, u32)> {
     let [overview, list] = [format!("/s/{key}"), format!("/s/{key}/list")];
     let small = size.events < 500_000;
     let page_goal = if small { 40 } else { 100 };
@@ -245,6 +254,10 @@ fn pages(key: &str, size: &Size) -> Vec<(String, u32)> {
         pages.push((format!("{overview}/{below}{mark}{longest}"), 300));
         pages.push((format!("{overview}/{below}{mark}{longest}&f=country:is:DE"), 300));
     }
+    for path in ["paths".to_owned(), "funnels".to_owned(), format!("funnels/{funnel}")] {
+        pages.push((format!("{overview}/{path}?{longest}&cmp=none"), 300));
+        pages.push((format!("{overview}/{path}?{longest}&cmp=none&f=country:is:DE"), 300));
+    }
     pages.push((format!("{overview}/consent?{longest}"), 150));
     pages.push((format!("{overview}/quality?{longest}"), 150));
     pages
@@ -282,7 +295,7 @@ fn measure(size: &Size) {
     println!("{:>8} {:>8} {:>8} {:>8} {:>11} {:>8}", "first", "p50", "p95", "goal", "rows", "MB");
     let overview = format!("/s/{}", place.key);
     let mut highest = 0.0_f64;
-    for (path, goal) in &pages(&place.key, size) {
+    for (path, goal) in &pages(&place.key, &place.funnel, size) {
         let mut times = Vec::new();
         let (rows, mut peak) = (place.rows_read(), place.peak_mb());
         for _ in 0..TIMES {

@@ -205,6 +205,8 @@ fn everything_that_the_command_line_changes_is_in_the_audit_log_without_names_of
     sotto.run(&["token", "remove", &number(&token)]);
     sotto.run(&["goal", "add", &site, "Order", "--page", "/order"]);
     sotto.run(&["goal", "remove", &site, &number(&sotto.run(&["goal", "list", &site, "--json"]))]);
+    sotto.run(&["funnel", "add", &site, "Ordered", "--step", "/cart", "--step", "/order"]);
+    sotto.run(&["funnel", "remove", &site, &number(&sotto.run(&["funnel", "list", &site, "--json"]))]);
     let mut log = audit_log(&sotto);
     log.reverse();
     let done: Vec<&str> = log.iter().map(|(action, _)| action.as_str()).collect();
@@ -219,7 +221,9 @@ fn everything_that_the_command_line_changes_is_in_the_audit_log_without_names_of
             "token_add",
             "token_remove",
             "goal_add",
-            "goal_remove"
+            "goal_remove",
+            "funnel_add",
+            "funnel_remove"
         ]
     );
     let secret = token.split('"').find(|part| part.starts_with("sotto_")).unwrap();

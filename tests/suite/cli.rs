@@ -17,6 +17,7 @@ fn everything_that_lists_also_lists_json() {
         sotto.try_run(&["user", "add", "ada@example.org", "--role", "owner"], "a long enough password\n");
     assert!(ok, "{out}");
     sotto.run(&["goal", "add", "Shop", "Thanks", "--page", "/thanks"]);
+    sotto.run(&["funnel", "add", "Shop", "Ordered", "--step", "/cart", "--step", "event:Order"]);
     sotto.run(&["token", "add", "ci"]);
     sotto.run(&["share", "add", "Shop", "for Ann"]);
     let hit = format!(r#"{{"v":1,"s":"{key}","k":"p","i":"v1","q":0,"u":"https://a.example/"}}"#);
@@ -27,6 +28,7 @@ fn everything_that_lists_also_lists_json() {
         (&["token", "list"], &["id", "name", "site", "scope"]),
         (&["share", "list", "Shop"], &["id", "name", "expires", "used"]),
         (&["goal", "list", "a.example"], &["id", "name", "kind", "pattern"]),
+        (&["funnel", "list", "a.example"], &["id", "name", "order", "steps"]),
         (&["salts", "ledger"], &[]),
         (&["spool", "inspect"], &["segment", "records", "waiting"]),
         (&["report", "Shop"], &["visitors", "pageviews"]),
@@ -234,6 +236,9 @@ fn demo_fills_a_site_through_the_real_road() {
         let rows = sotto.report("demo.example", &["--metrics", "pageviews", "--by", dimension]);
         assert!(rows.len() > 1, "{dimension}: {rows:?}");
     }
+    let funnels = rows(&sotto.run(&["funnel", "list", "demo.example", "--json"]));
+    let names: Vec<_> = funnels.iter().map(|funnel| funnel["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Booking", "From the blog to a room"]);
     let again = sotto.run(&["demo", "--days", "3", "--fill-only"]);
     assert!(!again.contains("hits/s"), "it is filled once: {again}");
 }

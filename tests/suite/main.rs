@@ -7,6 +7,7 @@
 mod accounts;
 mod archive;
 mod backup;
+mod behaviour;
 mod browser;
 mod claims;
 mod cli;
@@ -19,6 +20,7 @@ mod durability;
 mod end_to_end;
 mod engine;
 mod fields;
+mod funnels;
 mod geoip;
 mod goals;
 mod house;

@@ -40,29 +40,30 @@ mod told;
 use told::told_by;
 
 /// The first day with events.
-const FIRST: Date = jiff::civil::date(2026, 3, 27);
+pub(crate) const FIRST: Date = jiff::civil::date(2026, 3, 27);
 /// How many days have events; summer time begins on one of them.
 const DAYS: i32 = 4;
 /// A zone in which hours do not begin with those of UTC.
-const ZONE: &str = "Australia/Adelaide";
-const KINDS: [&str; 7] = ["pageview", "pageview", "pageview", "engagement", "custom", "vitals", "click"];
+pub(crate) const ZONE: &str = "Australia/Adelaide";
+pub(crate) const KINDS: [&str; 7] =
+    ["pageview", "pageview", "pageview", "engagement", "custom", "vitals", "click"];
 
 /// A hit; numbers choose from small lists, so that values meet.
 #[derive(Debug, Clone)]
-struct Hit {
-    day: i32,
+pub(crate) struct Hit {
+    pub(crate) day: i32,
     /// 0 is nobody.
-    visitor: u64,
-    session: u64,
-    minute: u32,
-    kind: usize,
-    page: u8,
+    pub(crate) visitor: u64,
+    pub(crate) session: u64,
+    pub(crate) minute: u32,
+    pub(crate) kind: usize,
+    pub(crate) page: u8,
     /// Fields that usually stay the same during a visit, and sometimes do not.
-    field: u8,
-    consent: u8,
+    pub(crate) field: u8,
+    pub(crate) consent: u8,
 }
 
-fn any_hit() -> impl Strategy<Value = Hit> {
+pub(crate) fn any_hit() -> impl Strategy<Value = Hit> {
     let who = prop_oneof![1 => Just((0, 0)), 6 => (0..6u64, 1..4u64)];
     (0..DAYS, who, 0..1440u32, 0..KINDS.len(), 0..5u8, 0..4u8, 0..8u8).prop_map(
         |(day, (visitor, session), minute, kind, page, field, consent)| Hit {
@@ -76,6 +77,17 @@ fn any_hit() -> impl Strategy<Value = Hit> {
             consent,
         },
     )
+}
+
+/// The name of an event; empty if it has none.
+pub(crate) fn name(hit: &Hit) -> &'static str {
+    let names = match (KINDS[hit.kind], hit.page) {
+        ("custom", 2 | 3) => ["outbound", "Outbound link", "outbound", "Outbound Link: Click"],
+        ("custom", 4) => ["download", "File download", "download", "File Download"],
+        ("custom", _) => ["Sign up", "Order", "Sign up", "Play"],
+        _ => [""; 4],
+    };
+    names[usize::from(hit.field)]
 }
 
 /// Rows of `events`; `n` tells hits of one millisecond apart.
@@ -120,7 +132,7 @@ fn row(site: SiteId, hit: &Hit, n: usize) -> String {
         "device": choose(["desktop", "mobile", "unknown", "tv"]), "browser": choose(["Firefox", "Chrome", "", "Edge"]),
         "os": choose(["Linux", "", "iOS", "iOS"]), "screen": choose(["unknown", "xs", "xl", "md"]),
         "language": choose(["", "", "de", "fr"]),
-        "name": if kind == "custom" { name(hit) } else { "" },
+        "name": name(hit),
         "interactive": kind == "custom" && hit.consent & 1 == 1,
         "engaged_ms": if kind == "engagement" { 1000 * u32::from(hit.field) + 7 } else { 0 },
     });
@@ -129,16 +141,6 @@ fn row(site: SiteId, hit: &Hit, n: usize) -> String {
     };
     fields.extend(more.clone());
     row.to_string()
-}
-
-/// The name of an event.
-fn name(hit: &Hit) -> &'static str {
-    let names = match hit.page {
-        2 | 3 => ["outbound", "Outbound link", "outbound", "Outbound Link: Click"],
-        4 => ["download", "File download", "download", "File Download"],
-        _ => ["Sign up", "Order", "Sign up", "Play"],
-    };
-    names[usize::from(hit.field)]
 }
 
 /// How far a page was read, in per cent.
@@ -161,18 +163,18 @@ fn clicked(hit: &Hit) -> Vec<&'static str> {
     [vec!["#a"], vec!["#a", "#b", "#a", "#a"], vec!["#b"], Vec::new()][usize::from(hit.field)].clone()
 }
 
-async fn store(db: &Db, site: SiteId, hits: &[Hit], first: usize) {
+pub(crate) async fn store(db: &Db, site: SiteId, hits: &[Hit], first: usize) {
     let lines: Vec<String> = hits.iter().enumerate().map(|(n, hit)| row(site, hit, first + n)).collect();
     let mut insert = db.client().insert_formatted_with("INSERT INTO events FORMAT JSONEachRow");
     insert.send(lines.join("\n").into()).await.unwrap();
     insert.end().await.unwrap();
 }
 
-fn scope(site: SiteId) -> Scope {
+pub(crate) fn scope(site: SiteId) -> Scope {
     Scope { site, time_zone: ZONE.into() }
 }
 
-fn all_days() -> Range {
+pub(crate) fn all_days() -> Range {
     Range { from: FIRST, to: FIRST.saturating_add((DAYS - 1).days()) }
 }
 
@@ -198,13 +200,13 @@ async fn settle_before(db: &Db, site: SiteId, day: Date, hour: u32) {
 }
 
 /// Settles all days that are not.
-async fn settle(db: &Db, site: SiteId) {
+pub(crate) async fn settle(db: &Db, site: SiteId) {
     for (day, print) in days(db, site).await.raw {
         assert!(settled::settle(db, site, ZONE, day, print).await.unwrap());
     }
 }
 
-fn question(site: SiteId, filters: Filters, source: Source) -> Query {
+pub(crate) fn question(site: SiteId, filters: Filters, source: Source) -> Query {
     let mut query = Query::totals(scope(site), all_days(), filters);
     query.source = source;
     query
@@ -216,7 +218,7 @@ async fn everything(db: &Db, query: &Query) -> Answer {
 }
 
 /// Reports of which nothing was counted.
-fn anew(db: &Db) -> Reports {
+pub(crate) fn anew(db: &Db) -> Reports {
     Reports::new(db.clone())
 }
 
@@ -290,7 +292,7 @@ async fn told(db: &Reports, query: &Query, details: Details) -> Vec<Told> {
     details.run(db, &sources, query).await.unwrap()
 }
 
-fn any_filters() -> impl Strategy<Value = Filters> {
+pub(crate) fn any_filters() -> impl Strategy<Value = Filters> {
     let filter = (0..Dimension::ALL.len(), 0..Verb::ALL.len(), 0..10usize);
     proptest::collection::vec(filter, 0..3).prop_map(|filters| {
         let values =
@@ -321,11 +323,11 @@ fn any_filter_on_hits() -> impl Strategy<Value = Filters> {
     })
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-async fn server() -> Server {
+pub(crate) async fn server() -> Server {
     let server = Server::start().await;
     migrate::migrate(&server.db()).await.unwrap();
     server

@@ -19,6 +19,7 @@ pub mod archive;
 pub mod backup;
 pub mod data;
 pub mod doctor;
+pub mod funnel;
 pub mod geoip;
 pub mod output;
 mod password;
@@ -77,6 +78,9 @@ pub enum Command {
     /// What counts as success on a site
     #[command(subcommand)]
     Goal(accounts::GoalCommand),
+    /// Ways through a site on which visits are followed
+    #[command(subcommand)]
+    Funnel(funnel::FunnelCommand),
     /// A report as a table or JSON
     Report(ReportArgs),
     /// The permanent anonymous archive: seal days, verify it
@@ -218,6 +222,9 @@ pub async fn dispatch(
         }
         Command::Goal(command) => {
             with_databases(&config, &paths, async |db| accounts::goal(command, &db).await).await
+        }
+        Command::Funnel(command) => {
+            with_databases(&config, &paths, async |db| funnel::run(command, &db).await).await
         }
         Command::Archive(command) => {
             with_databases(&config, &paths, async |db| archive::run(command, &db).await).await

@@ -29,6 +29,8 @@ use sotto_schema::{clock::Clock, id::SiteId, outcome::Outcome, policy::Preset, s
 use sotto_store::{
     account::{self, Role},
     db::{Databases, Db},
+    funnel::{self, Step},
+    goal::Kind,
     private_file, sites,
 };
 use tokio_util::sync::CancellationToken;
@@ -53,6 +55,14 @@ const TIME_ZONE: &str = "Europe/Berlin";
 const GROUP: usize = 2_000;
 /// How long hits wait before they are shipped.
 const SHIP_INTERVAL: SignedDuration = SignedDuration::from_millis(100);
+
+/// A funnel: name, whether no other page may be seen between two steps, and the steps.
+type DemoFunnel = (&'static str, bool, &'static [(Kind, &'static str)]);
+/// Funnels of the demo site.
+const FUNNELS: [DemoFunnel; 2] = [
+    ("Booking", false, &[(Kind::Page, "/rooms*"), (Kind::Page, "/booking"), (Kind::Event, "Booking")]),
+    ("From the blog to a room", true, &[(Kind::Page, "/blog/*"), (Kind::Page, "/rooms*")]),
+];
 
 /// `sotto demo`
 #[derive(Debug, clap::Args)]
@@ -98,6 +108,11 @@ async fn prepare(
         let mut site = Site::new("Demo: Lindenhof", &[HOSTNAME], TIME_ZONE, Preset::Cnil)?;
         site.retention_days = args.days + 30;
         fill(&plan, config, paths, databases, &site).await?;
+        for (name, strict, steps) in FUNNELS {
+            let step = |(kind, pattern): &(Kind, &str)| Step { kind: *kind, pattern: (*pattern).to_owned() };
+            let steps: Vec<Step> = steps.iter().map(step).collect();
+            funnel::add(db, site.id, name, strict, &steps).await?;
+        }
         // Last, so that an interrupted fill starts over.
         sites::save(db, &site).await?;
     }

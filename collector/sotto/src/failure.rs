@@ -36,7 +36,7 @@ impl Exit {
         match self {
             Self::Failed => "failed: the database, the disk, the network or another sotto is in the way",
             Self::Usage => "wrong argument or configuration; the message says what is allowed",
-            Self::Missing => "no site, user, token, goal, file or database of that name",
+            Self::Missing => "no site, user, token, goal, funnel, file or database of that name",
             Self::Found => "doctor, archive verify or salts ledger --verify found something wrong",
             Self::Closed => "whoever read the output has gone (as in `sotto export SITE | head`)",
         }

@@ -10,11 +10,11 @@ use axum::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    about, file, groups, question,
+    about, attachment, groups, question,
     reader::Reader,
     refusal::Refusal,
-    site_of, wants_file,
-    write::{csv_line, rounded},
+    site_of, wants_csv,
+    write::{lines, rounded},
 };
 use crate::{
     App,
@@ -35,10 +35,10 @@ pub(super) async fn show(
     let details = Details::from_name(&name, query.by).ok_or(Refusal::NOT_FOUND)?;
     let sources = Sources::of(&app.reports, &query.scope, query.range).await?;
     let rows = details.run(&app.reports, &sources, &query).await?;
-    if wants_file(&asked) {
+    if wants_csv(&asked) {
         let by = query.by.map(Dimension::name).filter(|_| matches!(details, Details::Vitals(_)));
         let name: Vec<&str> = [name.as_str()].into_iter().chain(by).collect();
-        return Ok(file(&site, &query, &name.join("-"), csv(details, &rows)));
+        return Ok(attachment(&site, &name.join("-"), &query, csv(details, &rows)));
     }
     let withheld = rows.is_empty() && !query.filters.is_empty();
     Ok(Json(json!({
@@ -58,13 +58,13 @@ fn object(details: Details, row: &Told) -> Map<String, Value> {
 }
 
 fn csv(details: Details, rows: &[Told]) -> String {
-    let head = details.value_names().into_iter().map(str::to_owned);
-    let head = head.chain(["visitors".to_owned(), "visits".to_owned()]).chain(details.number_names());
-    let mut out = csv_line(head);
-    for row in rows {
+    let numbers = details.number_names();
+    let head = details.value_names().into_iter().chain(["visitors", "visits"]);
+    let head: Vec<&str> = head.chain(numbers.iter().map(String::as_str)).collect();
+    let row = |row: &Told| {
         let counts = [row.visitors.to_string(), row.visits.to_string()];
         let numbers = row.numbers.iter().map(|n| rounded(*n).to_string());
-        out.push_str(&csv_line(row.values.iter().cloned().chain(counts).chain(numbers)));
-    }
-    out
+        row.values.iter().cloned().chain(counts).chain(numbers).collect()
+    };
+    lines(&head, &rows.iter().map(row).collect::<Vec<Vec<String>>>())
 }

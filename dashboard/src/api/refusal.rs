@@ -91,7 +91,8 @@ impl From<ReportError> for Refusal {
             | ReportError::Filter(_)
             | ReportError::Range(_)
             | ReportError::Source(_)
-            | ReportError::Limit(_) => Self {
+            | ReportError::Limit(_)
+            | ReportError::Page => Self {
                 message: error.to_string().into(),
                 ..Self::new(StatusCode::BAD_REQUEST, "bad_request", "", "see the message for what is known")
             },

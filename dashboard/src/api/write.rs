@@ -79,10 +79,13 @@ pub fn csv(table: &Table) -> String {
     out
 }
 
-/// Fields as a line of such a file.
-pub(super) fn csv_line(fields: impl IntoIterator<Item = String>) -> String {
-    let fields: Vec<String> = fields.into_iter().map(|field| csv_field(&field)).collect();
-    format!("{}\r\n", fields.join(","))
+/// Rows of texts and whole numbers as CSV, as [`csv`] writes them.
+pub(super) fn lines(head: &[&str], rows: &[Vec<String>]) -> String {
+    let row = |row: &Vec<String>| {
+        let fields: Vec<String> = row.iter().map(|field| csv_field(field)).collect();
+        fields.join(",") + "\r\n"
+    };
+    head.join(",") + "\r\n" + &rows.iter().map(row).collect::<String>()
 }
 
 /// A count as a whole number, anything else with four digits after the point.

@@ -144,6 +144,16 @@ pub struct Told {
     pub numbers: Vec<f64>,
 }
 
+/// How often something was done by steps: what it is, and the pages that it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
+pub(super) struct Stepped {
+    pub(super) part: u64,
+    pub(super) pages: Vec<String>,
+    pub(super) visitors: u64,
+    pub(super) visits: u64,
+    pub(super) times: u64,
+}
+
 /// The answer to a question.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
@@ -155,6 +165,8 @@ pub(super) struct Counted {
     pub(super) goals: Vec<Completed>,
     /// What hits tell beyond pages.
     pub(super) told: Vec<Told>,
+    /// How often things were done by steps.
+    pub(super) steps: Vec<Stepped>,
 }
 
 #[derive(Debug, Clone)]
@@ -167,12 +179,14 @@ impl Weighter<Question, Arc<Counted>> for Bytes {
         let of_days = |change: &Change| -> usize {
             change.more.iter().chain(&change.less).map(|figure| figure.value.len() + 120).sum()
         };
-        let rows = rows.chain(counted.changes.iter().map(of_days)).sum::<usize>();
+        let of_steps = |row: &Stepped| row.pages.iter().map(|page| page.len() + 24).sum::<usize>() + 56;
         let told = |row: &Told| {
             row.values.iter().map(|value| value.len() + 24).sum::<usize>() + 8 * row.numbers.len() + 64
         };
-        let more = 40 * counted.goals.len() + counted.told.iter().map(told).sum::<usize>();
-        (text.len() + 32 * (settled.len() + months.len() + raw.len()) + more + rows + 500) as u64
+        let rows = rows.chain(counted.changes.iter().map(of_days));
+        let rows = rows.chain(counted.steps.iter().map(of_steps)).chain(counted.told.iter().map(told));
+        let more = 40 * counted.goals.len() + rows.sum::<usize>();
+        (text.len() + 32 * (settled.len() + months.len() + raw.len()) + more + 500) as u64
     }
 }
 

@@ -82,12 +82,17 @@ async fn of_plan(
     }
 }
 
-/// What is sought: the name of an event, or the pattern of `LIKE` for a page, where `*` stands for anything.
+/// What is sought: the name of an event, or the pattern of `LIKE` for a page.
 fn sought(goal: &Goal) -> String {
-    if goal.kind == Kind::Event {
-        return goal.pattern.clone();
+    match goal.kind {
+        Kind::Event => goal.pattern.clone(),
+        Kind::Page => like(&goal.pattern),
     }
-    goal.pattern.chars().fold(String::new(), |mut out, c| {
+}
+
+/// The pattern of `LIKE` for the path of a page, where `*` stands for anything.
+pub(super) fn like(path: &str) -> String {
+    path.chars().fold(String::new(), |mut out, c| {
         match c {
             '*' => out.push('%'),
             '%' | '_' | '\\' => out.extend(['\\', c]),

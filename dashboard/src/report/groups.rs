@@ -84,8 +84,15 @@ impl Counts {
     }
 }
 
+/// Leaves rows as a viewer sees them, the greatest by `size` first: their order must not tell what rounding took away.
+pub(super) fn keep_groups_by<T: Ord>(rows: &mut Vec<(T, Counts)>, size: impl Fn(&Counts) -> u64) {
+    rows.retain(|(_, counts)| is_group(counts));
+    rows.iter_mut().for_each(|(_, counts)| *counts = counts.of_groups());
+    rows.sort_by(|(a, x), (b, y)| size(y).cmp(&size(x)).then_with(|| a.cmp(b)));
+}
+
 /// For how many a figure stands: visitors, or hits that nobody can put together.
-fn is_group(counts: &Counts) -> bool {
+pub(super) fn is_group(counts: &Counts) -> bool {
     let measured = counts.visitors.max(counts.visits.min(1));
     let stands_for = if measured > 0 { counts.visitors } else { counts.pageviews.max(counts.events) };
     stands_for >= GROUP_MIN

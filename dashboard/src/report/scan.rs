@@ -9,7 +9,7 @@ use sotto_store::{
     db::Db,
     error_code::ErrorCode,
     settled::{
-        PAGE_FIELDS, PAGES_MAX, UNTIL_END_MS,
+        PAGE_FIELDS, STEPS_MAX, UNTIL_END_MS,
         few::{Change, Few, Figure},
         figures::{self, CONSENT, COUNTS, Relations},
         of_events::{self, Detailed},
@@ -149,7 +149,7 @@ pub(super) fn asked(
         .param("months", &months)
         .param("raw", &raw)
         .param("until", query.until_ms.unwrap_or(UNTIL_END_MS))
-        .param("pages", PAGES_MAX);
+        .param("steps", STEPS_MAX);
     conditions.values.iter().fold(asked, |asked, (name, values)| asked.param(name, values))
 }
 
@@ -425,12 +425,13 @@ impl Chosen<'_> {
     }
 
     /// The bit of `firsts` that marks one page visit of each visit with the value that hits must have, if that is all
-    /// there is to know of the visit: where it began, in another hour or on another host name, only visits tell.
+    /// there is to know of the visit: where it began, in another hour or on another host name, and its steps, only visits tell.
     fn first_of_value(&self, columns: &[&str]) -> Option<u8> {
         let Conditions { one_value, hit_fields, .. } = self.conditions;
         let [field] = hit_fields[..] else { return None };
-        let known =
-            !columns.iter().any(|name| ["hour", "hostname"].contains(name) || name.starts_with("seen_"));
+        let known = !columns
+            .iter()
+            .any(|name| ["hour", "hostname", "steps"].contains(name) || name.starts_with("seen_"));
         figures::bit_of(field).filter(|_| *one_value && known)
     }
 

@@ -105,6 +105,8 @@ pub(super) struct Subject<'a> {
     pub(super) before: Option<Query>,
     /// The page below the site's overview that is shown; empty for the overview itself.
     below: String,
+    /// What its address says besides, names and values.
+    own: Vec<(&'static str, String)>,
 }
 
 impl<'a> Subject<'a> {
@@ -120,8 +122,21 @@ impl<'a> Subject<'a> {
             let previous = view.period.previous(today);
             Query { range: previous, until_ms: cut(range, previous, now), ..query.clone() }
         });
-        let (base, fixed, below) = (&reading.base, &reading.fixed, String::new());
-        Self { db, base, site, may_edit, member, fixed, view, now, query, before, below }
+        let (base, fixed) = (&reading.base, &reading.fixed);
+        Self {
+            db,
+            base,
+            site,
+            may_edit,
+            member,
+            fixed,
+            view,
+            now,
+            query,
+            before,
+            below: String::new(),
+            own: Vec::new(),
+        }
     }
 
     /// The same for a page below the overview, as in `/list/page`.
@@ -129,9 +144,21 @@ impl<'a> Subject<'a> {
         Self { below, ..self }
     }
 
+    /// The same of something that its address says in a field of its own.
+    pub(super) fn about(self, name: &'static str, value: String) -> Self {
+        Self { own: vec![(name, value)], ..self }
+    }
+
     /// The link to this page in another state.
     pub(super) fn link(&self, view: &View) -> String {
-        let query = view.query();
+        self.link_about(view, &self.own)
+    }
+
+    /// The link to this page about something else.
+    pub(super) fn link_about(&self, view: &View, own: &[(&'static str, String)]) -> String {
+        let own = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(own).finish();
+        let query = [view.query(), own.replace("%2F", "/")];
+        let query = query.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("&");
         let mark = if query.is_empty() { "" } else { "?" };
         format!("{}{}{mark}{query}", self.base, self.below)
     }

@@ -63,6 +63,10 @@ pub enum Action {
     GoalAdd,
     /// A goal was removed.
     GoalRemove,
+    /// A funnel was added.
+    FunnelAdd,
+    /// A funnel was removed.
+    FunnelRemove,
     /// Events were erased on request.
     Erase,
     /// Events were imported from a file.
@@ -103,6 +107,8 @@ impl Action {
             Self::TokenRemove => "token_remove",
             Self::GoalAdd => "goal_add",
             Self::GoalRemove => "goal_remove",
+            Self::FunnelAdd => "funnel_add",
+            Self::FunnelRemove => "funnel_remove",
             Self::Erase => "erase",
             Self::Import => "import",
             Self::Retention => "retention",

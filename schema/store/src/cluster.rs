@@ -1,7 +1,7 @@
 //! Several ClickHouse servers: shards, each of one or more replicas.
 //!
 //! **Where data is.** A site's events (and everything else that is stored per site) are on one shard, chosen
-//! by the site's ID ([`crate::db::shard_of`]). Accounts, sites, goals, tokens, the audit log and the ledger
+//! by the site's ID ([`crate::db::shard_of`]). Accounts, sites, goals, funnels, tokens, the audit log and the ledger
 //! ([`HOME_TABLES`]) are small and live on the first shard, on all its replicas. Every server has all tables,
 //! in the configured database, so that the same migrations run everywhere; tables that a server does not use
 //! stay empty.
@@ -60,6 +60,7 @@ pub const HOME_TABLES: &[&str] = &[
     "sign_ins",
     "tokens",
     "goals",
+    "funnels",
     "audit_log",
     "salt_ledger",
     "used_codes",

@@ -17,7 +17,7 @@ pub const PATTERN_BYTES_MAX: usize = 500;
 /// How many goals a site may have.
 pub const GOALS_MAX: usize = 200;
 
-/// What completes a goal.
+/// What completes a goal, or is a step of a funnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize_repr, Deserialize_repr)]
 #[repr(i8)]
 pub enum Kind {
@@ -134,12 +134,17 @@ fn check(name: &str, kind: Kind, pattern: &str) -> Result<(), GoalError> {
     if !(1..=NAME_CHARS_MAX).contains(&name.chars().count()) {
         return Err(GoalError::Name);
     }
-    let sized = (1..=PATTERN_BYTES_MAX).contains(&pattern.len());
     match kind {
-        Kind::Page if !sized || !pattern.starts_with('/') => Err(GoalError::Path),
-        Kind::Event if !sized => Err(GoalError::Event),
-        Kind::Page | Kind::Event => Ok(()),
+        _ if is_pattern(kind, pattern) => Ok(()),
+        Kind::Page => Err(GoalError::Path),
+        Kind::Event => Err(GoalError::Event),
     }
+}
+
+/// Whether a text may say what is sought: a path, or the name of an event.
+pub(crate) fn is_pattern(kind: Kind, pattern: &str) -> bool {
+    let sized = (1..=PATTERN_BYTES_MAX).contains(&pattern.len());
+    sized && (kind == Kind::Event || pattern.starts_with('/'))
 }
 
 async fn rows(db: &Db, site: SiteId) -> Result<Vec<GoalRow>, Error> {

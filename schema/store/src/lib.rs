@@ -1,5 +1,5 @@
 //! The ClickHouse in which Sotto keeps what [`sotto_schema`] allows: how it is reached or started, its tables
-//! and migrations, and everything stored besides events: accounts, sites, goals, the audit log, the ledger of
+//! and migrations, and everything stored besides events: accounts, sites, goals, funnels, the audit log, the ledger of
 //! salts.
 //!
 //! It knows no HTTP request of a visitor and no address.
@@ -12,6 +12,7 @@ pub mod db;
 pub mod deduplication;
 pub mod engine;
 pub mod error_code;
+pub mod funnel;
 pub mod goal;
 pub mod ledger;
 pub mod migrate;

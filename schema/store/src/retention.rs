@@ -36,8 +36,17 @@ const REMOVED_AGE_US: u64 = 3_600_000_000;
 const BY_MONTH: [(&str, &str); 3] =
     [("consent_receipts", "consent_receipts"), ("outcomes", "outcomes"), ("audit_log", "audit_log")];
 /// Tables of which only the newest version of a row is needed.
-const VERSIONED: [&str; 8] =
-    ["users", "members", "tokens", "goals", "sites", "invitations", "shared_links", "public_sites"];
+const VERSIONED: [&str; 9] = [
+    "users",
+    "members",
+    "tokens",
+    "goals",
+    "funnels",
+    "sites",
+    "invitations",
+    "shared_links",
+    "public_sites",
+];
 
 /// Which days are archived, so that their raw events may be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -50,8 +50,12 @@ pub mod figures;
 mod naming;
 pub mod of_events;
 
-/// Pages of a visit that are kept in the order in which they were seen.
-pub const PAGES_MAX: u16 = 50;
+/// Steps of a visit, pages and events, that are kept in their order.
+pub const STEPS_MAX: u16 = 100;
+/// What stands before the name of an event among steps. Pages begin with a slash.
+pub const EVENT_STEP: char = ':';
+/// What stands for the steps of a visit beyond [`STEPS_MAX`].
+pub const MORE_STEPS: &str = "…";
 /// The hour up to which a day is settled that is settled as a whole.
 pub const WHOLE: u32 = 0;
 /// No moment: the year 2200, in milliseconds.
@@ -87,7 +91,7 @@ const VISIT_FIELDS: [&str; 42] = [
     "events",
     "bounced",
     "engaged",
-    "pages",
+    "steps",
     "seen_page",
     "seen_hostname",
     "seen_event",
@@ -434,7 +438,7 @@ pub async fn settle_before(
             .param("until", until_ms)
             .param("tz", time_zone)
             .param("settling", settling)
-            .param("pages", PAGES_MAX)
+            .param("steps", STEPS_MAX)
             .with_setting("optimize_aggregation_in_order", "0")
             .with_setting("max_threads", "1")
             .with_setting("max_bytes_before_external_group_by", SPILL_BYTES)

@@ -10,7 +10,7 @@ use sotto_schema::{
 use sotto_store::{
     audit::{self, Action},
     db::{Databases, Db},
-    releases, sharing, sites,
+    funnel, releases, sharing, sites,
 };
 
 use super::output::{Listing, note, say, time};
@@ -207,6 +207,8 @@ pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -
         }
         SiteCommand::Remove { site } => {
             let site = find(db, &site).await?;
+            // First, so that what was cut can be done again.
+            funnel::remove_all(db, site.id).await?;
             sites::remove(db, &site).await?;
             sharing::remove_site(db, site.id).await?;
             releases::remove(db, site.id).await?;

@@ -403,6 +403,7 @@ impl Visit<'_> {
 #[cfg(test)]
 mod tests {
     use jiff::{ToSpan, civil::date};
+    use sotto_store::goal::Kind;
 
     use super::*;
 
@@ -473,6 +474,22 @@ mod tests {
             assert!(hits.iter().all(|hit| hit.time_ms >= from), "{day}");
             let last_hour = hits.iter().any(|hit| (to - 3_600_000..to).contains(&hit.time_ms));
             assert!(last_hour, "{day}: visits come until its end");
+        }
+    }
+
+    #[test]
+    fn steps_of_the_funnels_are_pages_and_events_of_the_traffic() {
+        let mut world = World::new(1, &GeoDb::default());
+        let hits = world.day("k7f3", date(2026, 11, 6), &berlin(), 3_000.0).unwrap();
+        for (kind, pattern) in super::super::FUNNELS.iter().flat_map(|(.., steps)| *steps) {
+            let found = match kind {
+                Kind::Page => PAGES.iter().any(|page| match pattern.strip_suffix('*') {
+                    Some(beginning) => page.0.starts_with(beginning),
+                    None => page.0 == *pattern,
+                }),
+                Kind::Event => hits.iter().any(|hit| hit.body.contains(&format!(r#""n":"{pattern}""#))),
+            };
+            assert!(found, "{pattern}");
         }
     }
 

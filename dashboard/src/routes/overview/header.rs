@@ -27,8 +27,10 @@ pub(in crate::routes) struct Beside {
 }
 
 /// The pages on what visitors do, by their place below the overview.
-const BEHAVIOUR: [(&str, &str); 5] = [
+const BEHAVIOUR: [(&str, &str); 7] = [
     ("/goals", "Goals"),
+    ("/funnels", "Funnels"),
+    ("/paths", "Paths"),
     ("/events", "Events"),
     ("/reading", "Reading"),
     ("/clicks", "Clicks"),
@@ -122,6 +124,10 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
         })
         .collect();
     let rest = view.with_period(Period::Month).query();
+    let fields = |query: &str| {
+        let own = asked.own.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        url::form_urlencoded::parse(query.as_bytes()).into_owned().chain(own).collect()
+    };
     Header {
         period: view.period.label(),
         periods: periods(view.period, |period| link(view.with_period(period))),
@@ -143,9 +149,9 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
         chips,
         fixed: asked.fixed.each().map(in_words).collect(),
         clear: link(view.without_filters()),
-        state: url::form_urlencoded::parse(view.query().as_bytes()).into_owned().collect(),
+        state: fields(&view.query()),
         fields: Dimension::ALL.into_iter().filter(|d| !d.is_time()).map(|d| (d.name(), d.label())).collect(),
-        hidden: url::form_urlencoded::parse(rest.as_bytes()).into_owned().collect(),
+        hidden: fields(&rest),
     }
 }
 

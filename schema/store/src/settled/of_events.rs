@@ -21,6 +21,41 @@ const SOME: &str = "e.site = {site:UInt64} AND e.day IN {raw:Array(Date)} AND e.
 /// A host name as it is shown: with `www.` and without is the same.
 const HOSTNAME: &str = "if(startsWith(e.hostname, 'www.'), substring(e.hostname, 5), toString(e.hostname))";
 
+/// Pages and events of a visit in the order of their moments, the first [`super::STEPS_MAX`] of them: a page as its path, an
+/// event as [`super::EVENT_STEP`] and its name. Hits of one page view at one moment follow each other as they were sent. A
+/// page that is seen again before another one is no step. After the last one that is kept stands [`super::MORE_STEPS`]
+/// where there were more. Parameter: `steps`.
+const STEPS: &str = "CAST(
+    if(
+        length(
+            arrayFilter(
+                (step, page) -> step != page OR startsWith(step, ':'),
+                arrayMap(
+                    hit -> hit.3,
+                    arraySort(
+                        groupArrayIf(
+                            (
+                                moment,
+                                e.seq,
+                                multiIf(
+                                    e.kind = 'custom', concat(':', e.name),
+                                    startsWith(e.path, '/'), toString(e.path),
+                                    concat('/', e.path)
+                                )
+                            ),
+                            e.kind IN ('pageview', 'custom')
+                        )
+                    )
+                ) AS in_order,
+                arrayPopBack(arrayPushFront(arrayFill(step -> NOT startsWith(step, ':'), in_order), '')) AS pages_before
+            ) AS all_steps
+        ) > {steps:UInt16},
+        arrayPushBack(arraySlice(all_steps, 1, {steps:UInt16}), '…'),
+        all_steps
+    ),
+    'Array(LowCardinality(String))'
+)";
+
 /// A column: its name and how it is made from `events AS e`.
 type Column = (&'static str, &'static str);
 
@@ -68,7 +103,7 @@ const OF_VISITS: [Column; 19] = [
     ("views_refused", "countIf(e.kind = 'pageview' AND bitAnd(e.refused, 4) != 0)"),
     ("views_undecided", "countIf(e.kind = 'pageview' AND bitAnd(bitOr(e.granted, e.refused), 4) = 0)"),
     ("views_gpc", "countIf(e.kind = 'pageview' AND e.gpc)"),
-    ("pages", "arraySlice(arrayMap(page -> page.2, arraySort(groupArrayIf((moment, e.path), e.kind = 'pageview'))), 1, {pages:UInt16})"),
+    ("steps", STEPS),
 ];
 
 /// Other columns of hits, besides those of [`link`]. Which of them stand for their visit is not known. The bits of `consent` are those of
@@ -182,7 +217,7 @@ fn link(name: &str) -> Option<String> {
 }
 
 /// Text of a query for the visits of raw events: one row per day and session, with `day`, `visitor`, `session`
-/// and the columns. Parameters: `site`, `raw` (days), `until`, `tz`, and `pages`.
+/// and the columns. Parameters: `site`, `raw` (days), `until`, `tz`, and `steps`.
 ///
 /// Rows of `events` lie in the order of visitor and session, so that visits are put together one after the
 /// other and not all at once (`optimize_aggregation_in_order`).
