@@ -47,7 +47,6 @@ after(async () => {
 
 test('row_of_a_path_moves_to_the_paths_around_its_page', async () => {
   await page.goto(site)
-  await page.locator('#more').click()
   await page.getByRole('link', { name: 'Paths' }).click()
   await page.waitForURL(/\/paths/)
   assert.equal(await page.getByLabel('Paths around the page').inputValue(), '/')

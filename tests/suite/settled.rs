@@ -378,6 +378,16 @@ fn every_report_of_random_days_is_the_same_from_settled_days_as_from_raw_events(
                     .collect();
                 prop_assert_eq!(found, expected, "{:?}", details);
             }
+            // A late hit: one day is raw again, the others are settled.
+            store(&db, site, &hits[..1], hits.len()).await;
+            for details in all_details() {
+                let ask = async |source| {
+                    told(&anew(&db), &question(site, Filters::default(), source), details).await
+                };
+                prop_assert_eq!(ask(Source::Auto).await, ask(Source::Raw).await, "mixed: {:?}", details);
+            }
+            let late: Vec<Hit> = hits.iter().chain(&hits[..1]).cloned().collect();
+            let hits = late;
             let found = completed(&anew(&db), &question(site, Filters::default(), Source::Auto)).await;
             for (counts, (kind, pattern)) in found.iter().zip(GOALS) {
                 let found = (counts.visitors, counts.visits, counts.events);

@@ -5,6 +5,8 @@
 //! Filters on what a hit of the kind has itself choose hits, others choose visits: `page=/prices` leaves the web vitals of that
 //! page, `event=Sign up` those of visits in which somebody signed up.
 
+use std::collections::{HashMap, hash_map::Entry};
+
 use sotto_schema::dimension::{CountedBy, Dimension};
 use sotto_store::{error_code::ErrorCode, settled::of_events::Detailed};
 
@@ -12,14 +14,19 @@ use super::{
     Detail, Query, ReportError, Reports, Sources,
     counted::{Counted, Question, Told},
     groups::GROUP_MIN,
-    scan::{Chosen, Conditions, VISIT_OF_DAY, asked},
+    scan::{Chosen, Conditions, asked},
     sources::Plan,
 };
 
 /// The most rows of a report.
-pub const ROWS_MAX: u64 = 1_000;
+pub const ROWS_MAX: usize = 1_000;
 /// The most values of one prop.
-const PROP_VALUES_MAX: u64 = 100;
+const PROP_VALUES_MAX: usize = 100;
+/// The most rows that are read of settled days and of raw events apart, to be added up here; longer reports are put together
+/// by ClickHouse.
+const SIDE_ROWS_MAX: usize = 20_000;
+/// The most rows of a part of the days that did not fit into memory at once.
+const PART_ROWS_MAX: usize = 1_000_000;
 /// Clicks on one element during one page view from which on they are counted as repeated: something did not react as expected.
 const REPEATED_MIN: u64 = 3;
 
@@ -120,9 +127,16 @@ struct Parts {
     /// Which rows are read.
     condition: &'static str,
     order: &'static str,
-    /// A bound of rows that have something in common.
-    some: String,
+    /// The visits that rows stand for, and their visitors.
+    counts: [&'static str; 2],
 }
+
+/// Visitors of rows of which one visit may have several.
+const VISITORS: &str = "uniqExactIf(visitor + toUInt16(day), visitor != 0)";
+/// Their visits.
+const VISITS: &str = "uniqExactIf(session + toUInt16(day), session != 0)";
+/// Visitors where each row is a visit; those with one visit on their day need not be compared.
+const ALONE: &str = "countIf(alone) + uniqExactIf(visitor + toUInt16(day), visitor != 0 AND NOT alone)";
 
 /// Numbers of web vitals.
 fn vitals() -> Vec<String> {
@@ -255,7 +269,7 @@ impl Details {
             unfolded: "",
             condition: "",
             order: "numbers[1] DESC, values",
-            some: String::new(),
+            counts: [VISITORS, VISITS],
         };
         match self {
             Self::Vitals(by) => Parts {
@@ -275,7 +289,6 @@ impl Details {
             },
             Self::Props => Parts {
                 unfolded: ", arrayJoin(arrayZip(mapKeys(props), mapValues(props))) AS prop",
-                some: format!("LIMIT {PROP_VALUES_MAX} BY values[1]\n"),
                 ..parts(&["prop.1", "prop.2"], &["count()"])
             },
             Self::ClickedPages => parts(&["page"], &["sum(length(click_path))"]),
@@ -286,14 +299,15 @@ impl Details {
             Self::Depth => {
                 let reached = [25, 50, 75, 100].map(|per_cent| format!("countIf(depth >= {per_cent})"));
                 let [quarter, half, most, all] = reached.each_ref().map(String::as_str);
-                parts(&["page"], &["count()", quarter, half, most, all, "sum(depth)"])
+                let numbers = ["count()", quarter, half, most, all, "sum(depth)"];
+                Parts { counts: [ALONE, "count()"], ..parts(&["page"], &numbers) }
             }
         }
     }
 
-    /// Text of the query.
-    fn text(self, rows: &str) -> String {
-        let Parts { values, numbers, unfolded, condition, order, some } = self.parts();
+    /// Text of the query; `limit` is of a part of its days, whose rows are added to others.
+    fn text(self, rows: &str, limit: Option<usize>) -> String {
+        let Parts { values, numbers, unfolded, condition, order, counts: [visitors, visits] } = self.parts();
         let rows = match unfolded {
             "" => rows.to_owned(),
             unfolded => format!("(SELECT *{unfolded} FROM {rows})"),
@@ -301,38 +315,62 @@ impl Details {
         let numbers: Vec<String> = numbers.iter().map(|number| format!("toFloat64({number})")).collect();
         let values: Vec<String> = values.iter().map(|value| format!("toString({value})")).collect();
         let group = if values.is_empty() { "tuple()".to_owned() } else { values.join(", ") };
+        let few = match limit {
+            None if self == Self::Props => format!("LIMIT {PROP_VALUES_MAX} BY values[1]\n"),
+            _ => String::new(),
+        };
         format!(
-            "SELECT CAST([{}], 'Array(String)') AS values,
-    uniqExactIf(visitor + toUInt16(day), visitor != 0) AS visitors,
-    uniqExactIf({VISIT_OF_DAY}, session != 0) AS visits,
+            "SELECT CAST([{}], 'Array(String)') AS values, {visitors} AS visitors, {visits} AS visits,
     [{}] AS numbers
 FROM {rows}
 {condition}GROUP BY {group}
 ORDER BY {order}
-{some}LIMIT {ROWS_MAX}",
+{few}LIMIT {}",
             values.join(", "),
             numbers.join(", "),
+            limit.unwrap_or(ROWS_MAX),
         )
     }
 
-    /// Adds rows up that stand for the same; `None` if rows of this kind do not add up.
-    fn add(self, some: Vec<Told>, more: Vec<Told>) -> Option<Vec<Told>> {
-        if matches!(self, Self::Vitals(_)) {
-            return None;
-        }
-        let mut rows = some;
+    /// Whether figures of some days and of others add up.
+    fn adds_up(self) -> bool {
+        !matches!(self, Self::Vitals(_))
+    }
+
+    /// Adds rows up that stand for the same.
+    fn add(self, some: Vec<Told>, more: Vec<Told>) -> Vec<Told> {
+        let mut sums: HashMap<Vec<String>, Told> =
+            some.into_iter().map(|row| (row.values.clone(), row)).collect();
         for row in more {
-            match rows.iter_mut().find(|known| known.values == row.values) {
-                Some(known) => {
+            match sums.entry(row.values.clone()) {
+                Entry::Occupied(mut known) => {
+                    let known = known.get_mut();
                     known.visitors += row.visitors;
                     known.visits += row.visits;
                     known.numbers.iter_mut().zip(row.numbers).for_each(|(sum, number)| *sum += number);
                 }
-                None => rows.push(row),
+                Entry::Vacant(place) => {
+                    place.insert(row);
+                }
             }
         }
+        sums.into_values().collect()
+    }
+
+    /// The rows that a report has of all that there are.
+    fn cut(self, mut rows: Vec<Told>) -> Vec<Told> {
         self.sort(&mut rows);
-        Some(rows)
+        if self == Self::Props {
+            let mut of_prop: HashMap<String, usize> = HashMap::new();
+            rows.retain(|row| {
+                let prop = row.values.first().cloned().unwrap_or_default();
+                let known = of_prop.entry(prop).or_default();
+                *known += 1;
+                *known <= PROP_VALUES_MAX
+            });
+        }
+        rows.truncate(ROWS_MAX);
+        rows
     }
 
     /// Puts the greatest rows first.
@@ -388,14 +426,32 @@ ORDER BY {order}
     pub async fn run(self, db: &Reports, sources: &Sources, query: &Query) -> Result<Vec<Told>, ReportError> {
         // Single rows are read, not figures of days and months.
         let plan = Plan { months: Vec::new(), ..sources.plan(query, &[]).counted_there() };
-        let rows = self.of_plan(db, query, &plan).await?;
+        let rows = match plan.apart().filter(|_| self.adds_up()) {
+            Some([settled, raw]) => {
+                let read = async |plan: &Plan| self.of_plan(db, query, plan, Some(SIDE_ROWS_MAX)).await;
+                let (some, more) = tokio::try_join!(read(&settled), read(&raw))?;
+                if some.len().max(more.len()) < SIDE_ROWS_MAX {
+                    self.cut(self.add(some, more))
+                } else {
+                    self.of_plan(db, query, &plan, None).await?
+                }
+            }
+            None => self.of_plan(db, query, &plan, None).await?,
+        };
         Ok(match query.detail {
             Detail::All => rows,
             Detail::Groups => self.of_groups(rows),
         })
     }
 
-    async fn of_plan(self, db: &Reports, query: &Query, plan: &Plan) -> Result<Vec<Told>, ReportError> {
+    /// Rows of the days of a plan: those that a report has, or more of them to be added to others.
+    async fn of_plan(
+        self,
+        db: &Reports,
+        query: &Query,
+        plan: &Plan,
+        limit: Option<usize>,
+    ) -> Result<Vec<Told>, ReportError> {
         if plan.is_empty() {
             return Ok(Vec::new());
         }
@@ -408,18 +464,19 @@ ORDER BY {order}
             Some(kind) => chosen.details(kind, &self.columns(), &others),
             None => chosen.depths(&others),
         };
-        let text = self.text(&rows);
+        let text = self.text(&rows, limit);
         match (ask(db, query, plan, [&conditions, &others], text.clone()).await, plan.halves()) {
             (Ok(rows), _) => Ok(rows),
             (Err(error), halves) if ErrorCode::of(&error) == Some(ErrorCode::MEMORY_LIMIT) => {
-                let Some([earlier, later]) = halves.filter(|_| !matches!(self, Self::Vitals(_))) else {
+                let Some([earlier, later]) = halves.filter(|_| self.adds_up()) else {
                     // The value of a quarter is told without all values in memory, and then not as exactly.
                     let text = text.replace("quantileExactIf", "quantileTDigestIf");
                     return Ok(ask(db, query, plan, [&conditions, &others], text).await?);
                 };
-                let earlier = Box::pin(self.of_plan(db, query, &earlier)).await?;
-                let later = Box::pin(self.of_plan(db, query, &later)).await?;
-                Ok(self.add(earlier, later).unwrap_or_default())
+                let earlier = Box::pin(self.of_plan(db, query, &earlier, Some(PART_ROWS_MAX))).await?;
+                let later = Box::pin(self.of_plan(db, query, &later, Some(PART_ROWS_MAX))).await?;
+                let rows = self.add(earlier, later);
+                Ok(if limit.is_some() { rows } else { self.cut(rows) })
             }
             (Err(error), _) => Err(error.into()),
         }
@@ -441,4 +498,40 @@ async fn ask(
     let question = Question::new(query, plan, text, parameters);
     let count = async { Ok(Counted { told: chosen.fetch_all().await?, ..Counted::default() }) };
     Ok(db.answer(question, count).await?.told.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(values: &[&str], times: f64) -> Told {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        Told { values, visitors: 1, visits: 1, numbers: vec![times] }
+    }
+
+    #[test]
+    fn report_has_the_greatest_rows_and_of_a_prop_the_commonest_values() {
+        for (details, each, expected) in [
+            (Details::Props, PROP_VALUES_MAX, PROP_VALUES_MAX),
+            (Details::Props, PROP_VALUES_MAX + 1, PROP_VALUES_MAX),
+            (Details::Events, ROWS_MAX, ROWS_MAX),
+            (Details::Events, ROWS_MAX + 1, ROWS_MAX),
+        ] {
+            let of_prop: &[&str] = if details == Details::Props { &["plan"] } else { &[] };
+            let rows = (0..each).map(|n| row(&[of_prop, &[n.to_string().as_str()]].concat(), n as f64));
+            let cut = details.cut(rows.collect());
+            assert_eq!(cut.len(), expected, "{details:?} {each}");
+            assert_eq!(cut[0].numbers, [(each - 1) as f64]);
+        }
+        let other = Details::Props.cut(vec![row(&["plan", "a"], 1.0), row(&["seats", "a"], 2.0)]);
+        assert_eq!(other.len(), 2, "each prop has values of its own");
+    }
+
+    #[test]
+    fn rows_of_days_and_of_others_are_added_by_what_they_are_of() {
+        let sum = Details::Events.add(vec![row(&["a"], 2.0), row(&["b"], 1.0)], vec![row(&["b"], 4.0)]);
+        let sum = Details::Events.cut(sum);
+        let expected = [Told { visitors: 2, visits: 2, ..row(&["b"], 5.0) }, row(&["a"], 2.0)];
+        assert_eq!(sum, expected);
+    }
 }

@@ -382,7 +382,7 @@ pub(super) struct Chosen<'a> {
 }
 
 /// Tells a visit of one day from its rest on the next.
-pub(super) const VISIT_OF_DAY: &str = "session + toUInt16(day)";
+const VISIT_OF_DAY: &str = "session + toUInt16(day)";
 
 fn list(columns: &[&str]) -> String {
     columns.iter().flat_map(|name| [", ", name]).collect()
@@ -516,8 +516,8 @@ WHERE {SETTLED} AND kind = '{}'{visits}{hits}{with_visit}",
         self.both(raw, settled)
     }
 
-    /// Visits and the pages they read, with `day`, `visitor`, `session`, `page`, and the deepest scroll position there in
-    /// per cent, where one was measured.
+    /// Visits and the pages they read, with `day`, `visitor`, `session`, `alone`, `page`, and the deepest scroll position there
+    /// in per cent, where one was measured.
     pub(super) fn depths(&self, others: &Conditions) -> String {
         let Conditions { visits, hits, fields, .. } = self.conditions;
         let with_visit = self.of_visits_with(others);
@@ -530,13 +530,13 @@ WHERE {SETTLED} AND kind = '{}'{visits}{hits}{with_visit}",
             };
             let read = of_events::hits(&["page", "scroll"]);
             format!(
-                "SELECT day, visitor, session, page, max(scroll) AS depth FROM ({read})
+                "SELECT day, visitor, session, false AS alone, page, max(scroll) AS depth FROM ({read})
 WHERE session != 0{hits}{of_visits}{with_visit} GROUP BY day, visitor, session, page HAVING depth > 0"
             )
         };
         let settled = || {
             format!(
-                "SELECT day, visitor, session, page, depth FROM settled_page_visits
+                "SELECT day, visitor, session, alone, page, depth FROM settled_page_visits
 WHERE {SETTLED} AND measured AND depth > 0{visits}{hits}{with_visit}"
             )
         };
