@@ -345,9 +345,14 @@ fn beside_hits(place: &Place, overview: &str) {
                 scope.spawn(move || {
                     let mut times = Vec::new();
                     while !over.load(Ordering::Acquire) {
+                        let started = Instant::now();
                         match place.page(n, &path) {
                             Ok(ms) => times.push(ms),
-                            Err(_) => {
+                            Err(status) => {
+                                println!(
+                                    "ERROR {status} after {:.0} ms",
+                                    started.elapsed().as_secs_f64() * 1e3
+                                );
                                 failed.fetch_add(1, Ordering::Relaxed);
                             }
                         }

@@ -39,6 +39,16 @@ fn only_the_two_users_with_their_passwords_get_in() {
 }
 
 #[test]
+fn report_is_read_by_two_threads_also_where_memory_is_small() {
+    let sotto = Sotto::start();
+    let (_, reader) = endpoint(&sotto);
+    let sql = "EXPLAIN PIPELINE SELECT sum(number) FROM numbers_mt(100000000)";
+    let (status, text) = query(&reader, "dashboard", &reader.password, sql);
+    assert_eq!(status, 200, "{text}");
+    assert!(text.contains("AggregatingTransform × 2"), "{text}");
+}
+
+#[test]
 fn users_can_do_what_they_must_and_no_more() {
     let sotto = Sotto::start();
     let (writer, reader) = endpoint(&sotto);
