@@ -109,7 +109,7 @@ const CONFIG: &str = r#"<clickhouse>
 
 /// Queries are not compiled: without a cache, which costs memory, compiling took 130 ms of a 200 ms report (measured).
 /// Reports are read by two threads: ClickHouse would take one where a thread has less than 1 GiB, which made them last twice as
-/// long (measured); how much memory a query may use is bounded anyway.
+/// long on a quiet machine (measured); how much memory a query may use is bounded anyway.
 /// The `default` user must exist, because the library signs in as it; its one allowed session is therefore always
 /// taken, and nobody else can sign in as it over HTTP.
 const USERS: &str = r#"<clickhouse>
