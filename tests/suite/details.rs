@@ -122,20 +122,23 @@ fn event_is_listed_with_its_props_and_what_it_was_worth() {
 fn click_is_counted_by_element_and_one_that_is_repeated_is_told() {
     let clicks = |elements: &str| format!(r#""click_path":{elements}"#);
     let [again, once] = [clicks(r##"["#img","#img","#img","#buy"]"##), clicks(r##"["#buy"]"##)];
+    let twice = clicks(r##"["#buy","#buy"]"##);
     let world = world(&[
         (600, "pageview", "/", 11, 11, ""),
         (601, "click", "/", 11, 11, &again),
         (602, "click", "/", 21, 21, &once),
-        (603, "click", "/other", 21, 21, &once),
+        (603, "click", "/other", 21, 21, &twice),
         (604, "custom", "/", 21, 21, r#""name":"Order""#),
     ]);
     assert_eq!(row(&world.page(&world.editor, "clicks", ""), "/"), ["2", "2", "5"]);
     let page = world.page(&world.editor, "clicks", "&f=page:is:/");
     assert_eq!(row(&page, "#img"), ["1", "1", "3", "60%", "1"]);
     assert_eq!(row(&page, "#buy"), ["2", "2", "2", "40%", "0"]);
+    let page = world.page(&world.editor, "clicks", "&f=page:is:/other");
+    assert_eq!(row(&page, "#buy"), ["1", "1", "2", "100%", "0"], "twice is not yet again and again");
     // What a click does not have chooses visits.
     let ordered = world.rows(&world.editor, "clicks", "&filter=event%3DOrder");
-    assert_eq!((ordered.len(), &ordered[0]["clicks"]), (1, &2.into()), "{ordered:?}");
+    assert_eq!((ordered.len(), &ordered[0]["clicks"]), (1, &3.into()), "{ordered:?}");
 }
 
 #[test]

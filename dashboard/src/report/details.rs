@@ -470,6 +470,10 @@ ORDER BY {order}
             (Err(error), halves) if ErrorCode::of(&error) == Some(ErrorCode::MEMORY_LIMIT) => {
                 let Some([earlier, later]) = halves.filter(|_| self.adds_up()) else {
                     // The value of a quarter is told without all values in memory, and then not as exactly.
+                    tracing::info!(
+                        days = plan.days(),
+                        "percentiles are approximate: too many values for the memory of a query"
+                    );
                     let text = text.replace("quantileExactIf", "quantileTDigestIf");
                     return Ok(ask(db, query, plan, [&conditions, &others], text).await?);
                 };
