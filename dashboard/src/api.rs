@@ -29,6 +29,7 @@ mod consent;
 mod details;
 mod quality;
 mod reader;
+mod realtime;
 mod refusal;
 mod steps;
 mod write;
@@ -52,6 +53,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/sites/{key}/consent", get(consent::show))
         .route("/api/v1/sites/{key}/first-hit", get(first))
         .route("/api/v1/sites/{key}/now", get(now))
+        .route("/api/v1/sites/{key}/realtime", get(realtime::show))
         .route("/api/{*rest}", get(async || Refusal::NOT_FOUND))
 }
 

@@ -11,6 +11,7 @@ use sotto_store::{
     account::{AccountKey, Hasher},
     db::Databases,
 };
+use tokio_util::sync::CancellationToken;
 
 pub mod api;
 mod assets;
@@ -60,6 +61,8 @@ pub struct Settings {
     pub event_path: String,
     /// Attribution required by the licence of the GeoIP database.
     pub geo_attribution: Option<String>,
+    /// Cancelled when the program stops: answers without an end end then.
+    pub stopping: CancellationToken,
 }
 
 /// Describes the script with some modules; `None` if a module does not exist.
@@ -104,6 +107,10 @@ pub(crate) struct App {
     pub(crate) badges: routes::Badges,
     /// Public pages that were made lately.
     pub(crate) trust: routes::Trust,
+    /// What happened in the last minutes.
+    pub(crate) moments: report::realtime::Moments,
+    /// Who watches what happens.
+    pub(crate) watchers: routes::Watchers,
     /// Held while the owner is created, so that a link opened twice makes one owner.
     pub(crate) setup: tokio::sync::Mutex<()>,
     /// Held while roles, people and invitations are changed and links are made, so that a link used twice at once makes one account, and two
@@ -125,6 +132,8 @@ pub fn router(settings: Settings) -> Router {
         used: reading::Used::default(),
         badges: routes::Badges::default(),
         trust: routes::Trust::default(),
+        moments: report::realtime::Moments::default(),
+        watchers: routes::Watchers::default(),
         setup: tokio::sync::Mutex::new(()),
         people: tokio::sync::Mutex::new(()),
     });

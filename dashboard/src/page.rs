@@ -8,6 +8,7 @@ use axum::{
 };
 use sotto_store::account::AccountError;
 use sotto_store::error_code::ErrorCode;
+use sotto_store::goal::GoalError;
 
 use crate::{assets, gate::Busy, report::ReportError};
 
@@ -175,6 +176,16 @@ impl From<clickhouse::error::Error> for PageError {
         // The text begins with ClickHouse's code and says which part of a query it did not like.
         let text: String = error.to_string().chars().take(300).collect();
         tracing::error!(error = text, "ClickHouse refused a query of a page");
+        Self::Broken
+    }
+}
+
+impl From<GoalError> for PageError {
+    fn from(error: GoalError) -> Self {
+        if let GoalError::Database(error) = error {
+            return error.into();
+        }
+        tracing::error!(error = &error as &dyn std::error::Error, "goals cannot be read or changed");
         Self::Broken
     }
 }

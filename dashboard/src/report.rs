@@ -34,6 +34,7 @@ pub mod live_visitors;
 mod metric;
 pub mod outcomes;
 pub mod paths;
+pub mod realtime;
 pub mod receipts;
 pub mod recent_outcomes;
 pub mod returning;
@@ -73,6 +74,8 @@ pub struct Query {
     pub scope: Scope,
     /// The days, in the site's time zone.
     pub range: Range,
+    /// Nothing before this moment, in milliseconds since 1970-01-01 UTC. All days are read from raw events then.
+    pub since_ms: Option<i64>,
     /// Nothing from this moment on, in milliseconds since 1970-01-01 UTC. Ends an earlier period as early in its
     /// last day as the present one is.
     pub until_ms: Option<i64>,
@@ -172,6 +175,7 @@ impl Query {
         Self {
             scope,
             range,
+            since_ms: None,
             until_ms: None,
             filters,
             metrics: Metric::ALL.to_vec(),
@@ -210,7 +214,7 @@ impl Query {
             None => Source::Auto,
             Some(name) => Source::from_name(name).ok_or_else(|| ReportError::Source(name.to_owned()))?,
         };
-        Ok(Self { scope, range, until_ms: None, filters, metrics, by, limit, source, detail: Detail::All })
+        Ok(Self { metrics, by, limit, source, ..Self::totals(scope, range, filters) })
     }
 }
 

@@ -30,6 +30,7 @@ mod people;
 mod period;
 mod policy_choice;
 mod quality;
+mod realtime;
 mod set_up;
 mod settings;
 mod shared;
@@ -45,6 +46,7 @@ mod withheld;
 pub(crate) use badge::Badges;
 pub(crate) use install::seen;
 pub(crate) use quality::words;
+pub(crate) use realtime::Watchers;
 pub(crate) use trust::Trust;
 
 /// The largest form, in bytes.
@@ -83,6 +85,8 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/s/{key}/funnels", get(funnels::list).post(funnels::add))
         .route("/s/{key}/funnels/remove", post(funnels::remove))
         .route("/s/{key}/funnels/{id}", get(funnels::show))
+        .route("/s/{key}/now", get(realtime::show))
+        .route("/s/{key}/now/stream", get(realtime::stream))
         .route("/s/{key}/quality", get(quality::show))
         .route("/s/{key}/consent", get(consent::show))
         .route("/s/{key}/stored", get(data_inventory::show))

@@ -10,6 +10,7 @@ use axum::{
 };
 use http_body_util::BodyExt as _;
 use sotto_store::db::{Access, Databases, Db};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::{Settings, router};
@@ -34,6 +35,7 @@ fn app() -> Router {
         script: Arc::new(|_| None),
         event_path: "/e".into(),
         geo_attribution: None,
+        stopping: CancellationToken::new(),
     })
 }
 

@@ -1,4 +1,4 @@
-// Paths and funnels in a browser: moving along paths, adding a funnel, and the pages' accessibility.
+// Paths, funnels and what happens now in a browser: moving along paths, adding a funnel, watching, and the pages' accessibility.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -13,7 +13,7 @@ const VISITS = [
   [['/', '/prices', '/']],
   [['/', '/a/page/with/a/long/path/that/does/not/fit/on/a/phone/at/all']],
 ]
-let browser, sotto, page, site
+let browser, sotto, page, site, send
 
 before(async () => {
   ;[sotto, browser] = await Promise.all([startSotto(), chromium.launch({ executablePath, args: launchArguments })])
@@ -26,7 +26,7 @@ before(async () => {
   await page.click('main form .button')
   const [{ key }] = JSON.parse(await sotto.cli('site', 'list', '--json'))
   site = `${sotto.url}/s/${key}`
-  const send = async (visitor, hit) => {
+  send = async (visitor, hit) => {
     const headers = { 'user-agent': `${PERSON} ${visitor}` }
     const answer = await fetch(`${sotto.url}/e`, { method: 'POST', headers, body: JSON.stringify({ v: 1, s: key, ...hit }) })
     assert.equal(answer.status, 204)
@@ -89,4 +89,30 @@ test('paths_and_funnels_are_accessible_in_both_themes_and_on_phones', async () =
     await page.goto(site + path)
     await check(page, name)
   }
+})
+
+test('page_of_what_happens_now_shows_a_new_hit_by_itself_and_keeps_what_was_opened', async () => {
+  await page.goto(site)
+  await page.getByRole('link', { name: /now$/ }).click()
+  await page.waitForURL(/\/now$/)
+  const pages = page.getByRole('region', { name: 'Pages' })
+  await pages.getByText('/prices').waitFor()
+  await page.getByText('Show as table').click()
+  await send(9, { k: 'p', i: 'v90', q: 0, u: 'https://shop.example/just-now' })
+  await pages.getByRole('link', { name: '/just-now' }).waitFor()
+  assert.ok(await page.locator('details[open] table').isVisible(), 'the table stays open')
+  assert.equal(await page.locator('details[open] tbody tr').count(), 30)
+  await check(page, 'now')
+  await pages.getByRole('link', { name: '/just-now' }).click()
+  await page.waitForURL(/p=today/)
+  await page.getByRole('link', { name: /filter Page is \/just-now/i }).waitFor()
+})
+
+test('page_of_what_happens_now_loads_itself_again_without_javascript', async () => {
+  const context = await browser.newContext({ javaScriptEnabled: false, storageState: await page.context().storageState() })
+  const plain = await context.newPage()
+  await plain.goto(`${site}/now`)
+  await plain.getByRole('region', { name: 'Pages' }).getByText('/prices').waitFor()
+  assert.equal(await plain.locator('meta[http-equiv=refresh]').getAttribute('content'), '30')
+  await context.close()
 })

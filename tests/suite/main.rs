@@ -34,6 +34,7 @@ mod order;
 mod peers;
 mod people;
 mod quality;
+mod realtime;
 mod reports;
 mod retention;
 mod rights;

@@ -130,6 +130,7 @@ fn dashboard(parts: serve::dashboard::DashboardParts) -> sotto_collector::http::
         script: Arc::new(move |modules| facts(&parts.scripts, modules)),
         event_path: "/e".into(),
         geo_attribution: parts.geo_attribution,
+        stopping: parts.stopping,
     });
     serve::dashboard::from_router(router)
 }

@@ -18,6 +18,7 @@ use sotto_collector::{
 };
 use sotto_schema::clock::Clock;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::{account_key, databases, failure::Failure};
 
@@ -101,7 +102,7 @@ async fn start(
         Some(_) => set_up::token(&state.config, &state.databases).await?,
         None => None,
     };
-    let fallback = fallback(&state, dashboard, setup_token.clone());
+    let fallback = fallback(&state, dashboard, setup_token.clone(), workers.stopping().clone());
     let service = public_service(&state, peers.clone(), fallback)?;
     start_workers(&state, listeners.public, &service, &workers)?;
     let admin = Admin { state: state.clone(), peers: peers.clone() }.service();
@@ -114,7 +115,12 @@ async fn start(
 }
 
 /// Handles requests that are not the collector's.
-fn fallback(state: &State, dashboard: Option<MakeDashboard<'_>>, setup_token: Option<String>) -> HttpService {
+fn fallback(
+    state: &State,
+    dashboard: Option<MakeDashboard<'_>>,
+    setup_token: Option<String>,
+    stopping: CancellationToken,
+) -> HttpService {
     let Some(dashboard) = dashboard else {
         return stack::boxed(tower::service_fn(async |_| Ok(stack::empty(http::StatusCode::NOT_FOUND))));
     };
@@ -126,6 +132,7 @@ fn fallback(state: &State, dashboard: Option<MakeDashboard<'_>>, setup_token: Op
         account_key: account_key::open(&state.config),
         scripts: state.scripts.clone(),
         geo_attribution: state.geo_attribution(),
+        stopping,
     })
 }
 

@@ -48,8 +48,9 @@ pub(super) struct Question {
     settled: Vec<(Date, u64)>,
     /// Settled months.
     months: Vec<(Date, u64)>,
-    /// Raw events, and the moment up to which they are read.
+    /// Raw events, and the moments between which they are read.
     raw: Vec<(Date, Fingerprint)>,
+    since_ms: Option<i64>,
     until_ms: Option<i64>,
 }
 
@@ -69,6 +70,7 @@ impl Question {
             settled: of("settled", plan.settlings()),
             months: of("months", plan.months.clone()),
             raw: if named("raw") { plan.prints(&plan.raw) } else { Vec::new() },
+            since_ms: query.since_ms.filter(|_| named("since")),
             until_ms: query.until_ms.filter(|_| named("until")),
             text,
             parameters,
@@ -84,6 +86,7 @@ impl Question {
             settled: plan.open.iter().map(|(day, open)| (*day, open.settling)).collect(),
             months: Vec::new(),
             raw: plan.prints(&days),
+            since_ms: query.since_ms,
             until_ms: query.until_ms,
             text,
             parameters: Vec::new(),

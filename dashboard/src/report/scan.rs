@@ -148,6 +148,7 @@ pub(super) fn asked(
         .param("settled", &settled)
         .param("months", &months)
         .param("raw", &raw)
+        .param("since", query.since_ms.unwrap_or(0))
         .param("until", query.until_ms.unwrap_or(UNTIL_END_MS))
         .param("steps", STEPS_MAX);
     conditions.values.iter().fold(asked, |asked, (name, values)| asked.param(name, values))

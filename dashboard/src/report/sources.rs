@@ -145,9 +145,10 @@ impl Sources {
             (query.range.from..=query.range.to).contains(day) && archived.binary_search(day).is_err()
         };
         // A day of which only the beginning is asked for has to be read from raw events.
-        let whole = |day: Date| query.until_ms.is_none() || day < query.range.to;
-        // Filters are a matter for ClickHouse.
-        let here = query.source != Source::Raw && query.filters.is_empty();
+        let whole =
+            |day: Date| query.since_ms.is_none() && (query.until_ms.is_none() || day < query.range.to);
+        // Filters, and the part of a day after a moment, are a matter for ClickHouse.
+        let here = query.source != Source::Raw && query.filters.is_empty() && query.since_ms.is_none();
         let mut plan = Plan::default();
         let mut few = FEW_ROWS_MAX;
         for (day, print) in self.days.raw.iter().filter(|(day, _)| asked(day)) {

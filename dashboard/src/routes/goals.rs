@@ -174,15 +174,6 @@ fn proposals(answer: &Answer, goals: &[Goal]) -> Vec<Proposal> {
     [of(1, Kind::Event, "sent in"), of(0, Kind::Page, "seen in")].into_iter().flatten().collect()
 }
 
-/// A failure that is nobody's mistake on this page.
-fn unreachable(error: GoalError) -> PageError {
-    if let GoalError::Database(error) = error {
-        return error.into();
-    }
-    tracing::error!(error = &error as &dyn std::error::Error, "goals cannot be read or changed");
-    PageError::Broken
-}
-
 /// The page, after what was typed was refused or before anything was typed.
 async fn page(
     (app, theme, reading): (&App, Theme, &Reading),
@@ -197,7 +188,7 @@ async fn page(
     let now = now_in(&site.time_zone);
     let view = reading.view(query, now.date());
     let asked = Subject::new(db, reading, &view, &now).below("/goals".into());
-    let goals = goal::all(db, site.id).await.map_err(unreachable)?;
+    let goals = goal::all(db, site.id).await?;
     let seen = if asked.may_edit { &SEEN[..] } else { &[] };
     let before = async {
         match &asked.before {
@@ -270,7 +261,7 @@ pub(super) async fn add(
             let what = format!("goal {}: {}", goal.id, goal.name);
             note(db, signed_in.user.id, Action::GoalAdd, site.id, &what, &key).await
         }
-        Err(error @ (GoalError::Database(_) | GoalError::Randomness(_))) => Err(unreachable(error)),
+        Err(error @ (GoalError::Database(_) | GoalError::Randomness(_))) => Err(error.into()),
         Err(refused) => {
             let error = refused.to_string();
             let reading = Reading::of_member(&app, signed_in, &key).await?;
@@ -288,7 +279,7 @@ pub(super) async fn remove(
     let db = &app.settings.databases.writer;
     let (site, _) = signed_in.site(&key, Role::Editor)?;
     let id = form.id.parse().map(GoalId).map_err(|_| PageError::NotFound)?;
-    if !goal::remove(db, site.id, id).await.map_err(unreachable)? {
+    if !goal::remove(db, site.id, id).await? {
         return Err(PageError::NotFound);
     }
     note(db, signed_in.user.id, Action::GoalRemove, site.id, &format!("goal {id}"), &key).await

@@ -2,6 +2,7 @@
 import { chart } from './chart';
 import { copy } from './copy';
 import { install } from './install';
+import { live } from './live';
 import { menus } from './menus';
 import { periodKeys } from './keys';
 import { now } from './now';
@@ -24,4 +25,5 @@ timeZone();
 install();
 periodKeys();
 now();
+live();
 swap(enhance);

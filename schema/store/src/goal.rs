@@ -46,7 +46,7 @@ impl Kind {
 }
 
 /// A goal of a site.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Goal {
     /// Number in the tables.
     pub id: GoalId,

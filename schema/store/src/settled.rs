@@ -435,6 +435,7 @@ pub async fn settle_before(
             .param("site", site)
             .param("day", day.to_string())
             .param("raw", &raw[..])
+            .param("since", 0)
             .param("until", until_ms)
             .param("tz", time_zone)
             .param("settling", settling)

@@ -14,6 +14,7 @@ use sotto_collector::{
 };
 use sotto_store::{account::AccountKey, db::Databases};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{
@@ -42,6 +43,8 @@ pub struct DashboardParts {
     pub scripts: Arc<Scripts>,
     /// Attribution text and link that the licence of the GeoIP data requires.
     pub geo_attribution: Option<String>,
+    /// Cancelled when the program stops, so that answers without an end do.
+    pub stopping: CancellationToken,
 }
 
 /// Builds the dashboard; only main knows how.
@@ -84,6 +87,7 @@ pub async fn run(config: Config, paths: Paths, dashboard: MakeDashboard<'_>) -> 
         // The same GeoIP files as on the collectors' machines, so that the licence's attribution is shown
         // here, too.
         geo_attribution: state::geo_attribution(&state::open_geoip(&config, &paths)),
+        stopping: supervisor.stopping().clone(),
     };
     let dashboard = routes::without_address(dashboard(parts), config.server.trusted_proxies.clone())?;
     let service = stack::around(dashboard, (&config.server).into(), Arc::default());

@@ -64,7 +64,6 @@ pub(in crate::routes) struct Header {
     pub(in crate::routes) refused: Option<String>,
     pub(in crate::routes) compared: Option<String>,
     pub(in crate::routes) compare_link: String,
-    pub(in crate::routes) today_link: String,
     /// The other pages about the same period.
     pub(in crate::routes) goals_link: String,
     pub(in crate::routes) consent_link: String,
@@ -138,7 +137,6 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
         refused: view.refused.as_ref().map(period::refused),
         compared: asked.before.as_ref().map(|q| before_label(view.period, q.range)),
         compare_link: link(view.with_compare(!view.compare)),
-        today_link: view.with_period(Period::Today).link(base),
         goals_link: {
             let query = view.query();
             format!("{base}/goals{}{query}", if query.is_empty() { "" } else { "?" })

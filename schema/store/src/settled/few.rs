@@ -196,6 +196,7 @@ impl Few<'_> {
             .param("site", self.site)
             .param("tz", self.time_zone)
             .param("raw", &days)
+            .param("since", 0)
             .param("until", self.until_ms.unwrap_or(UNTIL_END_MS))
             .param("open", days.first().map_or("1970-01-01", String::as_str))
             .param("hour", hour.unwrap_or(0))

@@ -15,8 +15,9 @@ use super::naming;
 /// What tells apart and orders the hits of a visit.
 const MOMENT: &str =
     "bitOr(bitShiftLeft(toUInt64(toUnixTimestamp64Milli(e.time)), 22), bitAnd(e.view, 4194303))";
-/// The events of the days that are read. Parameters: the site, the days, and a moment in milliseconds.
-const SOME: &str = "e.site = {site:UInt64} AND e.day IN {raw:Array(Date)} AND e.time < fromUnixTimestamp64Milli({until:Int64}, 'UTC')";
+/// The events of the days that are read. Parameters: the site, the days, and two moments in milliseconds.
+const SOME: &str = "e.site = {site:UInt64} AND e.day IN {raw:Array(Date)}
+    AND e.time >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') AND e.time < fromUnixTimestamp64Milli({until:Int64}, 'UTC')";
 
 /// A host name as it is shown: with `www.` and without is the same.
 const HOSTNAME: &str = "if(startsWith(e.hostname, 'www.'), substring(e.hostname, 5), toString(e.hostname))";
@@ -217,7 +218,7 @@ fn link(name: &str) -> Option<String> {
 }
 
 /// Text of a query for the visits of raw events: one row per day and session, with `day`, `visitor`, `session`
-/// and the columns. Parameters: `site`, `raw` (days), `until`, `tz`, and `steps`.
+/// and the columns. Parameters: `site`, `raw` (days), `since`, `until`, `tz`, and `steps`.
 ///
 /// Rows of `events` lie in the order of visitor and session, so that visits are put together one after the
 /// other and not all at once (`optimize_aggregation_in_order`).
