@@ -1,6 +1,7 @@
 //! The comparison: interleaved rounds at full speed, then at half of it, then at fixed rates.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     process::{Child, Command},
     sync::{Arc, atomic::AtomicBool},
@@ -269,8 +270,8 @@ fn sustained(plan: &Plan, sotto: &Sotto, ours: &Server<'_>, first: &mut u64) {
     }
 }
 
-/// Load alone, at full speed, for attaching a profiler.
-pub fn profile(seconds: u64) {
+/// Load alone, at full speed or at a rate, for attaching a profiler; with what each thread waited for a processor.
+pub fn profile(seconds: u64, rate: Option<f64>) {
     let sotto = Sotto::start_as_configured(CONFIG);
     let site = sotto.add_site("a.example", &[]);
     let ours = Server {
@@ -281,6 +282,35 @@ pub fn profile(seconds: u64) {
         sotto: Some(&sotto),
     };
     println!("pid {}", ours.pid.as_raw_nonzero());
-    let part = ours.part(None, Duration::from_secs(seconds), &mut 1);
+    ours.part(rate, Duration::from_secs(2), &mut 1);
+    let before = waits(ours.pid);
+    let part = ours.part(rate, Duration::from_secs(seconds), &mut 1_000_000_000);
     println!("{:.0} hits/s, {:.2} + {:.2} us", part.sent.rate(), part.cpu_us, part.database_us);
+    let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|quantile| part.sent.quantile_ms(quantile));
+    println!("p50 {p50:.2} ms, p99 {p99:.2} ms, p99.9 {p999:.2} ms");
+    for (thread, after) in waits(ours.pid) {
+        let [ran, waited, times] =
+            std::array::from_fn(|i| after[i] - before.get(&thread).map_or(0, |b| b[i]));
+        if times > 100 {
+            let each = waited as f64 / times as f64 / 1e3;
+            println!(
+                "{thread:<24} ran {:>6} ms, waited {:>6} ms, {times} times, {each:.0} us each",
+                ran / 1_000_000,
+                waited / 1_000_000
+            );
+        }
+    }
+}
+
+/// Nanoseconds that each thread ran, nanoseconds that it waited for a processor, and how often it ran (proc(5), schedstat).
+fn waits(pid: Pid) -> BTreeMap<String, [u64; 3]> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).unwrap();
+    let read = |path: std::path::PathBuf| std::fs::read_to_string(path).ok();
+    let thread = |task: std::path::PathBuf| {
+        let numbers = read(task.join("schedstat"))?;
+        let mut numbers = numbers.split_whitespace().filter_map(|number| number.parse().ok());
+        let name = format!("{} {}", read(task.join("comm"))?.trim(), task.file_name()?.to_string_lossy());
+        Some((name, std::array::from_fn(|_| numbers.next().unwrap_or_default())))
+    };
+    tasks.filter_map(|task| thread(task.ok()?.path())).collect()
 }

@@ -29,10 +29,13 @@ fn main() -> ExitCode {
             days: days.parse().expect("a number of days"),
         }),
         ["soak", minutes] => return soak::run(minutes.parse().expect("minutes")),
-        ["profile", seconds] => compare::profile(seconds.parse().expect("seconds")),
+        ["profile", seconds] => compare::profile(seconds.parse().expect("seconds"), None),
+        ["profile", seconds, rate] => {
+            compare::profile(seconds.parse().expect("seconds"), Some(rate.parse().expect("hits per second")));
+        }
         _ => {
             eprintln!(
-                "load compare [--quick] | load reports [EVENTS] | load site EVENTS DAYS | load commands [EVENTS] | load soak MINUTES | load profile SECONDS | load bare ADDRESS"
+                "load compare [--quick] | load reports [EVENTS] | load site EVENTS DAYS | load commands [EVENTS] | load soak MINUTES | load profile SECONDS [RATE] | load bare ADDRESS"
             );
             return ExitCode::from(2);
         }
