@@ -69,7 +69,8 @@ fn by_engine<'a>(ua: &'a str, system: &str, fallback: Option<&WootheeResult<'a>>
             Browser { name: "iOS WebView", version: "", in_app: true }
         }
         "Android" if webkit && !version.is_empty() => {
-            Browser { name: "Android Browser", version, in_app: false }
+            // Its version is the system's; the token stayed at 4.0.
+            Browser { name: "Android Browser", version: "", in_app: false }
         }
         "macOS" if webkit && ua.contains("Safari/") => Browser { name: "Safari", version: "", in_app: false },
         _ => match fallback {

@@ -36,6 +36,8 @@ fn by_token(ua: &str, system: &str) -> Option<Device> {
         "Android" | "HarmonyOS" if has("Tablet") || has("tablet") || is_tablet_model(ua) => {
             Some(Device::Tablet)
         }
+        // Folded out, they ask for pages as tablets do.
+        "Android" if has("SM-F9") || has("SM-F7") => Some(Device::Mobile),
         "Android" | "HarmonyOS" => {
             let mobile = has("Mobile") || has("mobile") || has("Opera Mini") || has("Opera Mobi");
             // Android's own client names the model only.
@@ -62,7 +64,20 @@ fn by_category(fallback: Option<&WootheeResult<'_>>) -> Device {
 
 /// Models of tablets: apps on them send `Mobile`, as on phones.
 fn is_tablet_model(ua: &str) -> bool {
-    TABLET_MODELS.iter().any(|model| ua.contains(model)) || is_fire_tablet(ua)
+    TABLET_MODELS.iter().any(|model| ua.contains(model)) || is_called_tablet(ua) || is_fire_tablet(ua)
+}
+
+/// Most makers call their tablets so: `Beeline Tab 2`, `BV_TAB7`, `Smart Pad 10`.
+fn is_called_tablet(ua: &str) -> bool {
+    let is_letter = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphabetic);
+    let model = ua.split_once(')').map_or(ua, |(before, _)| before);
+    TABLET_WORDS.iter().any(|word| {
+        model.match_indices(word).any(|(at, _)| {
+            let bytes = model.as_bytes();
+            let before = at.checked_sub(1).and_then(|at| bytes.get(at));
+            !is_letter(before) && !is_letter(bytes.get(at + word.len()))
+        })
+    })
 }
 
 /// Amazon's tablets are called KF and a few capitals.
@@ -73,6 +88,9 @@ fn is_fire_tablet(ua: &str) -> bool {
         (2..=5).contains(&capitals) && rest.get(capitals).is_some_and(|byte| b" );".contains(byte))
     })
 }
+
+/// Words in names of tablets; part of a longer word, they mean something else (`Table`, `iPad`, `Notepad`).
+const TABLET_WORDS: [&str; 5] = ["Tab", "TAB", "tab", "Pad", "PAD"];
 
 #[rustfmt::skip]
 const TABLET_MODELS: &[&str] = &[
@@ -89,7 +107,8 @@ const CAR: [&str; 5] = ["QtCarBrowser", "Tesla/", "Android Automotive", "Polesta
 #[rustfmt::skip]
 const TV_MODELS: &[&str] = &[
     "Android TV", "AndroidTV", "Google TV", "GoogleTV", "Smart TV", "SmartTV", "SMART-TV", "BRAVIA", "; AFT", "MIBOX", "Mi Box", "MiTV",
-    "MITV", "TV Box", "Chromecast", "; ADT-", "BeyondTV", "CrKey/", "Nexus Player", "SHIELD Android TV",
+    "MITV", "TV Box", "Chromecast", "; ADT-", "BeyondTV", "CrKey/", "Nexus Player", "SHIELD Android TV", "SmarterTV", "SmartATV", "wv-atv", " ATV", " Shell ", "_shell_",
+    "Quick Search TV", "TVBro", "TV Bro", "BrowseHere", " Box Build/", " Box)", "; X96", "; H96", "; X98", "; TX3", "; TX6", "; T95", "; MXQ",
 ];
 
 /// Names of television sets, boxes and their systems.
