@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn hour_is_a_spike_above_three_times_the_usual_and_fifty_visitors_once_it_is_over() {
         for (usual_visitors, visitors, expected) in
-            [(20, 60, false), (20, 61, true), (2, 49, false), (2, 50, true), (0, 50, true), (100, 301, true)]
+            [(20, 60, false), (20, 61, true), (2, 49, false), (2, 50, true), (1, 50, true), (100, 301, true)]
         {
             let mut seen = usual(usual_visitors);
             seen.hours.insert((date(2026, 11, 27), 13), counts(visitors));
