@@ -92,6 +92,13 @@ program: assets
 # Always of the whole workspace, so that nothing is built twice with other features.
 CARGO_TEST := cargo test --locked --workspace --quiet --no-fail-fast
 
+MAIL_SERVER := tests/mail/.python
+$(MAIL_SERVER)/.sotto: tests/mail/requirements.txt
+	@rm -rf $(MAIL_SERVER)
+	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps --require-hashes \
+	    --only-binary :all: --platform any --target $(MAIL_SERVER) --requirement $<
+	@touch $@
+
 .PHONY: test-unit test-doc test-faults test-suite
 test-unit: assets
 	$(CARGO_TEST) --lib --bins --examples
@@ -102,7 +109,7 @@ test-doc: assets
 test-faults: program
 	$(CARGO_TEST) --test faults
 
-test-suite: program
+test-suite: program $(MAIL_SERVER)/.sotto
 	$(CARGO_TEST) --test suite
 
 .PHONY: test-dates test-dates-few
@@ -143,7 +150,7 @@ test-clients: program node_modules/.sotto-test $(PYTHON_CLIENTS)/.sotto
 .PHONY: clean
 clean: ## Remove what was built; fetched files stay in the cache
 	cargo clean
-	rm -rf node_modules collector/tracker/dist dashboard/web/dist $(PYTHON_CLIENTS)
+	rm -rf node_modules collector/tracker/dist dashboard/web/dist $(PYTHON_CLIENTS) $(MAIL_SERVER)
 
 # Measurements: quote only what these print.
 .PHONY: bench

@@ -19,12 +19,14 @@ use sotto_store::backup::sealed;
 
 use crate::visitor::{client_ip::TrustedProxies, salts::holder::HeldBy};
 
+mod mail;
 mod paths;
 mod peers;
 mod quoted;
 mod shards;
 pub mod sites;
 
+pub use mail::{Mail, MailTls};
 pub use paths::Paths;
 pub use peers::{OTHERS_MAX, Peers};
 
@@ -61,6 +63,8 @@ pub struct Config {
     pub reports: Reports,
     /// Backup encryption.
     pub backup: Backup,
+    /// The mail server.
+    pub mail: Mail,
     /// Visit detection.
     pub sessions: Sessions,
     /// Salts.
@@ -240,6 +244,7 @@ impl Default for Config {
             archive: Archive::default(),
             reports: Reports::default(),
             backup: Backup::default(),
+            mail: Mail::default(),
             sessions: Sessions::default(),
             salts: SaltsConfig::default(),
             peers: Peers::default(),
@@ -313,6 +318,12 @@ fn is_url(url: &str) -> bool {
     url::Url::parse(url).is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host())
 }
 
+/// Whether a host is this machine, whatever its resolver says.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 /// Why the configuration cannot be used; the start stops.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -382,6 +393,7 @@ impl Config {
             self.clickhouse.check_shards(),
             self.peers.check(),
             self.check_backup(),
+            self.mail.check(self.public_url.as_deref()),
         ];
         let wrong = checks.into_iter().flatten().next();
         match wrong {
@@ -591,6 +603,15 @@ mod tests {
                 "[peers]\nname = \"c1\"\nlisten = \"10.0.0.1:8790\"\nothers = { c2 = \"b:1\" }",
                 vec!["peers.key_file", "must be set"],
             ),
+            ("[mail]\nport = 25", vec!["mail.server", "must be set", "smtp.example.org"]),
+            ("[mail]\nserver = \"https://a\"", vec!["mail.server", "host name"]),
+            ("[mail]\nserver = \"a.example\"\nport = 0", vec!["mail.port", "1 to 65535"]),
+            ("[mail]\ntls = \"ssl\"", vec!["tls", "starttls", "implicit"]),
+            ("[mail]\nserver = \"mail.example\"\ntls = \"none\"", vec!["mail.tls", "on this machine only"]),
+            ("[mail]\nserver = \"10.0.0.1\"\ntls = \"none\"", vec!["mail.tls", "on this machine only"]),
+            ("[mail]\nserver = \"a.example\"\nuser = \"a\"", vec!["mail.password_file", "together"]),
+            ("[mail]\nserver = \"a.example\"\nfrom = \"me\"", vec!["mail.from", "stats@example.org"]),
+            ("[mail]\nserver = \"a.example\"\nfrom = \"a@b.org\"", vec!["public_url", "letters have links"]),
         ] {
             let message = parse(text).unwrap_err().to_string();
             for part in parts {
@@ -612,6 +633,9 @@ mod tests {
             "[clickhouse]\ncluster = \"stats\"\nshards = [[\"http://a\"], [\"http://b\"]]",
             "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"",
             "listen = \"192.0.2.1:8788\"",
+            "public_url = \"http://a\"\n[mail]\nserver = \"[::1]\"\ntls = \"none\"\nfrom = \"a@b.org\"",
+            "public_url = \"http://a\"\n[mail]\nserver = \"localhost\"\ntls = \"none\"\nfrom = \"a@b.org\"",
+            "public_url = \"http://a\"\n[mail]\nserver = \"m.example\"\nport = 65535\nfrom = \"a@b.org\"",
             "[peers]\nname = \"c1\"\nlisten = \"10.0.0.1:8790\"\nkey_file = \"k\"\nothers = { c2 = \"b:1\" }",
         ] {
             assert!(parse(text).is_ok(), "{text:?}: {:?}", parse(text));

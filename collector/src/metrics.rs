@@ -62,6 +62,12 @@ pub struct Metrics {
     pub salts_replaced: AtomicU64,
     /// Visits and page views that another collector was never told about.
     pub peer_notes_lost: AtomicU64,
+    /// Letters that the mail server accepted.
+    pub mails_sent: AtomicU64,
+    /// Letters that it did not accept, or that could not be put together.
+    pub mails_failed: AtomicU64,
+    /// Rounds of letters that were broken off.
+    pub mail_rounds_failed: AtomicU64,
 }
 
 /// Bucket bounds of the ship histogram, in seconds: from a small batch to the longest insert.
@@ -138,6 +144,9 @@ impl Default for Metrics {
             salts_alone: AtomicU64::new(0),
             salts_replaced: AtomicU64::new(0),
             peer_notes_lost: AtomicU64::new(0),
+            mails_sent: AtomicU64::new(0),
+            mails_failed: AtomicU64::new(0),
+            mail_rounds_failed: AtomicU64::new(0),
         }
     }
 }
@@ -247,7 +256,7 @@ struct Snapshot {
 }
 
 /// The plain counters: name, help and value.
-fn counters(metrics: &Metrics) -> [(&'static str, &'static str, &AtomicU64); 12] {
+fn counters(metrics: &Metrics) -> [(&'static str, &'static str, &AtomicU64); 15] {
     [
         (
             "sotto_hits_without_outcome",
@@ -292,6 +301,17 @@ fn counters(metrics: &Metrics) -> [(&'static str, &'static str, &AtomicU64); 12]
             "sotto_peer_notes_lost",
             "Visits and page views of which another collector was not told.",
             &metrics.peer_notes_lost,
+        ),
+        ("sotto_mails_sent", "Letters that the mail server accepted.", &metrics.mails_sent),
+        (
+            "sotto_mails_failed",
+            "Letters that the mail server did not accept, this time or for good, or that could not be made.",
+            &metrics.mails_failed,
+        ),
+        (
+            "sotto_mail_rounds_failed",
+            "Rounds of letters that were broken off because the mail server or the database was away.",
+            &metrics.mail_rounds_failed,
         ),
     ]
 }

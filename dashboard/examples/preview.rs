@@ -69,6 +69,7 @@ async fn run(library: &Path, port: u16, dir: PathBuf) -> Result<(), Box<dyn Erro
         sites_changed: Arc::new(|| {}),
         setup_token: Some(account::secret_hash("preview")),
         account_key: AccountKey::of_file(b"only for looking at, of no worth"),
+        sends_mail: false,
         secure_cookies: false,
         modules: Vec::new(),
         script: Arc::new(|_| None),

@@ -9,11 +9,18 @@ use axum::{
 
 use sotto_schema::origin::is_from_own_page;
 
-use crate::page::{Embedders, PageError, SecretForm};
+use crate::{
+    mail::UNSUBSCRIBE,
+    page::{Embedders, LetterInside, PageError, SecretForm, ShowsLetter},
+};
 
 /// Scripts, styles and forms of our own only; nothing may frame us.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// A letter has its styles and pictures in itself, and our pages show it; it runs nothing and sends nothing.
+const LETTER_POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; \
+     frame-ancestors 'self'; base-uri 'none'; sandbox";
 
 /// Headers against framing, MIME sniffing and leaks through the referrer. The referrer policy is not
 /// `no-referrer`, because with it browsers send `Origin: null` with our own forms, which [`own_pages_only`] needs
@@ -38,9 +45,12 @@ const FORM_REFERRER: HeaderValue = HeaderValue::from_static("strict-origin");
 pub(crate) async fn headers(request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let (shared, public) = (path.starts_with("/shared/"), path.starts_with("/public/"));
+    let ends_mail = path.starts_with(UNSUBSCRIBE);
     let mut response = next.run(request).await;
     let embedders = response.extensions_mut().remove::<Embedders>();
     let asks = response.extensions_mut().remove::<SecretForm>().is_some();
+    let is_letter = response.extensions_mut().remove::<LetterInside>().is_some();
+    let shows_letter = response.extensions_mut().remove::<ShowsLetter>().is_some();
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
@@ -48,7 +58,19 @@ pub(crate) async fn headers(request: Request, next: Next) -> Response {
     if shared {
         headers.insert(header::REFERRER_POLICY, if asks { FORM_REFERRER } else { SECRET_REFERRER });
     }
-    if shared || public {
+    if ends_mail {
+        headers.insert(header::REFERRER_POLICY, SECRET_REFERRER);
+    }
+    if is_letter {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(LETTER_POLICY));
+        headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
+    }
+    if shows_letter
+        && let Ok(policy) = HeaderValue::from_str(&format!("{CONTENT_SECURITY_POLICY}; frame-src 'self'"))
+    {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    if shared || public || ends_mail {
         headers.insert(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex"));
     }
     if let Some(policy) = embedders.and_then(|embedders| embedded_policy(&embedders)) {
@@ -70,10 +92,12 @@ fn embedded_policy(Embedders(hosts): &Embedders) -> Option<HeaderValue> {
     HeaderValue::from_str(&policy).ok().filter(|_| !hosts.is_empty())
 }
 
-/// Rejects changes that another site's page triggered.
+/// Rejects changes that another site's page triggered. The link that ends mail is asked by mail servers, which are no browsers:
+/// its secret is all that it needs, and no cookie counts there.
 pub(crate) async fn own_pages_only(request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if reads || from_own_page(request.headers()) {
+    let ends_mail = request.uri().path().starts_with(UNSUBSCRIBE);
+    if reads || ends_mail || from_own_page(request.headers()) {
         next.run(request).await
     } else {
         PageError::ForeignForm.into_response()

@@ -25,6 +25,7 @@ mod gate;
 mod guard;
 mod labels;
 mod languages;
+pub mod mail;
 mod page;
 mod places;
 pub mod range;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub script: DescribeScript,
     /// Path on `public_url` that accepts events.
     pub event_path: String,
+    /// Whether mail is sent, so that subscribing to it is worth something.
+    pub sends_mail: bool,
     /// Attribution required by the licence of the GeoIP database.
     pub geo_attribution: Option<String>,
     /// Cancelled when the program stops: answers without an end end then.

@@ -71,6 +71,14 @@ pub(crate) struct Embedders(pub(crate) Vec<String>);
 #[derive(Clone)]
 pub(crate) struct SecretForm;
 
+/// A letter, shown as it is sent: with the styles and pictures that it holds, in a frame of our own pages.
+#[derive(Clone)]
+pub(crate) struct LetterInside;
+
+/// A page that shows a letter in a frame.
+#[derive(Clone)]
+pub(crate) struct ShowsLetter;
+
 /// The frame of a page.
 pub(crate) struct Shell {
     pub(crate) title: String,

@@ -23,6 +23,7 @@ mod goals;
 mod install;
 mod invitation;
 mod list;
+mod mail;
 mod overview;
 mod own_password;
 mod paths;
@@ -41,6 +42,7 @@ mod steps;
 mod trust;
 mod two_step;
 mod unmeasured;
+mod unsubscribe;
 mod withheld;
 
 pub(crate) use badge::Badges;
@@ -95,6 +97,11 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/s/{key}/sharing", get(sharing::show).post(sharing::make))
         .route("/s/{key}/sharing/withdraw", post(sharing::withdraw))
         .route("/s/{key}/sharing/public", post(sharing::set_public))
+        .route("/s/{key}/mail", get(mail::show).post(mail::choose))
+        .route("/s/{key}/mail/add", post(mail::add))
+        .route("/s/{key}/mail/remove", post(mail::remove))
+        .route("/s/{key}/mail/preview", get(mail::show_letter))
+        .route("/unsubscribe/{secret}", get(unsubscribe::show).post(unsubscribe::end))
         .route("/s/{key}/{details}", get(details::show))
         .route("/s/{key}/{details}/{by}", get(details::show_by))
         .route("/shared/{secret}", get(overview::show).post(shared::unlock))

@@ -34,6 +34,7 @@ fn app() -> Router {
         modules: Vec::new(),
         script: Arc::new(|_| None),
         event_path: "/e".into(),
+        sends_mail: true,
         geo_attribution: None,
         stopping: CancellationToken::new(),
     })

@@ -142,6 +142,17 @@ CREATE TABLE invitations (`id` FixedString(32),
     `deleted` UInt8)
 ENGINE = ReplacingMergeTree(version, deleted) ORDER BY id TTL toDateTime(expires) SETTINGS index_granularity = 8192;
 
+CREATE TABLE mail_deliveries (`site` UInt64,
+    `user` UInt64,
+    `kind` LowCardinality(String),
+    `period` String,
+    `attempt` UInt8,
+    `state` LowCardinality(String),
+    `secret` FixedString(32),
+    `time` DateTime64(3, 'UTC'),
+    `version` UInt64)
+ENGINE = ReplacingMergeTree(version) ORDER BY (site, user, kind, period, attempt) TTL toDateTime(time) + toIntervalMonth(13) SETTINGS index_granularity = 8192;
+
 CREATE TABLE members (`user` UInt64,
     `site` UInt64,
     `role` Enum8('viewer' = 1, 'editor' = 2, 'owner' = 3),
@@ -399,6 +410,15 @@ CREATE TABLE sites (`id` UInt64,
     `version` UInt64,
     `deleted` UInt8)
 ENGINE = ReplacingMergeTree(version, deleted) ORDER BY id SETTINGS non_replicated_deduplication_window = 100, index_granularity = 8192;
+
+CREATE TABLE subscriptions (`site` UInt64,
+    `user` UInt64,
+    `kind` LowCardinality(String),
+    `made_by` UInt64,
+    `created` DateTime64(3, 'UTC'),
+    `version` UInt64,
+    `deleted` UInt8)
+ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (site, user, kind) SETTINGS index_granularity = 8192;
 
 CREATE TABLE tokens (`id` UInt64,
     `hash` FixedString(32),

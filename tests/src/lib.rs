@@ -175,20 +175,30 @@ impl Sotto {
     /// Starts Sotto on an empty directory with more configuration.
     pub fn start_with(config: &str) -> Self {
         let data = Arc::new(tempfile::tempdir().unwrap());
-        Self::start_in("serve", data, SHIP_AT_ONCE, config)
+        Self::start_in("serve", data, &format!("{LOOPBACK}{SHIP_AT_ONCE}{config}"))
     }
 
     /// Starts `collect` or `dashboard` on an empty directory.
     pub fn start_part(part: &'static str, config: &str) -> Self {
-        Self::start_in(part, Arc::new(tempfile::tempdir().unwrap()), SHIP_AT_ONCE, config)
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        Self::start_in(part, data, &format!("{LOOPBACK}{SHIP_AT_ONCE}{config}"))
     }
 
     /// Starts Sotto on an empty directory, with the default shipping settings.
     pub fn start_as_configured(config: &str) -> Self {
-        Self::start_in("serve", Arc::new(tempfile::tempdir().unwrap()), "", config)
+        Self::start_in("serve", Arc::new(tempfile::tempdir().unwrap()), &format!("{LOOPBACK}{config}"))
     }
 
-    fn start_in(part: &'static str, data: Arc<tempfile::TempDir>, ship: &str, config: &str) -> Self {
+    /// Starts Sotto on an empty directory and on a port that is known before, where its public URL is.
+    pub fn start_on(port: u16, config: &str) -> Self {
+        let here = format!(
+            "listen = \"127.0.0.1:{port}\"\nadmin_listen = \"127.0.0.1:0\"\npublic_url = \"http://127.0.0.1:{port}\"\n"
+        );
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        Self::start_in("serve", data, &format!("{here}{SHIP_AT_ONCE}{config}"))
+    }
+
+    fn start_in(part: &'static str, data: Arc<tempfile::TempDir>, config: &str) -> Self {
         let mut sotto = Self {
             child: None,
             data,
@@ -200,7 +210,7 @@ impl Sotto {
             log: Arc::default(),
             environment: Vec::new(),
         };
-        fs::write(sotto.config_file(), format!("{LOOPBACK}{ship}{config}")).unwrap();
+        fs::write(sotto.config_file(), config).unwrap();
         sotto.spawn();
         sotto
     }

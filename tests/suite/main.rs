@@ -27,6 +27,7 @@ mod house;
 mod imports;
 mod lookups;
 mod lost_answers;
+mod mail;
 mod memory;
 mod metrics;
 mod naming;

@@ -10,7 +10,7 @@ use sotto_tests::{Answer, Sotto, free_port, request, wait_for, workspace};
 use crate::peers::external;
 
 /// Parts of `sotto serve` that are restarted.
-const RESTARTED: [Part; 9] = [
+const RESTARTED: [Part; 10] = [
     Part::Worker,
     Part::Admin,
     Part::Rules,
@@ -20,6 +20,7 @@ const RESTARTED: [Part; 9] = [
     Part::Sealing,
     Part::Settling,
     Part::Ageing,
+    Part::Mail,
 ];
 /// Those that only a collector has which has peers, and whose ClickHouse is another's and away.
 const RESTARTED_IN_COLLECT: [Part; 4] =
@@ -90,7 +91,8 @@ fn every_part_has_its_place_in_these_tests() {
 
 #[test]
 fn part_of_serve_that_is_killed_from_inside_is_counted_shown_and_restarted() {
-    let mut sotto = Sotto::start();
+    let mail = "[mail]\nserver = \"127.0.0.1\"\ntls = \"none\"\nfrom = \"stats@example.org\"\n";
+    let mut sotto = Sotto::start_on(free_port(), mail);
     let key = sotto.add_site("a.example", &[]);
     let mut others: Vec<Part> = RESTARTED.to_vec();
     for (n, part) in RESTARTED.into_iter().enumerate() {

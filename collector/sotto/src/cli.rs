@@ -21,6 +21,7 @@ pub mod data;
 pub mod doctor;
 pub mod funnel;
 pub mod geoip;
+pub mod mail;
 pub mod output;
 mod password;
 pub mod privacy;
@@ -103,6 +104,9 @@ pub enum Command {
     Backup(backup::BackupArgs),
     /// Restore a backup into an empty data directory
     Restore(backup::RestoreArgs),
+    /// Reports and alerts by mail
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
     /// Hits waiting for ClickHouse
     #[command(subcommand)]
     Spool(spool::SpoolCommand),
@@ -207,10 +211,10 @@ pub async fn dispatch(
     command: Command,
     config: Config,
     paths: Paths,
-    dashboard: crate::serve::dashboard::MakeDashboard<'_>,
+    front: crate::serve::Front<'_>,
 ) -> Result<(), Failure> {
     match command {
-        Command::Demo(args) => crate::demo::run(args, config, paths, dashboard).await,
+        Command::Demo(args) => crate::demo::run(args, config, paths, front).await,
         Command::Site(command) => {
             with_databases(&config, &paths, async |db| site::run(command, &db, &config).await).await
         }
@@ -246,9 +250,12 @@ pub async fn dispatch(
         Command::Restore(args) => backup::restore(args, &config, &paths).await,
         Command::Spool(command) => spool::run(command, &config, &paths).await,
         Command::Geoip(command) => geoip::run(command, &paths),
-        Command::Doctor(args) => doctor::run(args, &config, &paths).await,
-        Command::Serve | Command::Collect | Command::Dashboard | Command::Report(_) | Command::Share(_) => {
-            Err(Failure::usage("main runs these commands itself"))
-        }
+        Command::Serve
+        | Command::Collect
+        | Command::Dashboard
+        | Command::Report(_)
+        | Command::Share(_)
+        | Command::Mail(_)
+        | Command::Doctor(_) => Err(Failure::usage("main runs these commands itself")),
     }
 }

@@ -39,7 +39,7 @@ use crate::{
     cli::output::say,
     databases::with_new_databases,
     failure::Failure,
-    serve::{self, dashboard::MakeDashboard},
+    serve::{self, Front},
 };
 use plan::Plan;
 
@@ -82,16 +82,11 @@ pub struct DemoArgs {
 }
 
 /// Fills the demo site if it is empty, then serves.
-pub async fn run(
-    args: DemoArgs,
-    config: Config,
-    paths: Paths,
-    dashboard: MakeDashboard<'_>,
-) -> Result<(), Failure> {
+pub async fn run(args: DemoArgs, config: Config, paths: Paths, front: Front<'_>) -> Result<(), Failure> {
     let fill_only = args.fill_only;
     with_new_databases(&config, &paths, async |databases| prepare(&args, &config, &paths, &databases).await)
         .await?;
-    if fill_only { Ok(()) } else { serve::run(config, paths, Some(dashboard)).await }
+    if fill_only { Ok(()) } else { serve::run(config, paths, Some(front)).await }
 }
 
 async fn prepare(

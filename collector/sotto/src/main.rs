@@ -17,6 +17,7 @@ mod databases;
 mod demo;
 mod environment;
 mod failure;
+mod post;
 mod serve;
 
 use cli::{
@@ -86,9 +87,9 @@ fn run(args: Args, environment: Environment) -> Result<(), Failure> {
     #[allow(clippy::wildcard_enum_match_arm)] // All other commands are dispatched where they live.
     runtime.block_on(async {
         match args.command.unwrap_or(Command::Serve) {
-            Command::Serve => serve::run(config, paths, Some(&dashboard)).await,
+            Command::Serve => serve::run(config, paths, Some(FRONT)).await,
             Command::Collect => serve::run(config, paths, None).await,
-            Command::Dashboard => serve::dashboard::run(config, paths, &dashboard).await,
+            Command::Dashboard => serve::dashboard::run(config, paths, FRONT).await,
             Command::Report(report) => {
                 databases::with_databases(&config, &paths, async |databases| {
                     report_command(&databases, report).await
@@ -101,10 +102,23 @@ fn run(args: Args, environment: Environment) -> Result<(), Failure> {
                 })
                 .await
             }
-            other => cli::dispatch(other, config, paths, &dashboard).await,
+            Command::Mail(command) => {
+                databases::with_databases(&config, &paths, async |databases| {
+                    cli::mail::run(command, post::make(&config, databases)?).await
+                })
+                .await
+            }
+            Command::Doctor(args) => {
+                let mail = post::check(&config).await;
+                cli::doctor::run(args, &config, &paths, mail).await
+            }
+            other => cli::dispatch(other, config, paths, FRONT).await,
         }
     })
 }
+
+/// What the server needs of the dashboard.
+const FRONT: serve::Front<'static> = serve::Front { dashboard: &dashboard, mail: &post::make };
 
 /// The filters of a shared link, as addresses have them.
 fn fixed_filters(typed: &[String]) -> Result<Vec<String>, Failure> {
@@ -126,6 +140,7 @@ fn dashboard(parts: serve::dashboard::DashboardParts) -> sotto_collector::http::
         sites_changed: Arc::new(move || parts.sites_changed.notify_one()),
         setup_token: parts.setup_token.as_deref().map(sotto_store::account::secret_hash),
         account_key: parts.account_key,
+        sends_mail: parts.sends_mail,
         modules: modules(&parts.scripts),
         script: Arc::new(move |modules| facts(&parts.scripts, modules)),
         event_path: "/e".into(),

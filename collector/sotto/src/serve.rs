@@ -27,6 +27,7 @@ mod apart;
 pub mod dashboard;
 mod database;
 mod listeners;
+pub mod mail;
 mod routes;
 mod set_up;
 mod signals;
@@ -35,6 +36,7 @@ use admin::Admin;
 use dashboard::{DashboardParts, MakeDashboard};
 use database::Database;
 use listeners::{Listeners, taken};
+use mail::{MakeMail, SendDue};
 use routes::Routes;
 use signals::StopSignals;
 
@@ -42,6 +44,15 @@ use signals::StopSignals;
 const SHIP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the remaining parts may take to end; most have ended while the spool was shipped.
 const REST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What only main knows how to make.
+#[derive(Clone, Copy)]
+pub struct Front<'a> {
+    /// The dashboard.
+    pub dashboard: MakeDashboard<'a>,
+    /// What sends mail, if a mail server is configured.
+    pub mail: MakeMail<'a>,
+}
 
 /// Everything that runs, for an orderly shutdown.
 struct Running {
@@ -57,7 +68,7 @@ struct Running {
 }
 
 /// Serves until told to stop, or until a part that cannot be restarted has ended.
-pub async fn run(config: Config, paths: Paths, dashboard: Option<MakeDashboard<'_>>) -> Result<(), Failure> {
+pub async fn run(config: Config, paths: Paths, front: Option<Front<'_>>) -> Result<(), Failure> {
     protect_memory()?;
     let _lock = databases::lock(&config)?;
     let (config, listeners) = Listeners::bind(config)?;
@@ -65,7 +76,12 @@ pub async fn run(config: Config, paths: Paths, dashboard: Option<MakeDashboard<'
     let stop = StopSignals::listen()?;
     let (state, readers) = State::open(config, &paths, database.databases(), Clock::System, Lifetime::Day)?;
     let board = state.board.clone();
-    let running = start(state, readers, database, listeners, dashboard).await?;
+    let send = match front {
+        Some(front) => (front.mail)(&state.config, state.databases.clone())?,
+        None => None,
+    };
+    let dashboard = front.map(|front| front.dashboard);
+    let running = start(state, readers, database, listeners, (dashboard, send)).await?;
     let ended = tokio::select! {
         () = stop.come() => Ok(()),
         part = board.failed() => Err(PartEnded(part).into()),
@@ -90,7 +106,7 @@ async fn start(
     readers: Vec<spool::Reader>,
     database: Database,
     listeners: Listeners,
-    dashboard: Option<MakeDashboard<'_>>,
+    (dashboard, send): (Option<MakeDashboard<'_>>, Option<SendDue>),
 ) -> Result<Running, Failure> {
     recovery::recover(&state, &readers).await;
     rules::read(&state).await;
@@ -109,6 +125,9 @@ async fn start(
     listeners::keep_serving(Part::Admin, listeners.admin, admin, &state.config, &rest);
     let shippers = start_shippers(&state, readers, &rest);
     background::start(&state, &jobs);
+    if let Some(send) = send {
+        mail::start(send, state.metrics.clone(), &jobs);
+    }
     let part = if dashboard.is_some() { "dashboard" } else { "collector" };
     set_up::announce(&state.config, part, setup_token.as_deref());
     Ok(Running { state, database, workers, jobs, rest, shippers, peers })
@@ -130,6 +149,7 @@ fn fallback(
         sites_changed: state.rules_changed.clone(),
         setup_token,
         account_key: account_key::open(&state.config),
+        sends_mail: state.config.mail.server.is_some(),
         scripts: state.scripts.clone(),
         geo_attribution: state.geo_attribution(),
         stopping,

@@ -40,6 +40,8 @@ pub enum Part {
     Settling,
     /// Removes what is due. Restarted.
     Ageing,
+    /// Sends mail. Restarted: which letters were begun is stored.
+    Mail,
     /// Answers calls of other collectors. Restarted on its socket: they call again.
     PeerListener,
     /// Calls another collector. Restarted: the full state is sent again on connecting.
@@ -55,7 +57,7 @@ pub enum Part {
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Worker,
         Self::Spool,
         Self::Shipper,
@@ -68,6 +70,7 @@ impl Part {
         Self::Sealing,
         Self::Settling,
         Self::Ageing,
+        Self::Mail,
         Self::PeerListener,
         Self::PeerLink,
         Self::ClickHouse,
@@ -100,6 +103,7 @@ impl Part {
             Self::Sealing => "sealing",
             Self::Settling => "settling",
             Self::Ageing => "ageing",
+            Self::Mail => "mail",
             Self::PeerListener => "peer_listener",
             Self::PeerLink => "peer_link",
             Self::ClickHouse => "clickhouse",

@@ -55,6 +55,10 @@ pub enum Action {
     PublicOn,
     /// Nobody may do so any more without an account or a link.
     PublicOff,
+    /// Somebody gets mail about a site from now on.
+    MailAdd,
+    /// Somebody gets no such mail any more.
+    MailRemove,
     /// A token was made.
     TokenAdd,
     /// A token was removed.
@@ -103,6 +107,8 @@ impl Action {
             Self::LinkWithdraw => "link_withdraw",
             Self::PublicOn => "public_on",
             Self::PublicOff => "public_off",
+            Self::MailAdd => "mail_add",
+            Self::MailRemove => "mail_remove",
             Self::TokenAdd => "token_add",
             Self::TokenRemove => "token_remove",
             Self::GoalAdd => "goal_add",

@@ -68,6 +68,8 @@ pub const HOME_TABLES: &[&str] = &[
     "shared_links",
     "shared_link_days",
     "public_sites",
+    "subscriptions",
+    "mail_deliveries",
 ];
 /// Suffix of the database from which reports read.
 const ALL_SUFFIX: &str = "_all";

@@ -23,3 +23,4 @@ pub mod rights;
 pub mod settled;
 pub mod sharing;
 pub mod sites;
+pub mod subscription;

@@ -48,11 +48,18 @@ struct Check {
 }
 
 /// Runs the checks; ends with an error if one fails.
-pub async fn run(args: DoctorArgs, config: &Config, paths: &Paths) -> Result<(), Failure> {
+/// `mail` is what the mail server says, if there is one.
+pub async fn run(
+    args: DoctorArgs,
+    config: &Config,
+    paths: &Paths,
+    mail: Option<Result<(), String>>,
+) -> Result<(), Failure> {
     let mut checks = vec![library(config, paths), data(config), held_salts(config, paths)];
     checks.extend([ram(config, paths), geo(config, paths)]);
     checks.extend([account_key(config), backup_key(config), waiting(config)]);
     checks.extend(peers(config));
+    checks.extend(mail.map(|answer| mail_server(config, answer)));
     if !is_in_use(config) {
         checks.push(port("public address", config.listen));
         checks.push(port("private address", config.admin_listen));
@@ -77,6 +84,16 @@ fn library(config: &Config, paths: &Paths) -> Check {
         ok: external || paths.library.exists(),
         found: if external { "not needed".into() } else { paths.library.display().to_string() },
         remedy: "run `make setup`, or set clickhouse.url",
+    }
+}
+
+fn mail_server(config: &Config, answer: Result<(), String>) -> Check {
+    let server = format!("{}:{}", config.mail.server.as_deref().unwrap_or_default(), config.mail.port());
+    Check {
+        what: "mail server",
+        ok: answer.is_ok(),
+        found: answer.map_or_else(|why| format!("{server}: {why}"), |()| server.clone()),
+        remedy: "check [mail]: server, port, tls, user and password_file",
     }
 }
 

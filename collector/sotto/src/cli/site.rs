@@ -10,7 +10,7 @@ use sotto_schema::{
 use sotto_store::{
     audit::{self, Action},
     db::{Databases, Db},
-    funnel, releases, sharing, sites,
+    funnel, releases, sharing, sites, subscription,
 };
 
 use super::output::{Listing, note, say, time};
@@ -211,6 +211,7 @@ pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -
             funnel::remove_all(db, site.id).await?;
             sites::remove(db, &site).await?;
             sharing::remove_site(db, site.id).await?;
+            subscription::remove_site(db, site.id).await?;
             releases::remove(db, site.id).await?;
             audit::append(db, UserId::NONE, Action::SiteRemove, site.id, &site.name).await?;
             say!("{} removed", site.name)?;

@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{
-    admin,
+    Front, admin,
     apart::apart,
     database::watch_cluster,
     listeners::{self, Listeners},
-    routes, set_up,
+    mail, routes, set_up,
     signals::StopSignals,
 };
 use crate::{account_key, databases, failure::Failure};
@@ -39,6 +39,8 @@ pub struct DashboardParts {
     pub setup_token: Option<String>,
     /// What secrets of accounts are sealed with.
     pub account_key: Option<AccountKey>,
+    /// Whether mail is sent.
+    pub sends_mail: bool,
     /// The script that browsers can fetch.
     pub scripts: Arc<Scripts>,
     /// Attribution text and link that the licence of the GeoIP data requires.
@@ -61,7 +63,7 @@ pub fn from_router(router: axum::Router) -> HttpService {
 }
 
 /// Serves the dashboard alone, on an external server.
-pub async fn run(config: Config, paths: Paths, dashboard: MakeDashboard<'_>) -> Result<(), Failure> {
+pub async fn run(config: Config, paths: Paths, front: Front<'_>) -> Result<(), Failure> {
     let cluster = databases::external(&config).ok_or_else(|| {
         Failure::usage(
             "clickhouse.url or clickhouse.shards must be set: the dashboard alone needs a server that the collector also uses",
@@ -83,15 +85,19 @@ pub async fn run(config: Config, paths: Paths, dashboard: MakeDashboard<'_>) -> 
         sites_changed: Arc::default(),
         setup_token: setup_token.clone(),
         account_key: account_key::open(&config),
+        sends_mail: config.mail.server.is_some(),
         scripts: Arc::new(Scripts::embedded()?),
         // The same GeoIP files as on the collectors' machines, so that the licence's attribution is shown
         // here, too.
         geo_attribution: state::geo_attribution(&state::open_geoip(&config, &paths)),
         stopping: supervisor.stopping().clone(),
     };
-    let dashboard = routes::without_address(dashboard(parts), config.server.trusted_proxies.clone())?;
+    let dashboard = routes::without_address((front.dashboard)(parts), config.server.trusted_proxies.clone())?;
     let service = stack::around(dashboard, (&config.server).into(), Arc::default());
     listeners::keep_serving(Part::Dashboard, listeners.public, service, &config, &supervisor);
+    if let Some(send) = (front.mail)(&config, databases.clone())? {
+        mail::start(send, Arc::default(), &supervisor);
+    }
     let health = admin::dashboard_health(databases.writer, board);
     listeners::keep_serving(Part::Admin, listeners.admin, health, &config, &supervisor);
     let signals = StopSignals::listen()?;

@@ -6,6 +6,7 @@ SELECT toInt64(assumeNotNull(
     + (SELECT count() FROM invitations) - (SELECT count() FROM invitations FINAL)
     + (SELECT count() FROM shared_links) - (SELECT count() FROM shared_links FINAL)
     + (SELECT count() FROM public_sites) - (SELECT count() FROM public_sites FINAL)
+    + (SELECT count() FROM subscriptions) - (SELECT count() FROM subscriptions FINAL)
     + (SELECT count() FROM goals) - (SELECT count() FROM goals FINAL)
     + (SELECT count() FROM funnels) - (SELECT count() FROM funnels FINAL)
     + (SELECT count() FROM sites) - (SELECT count() FROM sites FINAL)))
