@@ -204,6 +204,7 @@ impl From<ReportError> for PageError {
     fn from(error: ReportError) -> Self {
         match error {
             ReportError::Database(error) => error.into(),
+            ReportError::Goals(error) => crate::routes::goals_failed(error),
             ReportError::Metric(_)
             | ReportError::Dimension(_)
             | ReportError::Filter(_)

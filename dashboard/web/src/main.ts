@@ -5,6 +5,7 @@ import { install } from './install';
 import { menus } from './menus';
 import { periodKeys } from './keys';
 import { now } from './now';
+import { suggest } from './suggest';
 import { swap } from './swap';
 import { switcher } from './switcher';
 import { theme } from './theme';
@@ -14,6 +15,7 @@ import { timeZone } from './time-zone';
 const enhance = (root: ParentNode) => {
   chart(root);
   copy(root);
+  suggest(root);
   switcher(root);
 };
 
