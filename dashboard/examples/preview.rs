@@ -75,6 +75,7 @@ async fn run(library: &Path, port: u16, dir: PathBuf) -> Result<(), Box<dyn Erro
         script: Arc::new(|_| None),
         event_path: "/e".into(),
         geo_attribution: Some("IP geolocation by DB-IP".into()),
+        stopping: tokio_util::sync::CancellationToken::new(),
     });
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     let stopped = async {

@@ -18,6 +18,7 @@ use sotto_store::sites;
 
 use crate::{
     App,
+    filter::goals,
     range::{Interval, Range, now_in},
     report::{
         Dimension, List, Metric, Query, ROWS_MAX, ReportError, Scope, Sources, Typed, first_hit, lists,
@@ -86,18 +87,20 @@ async fn sites(State(app): State<Arc<App>>, reader: Reader) -> Result<Json<Value
 }
 
 /// Parses a query string: `from`, `to`, `metrics`, `by`, `limit`, `source`, and `filter` as often as needed.
-fn question(query: &str, site: &Site) -> Result<Query, ReportError> {
+async fn question(app: &App, query: &str, site: &Site) -> Result<Query, ReportError> {
     let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let all = |name: &'static str| {
         pairs.iter().filter(move |(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
     };
     let first = |name: &'static str| all(name).next();
+    let filters = all("filter").map(str::to_owned).collect();
+    let filters = goals::resolved(&app.settings.databases.reader, site.id, filters).await?;
     let typed = Typed {
         from: first("from"),
         to: first("to"),
         metrics: first("metrics"),
         by: first("by"),
-        filters: all("filter").collect(),
+        filters: filters.iter().map(String::as_str).collect(),
         limit: first("limit"),
         source: first("source"),
     };
@@ -142,7 +145,7 @@ async fn report(
     let site = site_of(&app, &reader, &key).await?;
     let _turn = app.gate.enter(reader.number()).await?;
     let asked = asked.unwrap_or_default();
-    let query = Query { detail: reader.detail(site.id), ..question(&asked, &site)? };
+    let query = Query { detail: reader.detail(site.id), ..question(&app, &asked, &site).await? };
     let answer = run(&app.reports, &query).await?;
     if wants_csv(&asked) {
         return Ok(attachment(&site, query.by.map_or("totals", Dimension::name), &query, csv(&answer)));
@@ -182,7 +185,7 @@ async fn overview(
 ) -> Result<Json<Value>, Refusal> {
     let site = site_of(&app, &reader, &key).await?;
     let _turn = app.gate.enter(reader.number()).await?;
-    let asked = question(asked.as_deref().unwrap_or(""), &site)?;
+    let asked = question(&app, asked.as_deref().unwrap_or(""), &site).await?;
     let detail = reader.detail(site.id);
     let query =
         Query { source: asked.source, detail, ..Query::totals(asked.scope, asked.range, asked.filters) };

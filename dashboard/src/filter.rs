@@ -1,59 +1,31 @@
 //! Filters: which hits and visits a report is about. Written `page:is:/pricing` in an address and `page=/pricing` on
 //! a command line.
+//!
+//! Filters on different fields have to hold together. Those on one field with one verb are alternatives, or, where the verb
+//! denies, all of them.
 
 use std::fmt;
 
 use sotto_schema::dimension::Dimension;
+use sotto_store::goal::{Goal, Kind};
+
+pub(crate) mod field;
+pub mod goals;
+pub(crate) mod verb;
+
+pub use field::Field;
+pub use verb::Verb;
 
 /// How many filters a report may have.
 pub const FILTERS_MAX: usize = 20;
 /// The longest value of a filter, in bytes.
 pub const VALUE_BYTES_MAX: usize = 2_000;
 
-/// How a filter compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verb {
-    /// Equal. Several `Is` filters on one field are alternatives.
-    Is,
-    /// Not equal.
-    Not,
-    /// Contains, ignoring case.
-    Has,
-}
-
-impl Verb {
-    /// All verbs.
-    pub const ALL: [Self; 3] = [Self::Is, Self::Not, Self::Has];
-
-    /// The name in an address.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Is => "is",
-            Self::Not => "not",
-            Self::Has => "has",
-        }
-    }
-
-    /// For people.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Is => "is",
-            Self::Not => "is not",
-            Self::Has => "contains",
-        }
-    }
-
-    /// The verb of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|v| v.name() == name)
-    }
-}
-
 /// One filter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Filter {
-    /// The field; never a day or an hour, which the period selects.
-    pub field: Dimension,
+    /// The field.
+    pub field: Field,
     /// The comparison.
     pub verb: Verb,
     /// The value to compare with; empty means "none".
@@ -65,18 +37,21 @@ pub struct Filter {
 pub enum UnknownFilter {
     /// See the message.
     #[error(
-        "{0:?} is not a filter; write it like country=DE, country!=FR or page~=/blog, with one of {list}",
+        "{0:?} is not a filter; write it like country=DE, country!=FR, page~=/blog, page!~=/blog, page^=/blog or 'page*=/blog/*', with one of {list}",
         list = fields()
     )]
     Form(String),
     /// See the message.
     #[error("a report has {FILTERS_MAX} filters at most")]
     Many,
+    /// See the message.
+    #[error("the site has no goal {0:?}; `sotto goal list` and the page of goals show them")]
+    Goal(String),
 }
 
 fn fields() -> String {
-    let names: Vec<_> = Dimension::ALL.into_iter().filter(|d| !d.is_time()).map(Dimension::name).collect();
-    names.join(", ")
+    let dimensions = Dimension::ALL.into_iter().filter(|d| !d.is_time()).map(Dimension::name);
+    dimensions.chain(["visited", "did", "prop:NAME"]).collect::<Vec<_>>().join(", ")
 }
 
 impl fmt::Display for Filter {
@@ -87,28 +62,75 @@ impl fmt::Display for Filter {
 
 impl Filter {
     /// A filter; `None` when the field cannot be filtered or the value is too long.
-    pub fn new(field: Dimension, verb: Verb, value: &str) -> Option<Self> {
-        let allowed = !field.is_time() && value.len() <= VALUE_BYTES_MAX;
+    pub fn new(field: impl Into<Field>, verb: Verb, value: &str) -> Option<Self> {
+        let field = field.into();
+        let allowed = field.is_allowed() && value.len() <= VALUE_BYTES_MAX;
         allowed.then(|| Self { field, verb, value: value.to_owned() })
     }
 
-    /// Reads `page:is:/pricing`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(3, ':');
-        let field = Dimension::from_name(parts.next()?)?;
-        let verb = Verb::from_name(parts.next()?)?;
-        Self::new(field, verb, parts.next()?)
+    /// The visits that completed a goal.
+    pub(crate) fn of_goal(goal: &Goal) -> Option<Self> {
+        match goal.kind {
+            Kind::Page if goal.pattern.contains('*') => Self::new(Field::Visited, Verb::Like, &goal.pattern),
+            Kind::Page => Self::new(Field::Visited, Verb::Is, &goal.pattern),
+            Kind::Event => Self::new(Field::Did, Verb::Is, &goal.pattern),
+        }
     }
 
-    /// Reads `page=/pricing`, `page!=/pricing` or `page~=/pricing`.
+    /// Reads `page:is:/pricing` or `prop:plan:is:pro`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let after_name = if text.starts_with("prop:") { 1 } else { 0 };
+        let (end, _) = text.match_indices(':').nth(after_name)?;
+        let (verb, value) = text[end + 1..].split_once(':')?;
+        Self::new(Field::from_name(&text[..end])?, Verb::from_name(verb)?, value)
+    }
+
+    /// Reads `page=/pricing`, or another sign ([`Verb::sign`]) between field and value.
     pub fn parse_equation(text: &str) -> Option<Self> {
-        let (left, value) = text.split_once('=')?;
-        let (field, verb) = match left.as_bytes().last()? {
-            b'!' => (&left[..left.len() - 1], Verb::Not),
-            b'~' => (&left[..left.len() - 1], Verb::Has),
-            _ => (left, Verb::Is),
+        let equals = text.find('=')?;
+        let (field, verb) = Verb::before_sign(&text[..=equals])?;
+        Self::new(Field::from_name(field.trim())?, verb, &text[equals + 1..])
+    }
+
+    /// In the form that [`Self::parse_equation`] reads.
+    pub(crate) fn equation(&self) -> String {
+        format!("{}{}{}", self.field.name(), self.verb.sign(), self.value)
+    }
+
+    /// Whether everything is as it says, so that it lays down nothing.
+    pub fn lays_down_nothing(&self) -> bool {
+        match self.verb {
+            Verb::Has | Verb::Starts => self.value.is_empty(),
+            Verb::Like => !self.value.is_empty() && self.value.chars().all(|c| c == '*'),
+            Verb::Is | Verb::Not | Verb::Lacks | Verb::Unlike => false,
+        }
+    }
+
+    /// Whether it says that of the dimension.
+    pub(crate) fn is(&self, field: Dimension, verb: Verb) -> bool {
+        self.field == Field::Of(field) && self.verb == verb
+    }
+
+    /// The opposite, where there is one.
+    pub(crate) fn denied(&self) -> Option<Self> {
+        let verb = match self.verb {
+            Verb::Is => Verb::Not,
+            Verb::Not => Verb::Is,
+            Verb::Has => Verb::Lacks,
+            Verb::Lacks => Verb::Has,
+            Verb::Like => Verb::Unlike,
+            Verb::Unlike => Verb::Like,
+            Verb::Starts => return None,
         };
-        Self::new(Dimension::from_name(field.trim())?, verb, value)
+        Some(Self { verb, ..self.clone() })
+    }
+
+    /// The verb, for people.
+    pub(crate) const fn verb_label(&self) -> &'static str {
+        match self.field {
+            Field::Of(_) => self.verb.label(),
+            Field::Visited | Field::Did | Field::Prop(_) => self.verb.label_of_visit(),
+        }
     }
 }
 
@@ -121,8 +143,8 @@ pub struct Filters {
     fixed: Vec<Filter>,
 }
 
-/// A verb, a field, and the alternatives, as sent to ClickHouse.
-type Parameter = (Verb, &'static str, Vec<String>);
+/// A verb, a field, and its values, as sent to ClickHouse.
+type Parameter = (Verb, Field, Vec<String>);
 
 impl Filters {
     /// Parses the filters of a URL. Invalid and duplicate filters and those beyond
@@ -176,16 +198,23 @@ impl Filters {
         Self { chosen, fixed: self.fixed.clone() }
     }
 
+    /// Without what is chosen of a field; what is fixed stays.
+    #[must_use]
+    pub(crate) fn without_field(&self, field: &Field) -> Self {
+        let chosen = self.chosen.iter().filter(|f| f.field != *field).cloned().collect();
+        Self { chosen, fixed: self.fixed.clone() }
+    }
+
+    /// Without what is chosen of the props of events; what is fixed stays.
+    #[must_use]
+    pub(crate) fn without_props(&self) -> Self {
+        let chosen = self.chosen.iter().filter(|f| !matches!(f.field, Field::Prop(_))).cloned().collect();
+        Self { chosen, fixed: self.fixed.clone() }
+    }
+
     /// In the form the API takes.
     pub(crate) fn equations(&self) -> impl Iterator<Item = String> {
-        self.each().map(|f| {
-            let sign = match f.verb {
-                Verb::Is => "=",
-                Verb::Not => "!=",
-                Verb::Has => "~=",
-            };
-            format!("{}{sign}{}", f.field.name(), f.value)
-        })
+        self.each().map(Filter::equation)
     }
 
     /// Those of them that are chosen by `keep`. What is fixed stays so: filters that are put together anew from
@@ -218,10 +247,9 @@ fn parameters(filters: &[Filter]) -> Vec<Parameter> {
     let mut all: Vec<Parameter> = Vec::new();
     for verb in Verb::ALL {
         for filter in filters.iter().filter(|f| f.verb == verb) {
-            let name = filter.field.name();
-            match all.iter_mut().find(|(v, field, _)| *v == verb && *field == name) {
+            match all.iter_mut().find(|(v, field, _)| *v == verb && *field == filter.field) {
                 Some((_, _, values)) => values.push(filter.value.clone()),
-                None => all.push((verb, name, vec![filter.value.clone()])),
+                None => all.push((verb, filter.field.clone(), vec![filter.value.clone()])),
             }
         }
     }
@@ -234,9 +262,15 @@ mod tests {
     use proptest::prelude::*;
 
     fn any_filter() -> impl Strategy<Value = Filter> {
-        (0..Dimension::ALL.len(), 0..Verb::ALL.len(), "\\PC{0,40}")
+        let field = prop_oneof![
+            3 => (0..Dimension::ALL.len()).prop_map(|n| Field::Of(Dimension::ALL[n])),
+            1 => Just(Field::Visited),
+            1 => Just(Field::Did),
+            1 => "\\PC{1,20}".prop_map(Field::Prop),
+        ];
+        (field, 0..Verb::ALL.len(), "\\PC{0,40}")
             .prop_filter_map("days are no filter", |(field, verb, value)| {
-                Filter::new(Dimension::ALL[field], Verb::ALL[verb], &value)
+                Filter::new(field, Verb::ALL[verb], &value)
             })
     }
 
@@ -256,11 +290,18 @@ mod tests {
     }
 
     #[test]
-    fn equation_has_three_verbs() {
+    fn equation_has_a_sign_for_each_verb() {
         for (text, expected) in [
             ("country=DE", Some("country:is:DE")),
             ("country!=FR", Some("country:not:FR")),
             ("page~=/blog", Some("page:has:/blog")),
+            ("page!~=/blog", Some("page:lacks:/blog")),
+            ("page^=/blog", Some("page:starts:/blog")),
+            ("page*=/blog/*", Some("page:like:/blog/*")),
+            ("page!*=/blog/*", Some("page:unlike:/blog/*")),
+            ("visited!=/a", Some("visited:not:/a")),
+            ("did=Sign up", Some("did:is:Sign up")),
+            ("prop:plan!~=pro=1", Some("prop:plan:lacks:pro=1")),
             ("page=/a?b=c", Some("page:is:/a?b=c")),
             ("source=", Some("source:is:")),
             ("day=2026-01-01", None),
@@ -289,9 +330,9 @@ mod tests {
     fn values_of_one_field_and_verb_are_alternatives() {
         let filters = Filters::parse(["country:is:DE", "country:is:FR", "country:not:CH", "page:has:blog"]);
         let expected = [
-            (Verb::Is, "country", vec!["DE".to_owned(), "FR".to_owned()]),
-            (Verb::Not, "country", vec!["CH".to_owned()]),
-            (Verb::Has, "page", vec!["blog".to_owned()]),
+            (Verb::Is, Dimension::Country.into(), vec!["DE".to_owned(), "FR".to_owned()]),
+            (Verb::Not, Dimension::Country.into(), vec!["CH".to_owned()]),
+            (Verb::Has, Dimension::Page.into(), vec!["blog".to_owned()]),
         ];
         assert_eq!(filters.parameters(), expected);
     }
@@ -313,12 +354,29 @@ mod tests {
             let all = chosen.on_top_of(&laid_down);
             let all = all.without(&Filter::parse("country:is:DE").unwrap());
             let first: Vec<_> = all.parameters().into_iter().take(2).collect();
-            let expected =
-                [(Verb::Is, "country", vec!["DE".to_owned()]), (Verb::Has, "page", vec!["/blog".to_owned()])];
+            let expected = [
+                (Verb::Is, Dimension::Country.into(), vec!["DE".to_owned()]),
+                (Verb::Has, Dimension::Page.into(), vec!["/blog".to_owned()]),
+            ];
             assert_eq!(first, expected, "{chosen:?}");
             assert!(!all.is_empty());
-            let countries = all.only(|filter| filter.field == Dimension::Country).parameters();
+            let countries = all.only(|filter| filter.field == Dimension::Country.into()).parameters();
             assert_eq!(countries[0], expected[0], "{chosen:?}: also where a question is about some of them");
+        }
+    }
+
+    #[test]
+    fn filter_that_holds_for_everything_is_told() {
+        for (text, nothing) in [
+            ("page:has:", true),
+            ("page:starts:", true),
+            ("visited:like:**", true),
+            ("page:like:", false),
+            ("page:like:/*", false),
+            ("page:is:", false),
+            ("page:lacks:", false),
+        ] {
+            assert_eq!(Filter::parse(text).unwrap().lays_down_nothing(), nothing, "{text}");
         }
     }
 

@@ -54,6 +54,19 @@ pub(crate) fn label(dimension: Dimension, value: &str) -> String {
     known.map_or_else(|| value.to_owned(), str::to_owned)
 }
 
+/// Whether values have names of their own, so that what is stored is not what people see.
+pub(crate) const fn is_named(dimension: Dimension) -> bool {
+    matches!(
+        dimension,
+        Dimension::Channel
+            | Dimension::Country
+            | Dimension::Language
+            | Dimension::Device
+            | Dimension::Screen
+            | Dimension::NetworkKind
+    )
+}
+
 /// The stored value of what somebody typed as a page shows it, whatever the case; itself if it is none of those.
 pub(crate) fn stored(dimension: Dimension, typed: &str) -> String {
     let pairs = || ('a'..='z').flat_map(|a| ('a'..='z').map(move |b| format!("{a}{b}")));

@@ -223,6 +223,7 @@ impl From<ReportError> for PageError {
     fn from(error: ReportError) -> Self {
         match error {
             ReportError::Database(error) => error.into(),
+            ReportError::Goals(error) => error.into(),
             ReportError::Metric(_)
             | ReportError::Dimension(_)
             | ReportError::Filter(_)

@@ -17,7 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::civil::Date;
-use sotto_schema::{day::Day, site::Site};
+use sotto_schema::{day::Day, id::UserId, site::Site};
 use sotto_store::{
     account::{PASSWORD_BYTES_MAX, Role},
     sharing::{self, SharedLink, SharingError},
@@ -97,6 +97,9 @@ impl Reading {
         let mut view = View::parse(query, today);
         if self.is_member() {
             view.look = Look::default();
+        } else {
+            // Props are told to members only: others cannot try their values either.
+            view.filters = view.filters.without_props();
         }
         view
     }
@@ -104,6 +107,14 @@ impl Reading {
     /// Whether they have an account and a role on the site.
     pub(crate) const fn is_member(&self) -> bool {
         matches!(self.reader, Reader::Member(_))
+    }
+
+    /// Their account, if they have one.
+    pub(crate) const fn user(&self) -> Option<UserId> {
+        match &self.reader {
+            Reader::Member(member) => Some(member.user.id),
+            Reader::Link(_) | Reader::Anybody => None,
+        }
     }
 
     /// Whether they may change the site.

@@ -20,6 +20,7 @@ use crate::{
 };
 
 pub mod archive;
+mod conditions;
 pub mod consent;
 mod counted;
 mod counts;
@@ -34,6 +35,7 @@ pub mod live_visitors;
 mod metric;
 pub mod outcomes;
 pub mod paths;
+mod pattern;
 pub mod realtime;
 pub mod receipts;
 pub mod recent_outcomes;
@@ -145,6 +147,9 @@ pub enum ReportError {
     /// See the message.
     #[error("a table has 1 to {ROWS_MAX} rows, not {0:?}")]
     Limit(String),
+    /// The goals of a site cannot be read.
+    #[error("the goals of the site cannot be read")]
+    Goals(#[from] sotto_store::goal::GoalError),
     /// ClickHouse refused or cannot be reached.
     #[error("cannot reach the database")]
     Database(#[from] clickhouse::error::Error),
@@ -161,7 +166,7 @@ pub struct Typed<'a> {
     pub metrics: Option<&'a str>,
     /// Name of a dimension.
     pub by: Option<&'a str>,
-    /// Filters like `country=DE`, `country!=FR` and `page~=/blog`.
+    /// Filters like `country=DE`, `country!=FR` and `page~=/blog` ([`crate::filter::Verb::sign`]).
     pub filters: Vec<&'a str>,
     /// How many rows.
     pub limit: Option<&'a str>,

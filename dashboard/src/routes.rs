@@ -18,6 +18,7 @@ mod consent;
 mod data_inventory;
 mod dates;
 mod details;
+mod filter;
 mod funnels;
 mod goals;
 mod install;
@@ -32,6 +33,7 @@ mod period;
 mod policy_choice;
 mod quality;
 mod realtime;
+mod segments;
 mod set_up;
 mod settings;
 mod shared;
@@ -81,6 +83,10 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/switch", get(sites::switch))
         .route("/s/{key}", get(overview::show))
         .route("/s/{key}/list/{by}", get(list::show))
+        .route("/s/{key}/filter", get(filter::show))
+        .route("/s/{key}/segments", post(segments::add))
+        .route("/s/{key}/segments/rename", post(segments::rename))
+        .route("/s/{key}/segments/remove", post(segments::remove))
         .route("/s/{key}/goals", get(goals::show).post(goals::add))
         .route("/s/{key}/goals/remove", post(goals::remove))
         .route("/s/{key}/paths", get(paths::show))
@@ -106,10 +112,12 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/s/{key}/{details}/{by}", get(details::show_by))
         .route("/shared/{secret}", get(overview::show).post(shared::unlock))
         .route("/shared/{secret}/list/{by}", get(list::show))
+        .route("/shared/{secret}/filter", get(filter::show))
         .route("/shared/{secret}/goals", get(goals::show))
         .route("/shared/{secret}/consent", get(consent::show))
         .route("/public/{public}", get(overview::show))
         .route("/public/{public}/list/{by}", get(list::show))
+        .route("/public/{public}/filter", get(filter::show))
         .route("/public/{public}/badge.svg", get(badge::show))
         .route("/trust/{key}", get(trust::show))
         .route("/assets/{file}", get(assets::serve))

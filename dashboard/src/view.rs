@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use url::form_urlencoded;
 
 use crate::{
-    filter::{Filter, Filters, Verb},
+    filter::{Filter, Filters, Verb, field::chosen},
     labels,
     page::Theme,
     range::{Period, RangeError},
@@ -195,6 +195,10 @@ impl View {
         Self { filters: self.filters.without(filter), ..self.clone() }
     }
 
+    pub(crate) fn with_filters(&self, filters: Filters) -> Self {
+        Self { filters, ..self.clone() }
+    }
+
     pub(crate) fn without_filters(&self) -> Self {
         Self { filters: Filters::default(), ..self.clone() }
     }
@@ -217,11 +221,12 @@ impl View {
 
 /// The filter of the form, in which people type what pages show.
 pub(crate) fn typed_filter(field: Option<&str>, verb: Option<&str>, value: Option<&str>) -> Option<Filter> {
-    let (field, verb) = (Dimension::from_name(field?)?, Verb::from_name(verb?)?);
-    let typed = value?.trim();
-    let value = match verb {
-        Verb::Is | Verb::Not => labels::stored(field, typed),
-        Verb::Has => labels::search(field, typed),
+    let verb = Verb::from_name(verb?)?;
+    let (field, typed) = chosen(field?, value?.trim())?;
+    let value = match field.dimension() {
+        Some(dimension) if verb.is_of_values() => labels::stored(dimension, typed),
+        Some(dimension) => labels::search(dimension, typed),
+        None => typed.to_owned(),
     };
     Filter::new(field, verb, &value)
 }
@@ -261,6 +266,9 @@ mod tests {
         assert_eq!(view("channel", "not", "Organic+search"), "f=page:is:/a&f=channel:not:organic_search");
         assert_eq!(view("page", "has", "Blog"), "f=page:is:/a&f=page:has:Blog");
         assert_eq!(view("source", "is", "Direct"), "f=page:is:/a&f=source:is:");
+        assert_eq!(view("channel", "starts", "Organic+s"), "f=page:is:/a&f=channel:starts:Organic_s");
+        assert_eq!(view("visited", "like", "/order/*"), "f=page:is:/a&f=visited:like:/order/*");
+        assert_eq!(view("prop", "not", "plan=pro"), "f=page:is:/a&f=prop:plan:not:pro");
         for (field, verb, value) in
             [("planet", "is", "Mars"), ("page", "eats", "/"), ("day", "is", "2026-01-01")]
         {
@@ -276,7 +284,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn written_view_reads_as_itself(text in "(p=(7d|today|12mo)&)?(cmp=none&)?(f=page:(is|not|has):\\PC{0,20}&){0,3}(m=visits&)?(places=city)?") {
+        fn written_view_reads_as_itself(text in "(p=(7d|today|12mo)&)?(cmp=none&)?(f=(page|did|prop:\\PC{1,5}):(is|not|lacks|like):\\PC{0,20}&){0,3}(m=visits&)?(places=city)?") {
             let view = View::parse(&text, TODAY);
             prop_assert_eq!(View::parse(&view.query(), TODAY), view);
         }

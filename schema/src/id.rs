@@ -83,8 +83,10 @@ ids! {
     GoalId
     /// A funnel of a site.
     FunnelId
+    /// Filters that are kept under a name.
+    SegmentId
 }
-row_ids! { SiteId UserId TokenId GoalId FunnelId }
+row_ids! { SiteId UserId TokenId GoalId FunnelId SegmentId }
 
 #[cfg(test)]
 mod tests {

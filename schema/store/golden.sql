@@ -189,6 +189,16 @@ CREATE TABLE schema_migrations (`version` UInt32,
     `applied` DateTime64(3, 'UTC') DEFAULT now64(3))
 ENGINE = ReplacingMergeTree ORDER BY version SETTINGS index_granularity = 8192;
 
+CREATE TABLE segments (`id` UInt64,
+    `site` UInt64,
+    `user` UInt64,
+    `name` String,
+    `filters` Array(String),
+    `created` DateTime64(3, 'UTC'),
+    `version` UInt64,
+    `deleted` UInt8)
+ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (site, id) SETTINGS index_granularity = 8192;
+
 CREATE TABLE settled_cells (`site` UInt64,
     `day` Date,
     `settling` UInt64,

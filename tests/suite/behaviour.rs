@@ -284,9 +284,9 @@ fn is_filter(field: Dimension, value: &str) -> Filters {
 fn chosen<'a>(hits: &'a [Hit], filter: &Filters) -> Vec<Visit<'a>> {
     let mut all = visits(hits);
     for filter in filter.each() {
-        all.retain(|visit| match filter.field {
-            Dimension::Page => visit.hits.iter().any(|hit| format!("/{}", hit.page) == filter.value),
-            Dimension::Country => {
+        all.retain(|visit| match filter.field.dimension() {
+            Some(Dimension::Page) => visit.hits.iter().any(|hit| format!("/{}", hit.page) == filter.value),
+            Some(Dimension::Country) => {
                 let last = visit.hits.last().unwrap().field;
                 ["DE", "FR", "DE", "AT"][usize::from(last)] == filter.value
             }

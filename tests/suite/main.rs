@@ -41,6 +41,7 @@ mod retention;
 mod rights;
 mod salts;
 mod schema;
+mod segments;
 mod set_up;
 mod settled;
 mod sharing;

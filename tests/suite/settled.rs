@@ -35,8 +35,10 @@ use sotto_tests::{Noon, Sotto, UTC, request, wait_for};
 
 use crate::{reports, schema::Server};
 
+mod chosen;
 mod told;
 
+use chosen::any_field_of_visits;
 use told::told_by;
 
 /// The first day with events.
@@ -293,16 +295,28 @@ async fn told(db: &Reports, query: &Query, details: Details) -> Vec<Told> {
 }
 
 pub(crate) fn any_filters() -> impl Strategy<Value = Filters> {
-    let filter = (0..Dimension::ALL.len(), 0..Verb::ALL.len(), 0..10usize);
+    let values = [
+        "DE",
+        "/1",
+        "Google",
+        "",
+        "a.example",
+        "Sign up",
+        "desktop",
+        "spring",
+        "/a.pdf",
+        "AS64500",
+        "_*",
+        "*o*",
+    ];
+    let of_dimension = (0..Dimension::ALL.len(), proptest::sample::select(values.to_vec()))
+        .prop_map(|(field, value)| (Dimension::ALL[field].into(), value));
+    let field = prop_oneof![3 => of_dimension, 1 => any_field_of_visits()];
+    let filter = (field, proptest::sample::select(Verb::ALL.to_vec()));
     proptest::collection::vec(filter, 0..3).prop_map(|filters| {
-        let values =
-            ["DE", "/1", "Google", "", "a.example", "Sign up", "desktop", "spring", "/a.pdf", "AS64500"];
-        filters.into_iter().fold(Filters::default(), |all, (field, verb, value)| {
-            match Filter::new(Dimension::ALL[field], Verb::ALL[verb], values[value]) {
-                Some(filter) => all.with(filter),
-                None => all,
-            }
-        })
+        let filters =
+            filters.into_iter().filter_map(|((field, value), verb)| Filter::new(field, verb, value));
+        filters.fold(Filters::default(), Filters::with)
     })
 }
 

@@ -97,6 +97,12 @@ fn fixed_filter_is_widened_by_no_address() {
             ("", "&fixed=&filters=&filter=country%3DFR&places=city&sources=channel".into()),
             ("", "&embed=1&theme=dark&m=pageviews".into()),
             ("", "&cmp=none&m=bounce_rate".into()),
+            ("", "&f=visited:is:/internal".into()),
+            ("", "&f=country:unlike:D*&f=page:starts:/int".into()),
+            ("/filter", "&of=country".into()),
+            ("/filter", "&of=country&q=France&f=country:is:FR".into()),
+            ("/filter", "&of=page&q=internal".into()),
+            ("/filter", "&of=visited&f=page:is:/internal".into()),
             ("/list/country", "&q=France".into()),
             ("/list/city", "&q=Ly".into()),
             ("/list/page", "&q=%2F".into()),
@@ -137,6 +143,8 @@ fn link_opens_the_reports_of_its_site_and_nothing_else() {
     for (below, plain, all) in [
         ("", 200, 200),
         ("/list/page", 200, 200),
+        ("/filter", 200, 200),
+        ("/segments", 404, 404),
         ("/list/day", 404, 404),
         ("/goals", 404, 200),
         ("/consent", 404, 200),
@@ -166,7 +174,7 @@ fn link_opens_the_reports_of_its_site_and_nothing_else() {
         let url = format!("{}/api/v1/sites/{key}/report", sotto.url);
         assert_eq!(request("GET", &url, &[("authorization", &header)], b"").status, 401);
     }
-    for below in ["", "/list/page", "/goals", "/consent"] {
+    for below in ["", "/list/page", "/filter?of=page", "/goals", "/consent"] {
         let page = get(&sotto, &format!("{with_all}{below}"), "").text();
         for hidden in [
             "b.example",

@@ -27,7 +27,7 @@ use cli::{
 use environment::Environment;
 use failure::{Exit, Failure, complain};
 use sotto_dashboard::{
-    filter::{Filters, Verb},
+    filter::{Filter, Filters, goals},
     report,
 };
 
@@ -125,7 +125,7 @@ fn fixed_filters(typed: &[String]) -> Result<Vec<String>, Failure> {
     let filters = Filters::parse_equations(typed.iter().map(String::as_str))
         .map_err(|error| Failure::new(error).ending(Exit::Usage))?;
     // Everything contains nothing: it would lay down nothing.
-    if filters.each().any(|filter| filter.verb == Verb::Has && filter.value.is_empty()) {
+    if filters.each().any(Filter::lays_down_nothing) {
         return Err(Failure::usage("a fixed filter has a field, a condition and a value"));
     }
     Ok(filters.each().map(ToString::to_string).collect())
@@ -170,12 +170,17 @@ async fn report_command(databases: &Databases, args: cli::ReportArgs) -> Result<
     let scope = report::Scope { site: site.id, time_zone: site.time_zone };
     let metrics = args.metrics.join(",");
     let limit = args.limit.to_string();
+    let filters = goals::resolved(&databases.reader, site.id, args.filter).await;
+    let filters = filters.map_err(|e| {
+        let exit = if matches!(e, report::ReportError::Filter(_)) { Exit::Missing } else { Exit::Failed };
+        Failure::new(e).ending(exit)
+    })?;
     let typed = report::Typed {
         from: args.from.as_deref(),
         to: args.to.as_deref(),
         metrics: Some(&metrics),
         by: args.by.as_deref(),
-        filters: args.filter.iter().map(String::as_str).collect(),
+        filters: filters.iter().map(String::as_str).collect(),
         limit: Some(&limit),
         source: args.source.as_deref(),
     };

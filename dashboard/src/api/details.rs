@@ -31,7 +31,7 @@ pub(super) async fn show(
     let site = site_of(&app, &reader, &key).await?;
     let _turn = app.gate.enter(reader.number()).await?;
     let asked = asked.unwrap_or_default();
-    let query = Query { detail: reader.detail(site.id), ..question(&asked, &site)? };
+    let query = Query { detail: reader.detail(site.id), ..question(&app, &asked, &site).await? };
     let details = Details::from_name(&name, query.by).ok_or(Refusal::NOT_FOUND)?;
     let sources = Sources::of(&app.reports, &query.scope, query.range).await?;
     let rows = details.run(&app.reports, &sources, &query).await?;

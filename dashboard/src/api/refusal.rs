@@ -86,6 +86,7 @@ impl From<ReportError> for Refusal {
     fn from(error: ReportError) -> Self {
         match error {
             ReportError::Database(error) => PageError::from(error).into(),
+            ReportError::Goals(error) => PageError::from(error).into(),
             ReportError::Metric(_)
             | ReportError::Dimension(_)
             | ReportError::Filter(_)

@@ -85,7 +85,7 @@ pub(super) async fn show_paths(
     let site = site_of(&app, &reader, &key).await?;
     let _turn = app.gate.enter(reader.number()).await?;
     let asked = asked.unwrap_or_default();
-    let query = Query { detail: reader.detail(site.id), ..question(&asked, &site)? };
+    let query = Query { detail: reader.detail(site.id), ..question(&app, &asked, &site).await? };
     let typed = url::form_urlencoded::parse(asked.as_bytes()).find(|(name, _)| name == "page");
     let typed = paths::typed(typed.as_ref().map_or("", |(_, page)| page))?;
     let sources = Sources::of(db, &query.scope, query.range).await?;
@@ -177,7 +177,7 @@ async fn funnels(
 ) -> Result<Response, Refusal> {
     let db = &app.reports;
     let _turn = app.gate.enter(reader.number()).await?;
-    let query = Query { detail: reader.detail(site.id), ..question(asked, site)? };
+    let query = Query { detail: reader.detail(site.id), ..question(app, asked, site).await? };
     let mut funnels = funnel::all(db, site.id).await.map_err(unreachable)?;
     funnels.retain(|funnel| id.is_none_or(|id| funnel.id.to_string() == id));
     if id.is_some() && funnels.is_empty() {

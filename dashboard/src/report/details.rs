@@ -12,11 +12,13 @@ use sotto_store::{error_code::ErrorCode, settled::of_events::Detailed};
 
 use super::{
     Detail, Query, ReportError, Reports, Sources,
+    conditions::Conditions,
     counted::{Counted, Question, Told},
     groups::GROUP_MIN,
-    scan::{Chosen, Conditions, asked},
+    scan::{Chosen, asked},
     sources::Plan,
 };
+use crate::filter::Field;
 
 /// The most rows of a report.
 pub const ROWS_MAX: usize = 1_000;
@@ -236,7 +238,9 @@ impl Details {
     }
 
     /// Whether a filter on the field is one on hits of this kind.
-    fn has(self, field: Dimension) -> bool {
+    fn has(self, field: &Field) -> bool {
+        // What happened at any time in a visit is asked of the visit.
+        let Some(field) = field.dimension() else { return false };
         match (field.counted_by(), field) {
             (CountedBy::Hit { .. }, Dimension::Page) => true,
             (CountedBy::Hit { .. }, Dimension::Hostname) => self != Self::Depth,
@@ -455,7 +459,7 @@ ORDER BY {order}
         if plan.is_empty() {
             return Ok(Vec::new());
         }
-        let some = |own: bool| query.filters.only(|filter| self.has(filter.field) == own);
+        let some = |own: bool| query.filters.only(|filter| self.has(&filter.field) == own);
         let conditions = Conditions::named(&some(true), "filter");
         let others = Conditions::named(&some(false), "of_visit");
         let chosen =

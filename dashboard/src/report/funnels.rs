@@ -15,9 +15,9 @@ use sotto_store::{
 
 use super::{
     Counts, Detail, Query, ReportError, Reports, Sources,
-    goals::like,
     groups::keep_groups_by,
     paths::Place,
+    pattern::like,
     steps::{Asked, visitors},
 };
 

@@ -15,8 +15,10 @@ use sotto_store::{
 
 use super::{
     Counts, Query, ReportError, Reports, Sources,
+    conditions::Conditions,
     counted::{Counted, Question},
-    scan::{Chosen, Conditions, asked},
+    pattern::like,
+    scan::{Chosen, asked},
     sources::Plan,
 };
 
@@ -88,18 +90,6 @@ fn sought(goal: &Goal) -> String {
         Kind::Event => goal.pattern.clone(),
         Kind::Page => like(&goal.pattern),
     }
-}
-
-/// The pattern of `LIKE` for the path of a page, where `*` stands for anything.
-pub(super) fn like(path: &str) -> String {
-    path.chars().fold(String::new(), |mut out, c| {
-        match c {
-            '*' => out.push('%'),
-            '%' | '_' | '\\' => out.extend(['\\', c]),
-            c => out.push(c),
-        }
-        out
-    })
 }
 
 /// Text of the query; names and patterns of goals are parameters.

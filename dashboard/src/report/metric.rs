@@ -108,7 +108,7 @@ impl Metric {
     /// The name and the meaning of a figure about what the filters choose. A page, event or host name chooses hits: bounces
     /// and time are still those of the whole visits that had one.
     pub fn of_chosen(self, filters: &Filters) -> (&'static str, &'static str) {
-        let of_hits = filters.each().any(|f| matches!(f.field.counted_by(), CountedBy::Hit { .. }));
+        let of_hits = filters.each().any(|f| f.field.is_of_hits());
         match self {
             Self::BounceRate if of_hits => (
                 "Bounce rate of visits",

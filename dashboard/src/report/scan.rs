@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt::Write as _, sync::Arc};
 
 use clickhouse::error::Error;
 use futures_util::future::try_join_all;
-use sotto_schema::dimension::{CountedBy, Dimension, NOT_MEASURED};
+use sotto_schema::dimension::{Dimension, NOT_MEASURED};
 use sotto_store::{
     db::Db,
     error_code::ErrorCode,
@@ -18,20 +18,16 @@ use sotto_store::{
 
 use super::{
     Consent, Counts, List, Metric, Query, ROWS_MAX, ReportError, Reports, Rows,
+    conditions::{Conditions, SETTLED, VISIT_OF_DAY},
     counted::{Counted, Figures, Question},
     sources::Plan,
 };
-use crate::filter::{Filters, Verb};
 
 /// The most rows of a list that are read to be added to others.
 const PART_ROWS_MAX: u64 = 1_000_000;
 /// The most rows of a list that are read from settled days and from raw events side by side; longer lists are put
 /// together by ClickHouse.
 const SIDE_ROWS_MAX: u64 = 20_000;
-/// What is read of settled days.
-const SETTLED: &str =
-    "site = {site:UInt64} AND day BETWEEN {from:Date} AND {to:Date} AND settling IN {settled:Array(UInt64)}";
-
 /// What is read of the figures of settled days: they lie by dimension first, so that a few days of many are found by
 /// naming them.
 const CELLS: &str =
@@ -51,78 +47,6 @@ pub(super) struct Scan<'a> {
     pub(super) consent: bool,
     /// Whether all rows are needed, because others are added to them.
     pub(super) whole: bool,
-}
-
-/// Conditions of filters, by what they choose, and their values.
-#[derive(Default)]
-pub(super) struct Conditions {
-    /// On fields that a visit has once: place, device, source, entry, …
-    visits: String,
-    /// On fields of single hits: page, host name, event.
-    hits: String,
-    /// The fields that conditions on visits name.
-    fields: Vec<&'static str>,
-    /// The same of hits.
-    hit_fields: Vec<&'static str>,
-    /// Whether the condition on hits is that a field has one value.
-    one_value: bool,
-    /// Names and values of the parameters.
-    values: Vec<(String, Vec<String>)>,
-}
-
-impl Conditions {
-    pub(super) fn of(query: &Query) -> Self {
-        Self::named(&query.filters, "filter")
-    }
-
-    /// Conditions of filters, whose parameters have names of their own.
-    pub(super) fn named(filters: &Filters, names: &str) -> Self {
-        let mut all = Self::default();
-        for (verb, field, values) in filters.parameters() {
-            let of_hit =
-                Dimension::from_name(field).is_some_and(|d| matches!(d.counted_by(), CountedBy::Hit { .. }));
-            let name = format!("{names}_{}", all.values.len());
-            let value = format!("{{{name}:Array(String)}}");
-            let (text, fields) = match of_hit {
-                true => (&mut all.hits, &mut all.hit_fields),
-                false => (&mut all.visits, &mut all.fields),
-            };
-            if of_hit {
-                all.one_value = text.is_empty() && verb == Verb::Is && values.len() == 1;
-            }
-            if !fields.contains(&field) {
-                fields.push(field);
-            }
-            // Writing to a string cannot fail.
-            let _ = match verb {
-                Verb::Is => write!(text, " AND {field} IN {value}"),
-                Verb::Not => write!(text, " AND {field} NOT IN {value}"),
-                Verb::Has => {
-                    write!(text, " AND multiSearchAnyCaseInsensitiveUTF8(toString({field}), {value})")
-                }
-            };
-            all.values.push((name, values));
-        }
-        all
-    }
-}
-
-impl Conditions {
-    /// Names and values of the parameters, and more of them.
-    pub(super) fn parameters(
-        &self,
-        more: impl IntoIterator<Item = (String, String)>,
-    ) -> Vec<(String, Vec<String>)> {
-        let more = more.into_iter().map(|(name, value)| (name, vec![value]));
-        self.values.iter().cloned().chain(more).collect()
-    }
-
-    /// A calculation with each hit of a settled visit for which the condition holds.
-    fn of_seen(&self, function: &str, more: &[&str], value: &str) -> String {
-        let names: Vec<&str> = more.iter().chain(&self.hit_fields).copied().collect();
-        let seen: String = names.iter().map(|name| format!(", seen_{name}")).collect();
-        format!("{function}(({}) -> {value}(true{}){seen})", names.join(", "), self.hits)
-    }
 }
 
 /// A query of the days of a plan, with the parameters that texts name.
@@ -382,9 +306,6 @@ pub(super) struct Chosen<'a> {
     pub(super) settled: bool,
 }
 
-/// Tells a visit of one day from its rest on the next.
-const VISIT_OF_DAY: &str = "session + toUInt16(day)";
-
 fn list(columns: &[&str]) -> String {
     columns.iter().flat_map(|name| [", ", name]).collect()
 }
@@ -439,6 +360,7 @@ impl Chosen<'_> {
     /// Settled visits with a hit that has the one value, from their page visits.
     fn visits_with_value(&self, columns: &[&str], bit: u8) -> String {
         let Conditions { visits, hits, .. } = self.conditions;
+        let during = self.conditions.during_settled();
         let own: String = columns
             .iter()
             .map(|name| match *name {
@@ -449,19 +371,20 @@ impl Chosen<'_> {
             })
             .collect();
         format!(
-            "SELECT day, visitor, session{own} FROM settled_page_visits WHERE {SETTLED} AND measured{visits}{hits}"
+            "SELECT day, visitor, session{own} FROM settled_page_visits WHERE {SETTLED} AND measured{visits}{hits}{during}"
         )
     }
 
     /// A condition for raw hits: that their visit is chosen, or they themselves where they have none.
     fn of_chosen_visits(&self) -> String {
         let Conditions { visits, fields, .. } = self.conditions;
+        let during = self.conditions.during_raw();
         if visits.is_empty() {
-            return String::new();
+            return during;
         }
         let of_events = of_events::visits(fields);
         format!(
-            " AND if(session = 0, true{visits}, {VISIT_OF_DAY} IN (SELECT {VISIT_OF_DAY} FROM ({of_events}) WHERE true{visits}))"
+            " AND if(session = 0, true{visits}, {VISIT_OF_DAY} IN (SELECT {VISIT_OF_DAY} FROM ({of_events}) WHERE true{visits})){during}"
         )
     }
 }
@@ -549,11 +472,12 @@ impl Relations for Chosen<'_> {
     fn visits(&self, columns: &[&str]) -> String {
         let Conditions { visits, hits, fields, .. } = self.conditions;
         let raw = || {
-            if fields.is_empty() && hits.is_empty() {
+            let during = self.conditions.during_raw();
+            if fields.is_empty() && hits.is_empty() && during.is_empty() {
                 return of_events::visits(columns);
             }
-            let of_events =
-                format!("SELECT * FROM ({}) WHERE true{visits}", of_events::visits(&with(columns, fields)));
+            let of_events = of_events::visits(&with(columns, fields));
+            let of_events = format!("SELECT * FROM ({of_events}) WHERE true{visits}{during}");
             if hits.is_empty() {
                 return format!("SELECT day, visitor, session{} FROM ({of_events})", list(columns));
             }
@@ -578,10 +502,11 @@ USING (day, session)",
             )
         };
         let settled = || {
+            let during = self.conditions.during_seen();
             if hits.is_empty() {
                 let columns = list(columns).replace(", counted", ", true AS counted");
                 return format!(
-                    "SELECT day, visitor, session{columns} FROM settled_visits WHERE {SETTLED}{visits}"
+                    "SELECT day, visitor, session{columns} FROM settled_visits WHERE {SETTLED}{visits}{during}"
                 );
             }
             if let Some(bit) = self.first_of_value(columns) {
@@ -600,7 +525,9 @@ USING (day, session)",
                 })
                 .collect();
             let any = self.conditions.of_seen("arrayExists", &[], "");
-            format!("SELECT day, visitor, session{own} FROM settled_visits WHERE {SETTLED}{visits} AND {any}")
+            format!(
+                "SELECT day, visitor, session{own} FROM settled_visits WHERE {SETTLED}{visits}{during} AND {any}"
+            )
         };
         self.both(raw, settled)
     }
@@ -623,24 +550,27 @@ USING (day, session)",
                 name => format!(", {name}"),
             };
             let columns: String = columns.iter().map(column).collect();
+            let during = self.conditions.during_settled();
             format!(
-                "SELECT day, visitor, session{columns} FROM settled_page_visits WHERE {SETTLED}{visits}{hits}"
+                "SELECT day, visitor, session{columns} FROM settled_page_visits WHERE {SETTLED}{visits}{hits}{during}"
             )
         };
         self.both(raw, settled)
     }
 
     fn others(&self, columns: &[&str]) -> String {
-        let Conditions { visits, hits, .. } = self.conditions;
+        let Conditions { visits, hits, during, .. } = self.conditions;
+        // What is asked of visits does not hold of hits that have none.
+        let none = if during.is_empty() { "" } else { " AND false" };
         let raw = || {
-            let more = format!("{visits} AND session = 0");
+            let more = format!("{visits} AND session = 0{none}");
             self.raw_hits(columns, &more)
         };
         let settled = || {
             let columns = list(columns);
             format!(
                 "SELECT day, visitor, session{columns} FROM settled_page_visits
-WHERE {SETTLED} AND NOT measured{visits}{hits}"
+WHERE {SETTLED} AND NOT measured{visits}{hits}{none}"
             )
         };
         self.both(raw, settled)
@@ -667,7 +597,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        filter::{Filter, Filters},
+        filter::{Field, Filter, Filters, Verb},
         range::Range,
         report::Scope,
     };
@@ -677,10 +607,12 @@ mod tests {
         let typed = "Robert'); DROP TABLE events; --";
         let day = date(2026, 3, 1);
         let lists = Dimension::ALL.map(|by| List { by, sort: Metric::Pageviews, limit: 9, entries: true });
-        for field in Dimension::ALL {
+        let others = [Field::Visited, Field::Did, Field::Prop(typed.into())];
+        for field in Dimension::ALL.map(Field::Of).into_iter().chain(others) {
             for verb in Verb::ALL {
-                let filters =
-                    Filter::new(field, verb, typed).into_iter().fold(Filters::default(), Filters::with);
+                let filters = Filter::new(field.clone(), verb, typed)
+                    .into_iter()
+                    .fold(Filters::default(), Filters::with);
                 let scope = Scope { site: SiteId(7), time_zone: typed.into() };
                 let query = Query::totals(scope, Range::day(day), filters);
                 let scan = Scan { query: &query, lists: &lists, consent: true, whole: false };
@@ -692,7 +624,7 @@ mod tests {
                 }
                 assert_eq!(
                     conditions.values.len(),
-                    usize::from(!field.is_time()),
+                    usize::from(field.dimension().is_none_or(|d| !d.is_time())),
                     "{field:?}: as a parameter"
                 );
             }

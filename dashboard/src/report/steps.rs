@@ -9,8 +9,9 @@ use sotto_store::{error_code::ErrorCode, settled::figures::Relations};
 
 use super::{
     Counts, Query, ReportError, Reports, Sources,
+    conditions::Conditions,
     counted::{Counted, Question, Stepped},
-    scan::{Chosen, Conditions, asked},
+    scan::{Chosen, asked},
     sources::Plan,
 };
 

@@ -140,7 +140,7 @@ impl Page {
     /// The reports that it shows; of one event its props, and of one page the elements that were clicked.
     fn reports(self, view: &View) -> Vec<Details> {
         let one = |field: Dimension| {
-            let mut chosen = view.filters.each().filter(|f| f.field == field && f.verb == Verb::Is);
+            let mut chosen = view.filters.each().filter(|f| f.is(field, Verb::Is));
             chosen.next().is_some() && chosen.next().is_none()
         };
         match self {

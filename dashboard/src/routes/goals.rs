@@ -25,7 +25,7 @@ use crate::{
     App,
     auth::SignedIn,
     figures::{self, Change, grouped},
-    filter::{Filter, Verb},
+    filter::Filter,
     page::{PageError, Shell, Theme, html_with},
     range::now_in,
     reading::{Place, Reading},
@@ -124,15 +124,6 @@ fn of_detail(detail: Detail, completed: Vec<Counts>) -> Vec<Counts> {
     }
 }
 
-/// The filter that leaves the visits that completed a goal.
-fn filter(goal: &Goal) -> Option<Filter> {
-    match goal.kind {
-        Kind::Page if goal.pattern.contains('*') => None,
-        Kind::Page => Filter::new(Dimension::Page, Verb::Is, &goal.pattern),
-        Kind::Event => Filter::new(Dimension::Event, Verb::Is, &goal.pattern),
-    }
-}
-
 fn row(goal: &Goal, now: &Counts, before: Option<&Counts>, visits: u64, view: &View, base: &str) -> GoalRow {
     let size = |counts: &Counts| Metric::Visits.of(counts);
     GoalRow {
@@ -142,7 +133,7 @@ fn row(goal: &Goal, now: &Counts, before: Option<&Counts>, visits: u64, view: &V
             Kind::Page => format!("page {}", goal.pattern),
             Kind::Event => format!("event {}", goal.pattern),
         },
-        link: filter(goal).map(|filter| view.with_filter(filter).link(base)),
+        link: Filter::of_goal(goal).map(|filter| view.with_filter(filter).link(base)),
         visitors: grouped(now.visitors),
         visits: grouped(now.visits),
         change: before.and_then(|before| Change::between(Metric::Visits, size(now), size(before))),

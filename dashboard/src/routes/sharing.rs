@@ -24,10 +24,10 @@ use super::{dates, overview::header::in_words, sites};
 use crate::{
     App,
     auth::SignedIn,
-    filter::{Filter, Verb},
+    filter::{self, Filter},
     page::{PageError, Shell, Theme, html_with},
     reading::of_sharing,
-    report::{Dimension, groups::GROUP_MIN},
+    report::groups::GROUP_MIN,
     view::typed_filter,
 };
 
@@ -79,8 +79,9 @@ struct SharingPage {
     public_url: String,
     group_min: u64,
     lifetimes: [(&'static str, &'static str); 5],
-    /// The fields of filters, with their labels.
+    /// The fields and conditions of filters, with their labels.
     fields: Vec<(&'static str, &'static str)>,
+    verbs: Vec<(&'static str, &'static str)>,
     filters_max: usize,
     hosts_max: usize,
     name_max: usize,
@@ -150,7 +151,7 @@ impl LinkForm {
         let filter = |typed: &TypedFilter| {
             let filter = typed_filter(Some(&typed.field), Some(&typed.verb), Some(&typed.value));
             // Everything contains nothing: it would lay down nothing.
-            let filter = filter.filter(|f| f.verb != Verb::Has || !f.value.is_empty());
+            let filter = filter.filter(|f| !f.lays_down_nothing());
             filter
                 .map(|f| f.to_string())
                 .ok_or_else(|| "a fixed filter has a field, a condition and a value".to_owned())
@@ -234,7 +235,8 @@ async fn page(
         public_url: format!("{}/public/{}", app.settings.public_url, site.key),
         group_min: GROUP_MIN,
         lifetimes: LIFETIMES,
-        fields: Dimension::ALL.into_iter().filter(|d| !d.is_time()).map(|d| (d.name(), d.label())).collect(),
+        fields: filter::field::choices(true),
+        verbs: filter::verb::choices(),
         filters_max: LINK_FILTERS_MAX,
         hosts_max: LINK_HOSTS_MAX,
         name_max: LINK_NAME_BYTES_MAX,
@@ -358,9 +360,13 @@ mod tests {
 
     #[test]
     fn filter_that_lays_down_nothing_is_refused() {
-        for (field, verb, value) in
-            [("page", "has", ""), ("planet", "is", "Mars"), ("day", "is", "2026-01-01")]
-        {
+        for (field, verb, value) in [
+            ("page", "has", ""),
+            ("page", "starts", ""),
+            ("page", "like", "*"),
+            ("planet", "is", "Mars"),
+            ("day", "is", "2026-01-01"),
+        ] {
             let typed = form(&[("field", field), ("verb", verb), ("value", value)]);
             assert!(typed.link().is_err(), "{field} {verb} {value:?}");
         }

@@ -6,6 +6,7 @@ import { live } from './live';
 import { menus } from './menus';
 import { periodKeys } from './keys';
 import { now } from './now';
+import { suggest } from './suggest';
 import { swap } from './swap';
 import { switcher } from './switcher';
 import { theme } from './theme';
@@ -15,6 +16,7 @@ import { timeZone } from './time-zone';
 const enhance = (root: ParentNode) => {
   chart(root);
   copy(root);
+  suggest(root);
   switcher(root);
 };
 

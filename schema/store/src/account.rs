@@ -14,7 +14,7 @@ use sotto_schema::{
     id::UserId,
 };
 
-use crate::{db::Db, subscription};
+use crate::{db::Db, segment, subscription};
 
 mod invitation;
 mod key;
@@ -223,7 +223,8 @@ pub async fn set_password(
     Ok(user)
 }
 
-/// Removes a user, their roles, their sign-ins, the tokens that they made, the invitations that they sent and their mail.
+/// Removes a user, their roles, their sign-ins, the tokens that they made, the invitations that they sent, their mail, and
+/// the segments that they kept for themselves.
 ///
 /// # Errors
 /// When it is the last owner, there is no such user, or ClickHouse cannot be queried.
@@ -243,6 +244,7 @@ pub async fn remove_user(db: &Db, email: &str) -> Result<UserId, AccountError> {
     token::remove_unowned(db, id, &[]).await?;
     invitation::withdraw_of(db, id).await?;
     subscription::remove_user(db, id).await?;
+    segment::remove_of_user(db, id).await?;
     Ok(id)
 }
 

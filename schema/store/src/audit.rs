@@ -71,6 +71,12 @@ pub enum Action {
     FunnelAdd,
     /// A funnel was removed.
     FunnelRemove,
+    /// Filters were kept for everybody who reads a site.
+    SegmentAdd,
+    /// They were given another name.
+    SegmentRename,
+    /// They were removed.
+    SegmentRemove,
     /// Events were erased on request.
     Erase,
     /// Events were imported from a file.
@@ -115,6 +121,9 @@ impl Action {
             Self::GoalRemove => "goal_remove",
             Self::FunnelAdd => "funnel_add",
             Self::FunnelRemove => "funnel_remove",
+            Self::SegmentAdd => "segment_add",
+            Self::SegmentRename => "segment_rename",
+            Self::SegmentRemove => "segment_remove",
             Self::Erase => "erase",
             Self::Import => "import",
             Self::Retention => "retention",

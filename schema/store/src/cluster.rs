@@ -61,6 +61,7 @@ pub const HOME_TABLES: &[&str] = &[
     "tokens",
     "goals",
     "funnels",
+    "segments",
     "audit_log",
     "salt_ledger",
     "used_codes",

@@ -1,5 +1,5 @@
 //! The ClickHouse in which Sotto keeps what [`sotto_schema`] allows: how it is reached or started, its tables
-//! and migrations, and everything stored besides events: accounts, sites, goals, funnels, the audit log, the ledger of
+//! and migrations, and everything stored besides events: accounts, sites, goals, funnels, segments, the audit log, the ledger of
 //! salts.
 //!
 //! It knows no HTTP request of a visitor and no address.
@@ -20,6 +20,7 @@ pub mod private_file;
 pub mod releases;
 pub mod retention;
 pub mod rights;
+pub mod segment;
 pub mod settled;
 pub mod sharing;
 pub mod sites;

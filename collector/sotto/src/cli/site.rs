@@ -10,7 +10,7 @@ use sotto_schema::{
 use sotto_store::{
     audit::{self, Action},
     db::{Databases, Db},
-    funnel, releases, sharing, sites, subscription,
+    funnel, releases, segment, sharing, sites, subscription,
 };
 
 use super::output::{Listing, note, say, time};
@@ -209,6 +209,7 @@ pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -
             let site = find(db, &site).await?;
             // First, so that what was cut can be done again.
             funnel::remove_all(db, site.id).await?;
+            segment::remove_of_site(db, site.id).await?;
             sites::remove(db, &site).await?;
             sharing::remove_site(db, site.id).await?;
             subscription::remove_site(db, site.id).await?;

@@ -3,17 +3,17 @@
 use super::{KEY_METRICS, Subject, before_label};
 use crate::{
     figures::{Change, exact, figure},
-    filter::{Filter, Verb},
+    filter::{self, Filter},
     labels,
     range::Period,
-    report::{Counts, Dimension, Metric},
+    report::{Counts, Metric},
     routes::period::{self, Choice, periods},
     view::View,
 };
 
 /// A filter in force.
 pub(in crate::routes) struct Chip {
-    pub(in crate::routes) field: &'static str,
+    pub(in crate::routes) field: String,
     pub(in crate::routes) verb: &'static str,
     pub(in crate::routes) value: String,
     pub(in crate::routes) remove: String,
@@ -74,10 +74,13 @@ pub(in crate::routes) struct Header {
     /// What a shared link lays down, for people.
     pub(in crate::routes) fixed: Vec<String>,
     pub(in crate::routes) clear: String,
+    /// The page of all that can be filtered.
+    pub(in crate::routes) filter_link: String,
     /// Hidden fields of the form that adds a filter.
     pub(in crate::routes) state: Vec<(String, String)>,
-    /// The fields to choose from there, with their labels.
+    /// The fields and the conditions to choose from there, with their labels.
     pub(in crate::routes) fields: Vec<(&'static str, &'static str)>,
+    pub(in crate::routes) verbs: Vec<(&'static str, &'static str)>,
     /// Hidden fields of the date form.
     pub(in crate::routes) hidden: Vec<(String, String)>,
 }
@@ -97,15 +100,15 @@ pub(in crate::routes) struct Key {
 
 /// The value of a filter, for people.
 fn value(filter: &Filter) -> String {
-    match filter.verb {
-        Verb::Has => filter.value.clone(),
-        Verb::Is | Verb::Not => labels::label(filter.field, &filter.value),
+    match filter.field.dimension() {
+        Some(dimension) if filter.verb.is_of_values() => labels::label(dimension, &filter.value),
+        Some(_) | None => filter.value.clone(),
     }
 }
 
 /// A filter, for people.
 pub(in crate::routes) fn in_words(filter: &Filter) -> String {
-    format!("{} {} {}", filter.field.label(), filter.verb.label(), value(filter))
+    format!("{} {} {}", filter.field.label(), filter.verb_label(), value(filter))
 }
 
 pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
@@ -116,8 +119,8 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
         .filters
         .each()
         .map(|filter| Chip {
-            field: filter.field.label(),
-            verb: filter.verb.label(),
+            field: filter.field.label().into_owned(),
+            verb: filter.verb_label(),
             value: value(filter),
             remove: link(view.without_filter(filter)),
         })
@@ -147,8 +150,13 @@ pub(in crate::routes) fn build(asked: &Subject<'_>) -> Header {
         chips,
         fixed: asked.fixed.each().map(in_words).collect(),
         clear: link(view.without_filters()),
+        filter_link: {
+            let query = view.query();
+            format!("{base}/filter{}{query}", if query.is_empty() { "" } else { "?" })
+        },
         state: fields(&view.query()),
-        fields: Dimension::ALL.into_iter().filter(|d| !d.is_time()).map(|d| (d.name(), d.label())).collect(),
+        fields: filter::field::choices(asked.member),
+        verbs: filter::verb::choices(),
         hidden: fields(&rest),
     }
 }
