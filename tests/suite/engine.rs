@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, getsid, kill_process};
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 use sotto_store::db::Access;
 use sotto_tests::{Sotto, connect, is_alive, request, try_request, wait_for};
@@ -162,18 +162,6 @@ fn killed_server_is_started_again_and_keeps_what_it_had() {
         let report = sotto.try_run(&["report", &site, "--metrics", "pageviews", "--json"], "");
         (report.0 && report.1.contains(":2")).then_some(())
     });
-}
-
-#[test]
-fn threads_of_the_server_count_as_one_and_give_way_to_those_that_take_hits() {
-    let sotto = Sotto::start();
-    let [server] = sotto.clickhouse_pids()[..] else { panic!("one server") };
-    assert_eq!(getsid(Some(server)).unwrap(), server, "it leads a session of its own");
-    let group = |pid: Pid| std::fs::read_to_string(format!("/proc/{}/autogroup", pid.as_raw_nonzero()));
-    // Where Linux has no such groups, there is nothing to share.
-    let (Ok(server), Ok(program)) = (group(server), group(sotto.pid())) else { return };
-    assert!(server.trim().ends_with("nice 10"), "{server}");
-    assert_ne!(server.split(' ').next(), program.split(' ').next(), "in the group of the program: {program}");
 }
 
 #[test]

@@ -342,6 +342,7 @@ impl Server {
             .stdin(Stdio::from(slave))
             .stdout(Stdio::null())
             .stderr(Stdio::from(stderr))
+            .process_group(0)
             .spawn()
             .map_err(prepare)?;
         let terminal = File::from(master);

@@ -36,18 +36,6 @@ type ResultError = unsafe extern "C" fn(*mut c_void) -> *const c_char;
 /// The server's niceness: the collector has priority where both want the processor (nice(2)).
 const NICENESS: i32 = 10;
 
-/// Takes a session of its own, in which Ctrl-C of the program's terminal does not reach it, and gives way to the collector:
-/// acknowledging hits must never wait for merges and reports; those may wait.
-///
-/// A merge wakes dozens of threads at once, which together outweigh one worker however nice each of them is. Where Linux groups
-/// threads by session (autogroup, sched(7)), all of the server's count as one, and the group is as nice.
-fn give_way() {
-    // Each of these is a matter of speed alone: where one is refused, all run with the same priority.
-    let _leads_already = rustix::process::setsid();
-    let _same = rustix::process::nice(NICENESS);
-    let _not_grouped = std::fs::write("/proc/self/autogroup", NICENESS.to_string());
-}
-
 /// Serves until the terminal on standard input closes or sends an end of file.
 ///
 /// # Errors
@@ -58,7 +46,9 @@ pub fn serve(library: &Path, arguments: Vec<OsString>) -> Result<(), ChildError>
         path: library.display().to_string(),
         reason: e.to_string(),
     };
-    give_way();
+    // Acknowledging hits must never wait for merges and reports; those may wait. If nice(2) is refused, all
+    // run with the same priority.
+    let _same = rustix::process::nice(NICENESS);
     let mut owned = vec![c"clickhouse-local".to_owned()];
     for argument in arguments {
         owned.push(CString::new(argument.into_vec()).map_err(|_| ChildError::Argument)?);
