@@ -89,7 +89,10 @@ impl Filter {
     pub fn parse_equation(text: &str) -> Option<Self> {
         let equals = text.find('=')?;
         let (field, verb) = Verb::before_sign(&text[..=equals])?;
-        Self::new(Field::from_name(field.trim())?, verb, &text[equals + 1..])
+        let field = field.trim_start();
+        // The name of a prop may end in a space.
+        let field = if field.starts_with("prop:") { field } else { field.trim_end() };
+        Self::new(Field::from_name(field)?, verb, &text[equals + 1..])
     }
 
     /// In the form that [`Self::parse_equation`] reads.
@@ -308,6 +311,8 @@ mod tests {
             ("planet=Mars", None),
             ("=DE", None),
             ("country", None),
+            (" country = DE", Some("country:is: DE")),
+            ("prop: =x", Some("prop: :is:x")),
         ] {
             assert_eq!(Filter::parse_equation(text).map(|f| f.to_string()).as_deref(), expected, "{text}");
         }
