@@ -60,9 +60,8 @@ pub(super) const CRAWLERS: &[&str] = &[
     "facebookcatalog", "facebot", "embedly", "skypeuripreview", "flipboardproxy", "vkshare", "w3c_", "w3c-",
     "whatsapp/0.", "whatsapp/2.", "google-ads-", "google-physicalweb", "playstore-google", "snap url preview", "iframely", "outbrain", "quora link preview", "pinterest/0.", "tumblr/",
     // All that Google's own programs are called, but its browsers and apps.
-    "google-", "google web", "googlehc", "google page speed", "google search console", "googleadsense",
+    "google-", "google web", "googlehc",
     // Monitors and measurement.
-    "cloudflarediagnostics", "proxychecker", "iplabel", "infrawatch", "whatcms", "morningscore", "leadradar", "exchange check",
     "pingdom", "statuscake", "site24x7", "newrelicpinger", "datadog", "gtmetrix", "lighthouse", "pagespeed", "ptst/",
     "catchpoint", "dareboost", "speedcurve", "calibre", "uptimerobot", "betteruptime", "better uptime", "checkly",
     "nagios", "zabbix", "dynatrace", "synthetic", "monitis", "alertsite", "hetrixtools", "updown.io", "freshping",

@@ -46,6 +46,13 @@ const ROWS: &[Row] = &[
     ("Mozilla/5.0 (Web0S; Linux/SmartTV) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/94.0.4606.128 Safari/537.36 WebAppManager", "Chrome", "94", "webOS", "", Device::Tv),
     ("Mozilla/5.0 (PlayStation 5 3.20) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/13.0 Safari/605.1.15", "Safari", "13", "PlayStation", "", Device::Console),
     ("Mozilla/5.0 (Linux; Android 12; Quest 3) AppleWebKit/537.36 (KHTML, like Gecko) OculusBrowser/32.0.0.6.41 Chrome/122.0.6261.119 VR Safari/537.36", "Meta Quest Browser", "32", "Android", "12", Device::Wearable),
+    // Kinds that are told by a word in the name of a model.
+    ("Mozilla/5.0 (Linux; Android 12; Acme Tab 3) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile Safari/537.36", "Chrome", "120", "Android", "12", Device::Tablet),
+    ("Mozilla/5.0 (Linux; Android 12; ACME_PAD7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile Safari/537.36", "Chrome", "120", "Android", "12", Device::Tablet),
+    ("Mozilla/5.0 (Linux; Android 12; Acme NotePad) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile Safari/537.36", "Chrome", "120", "Android", "12", Device::Mobile),
+    ("Mozilla/5.0 (Linux; Android 12; Acme Stable) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile Safari/537.36", "Chrome", "120", "Android", "12", Device::Mobile),
+    ("Mozilla/5.0 (Linux; Android 12; SM-F956B) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36", "Chrome", "120", "Android", "12", Device::Mobile),
+    ("Mozilla/5.0 (Linux; Android 12; Acme Shell 40) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36", "Chrome", "120", "Android", "12", Device::Tv),
     // Systems that woothee takes for others.
     ("Mozilla/5.0 (Phone; OpenHarmony 5.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/114.0.0.0 Safari/537.36 ArkWeb/4.1.6.1 Mobile HuaweiBrowser/5.0.3.302", "Huawei Browser", "5", "HarmonyOS", "5", Device::Mobile),
     ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.1 Mobile/15E148 Safari/604.1", "Safari", "26", "iOS", "26", Device::Mobile),
