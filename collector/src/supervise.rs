@@ -25,11 +25,13 @@ use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub mod board;
+mod own_processor;
 pub mod prompt;
 #[cfg(test)]
 mod tests;
 
 pub use board::{Board, Part};
+pub use own_processor::own_processor;
 pub use prompt::prompt;
 
 /// How long a task that ended waits before it is started again.

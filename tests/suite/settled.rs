@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::{ToSpan, civil::Date};
 use proptest::{
     prelude::*,
-    test_runner::{Config, TestRunner},
+    test_runner::{Config, TestError, TestRunner},
 };
 use serde_json::json;
 use sotto_dashboard::{
@@ -37,6 +37,7 @@ use crate::{reports, schema::Server};
 
 mod chosen;
 mod told;
+mod week;
 
 use chosen::any_field_of_visits;
 use told::told_by;
@@ -337,6 +338,20 @@ fn any_filter_on_hits() -> impl Strategy<Value = Filters> {
     })
 }
 
+/// Fails with what did not hold and the least case that was found for it, in lines that a log can show.
+pub(crate) fn passed<T: std::fmt::Debug>(tested: Result<(), TestError<T>>) {
+    match tested {
+        Ok(()) => {}
+        Err(TestError::Abort(reason)) => panic!("{reason}"),
+        Err(TestError::Fail(reason, case)) => {
+            let text = format!("{reason}\n{case:#?}");
+            let letters: Vec<char> = text.chars().collect();
+            let lines: Vec<String> = letters.chunks(400).map(|line| line.iter().collect()).collect();
+            panic!("{}", lines.join("\n"));
+        }
+    }
+}
+
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
@@ -356,7 +371,7 @@ fn every_report_of_random_days_is_the_same_from_settled_days_as_from_raw_events(
     let filters = (any_filters(), any_filters(), any_filter_on_hits(), any_filter_on_hits());
     let config = Config { cases: 12, max_shrink_iters: 60, ..Config::default() };
     let mut runner = TestRunner::new(config);
-    let tested = runner.run(&(hits, filters), |(hits, (a, b, c, d))| {
+    passed(runner.run(&(hits, filters), |(hits, (a, b, c, d))| {
         runtime.block_on(async {
             let site = SiteId::random().unwrap();
             store(&db, site, &hits, 0).await;
@@ -409,8 +424,7 @@ fn every_report_of_random_days_is_the_same_from_settled_days_as_from_raw_events(
             }
             Ok(())
         })
-    });
-    tested.unwrap();
+    }));
 }
 
 #[test]
@@ -422,7 +436,7 @@ fn every_report_is_the_same_from_a_day_that_is_settled_up_to_an_hour_and_from_fe
     let config = Config { cases: 16, max_shrink_iters: 60, ..Config::default() };
     let mut runner = TestRunner::new(config);
     // The last days are settled up to an hour, the first as a whole, the second not at all.
-    let tested = runner.run(&(hits, 0..25u32, 1..24u32, 0..1440i64, any_filters()), |case| {
+    passed(runner.run(&(hits, 0..25u32, 1..24u32, 0..1440i64, any_filters()), |case| {
         runtime.block_on(async {
             let (hits, hour, other, cut, filters) = case;
             let site = SiteId::random().unwrap();
@@ -448,8 +462,7 @@ fn every_report_is_the_same_from_a_day_that_is_settled_up_to_an_hour_and_from_fe
             }
             Ok(())
         })
-    });
-    tested.unwrap();
+    }));
 }
 
 #[test]
@@ -460,7 +473,7 @@ fn every_report_is_the_same_from_a_month_as_from_its_raw_events_until_a_day_chan
     let config = Config { cases: 6, max_shrink_iters: 60, ..Config::default() };
     let mut runner = TestRunner::new(config);
     let hits = proptest::collection::vec(any_hit(), 1..60);
-    let tested = runner.run(&(hits, any_hit()), |(hits, late)| {
+    passed(runner.run(&(hits, any_hit()), |(hits, late)| {
         runtime.block_on(async {
             let site = SiteId::random().unwrap();
             let range = Range { from: FIRST.first_of_month(), to: FIRST.last_of_month() };
@@ -487,8 +500,7 @@ fn every_report_is_the_same_from_a_month_as_from_its_raw_events_until_a_day_chan
             prop_assert_eq!(ask(Source::Auto).await, ask(Source::Raw).await);
             Ok(())
         })
-    });
-    tested.unwrap();
+    }));
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use sotto_collector::{
     ship::Shipper,
     spool,
     state::{Lifetime, State},
-    supervise::{Backoff, Part, Supervisor, board::PartEnded},
+    supervise::{Backoff, Part, Supervisor, board::PartEnded, own_processor},
 };
 use sotto_schema::clock::Clock;
 use tokio::task::JoinHandle;
@@ -200,11 +200,13 @@ fn start_workers(
     let count = config.server.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
     let listeners = server::share(listener, count.unwrap_or(1));
     let listeners = listeners.map_err(|e| taken("listen", config.listen, &e))?;
+    let count = listeners.len();
     for (n, listener) in listeners.into_iter().enumerate() {
         let (service, limits) = (service.clone(), (&config.server).into());
         let (stop, board) = (supervisor.stopping().clone(), state.board.clone());
         supervisor.thread(Part::Worker, format!("worker-{n}"), move || {
             let killed = board.killed(Part::Worker);
+            own_processor(n, count);
             server::run_worker(listener.try_clone()?, service.clone(), limits, stop.clone(), killed)
         })?;
     }
