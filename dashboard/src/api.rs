@@ -28,6 +28,7 @@ use crate::{
 
 mod consent;
 mod details;
+mod hours;
 mod quality;
 mod reader;
 mod realtime;
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/sites/{key}/report", get(report))
         .route("/api/v1/sites/{key}/overview", get(overview))
         .route("/api/v1/sites/{key}/details/{report}", get(details::show))
+        .route("/api/v1/sites/{key}/hours", get(hours::show))
         .route("/api/v1/sites/{key}/paths", get(steps::show_paths))
         .route("/api/v1/sites/{key}/funnels", get(steps::list_funnels))
         .route("/api/v1/sites/{key}/funnels/{id}", get(steps::show_funnel))

@@ -68,6 +68,17 @@ pub(crate) fn money(amount: f64, currency: &str) -> String {
     format!("{sign}{}.{:02} {currency}", grouped(cents / 100), cents % 100)
 }
 
+/// A count on an average day: `0.4`, `12`, `12.3k`.
+pub(crate) fn average(n: f64) -> String {
+    if n == 0.0 || n >= 9.95 { compact(whole(n)) } else { format!("{n:.1}") }
+}
+
+/// How dark a figure is drawn, from 1 to 5 by the greatest; 0 is nothing.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Clamped.
+pub(crate) fn shade(value: f64, most: f64) -> u8 {
+    if value <= 0.0 { 0 } else { (5.0 * value / most).ceil().clamp(1.0, 5.0) as u8 }
+}
+
 /// A share in per cent: `42%`.
 pub(crate) fn percent(part: f64, all: f64) -> String {
     share(whole(part), whole(all))

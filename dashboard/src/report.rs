@@ -42,9 +42,11 @@ pub mod recent_outcomes;
 pub mod returning;
 mod scan;
 pub mod series;
+pub mod sites;
 pub mod sources;
 mod steps;
 pub mod unmapped_consent;
+pub mod week;
 
 pub use archive::{Origin, Source};
 pub use consent::Consent;

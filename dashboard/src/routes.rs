@@ -21,6 +21,7 @@ mod details;
 mod filter;
 mod funnels;
 mod goals;
+mod hours;
 mod install;
 mod invitation;
 mod list;
@@ -89,6 +90,7 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/s/{key}/segments/remove", post(segments::remove))
         .route("/s/{key}/goals", get(goals::show).post(goals::add))
         .route("/s/{key}/goals/remove", post(goals::remove))
+        .route("/s/{key}/hours", get(hours::show))
         .route("/s/{key}/paths", get(paths::show))
         .route("/s/{key}/funnels", get(funnels::list).post(funnels::add))
         .route("/s/{key}/funnels/remove", post(funnels::remove))

@@ -111,11 +111,19 @@ impl Site {
     ///
     /// When the operating system has no randomness: without it, nothing could be kept secret.
     pub fn new(name: &str, hostnames: &[&str], time_zone: &str, preset: Preset) -> Result<Self, SiteError> {
+        let mut names = Vec::new();
+        for name in hostnames {
+            let name = normalise_hostname(name)?;
+            // `www.` is no other host.
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         let site = Self {
             id: SiteId::random().expect("the operating system has randomness"),
             key: random_key().expect("the operating system has randomness"),
             name: name.trim().to_owned(),
-            hostnames: hostnames.iter().map(|h| normalise_hostname(h)).collect::<Result<_, _>>()?,
+            hostnames: names,
             time_zone: time_zone.to_owned(),
             preset,
             policy: preset.policy(),

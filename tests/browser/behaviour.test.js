@@ -91,6 +91,21 @@ test('paths_and_funnels_are_accessible_in_both_themes_and_on_phones', async () =
   }
 })
 
+test('hours_of_the_week_add_up_to_the_pageviews_of_the_period', async () => {
+  await page.goto(site)
+  await page.getByRole('link', { name: 'Hours' }).click()
+  await page.waitForURL(/\/hours/)
+  await page.getByRole('link', { name: 'Pageviews' }).click()
+  await page.waitForURL(/metric=pageviews/)
+  const figures = await page.locator('.heat td').allInnerTexts()
+  assert.equal(figures.length, 7 * 24)
+  const told = await page.locator('.heat td[title]').evaluateAll((cells) => cells.map((cell) => parseInt(cell.title.split(': ')[1])))
+  assert.equal(told.reduce((sum, n) => sum + n, 0), 8)
+  await check(page, 'hours')
+  await page.goto(`${site}/hours?f=country:is:IS`)
+  await page.getByText('Nothing was counted in these days.').waitFor()
+})
+
 test('page_of_what_happens_now_shows_a_new_hit_by_itself_and_keeps_what_was_opened', async () => {
   await page.goto(site)
   await page.getByRole('link', { name: /now$/ }).click()

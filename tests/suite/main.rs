@@ -46,6 +46,7 @@ mod set_up;
 mod settled;
 mod sharing;
 mod shipping;
+mod sites;
 mod supervision;
 mod trust;
 mod two_step;

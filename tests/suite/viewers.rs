@@ -99,6 +99,22 @@ fn viewer_cannot_single_out_one_visitor() {
         assert_eq!(of(&world.viewer, both), [(value.to_owned(), 25)], "{by}: of two days");
     }
     assert_eq!(world.ask(&world.editor, [1, 1], "")["groups"], Value::Null);
+    // By hour of the week: groups of what is summed up.
+    let hours = |cookie: &str, filter: &str| {
+        let World { sotto, key, days: [from, to], .. } = &world;
+        let answer =
+            get(sotto, &format!("/api/v1/sites/{key}/hours?from={from}&to={to}&{filter}"), cookie).json();
+        let rows = answer["rows"].as_array().unwrap();
+        assert_eq!(rows.len(), 7 * 24);
+        let cells: Vec<u64> =
+            rows.iter().map(|row| row["visitors"].as_u64().unwrap()).filter(|n| *n > 0).collect();
+        (cells, answer["groups"]["withheld"].clone())
+    };
+    let (of_one, withheld) = hours(&world.viewer, "filter=country%3DIS");
+    assert_eq!((of_one, withheld), (vec![], true.into()));
+    assert_eq!(hours(&world.editor, "filter=country%3DIS").0, [1]);
+    assert_eq!(hours(&world.editor, "filter=country%3DDE").0, [12, 12]);
+    assert_eq!(hours(&world.viewer, "filter=country%3DDE").0, [10, 10]);
 }
 
 #[test]

@@ -147,7 +147,7 @@ impl Metric {
     }
 
     /// The count by which rows are sorted, as in [`Metric::order`].
-    pub(super) const fn size(self, counts: &Counts) -> u64 {
+    pub(crate) const fn size(self, counts: &Counts) -> u64 {
         match self {
             Self::Visitors => counts.visitors,
             Self::Visits | Self::BounceRate | Self::EngagedSeconds => counts.visits,

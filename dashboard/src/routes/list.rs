@@ -17,8 +17,10 @@ use super::{
     unmeasured,
 };
 mod before;
+mod map;
 
 use before::{Before, Compared};
+use map::Country;
 
 use crate::{
     App,
@@ -26,6 +28,7 @@ use crate::{
     filter::{Filter, Filters, Verb},
     labels,
     page::{PageError, Shell, Theme, html},
+    places,
     range::now_in,
     reading::{Place, Reading},
     report::{Detail, Dimension, Metric, Query, ROWS_MAX, Reports, Rows, Table, TableRow, archive, run},
@@ -90,6 +93,7 @@ fn question(asked: &Subject<'_>, by: Dimension, state: &ListState) -> Query {
     metrics.extend(METRICS.into_iter().filter(|m| *m != state.sort));
     let limit = match asked.query.detail {
         // One extra row tells whether there is another page.
+        Detail::All if by == Dimension::Country => (state.page * PAGE_ROWS + 1).max(map::COUNTRIES_MAX),
         Detail::All => (state.page * PAGE_ROWS + 1).min(ROWS_MAX),
         // Which rows are left of all is known when they are there.
         Detail::Groups => ROWS_MAX,
@@ -167,6 +171,8 @@ struct ListPage {
     columns: Vec<Column>,
     beside: Vec<Beside>,
     rows: Vec<ListRow>,
+    /// The countries of the world, where the list is of them.
+    map: Vec<Country>,
     search: String,
     hidden: Vec<(String, String)>,
     back: String,
@@ -180,6 +186,10 @@ struct ListPage {
     groups: Groups,
     /// What is not in the rows, and why.
     notes: Vec<String>,
+}
+
+impl ListPage {
+    const WORLD: [u32; 2] = places::WORLD;
 }
 
 /// What the list adds to the state of the overview.
@@ -280,6 +290,10 @@ pub(super) async fn show(
             format!("{} – {}", skipped + 1, skipped + rows.len())
         },
         rows,
+        map: match by {
+            Dimension::Country => map::countries(&table.rows, state.sort, &view, base),
+            _ => Vec::new(),
+        },
         hidden: form_urlencoded::parse(view.query().as_bytes()).into_owned().collect(),
         back: view.link(base),
         file: reading.is_member().then(|| file_link(&site.key, &question)),

@@ -35,7 +35,7 @@ use crate::{
     range::now_in,
     reading::Reading,
     report::{
-        Counts, Detail, Dimension,
+        Counts, Detail, Dimension, Metric,
         groups::GROUP_MIN,
         realtime::{LISTS, Minute, Realtime, TICK_MS},
     },
@@ -128,13 +128,16 @@ struct RealtimePage {
 }
 
 fn table(by: Dimension, rows: &[(String, Counts)], base: &str, today: &View) -> Table {
-    let of_events = by.is_of_events();
-    let main = |counts: &Counts| match (of_events, counts.visitors) {
-        (true, _) => counts.events,
-        // Nobody is measured: their pageviews.
-        (false, 0) => counts.pageviews,
-        (false, visitors) => visitors,
+    // Where nobody is measured, their pageviews.
+    let measured = rows.iter().any(|(_, counts)| counts.visitors > 0);
+    let metric = match (by.is_of_events(), measured) {
+        (true, _) => Metric::Events,
+        (false, true) => Metric::Visitors,
+        (false, false) => Metric::Pageviews,
     };
+    let main = |counts: &Counts| metric.size(counts);
+    let mut rows: Vec<&(String, Counts)> = rows.iter().collect();
+    rows.sort_by_key(|(_, counts)| std::cmp::Reverse(main(counts)));
     let longest = rows.iter().map(|(_, counts)| main(counts)).max().unwrap_or(0).max(1);
     let row = |(value, counts): &(String, Counts)| Row {
         label: labels::label(by, value),
@@ -146,8 +149,8 @@ fn table(by: Dimension, rows: &[(String, Counts)], base: &str, today: &View) -> 
     Table {
         name: by.name(),
         title: by.plural(),
-        main: if of_events { "Events" } else { "Visitors" },
-        rows: rows.iter().map(row).collect(),
+        main: metric.label(),
+        rows: rows.into_iter().map(row).collect(),
         note: place.then(|| format!("Places of at least {GROUP_MIN} visitors.")),
     }
 }

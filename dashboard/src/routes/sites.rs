@@ -9,7 +9,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
-use clickhouse::Row;
+use jiff::civil::Date;
 use serde::Deserialize;
 use sotto_schema::{
     id::{SiteId, UserId},
@@ -21,14 +21,19 @@ use sotto_store::{
     audit::{self, Action},
     sites,
 };
+use url::form_urlencoded;
 
 use super::policy_choice::{Choice, choices};
 use crate::{
     App,
     auth::{Owner, SignedIn},
-    figures,
+    figures::{self, Change},
     page::{PageError, Shell, SiteLink, Theme, html, html_with},
     range::now_in,
+    report::{
+        Metric,
+        sites::{Summary, summaries},
+    },
 };
 
 /// The switcher's entries.
@@ -43,11 +48,64 @@ pub(super) fn links(sites: &[Site], current: Option<&Site>) -> Vec<SiteLink> {
         .collect()
 }
 
+/// What a list of sites can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Name,
+    Visitors,
+    Pageviews,
+    Change,
+}
+
+impl Sort {
+    const ALL: [(Self, &'static str, &'static str, &'static str); 4] = [
+        (Self::Name, "name", "Site", ""),
+        (
+            Self::Visitors,
+            "visitors",
+            "Visitors",
+            "Visitors of the last 30 days, today included: the sum of the days",
+        ),
+        (Self::Change, "change", "Change", "The 30 days that ended yesterday against the 30 before"),
+        (Self::Pageviews, "pageviews", "Pageviews", "Pageviews of the last 30 days, today included"),
+    ];
+
+    fn from_name(name: &str) -> Self {
+        Self::ALL.into_iter().find(|(_, known, ..)| *known == name).map_or(Self::Visitors, |(sort, ..)| sort)
+    }
+}
+
+/// What is asked of the list.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    sort: String,
+}
+
+struct Column {
+    label: &'static str,
+    help: &'static str,
+    link: String,
+    current: bool,
+}
+
 struct Listed {
     key: String,
     name: String,
     hostnames: String,
-    views: String,
+    /// Points of the line of visitors by day, in a space of 120 by 24; empty where there are none.
+    line: String,
+    visitors: String,
+    change: Option<Change>,
+    pageviews: String,
+    /// The share of pageviews whose visitor agreed.
+    agreed: String,
+    /// What is to be looked at; empty if all is well.
+    status: String,
+    /// By what it is sorted.
+    size: [f64; 2],
 }
 
 #[derive(Template)]
@@ -55,37 +113,135 @@ struct Listed {
 struct SitesPage {
     shell: Shell,
     sites: Vec<Listed>,
+    columns: Vec<Column>,
+    search: String,
+    sort: String,
+    /// How many sites there are, searched or not.
+    all: usize,
+    /// Visitors and pageviews of all that are listed.
+    total: [String; 2],
     may_add: bool,
+    /// Whether figures may be missing because a shard is away.
+    away: bool,
 }
 
-#[derive(Row, Deserialize)]
-struct Activity {
-    site: SiteId,
-    pageviews: u64,
+/// The space of a line of visitors.
+const LINE: [f64; 2] = [120.0, 24.0];
+
+/// Points of a line by day.
+#[allow(clippy::cast_precision_loss)] // A drawing.
+fn line(days: &[u64]) -> String {
+    let most = days.iter().copied().max().unwrap_or(0);
+    if most == 0 {
+        return String::new();
+    }
+    let step = LINE[0] / (days.len().max(2) - 1) as f64;
+    let point = |(n, visitors): (usize, &u64)| {
+        format!(
+            "{:.1},{:.1}",
+            n as f64 * step,
+            LINE[1] - 1.0 - (LINE[1] - 2.0) * *visitors as f64 / most as f64
+        )
+    };
+    days.iter().enumerate().map(point).collect::<Vec<_>>().join(" ")
 }
 
+/// What is to be looked at.
+fn status(last: Option<Date>, today: Date, away: bool) -> String {
+    match last {
+        None if away => "figures are missing".into(),
+        None => "no hits in 60 days".into(),
+        Some(last) if last < today.yesterday().unwrap_or(today) => {
+            format!("silent since {}", last.strftime("%-d %b %Y"))
+        }
+        Some(_) => String::new(),
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // To be sorted by, and per cent.
+fn listed(site: &Site, summary: Option<&Summary>, away: bool) -> Listed {
+    let visitors: u64 = summary.map_or(0, |of| of.visitors.iter().sum());
+    let pageviews = summary.map_or(0, |of| of.pageviews);
+    let [now, before] =
+        summary.and_then(|of| of.compared).map_or([None; 2], |both| both.map(|n| Some(n as f64)));
+    let consent = summary.map(|of| of.consent).filter(|of| of.pageviews() > 0);
+    Listed {
+        key: site.key.clone(),
+        name: site.name.clone(),
+        hostnames: site.hostnames.join(", "),
+        // Today is not over: it would always seem to fall.
+        line: summary.and_then(|of| of.visitors.split_last()).map(|(_, over)| line(over)).unwrap_or_default(),
+        visitors: figures::grouped(visitors),
+        change: Change::between(Metric::Visitors, now, before),
+        pageviews: figures::grouped(pageviews),
+        agreed: consent.map_or_else(|| "–".into(), |of| figures::share(of.granted, of.pageviews())),
+        status: status(summary.and_then(|of| of.last), now_in(&site.time_zone).date(), away),
+        size: [visitors as f64, pageviews as f64],
+    }
+}
+
+/// The greatest first; names from A on.
+fn sort_by(sites: &mut [Listed], sort: Sort, change: &HashMap<String, f64>) {
+    let name = |site: &Listed| site.name.to_lowercase();
+    let size = |site: &Listed| match sort {
+        Sort::Name => 0.0,
+        Sort::Visitors => site.size[0],
+        Sort::Pageviews => site.size[1],
+        Sort::Change => change.get(&site.key).copied().unwrap_or(f64::NEG_INFINITY),
+    };
+    sites.sort_by(|a, b| size(b).total_cmp(&size(a)).then_with(|| name(a).cmp(&name(b))));
+}
+
+/// The greatest number of letters of a search that are looked at.
+const SEARCH_CHARS_MAX: usize = 100;
+
+#[allow(clippy::cast_precision_loss)] // To be sorted by.
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     theme: Theme,
     signed_in: SignedIn,
+    Query(asked): Query<Asked>,
 ) -> Result<Response, PageError> {
-    let db = &app.settings.databases.reader;
+    let _turn = app.gate.enter(signed_in.user.id.0).await?;
     let sites = signed_in.sites();
-    let ids: Vec<SiteId> = sites.iter().map(|s| s.id).collect();
-    let query = db.query(include_str!("../report/activity.sql")).param("sites", ids);
-    let now = now_in("UTC").timestamp().as_millisecond();
-    let rows: Vec<Activity> = query.param("now", now).fetch_all().await?;
-    let activity: HashMap<SiteId, u64> = rows.into_iter().map(|r| (r.site, r.pageviews)).collect();
-    let listed = |s: &Site| Listed {
-        key: s.key.clone(),
-        name: s.name.clone(),
-        hostnames: s.hostnames.join(", "),
-        views: figures::grouped(activity.get(&s.id).copied().unwrap_or(0)),
+    let (summaries, away) = summaries(&app.settings.databases.reader, &sites).await;
+    let search: String = asked.q.trim().chars().take(SEARCH_CHARS_MAX).collect();
+    let sought = search.to_lowercase();
+    let is_sought = |site: &&Site| {
+        let has = |text: &String| text.to_lowercase().contains(&sought);
+        has(&site.name) || site.hostnames.iter().any(has)
+    };
+    let found: Vec<&Site> = sites.iter().filter(is_sought).collect();
+    let change = |site: &&Site| {
+        let [now, before] = summaries.get(&site.id)?.compared?;
+        (before > 0).then(|| (site.key.clone(), now as f64 / before as f64))
+    };
+    let changes: HashMap<String, f64> = found.iter().filter_map(change).collect();
+    let mut rows: Vec<Listed> =
+        found.iter().map(|site| listed(site, summaries.get(&site.id), away)).collect();
+    let sort = Sort::from_name(&asked.sort);
+    sort_by(&mut rows, sort, &changes);
+    let of_found = || found.iter().filter_map(|site| summaries.get(&site.id));
+    let visitors: u64 = of_found().flat_map(|of| &of.visitors).sum();
+    let pageviews: u64 = of_found().map(|of| of.pageviews).sum();
+    let column = |(by, name, label, help)| {
+        let mut link = form_urlencoded::Serializer::new(String::new());
+        link.append_pair("sort", name);
+        if !search.is_empty() {
+            link.append_pair("q", &search);
+        }
+        Column { label, help, link: format!("/sites?{}", link.finish()), current: by == sort }
     };
     Ok(html(&SitesPage {
-        sites: sites.iter().map(listed).collect(),
+        sites: rows,
+        columns: Sort::ALL.map(column).into(),
+        all: sites.len(),
+        total: [visitors, pageviews].map(figures::grouped),
+        sort: asked.sort.chars().take(SEARCH_CHARS_MAX).collect(),
+        away,
         may_add: signed_in.role(SiteId::NONE) == Some(Role::Owner),
         shell: Shell { title: "Sites".into(), theme, who: Some(signed_in.who()), sites: links(&sites, None) },
+        search,
     }))
 }
 

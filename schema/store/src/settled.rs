@@ -358,20 +358,32 @@ pub async fn days_of_all(
 ) -> Result<HashMap<SiteId, Days>, clickhouse::error::Error> {
     let mut all = HashMap::new();
     for shard in db.shards() {
-        let (raw, settled) = read(&shard, None, [Day(0).date(), to]).await?;
-        let mut sites: HashMap<SiteId, (Prints, Vec<SettledDay>)> = HashMap::new();
-        for row in raw.iter().filter(|row| time_zones.contains_key(&SiteId(row.site))) {
-            sites.entry(SiteId(row.site)).or_default().0.add(row);
-        }
-        for line in settled {
-            let site = SiteId(line.site);
-            if time_zones.get(&site).is_some_and(|zone| *zone == line.time_zone) {
-                sites.entry(site).or_default().1.push(line);
-            }
-        }
-        all.extend(sites.into_iter().map(|(site, (prints, settled))| (site, prints.days(&settled))));
+        all.extend(days_of_shard(&shard, time_zones, [Day(0).date(), to]).await?);
     }
     Ok(all)
+}
+
+/// The days between two of those of the sites, whose time zones are given, that one shard has.
+///
+/// # Errors
+/// When ClickHouse cannot be asked.
+pub async fn days_of_shard(
+    shard: &Db,
+    time_zones: &HashMap<SiteId, String>,
+    days: [Date; 2],
+) -> Result<HashMap<SiteId, Days>, clickhouse::error::Error> {
+    let (raw, settled) = read(shard, None, days).await?;
+    let mut sites: HashMap<SiteId, (Prints, Vec<SettledDay>)> = HashMap::new();
+    for row in raw.iter().filter(|row| time_zones.contains_key(&SiteId(row.site))) {
+        sites.entry(SiteId(row.site)).or_default().0.add(row);
+    }
+    for line in settled {
+        let site = SiteId(line.site);
+        if time_zones.get(&site).is_some_and(|zone| *zone == line.time_zone) {
+            sites.entry(site).or_default().1.push(line);
+        }
+    }
+    Ok(sites.into_iter().map(|(site, (prints, settled))| (site, prints.days(&settled))).collect())
 }
 
 /// The fingerprint of what a day had before an hour.

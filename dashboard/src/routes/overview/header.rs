@@ -27,7 +27,7 @@ pub(in crate::routes) struct Beside {
 }
 
 /// The pages on what visitors do, by their place below the overview.
-const BEHAVIOUR: [(&str, &str); 7] = [
+const BEHAVIOUR: [(&str, &str); 8] = [
     ("/goals", "Goals"),
     ("/funnels", "Funnels"),
     ("/paths", "Paths"),
@@ -35,6 +35,7 @@ const BEHAVIOUR: [(&str, &str); 7] = [
     ("/reading", "Reading"),
     ("/clicks", "Clicks"),
     ("/vitals", "Speed"),
+    ("/hours", "Hours"),
 ];
 
 fn behaviour(asked: &Subject<'_>) -> Vec<Beside> {
