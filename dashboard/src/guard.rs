@@ -93,11 +93,14 @@ fn embedded_policy(Embedders(hosts): &Embedders) -> Option<HeaderValue> {
 }
 
 /// Rejects changes that another site's page triggered. The link that ends mail is asked by mail servers, which are no browsers:
-/// its secret is all that it needs, and no cookie counts there.
+/// its secret is all that it needs, and no cookie counts there. Programs send a token, beside which no cookie counts, and which a
+/// page of another site cannot send along without being allowed to, as no page is.
 pub(crate) async fn own_pages_only(request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let ends_mail = request.uri().path().starts_with(UNSUBSCRIBE);
-    if reads || ends_mail || from_own_page(request.headers()) {
+    let of_program =
+        request.uri().path().starts_with("/api/v2/") && request.headers().contains_key(header::AUTHORIZATION);
+    if reads || ends_mail || of_program || from_own_page(request.headers()) {
         next.run(request).await
     } else {
         PageError::ForeignForm.into_response()
