@@ -14,7 +14,7 @@ use crate::{quality::sign_in, reports::store};
 mod model;
 
 /// How many random questions are asked.
-const QUESTIONS: u32 = 400;
+const QUESTIONS: u32 = 2_000;
 
 struct Site {
     sotto: Sotto,
@@ -201,7 +201,7 @@ fn any_leaf() -> impl Strategy<Value = Value> {
 
 fn any_filter() -> impl Strategy<Value = Value> {
     let more = prop_oneof![
-        6 => any_leaf(),
+        4 => any_leaf(),
         1 => any_leaf().prop_map(|leaf| json!(["has_done", leaf])),
         1 => any_leaf().prop_map(|leaf| json!(["has_not_done", leaf])),
     ];

@@ -39,6 +39,7 @@ pub(super) struct Question<'a> {
 /// Refuses what cannot be answered exactly.
 pub(super) fn check(question: &Question<'_>) -> Result<(), Problem> {
     axes(question)?;
+    together(question)?;
     for (n, figure) in question.asked.figures.iter().enumerate() {
         if let Some(why) = question.against(*figure) {
             let detail = format!("{} cannot be told here: {why}", figure.name());
@@ -70,7 +71,7 @@ fn axes(question: &Question<'_>) -> Result<(), Problem> {
     if axes.len() == 2 && moments && axes.iter().any(Axis::is_time) {
         return refuse(1, "days can be counted with another dimension in periods of whole days only");
     }
-    let of_events = chosen.any(|chooses| matches!(chooses, Chooses::Goals(_) | Chooses::Prop(_)));
+    let of_events = chosen.of_events();
     for (n, axis) in axes.iter().enumerate() {
         match axis {
             Axis::Of(valued) if valued.dimension == Dimension::Event => {
@@ -111,6 +112,19 @@ fn axes(question: &Question<'_>) -> Result<(), Problem> {
             }
             Axis::Goal | Axis::Time(_) => {}
         }
+    }
+    Ok(())
+}
+
+/// Filters on what events have are of one event at Plausible, and of one visit here: two of them are not the same.
+fn together(question: &Question<'_>) -> Result<(), Problem> {
+    let Question { chosen, .. } = *question;
+    let of_events =
+        chosen.groups.iter().filter(|group| matches!(group.chooses, Chooses::Goals(_) | Chooses::Prop(_)));
+    let hits = chosen.any(|chooses| matches!(chooses, Chooses::Hits(_)));
+    if !question.is_by_prop() && of_events.count() + usize::from(hits) > 1 && chosen.of_events() {
+        let detail = "filters on event:goal and props cannot be put together with each other or with one on event:page, event:name or event:hostname: that they are of the same event cannot be told; [\"has_done\", …] asks for what happened in the same visit";
+        return Err(Problem::bad(filters::FIELD, detail));
     }
     Ok(())
 }
@@ -157,7 +171,7 @@ impl Question<'_> {
         let chosen = self.chosen;
         let hits = chosen.any(|chooses| matches!(chooses, Chooses::Hits(_)));
         let page = chosen.any(|chooses| *chooses == Chooses::Hits(Dimension::Page));
-        let of_events = chosen.any(|chooses| matches!(chooses, Chooses::Goals(_) | Chooses::Prop(_)));
+        let of_events = chosen.of_events();
         let goals = chosen.goals().is_some() || self.is_by_goal();
         let why = |against: bool, why| against.then_some(why);
         match figure {
@@ -175,19 +189,38 @@ impl Question<'_> {
                     why(hits, "it is told without filters on event:page, event:name and event:hostname only")
                 }),
             Figure::BounceRate => {
-                let event_axis = self.any_axis(|axis| axis.is_of_hits() && !axis.is(Dimension::Page));
-                why(event_axis, "visits bounce, and not events").or_else(|| {
-                    why(
-                        page && !self.is_only_by_page(),
-                        "with a filter on event:page it is told by the dimension event:page only",
-                    )
-                })
+                let event_axis = self.any_axis(Axis::is_of_hits) && !self.is_only_by_page();
+                why(event_axis, "visits bounce, and not hits: of these it is told by event:page alone")
+                    .or_else(|| {
+                        let hour = self.any_axis(|axis| *axis == Axis::Time(Bucket::Hour));
+                        why(hour, "visits bounce on days, and not in hours")
+                    })
+                    .or_else(|| {
+                        let other = chosen.any(|chooses| {
+                            matches!(chooses, Chooses::Hits(Dimension::Event | Dimension::Hostname))
+                        });
+                        why(
+                            self.is_only_by_page() && other,
+                            "by event:page it is of entries, which no filter on events chooses",
+                        )
+                    })
+                    .or_else(|| {
+                        why(
+                            page && !self.is_only_by_page(),
+                            "with a filter on event:page it is told by the dimension event:page only",
+                        )
+                    })
             }
             Figure::Percentage => why(self.axes.is_empty(), "it needs a dimension")
-                .or_else(|| why(self.is_by_goal(), "for goals there is conversion_rate")),
+                .or_else(|| why(self.is_by_goal(), "for goals there is conversion_rate"))
+                .or_else(|| why(self.is_by_prop(), "not of the values of a prop")),
             Figure::ConversionRate | Figure::GroupConversionRate => {
                 why(!goals, "it needs a filter on event:goal or that dimension")
                     .or_else(|| why(self.is_by_prop(), "not by the values of a prop"))
+                    .or_else(|| {
+                        let nested = chosen.groups.iter().any(|group| group.nested);
+                        why(nested, "filters on props may not be inside of others then, as at Plausible")
+                    })
             }
             Figure::ScrollDepth | Figure::TimeOnPage => {
                 why(!self.is_only_by_page(), "it is told by the dimension event:page alone")

@@ -62,11 +62,13 @@ pub(super) struct Group {
     pub(super) without_pageviews: bool,
     /// Whether it leaves events out that do not have the prop, and nothing else.
     pub(super) without_no_prop: bool,
+    /// Whether it stands inside of another.
+    pub(super) nested: bool,
 }
 
 impl Group {
     fn new(filters: Vec<Filter>, chooses: Chooses) -> Self {
-        Self { filters, chooses, without_pageviews: false, without_no_prop: false }
+        Self { filters, chooses, without_pageviews: false, without_no_prop: false, nested: false }
     }
 }
 
@@ -85,6 +87,11 @@ impl Chosen {
 
     pub(super) fn any(&self, which: impl Fn(&Chooses) -> bool) -> bool {
         self.groups.iter().any(|group| which(&group.chooses))
+    }
+
+    /// Whether there is a filter on what events have, which chooses visits.
+    pub(super) fn of_events(&self) -> bool {
+        self.any(|chooses| matches!(chooses, Chooses::Goals(_) | Chooses::Prop(_)))
     }
 
     /// The goals that are chosen, where there is a filter on goals.
@@ -420,13 +427,14 @@ fn of_prop(comparison: &Comparison<'_>, name: &str, at: At<'_>) -> Result<Group,
     let chooses = Chooses::Prop(name.to_owned());
     if verb == Verb::Not && comparison.values == [NO_PROP] {
         let all = filters(&field, Verb::Has, vec![String::new()], at)?;
-        return Ok(Group { without_no_prop: true, ..Group::new(all, chooses) });
+        return Ok(Group { without_no_prop: true, nested: at.depth > 0, ..Group::new(all, chooses) });
     }
     if verb.is_negative() || comparison.values.iter().any(|value| [NO_PROP, ""].contains(value)) {
         let detail = "events without a value of a prop cannot be told: write ['is_not', …, ['(none)']] to leave them out, or ['has_not_done', ['is', …]] for visits in which it never was";
         return Err(Problem::bad(at.path, detail));
     }
-    Ok(Group::new(filters(&field, verb, comparison.sought(at)?, at)?, chooses))
+    let all = filters(&field, verb, comparison.sought(at)?, at)?;
+    Ok(Group { nested: at.depth > 0, ..Group::new(all, chooses) })
 }
 
 /// `has_done` and `has_not_done`: visits by what happened in them.
