@@ -156,7 +156,7 @@ impl World {
             keys = keys
                 .iter()
                 .flat_map(|key: &Vec<String>| {
-                    values.iter().map(|value| [key.as_slice(), &[value.clone()]].concat())
+                    values.iter().map(|value| [key.as_slice(), std::slice::from_ref(value)].concat())
                 })
                 .collect();
         }

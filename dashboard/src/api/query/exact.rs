@@ -65,7 +65,7 @@ fn axes(question: &Question<'_>) -> Result<(), Problem> {
     if both(&Axis::is_of_hits) {
         return refuse(1, "at most one dimension of hits (event:…) can be counted");
     }
-    if axes.len() == 2 && axes.iter().any(|axis| *axis == Axis::Time(Bucket::Hour)) {
+    if axes.len() == 2 && axes.contains(&Axis::Time(Bucket::Hour)) {
         return refuse(1, "hours can be counted with no other dimension; time:day can");
     }
     if axes.len() == 2 && moments && axes.iter().any(Axis::is_time) {
