@@ -309,7 +309,7 @@ fn answer_is_in_the_form_of_plausible() {
         "metrics": ["visitors", "events"],
         "dimensions": ["time"],
         "include": {"time_labels": true, "total_rows": true, "imports": true},
-        "pagination": {"limit": 2, "offset": 1},
+        "pagination": {"limit": 2.0, "offset": 1},
     }));
     assert_eq!(answer["query"]["dimensions"], json!(["time:day"]));
     assert_eq!(answer["query"]["order_by"], json!([["time:day", "asc"], ["visitors", "desc"]]));
@@ -520,6 +520,7 @@ fn question_is_for_who_may_read_the_site_and_pages_of_others_ask_nothing() {
         (vec![("authorization", foreign.as_str())], 404),
         (vec![("authorization", "Bearer nothing")], 401),
         (vec![("authorization", "")], 401),
+        (vec![], 401),
     ] {
         let answer = ask(&headers);
         assert_eq!(answer.status, status, "{headers:?}");
@@ -530,7 +531,12 @@ fn question_is_for_who_may_read_the_site_and_pages_of_others_ask_nothing() {
     let cookie = sign_in(&site.sotto, "viewer@example.org", &["--role", "viewer", "--site", &site.key]);
     assert_eq!(ask(&[("cookie", &cookie), ("sec-fetch-site", "same-origin")]).status, 200);
     for from in ["cross-site", "same-site", "none"] {
-        assert_eq!(ask(&[("cookie", &cookie), ("sec-fetch-site", from)]).status, 403, "{from}");
+        let answer = ask(&[("cookie", &cookie), ("sec-fetch-site", from)]);
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (403, Some("application/problem+json")),
+            "{from}"
+        );
     }
     // No other origin may read answers, or send tokens.
     let origin = ("origin", "https://evil.example");

@@ -11,7 +11,7 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -24,6 +24,7 @@ use sotto_schema::{
 use super::{groups, origin, readable, reader::Reader, refusal::Refusal, write::rounded};
 use crate::{
     App,
+    guard::{QUESTIONS, from_own_page},
     page::PageError,
     range::{Range, now_in},
     report::{Metric, Scope, Sources},
@@ -66,7 +67,7 @@ impl Default for Allowance {
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/api/v2/query", post(show).fallback(only_post))
+        .route(QUESTIONS, post(show).fallback(only_post))
         .route("/api/v2/openapi.json", get(async || Json(openapi::document())))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }
@@ -80,12 +81,17 @@ async fn only_post() -> Response {
 async fn show(
     State(app): State<Arc<App>>,
     reader: Result<Reader, Refusal>,
+    headers: HeaderMap,
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Response {
     let reader = match reader {
         Ok(reader) => reader,
         Err(refusal) => return Problem::from(refusal).into_response(),
     };
+    // A page of another site may send the cookie of its visitor along, and never a token.
+    if matches!(reader, Reader::Person(_)) && !from_own_page(&headers) {
+        return Problem::from(PageError::ForeignForm).into_response();
+    }
     let counted = app.allowance.0.count(&reader.key());
     let mut response = match (counted, body) {
         (Err(wait), _) => Problem::too_many(wait).into_response(),

@@ -208,6 +208,13 @@ fn flags(value: Option<&Value>) -> Result<Map<String, Value>, Problem> {
     Ok(all.clone())
 }
 
+/// A whole number, also as `10.0`.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Whole, not negative, and small.
+fn whole(value: &Value) -> Option<u64> {
+    let float = || value.as_f64().filter(|n| n.fract() == 0.0 && (0.0..1e9).contains(n));
+    value.as_u64().or_else(|| float().map(|n| n as u64))
+}
+
 fn pagination(value: Option<&Value>) -> Result<(usize, usize), Problem> {
     let most = usize::try_from(ROWS_MAX).unwrap_or(usize::MAX);
     let known = ["limit", "offset"];
@@ -221,7 +228,7 @@ fn pagination(value: Option<&Value>) -> Result<(usize, usize), Problem> {
     let number = |name: &str, least: usize, missing: usize| match all.get(name) {
         None => Ok(missing),
         Some(value) => {
-            let number = value.as_u64().and_then(|n| usize::try_from(n).ok());
+            let number = whole(value).and_then(|n| usize::try_from(n).ok());
             number.filter(|n| (least..=most).contains(n)).ok_or_else(|| {
                 Problem::bad(format!("pagination.{name}"), format!("this is a number from {least} to {most}"))
             })
