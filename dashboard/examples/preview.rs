@@ -16,7 +16,7 @@ use sotto_schema::{
     site::Site,
 };
 use sotto_store::{
-    account::{self, AccountKey, Hasher, Role, Scope},
+    account::{self, AccountKey, Hasher, NewToken, Role, Scope},
     db::Db,
     engine::{self, Embedded, Memory, child},
     migrate, sites,
@@ -58,7 +58,12 @@ async fn run(library: &Path, port: u16, dir: PathBuf) -> Result<(), Box<dyn Erro
     } else {
         seed(&databases.writer).await?;
     }
-    let token = account::issue(&databases.writer, UserId::NONE, "preview", SiteId::NONE, Scope::Read).await?;
+    let token = account::issue(
+        &databases.writer,
+        UserId::NONE,
+        NewToken { name: "preview", site: SiteId::NONE, scope: Scope::Read, days: None },
+    )
+    .await?;
     for site in sites::all(&databases.writer).await? {
         writeln!(out, "{public_url}/s/{} {}", site.key, site.name)?;
     }

@@ -30,12 +30,14 @@ mod consent;
 mod details;
 mod hours;
 mod quality;
+mod query;
 mod reader;
 mod realtime;
 mod refusal;
 mod steps;
 mod write;
 
+pub(crate) use query::Allowance;
 pub use write::{csv, groups, origin, table};
 
 use reader::Reader;
@@ -57,6 +59,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/sites/{key}/first-hit", get(first))
         .route("/api/v1/sites/{key}/now", get(now))
         .route("/api/v1/sites/{key}/realtime", get(realtime::show))
+        .merge(query::routes())
         .route("/api/{*rest}", get(async || Refusal::NOT_FOUND))
 }
 

@@ -144,6 +144,9 @@ pub struct Filters {
     /// Those that a shared link lays down. What the reader chooses comes on top of them: it is no alternative to them,
     /// and neither removes them nor takes their place.
     fixed: Vec<Filter>,
+    /// More of them, each of which has to hold besides: those of one group are alternatives to each other as those that are
+    /// chosen are, and to nothing else.
+    besides: Vec<Vec<Filter>>,
 }
 
 /// A verb, a field, and its values, as sent to ClickHouse.
@@ -169,20 +172,20 @@ impl Filters {
             let filter = Filter::parse_equation(text);
             filters.push(filter.ok_or_else(|| UnknownFilter::Form(text.to_owned()))?);
         }
-        Ok(Self { chosen: filters, fixed: Vec::new() })
+        Ok(Self { chosen: filters, ..Self::default() })
     }
 
     /// Reads the filters that a shared link lays down. `None` if one of them is none: what a link was meant to leave out
     /// is never shown because it cannot be read.
     pub(crate) fn fixed(texts: &[String]) -> Option<Self> {
         let fixed = texts.iter().map(|text| Filter::parse(text)).collect::<Option<Vec<_>>>()?;
-        Some(Self { chosen: Vec::new(), fixed })
+        Some(Self { fixed, ..Self::default() })
     }
 
     /// These, on top of what `fixed` lays down.
     #[must_use]
     pub(crate) fn on_top_of(&self, fixed: &Self) -> Self {
-        Self { chosen: self.chosen.clone(), fixed: fixed.fixed.clone() }
+        Self { fixed: fixed.fixed.clone(), ..self.clone() }
     }
 
     /// Adds one, unless it is present or there are [`FILTERS_MAX`] already.
@@ -194,25 +197,32 @@ impl Filters {
         self
     }
 
+    /// Adds a group that has to hold besides all others. Who adds bounds how many.
+    #[must_use]
+    pub(crate) fn besides(mut self, group: Vec<Filter>) -> Self {
+        self.besides.push(group);
+        self
+    }
+
     /// Removes one.
     #[must_use]
     pub fn without(&self, filter: &Filter) -> Self {
         let chosen = self.chosen.iter().filter(|f| *f != filter).cloned().collect();
-        Self { chosen, fixed: self.fixed.clone() }
+        Self { chosen, ..self.clone() }
     }
 
     /// Without what is chosen of a field; what is fixed stays.
     #[must_use]
     pub(crate) fn without_field(&self, field: &Field) -> Self {
         let chosen = self.chosen.iter().filter(|f| f.field != *field).cloned().collect();
-        Self { chosen, fixed: self.fixed.clone() }
+        Self { chosen, ..self.clone() }
     }
 
     /// Without what is chosen of the props of events; what is fixed stays.
     #[must_use]
     pub(crate) fn without_props(&self) -> Self {
         let chosen = self.chosen.iter().filter(|f| !matches!(f.field, Field::Prop(_))).cloned().collect();
-        Self { chosen, fixed: self.fixed.clone() }
+        Self { chosen, ..self.clone() }
     }
 
     /// In the form the API takes.
@@ -225,24 +235,29 @@ impl Filters {
     #[must_use]
     pub fn only(&self, keep: impl Fn(&Filter) -> bool) -> Self {
         let only = |filters: &[Filter]| filters.iter().filter(|filter| keep(filter)).cloned().collect();
-        Self { chosen: only(&self.chosen), fixed: only(&self.fixed) }
+        Self {
+            chosen: only(&self.chosen),
+            fixed: only(&self.fixed),
+            besides: self.besides.iter().map(|group| only(group)).collect(),
+        }
     }
 
-    /// Each filter, to be shown or looked at: those that are fixed, then those that are chosen. For a question about a part of
+    /// Each filter, to be shown or looked at: those that are fixed, then those that are chosen, then groups. For a question about a part of
     /// them, see [`Self::only`].
     pub fn each(&self) -> impl Iterator<Item = &Filter> {
-        self.fixed.iter().chain(&self.chosen)
+        self.fixed.iter().chain(&self.chosen).chain(self.besides.iter().flatten())
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.chosen.is_empty() && self.fixed.is_empty()
+        self.each().next().is_none()
     }
 
     /// Fields and their alternatives, by verb, in the order of [`Verb::ALL`]. All of them have to hold: what is fixed, and
     /// what is chosen.
     pub(crate) fn parameters(&self) -> Vec<Parameter> {
-        [&self.fixed, &self.chosen].into_iter().flat_map(|filters| parameters(filters)).collect()
+        let groups = [&self.fixed, &self.chosen].into_iter().chain(&self.besides);
+        groups.flat_map(|filters| parameters(filters)).collect()
     }
 }
 

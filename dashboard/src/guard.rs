@@ -37,6 +37,9 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
+/// Where programs ask questions.
+pub(crate) const QUESTIONS: &str = "/api/v2/query";
+
 /// What addresses with a secret in them send along to nobody. The form for the password is sent with the origin alone:
 /// with `no-referrer` it would come from "null".
 const SECRET_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
@@ -93,17 +96,20 @@ fn embedded_policy(Embedders(hosts): &Embedders) -> Option<HeaderValue> {
 }
 
 /// Rejects changes that another site's page triggered. The link that ends mail is asked by mail servers, which are no browsers:
-/// its secret is all that it needs, and no cookie counts there.
+/// its secret is all that it needs, and no cookie counts there. Questions of programs are looked at where they are answered: those that
+/// a browser sends with its cookie have to come from our own pages as well.
 pub(crate) async fn own_pages_only(request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let ends_mail = request.uri().path().starts_with(UNSUBSCRIBE);
-    if reads || ends_mail || from_own_page(request.headers()) {
+    let is_question = request.uri().path() == QUESTIONS;
+    if reads || ends_mail || is_question || from_own_page(request.headers()) {
         next.run(request).await
     } else {
         PageError::ForeignForm.into_response()
     }
 }
 
-fn from_own_page(headers: &HeaderMap) -> bool {
+/// Whether a request came from one of our own pages, as far as its browser says.
+pub(crate) fn from_own_page(headers: &HeaderMap) -> bool {
     is_from_own_page(|name| headers.get(name).and_then(|value| value.to_str().ok()))
 }

@@ -104,8 +104,12 @@ pub(crate) struct App {
     pub(crate) attempts: auth::throttle::Attempts,
     /// Bounds how many reports run at once.
     pub(crate) gate: gate::Gate,
+    /// Bounds how many questions programs ask.
+    pub(crate) allowance: api::Allowance,
     /// Shared links that were used today.
-    pub(crate) used: reading::Used,
+    pub(crate) used: reading::Used<[u8; 32]>,
+    /// Tokens that were used today.
+    pub(crate) tokens_used: reading::Used<sotto_schema::id::TokenId>,
     /// Figures of badges that were counted lately.
     pub(crate) badges: routes::Badges,
     /// Public pages that were made lately.
@@ -132,7 +136,9 @@ pub fn router(settings: Settings) -> Router {
         hasher: Hasher::new().expect("the operating system has randomness"),
         attempts: auth::throttle::Attempts::default(),
         gate: gate::Gate::default(),
+        allowance: api::Allowance::default(),
         used: reading::Used::default(),
+        tokens_used: reading::Used::default(),
         badges: routes::Badges::default(),
         trust: routes::Trust::default(),
         moments: report::realtime::Moments::default(),

@@ -206,6 +206,7 @@ impl From<AccountError> for PageError {
             | AccountError::EmailTaken
             | AccountError::Password
             | AccountError::TokenName
+            | AccountError::TokenDays
             | AccountError::UserName
             | AccountError::TooMany(_)
             | AccountError::NoUser

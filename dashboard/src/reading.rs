@@ -286,12 +286,12 @@ async fn note_use(app: &App, link: &SharedLink) -> Result<(), PageError> {
     sharing::note_use(&app.settings.databases.writer, link.id, today).await.map_err(of_sharing)
 }
 
-/// Links that were used lately, so that each is noted once a day.
+/// Links or tokens that were used lately, so that each is noted once a day.
 #[derive(Default)]
-pub(crate) struct Used(std::sync::Mutex<(u16, std::collections::HashSet<[u8; 32]>)>);
+pub(crate) struct Used<Id>(std::sync::Mutex<(u16, std::collections::HashSet<Id>)>);
 
-impl Used {
-    fn is_first(&self, link: [u8; 32], today: Day) -> bool {
+impl<Id: Eq + std::hash::Hash> Used<Id> {
+    pub(crate) fn is_first(&self, link: Id, today: Day) -> bool {
         let mut noted = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if noted.0 != today.0 {
             *noted = (today.0, std::collections::HashSet::new());

@@ -9,7 +9,7 @@ use std::{hash::Hash, num::NonZeroU32, sync::Arc, time::Duration};
 use governor::{
     Quota, RateLimiter,
     clock::{Clock, DefaultClock},
-    middleware::NoOpMiddleware,
+    middleware::StateInformationMiddleware,
     nanos::Nanos,
     state::{InMemoryState, NotKeyed, StateStore},
 };
@@ -44,7 +44,7 @@ pub struct Limit {
 
 /// A rate limiter with one state per key.
 pub struct Throttle<K: Key, C: Clock = DefaultClock> {
-    limiter: RateLimiter<K, States<K>, C, NoOpMiddleware<C::Instant>>,
+    limiter: RateLimiter<K, States<K>, C, StateInformationMiddleware>,
     states: States<K>,
 }
 
@@ -74,7 +74,16 @@ impl<K: Key, C: Clock> Throttle<K, C> {
     /// # Errors
     /// How long to wait, if the limit is exceeded.
     pub fn allow(&self, key: &K) -> Result<(), Duration> {
-        self.limiter.check_key(key).map_err(|not_until| not_until.wait_time_from(self.limiter.clock().now()))
+        self.count(key).map(|_| ())
+    }
+
+    /// The same, and how many more are allowed at once.
+    ///
+    /// # Errors
+    /// How long to wait, if the limit is exceeded.
+    pub fn count(&self, key: &K) -> Result<u32, Duration> {
+        let counted = self.limiter.check_key(key).map(|state| state.remaining_burst_capacity());
+        counted.map_err(|not_until| not_until.wait_time_from(self.limiter.clock().now()))
     }
 
     /// Resets a key to its full allowance.

@@ -430,6 +430,10 @@ CREATE TABLE subscriptions (`site` UInt64,
     `deleted` UInt8)
 ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (site, user, kind) SETTINGS index_granularity = 8192;
 
+CREATE TABLE token_days (`id` UInt64,
+    `day` Date)
+ENGINE = ReplacingMergeTree(day) ORDER BY id TTL day + toIntervalMonth(13) SETTINGS index_granularity = 8192;
+
 CREATE TABLE tokens (`id` UInt64,
     `hash` FixedString(32),
     `name` String,
@@ -438,8 +442,9 @@ CREATE TABLE tokens (`id` UInt64,
     `created` DateTime64(3, 'UTC'),
     `version` UInt64,
     `deleted` UInt8,
-    `user` UInt64)
-ENGINE = ReplacingMergeTree(version, deleted) ORDER BY id SETTINGS index_granularity = 8192;
+    `user` UInt64,
+    `expires` DateTime64(3, 'UTC') DEFAULT toDateTime64('2100-01-01 00:00:00', 3, 'UTC'))
+ENGINE = ReplacingMergeTree(version, deleted) ORDER BY id TTL toDateTime(expires) SETTINGS index_granularity = 8192;
 
 CREATE TABLE used_codes (`user` UInt64,
     `step` UInt64,

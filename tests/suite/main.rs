@@ -35,6 +35,7 @@ mod order;
 mod peers;
 mod people;
 mod quality;
+mod query;
 mod realtime;
 mod reports;
 mod retention;

@@ -6,7 +6,7 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
-use sotto_schema::id::SiteId;
+use sotto_schema::{day::Day, id::SiteId};
 use sotto_store::account::{self, Role};
 
 use super::refusal::Refusal;
@@ -47,6 +47,14 @@ impl Reader {
         }
     }
 
+    /// Whose questions are counted: those of a person, or of a token.
+    pub(super) fn key(&self) -> (bool, u64) {
+        match self {
+            Self::Person(signed_in) => (true, signed_in.user.id.0),
+            Self::Program(bearer) => (false, bearer.token.0),
+        }
+    }
+
     /// Whether they own all sites. Only an owner of the installation can make a token for all sites.
     pub(super) fn owns_all(&self) -> bool {
         match self {
@@ -62,6 +70,16 @@ fn bearer_secret(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && secret.len() <= 200).then(|| secret.trim())
 }
 
+/// Notes the day on which a token was used, once a day.
+async fn note_use(app: &App, bearer: &account::Bearer) -> Result<(), Refusal> {
+    let today = Day::of(sotto_schema::clock::now().to_zoned(jiff::tz::TimeZone::UTC).date());
+    if bearer.used == Some(today) || !app.tokens_used.is_first(bearer.token, today) {
+        return Ok(());
+    }
+    let noted = account::note_token_use(&app.settings.databases.writer, bearer.token, today).await;
+    Ok(noted.map_err(PageError::from)?)
+}
+
 impl FromRequestParts<Arc<App>> for Reader {
     type Rejection = Refusal;
 
@@ -70,7 +88,9 @@ impl FromRequestParts<Arc<App>> for Reader {
         if parts.headers.contains_key(header::AUTHORIZATION) {
             let secret = bearer_secret(&parts.headers).ok_or(Refusal::UNAUTHORIZED)?;
             let bearer = account::bearer(db, secret).await.map_err(PageError::from)?;
-            return bearer.map(Self::Program).ok_or(Refusal::UNAUTHORIZED);
+            let bearer = bearer.ok_or(Refusal::UNAUTHORIZED)?;
+            note_use(app, &bearer).await?;
+            return Ok(Self::Program(bearer));
         }
         let signed_in = auth::signed_in(app, &parts.headers).await?;
         signed_in.map(Self::Person).ok_or(Refusal::UNAUTHORIZED)
@@ -102,6 +122,8 @@ mod tests {
             token: sotto_schema::id::TokenId(1),
             site: SiteId(7),
             scope: account::Scope::Read,
+            expires_ms: i64::MAX,
+            used: None,
         });
         assert!(reader.may_read(SiteId(7)) && !reader.may_read(SiteId(8)) && !reader.owns_all());
     }

@@ -25,6 +25,11 @@ impl Refusal {
         Self { status, code, message: Cow::Borrowed(message), hint }
     }
 
+    /// Status, code, and what happened and can be done about it.
+    pub(super) fn parts(&self) -> (StatusCode, &'static str, String) {
+        (self.status, self.code, format!("{}: {}", self.message, self.hint))
+    }
+
     pub(super) const NOT_FOUND: Self = Self::new(
         StatusCode::NOT_FOUND,
         "not_found",

@@ -133,6 +133,12 @@ impl Sources {
         self.is_settled(day) || self.days.raw.contains_key(&day)
     }
 
+    /// The first of these days of which there is anything.
+    pub(crate) fn first_day(&self) -> Option<Date> {
+        let kept = self.days.settled.keys().chain(self.days.raw.keys()).copied();
+        kept.chain(self.releases.iter().map(|release| Day(release.day).date())).min()
+    }
+
     /// Whether there are days of which the archive is left only.
     pub(crate) fn has_archived_only(&self) -> bool {
         let of_day = |release: &&Release| release.period == releases::Period::Day;

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use sotto_schema::id::{SiteId, TokenId};
 use sotto_store::{
     account::{
-        self, AccountError, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, Role, Scope, TOKEN_NAME_CHARS_MAX, Token,
-        secret_hash, two_step,
+        self, AccountError, NewToken, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, Role, Scope,
+        TOKEN_NAME_CHARS_MAX, Token, secret_hash, two_step,
     },
     audit::{self, Action},
 };
@@ -40,6 +40,8 @@ struct TokenRow {
     place: String,
     scope: &'static str,
     made: String,
+    ends: Option<String>,
+    used: Option<String>,
     /// By whom, unless it was this reader.
     maker: String,
 }
@@ -118,6 +120,9 @@ pub(super) struct TokenForm {
     name: String,
     site: String,
     scope: String,
+    /// For how many days; empty: without an end.
+    #[serde(default)]
+    days: String,
 }
 
 /// The token to be removed.
@@ -152,6 +157,8 @@ async fn token_rows(app: &App, signed_in: &SignedIn) -> Result<Vec<TokenRow>, Pa
             Scope::Write => "reads reports and sends hits",
         },
         made: dates::day(token.created_ms),
+        ends: token.expires_ms.map(dates::day),
+        used: token.used.map(|day| day.date().strftime("%-d %b %Y").to_string()),
         maker: match users.iter().find(|user| user.id == token.user) {
             Some(user) if user.id == signed_in.user.id => String::new(),
             Some(user) => user.email.clone(),
@@ -273,7 +280,10 @@ pub(super) async fn add_token(
     let db = &app.settings.databases.writer;
     let site = signed_in.owned(&form.site)?;
     let scope = Scope::from_name(&form.scope).ok_or(PageError::NotFound)?;
-    match account::issue(db, signed_in.user.id, &form.name, site, scope).await {
+    // What is no number is as many days as nobody may ask for.
+    let days = (!form.days.is_empty()).then(|| form.days.parse().unwrap_or(0));
+    let asked = NewToken { name: &form.name, site, scope, days };
+    match account::issue(db, signed_in.user.id, asked).await {
         Ok(issued) => {
             let token = issued.token;
             let detail = format!("token {}, {}: {}", token.id, token.scope.name(), token.name);
@@ -282,7 +292,7 @@ pub(super) async fn add_token(
             let issued = Some(Issued { name: token.name, secret: issued.secret });
             page(&app, theme, &signed_in, StatusCode::OK, Said { issued, ..Said::default() }).await
         }
-        Err(error @ (AccountError::TokenName | AccountError::TooMany(_))) => {
+        Err(error @ (AccountError::TokenName | AccountError::TokenDays | AccountError::TooMany(_))) => {
             let said = Said { token_error: format!("Please check: {error}."), ..Said::default() };
             page(&app, theme, &signed_in, StatusCode::UNPROCESSABLE_ENTITY, said).await
         }

@@ -35,8 +35,8 @@ pub use sign_in::{
     SIGN_IN_DAYS, Session, SignIn, begin, end, end_all, end_one, end_others, resume, sessions,
 };
 pub use token::{
-    Bearer, IssuedToken, Scope, TOKEN_NAME_CHARS_MAX, TOKENS_MAX, Token, bearer, credentials, issue,
-    remove as remove_token, tokens,
+    Bearer, IssuedToken, NewToken, Scope, TOKEN_DAYS_MAX, TOKEN_NAME_CHARS_MAX, TOKENS_MAX, Token, bearer,
+    credentials, issue, note_use as note_token_use, remove as remove_token, tokens,
 };
 
 /// The longest e-mail address in bytes (RFC 5321, 4.5.3.1.3, without the angle brackets).
@@ -74,6 +74,9 @@ pub enum AccountError {
     /// See the message.
     #[error("the name must have 1 to {TOKEN_NAME_CHARS_MAX} characters")]
     TokenName,
+    /// See the message.
+    #[error("a token is valid for 1 to {TOKEN_DAYS_MAX} days, or has no end")]
+    TokenDays,
     /// See the message.
     #[error("a person's name has at most {USER_NAME_CHARS_MAX} characters")]
     UserName,

@@ -59,6 +59,7 @@ pub const HOME_TABLES: &[&str] = &[
     "members",
     "sign_ins",
     "tokens",
+    "token_days",
     "goals",
     "funnels",
     "segments",

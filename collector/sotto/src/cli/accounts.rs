@@ -6,7 +6,7 @@ use sotto_schema::{
     site::Site,
 };
 use sotto_store::{
-    account::{self, AccountError, Role, Scope},
+    account::{self, AccountError, NewToken, Role, Scope},
     audit::{self, Action},
     db::{Databases, Db},
     goal::{self, GoalError},
@@ -73,6 +73,9 @@ pub enum TokenCommand {
         /// What it may do
         #[arg(long, value_enum, default_value_t)]
         scope: ScopeName,
+        /// For how many days it is valid; default: until it is removed
+        #[arg(long)]
+        days: Option<u32>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -169,9 +172,11 @@ fn whereabouts(sites: &[Site], site: SiteId) -> &str {
 
 fn of_account(error: AccountError) -> Failure {
     let exit = match error {
-        AccountError::Email | AccountError::Password | AccountError::TokenName | AccountError::UserName => {
-            Exit::Usage
-        }
+        AccountError::Email
+        | AccountError::Password
+        | AccountError::TokenName
+        | AccountError::TokenDays
+        | AccountError::UserName => Exit::Usage,
         AccountError::NoUser => Exit::Missing,
         AccountError::EmailTaken
         | AccountError::TooMany(_)
@@ -255,13 +260,14 @@ async fn list_users(db: &Db, json: bool) -> Result<(), Failure> {
 pub async fn token(command: TokenCommand, databases: &Databases) -> Result<(), Failure> {
     let db = &databases.writer;
     match command {
-        TokenCommand::Add { name, site, scope, json } => {
+        TokenCommand::Add { name, site, scope, days, json } => {
             let site = site_id(db, site.as_deref()).await?;
             let scope = match scope {
                 ScopeName::Read => Scope::Read,
                 ScopeName::Write => Scope::Write,
             };
-            let issued = account::issue(db, UserId::NONE, &name, site, scope).await.map_err(of_account)?;
+            let asked = NewToken { name: &name, site, scope, days };
+            let issued = account::issue(db, UserId::NONE, asked).await.map_err(of_account)?;
             let mut listing = Listing::new(&["id", "name", "scope", "token"]);
             let token = issued.token;
             let detail = format!("token {}, {}: {}", token.id, token.scope.name(), token.name);
@@ -276,7 +282,7 @@ pub async fn token(command: TokenCommand, databases: &Databases) -> Result<(), F
         }
         TokenCommand::List { json } => {
             let sites = sites::all(db).await?;
-            let mut listing = Listing::new(&["id", "name", "site", "scope", "created"]);
+            let mut listing = Listing::new(&["id", "name", "site", "scope", "created", "expires", "used"]);
             for token in account::tokens(db).await? {
                 let on = whereabouts(&sites, token.site);
                 listing.row(vec![
@@ -285,6 +291,8 @@ pub async fn token(command: TokenCommand, databases: &Databases) -> Result<(), F
                     on.into(),
                     token.scope.name().into(),
                     time(token.created_ms),
+                    token.expires_ms.map_or_else(|| "never".into(), time),
+                    token.used.map_or_else(|| "never".into(), |day| day.date().to_string().into()),
                 ]);
             }
             listing.print(json)?;

@@ -21,12 +21,12 @@ impl TokenBook {
 
     /// What a token may do, if it is in force.
     pub fn find(&self, secret: &str) -> Option<Bearer> {
-        self.by_hash.load().get(&secret_hash(secret)).copied()
+        self.by_hash.load().get(&secret_hash(secret)).copied().filter(Bearer::is_in_force)
     }
 
     /// Whether the token of this number is in force.
     pub fn is_in_force(&self, token: TokenId) -> bool {
-        self.by_hash.load().values().any(|bearer| bearer.token == token)
+        self.by_hash.load().values().any(|bearer| bearer.token == token && bearer.is_in_force())
     }
 
     /// What the token in `Authorization: Bearer …` may do (RFC 6750).
@@ -64,7 +64,13 @@ mod tests {
     #[test]
     fn token_is_read_from_its_header_only_in_its_form() {
         let book = TokenBook::default();
-        let bearer = Bearer { token: TokenId(1), site: SiteId(7), scope: Scope::Write };
+        let bearer = Bearer {
+            token: TokenId(1),
+            site: SiteId(7),
+            scope: Scope::Write,
+            expires_ms: i64::MAX,
+            used: None,
+        };
         book.replace(vec![(secret_hash("secret"), bearer)]);
         for (value, found) in [
             ("Bearer secret", true),
@@ -88,7 +94,13 @@ mod tests {
             (8, Scope::Write, false, false),
             (7, Scope::Read, true, false),
         ] {
-            let bearer = Some(Bearer { token: TokenId(1), site: SiteId(site), scope });
+            let bearer = Some(Bearer {
+                token: TokenId(1),
+                site: SiteId(site),
+                scope,
+                expires_ms: i64::MAX,
+                used: None,
+            });
             assert_eq!(
                 (covers(bearer, SiteId(7)), may_write(bearer, SiteId(7))),
                 (covered, writes),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_repr::{Deserialize_repr, Serialize_repr};
 use sotto_schema::{
     clock::{now_ms, version},
+    day::Day,
     id::{SiteId, TokenId, UserId},
 };
 
@@ -15,6 +16,11 @@ use crate::db::Db;
 pub const TOKEN_NAME_CHARS_MAX: usize = 100;
 /// How many tokens there may be.
 pub const TOKENS_MAX: usize = 1_000;
+/// How many days a token may be valid, unless it has no end.
+pub const TOKEN_DAYS_MAX: u32 = 1_100;
+/// When a token without an end expires: 1 January 2100, in milliseconds since 1970-01-01 UTC.
+const NO_END_MS: i64 = 4_102_444_800_000;
+const DAY_MS: i64 = 86_400_000;
 /// Token prefix, so that secret scanners recognise leaked ones.
 const PREFIX: &str = "sotto_";
 
@@ -61,6 +67,23 @@ pub struct Token {
     pub created_ms: i64,
     /// Who made it; 0 stands for the command line.
     pub user: UserId,
+    /// When it expires, in milliseconds since 1970-01-01 UTC; `None`: never.
+    pub expires_ms: Option<i64>,
+    /// The last day on which it was used, in UTC; `None`: never, or longer ago than that is kept.
+    pub used: Option<Day>,
+}
+
+/// What somebody asks for who makes a token.
+#[derive(Debug, Clone, Copy)]
+pub struct NewToken<'a> {
+    /// What it is for.
+    pub name: &'a str,
+    /// The site it may read; 0 stands for all sites.
+    pub site: SiteId,
+    /// What it may do.
+    pub scope: Scope,
+    /// How many days it is valid, 1 to [`TOKEN_DAYS_MAX`]; `None`: it has no end.
+    pub days: Option<u32>,
 }
 
 /// A newly issued token.
@@ -80,6 +103,17 @@ pub struct Bearer {
     pub site: SiteId,
     /// What it may do.
     pub scope: Scope,
+    /// When it expires, in milliseconds since 1970-01-01 UTC.
+    pub expires_ms: i64,
+    /// The last day on which it was used, in UTC, if that was noted.
+    pub used: Option<Day>,
+}
+
+impl Bearer {
+    /// Whether it has not expired.
+    pub fn is_in_force(&self) -> bool {
+        self.expires_ms > now_ms()
+    }
 }
 
 #[derive(Row, Serialize, Deserialize)]
@@ -93,6 +127,41 @@ struct TokenRow {
     user: UserId,
     version: u64,
     deleted: u8,
+    expires: i64,
+}
+
+/// A token, and the last day on which it was used.
+#[derive(Row, Deserialize)]
+struct UsedRow {
+    id: TokenId,
+    hash: [u8; 32],
+    name: String,
+    site: SiteId,
+    scope: Scope,
+    created: i64,
+    user: UserId,
+    version: u64,
+    deleted: u8,
+    expires: i64,
+    used: u16,
+}
+
+impl UsedRow {
+    fn used(&self) -> Option<Day> {
+        (self.used > 0).then_some(Day(self.used))
+    }
+
+    fn bearer(&self) -> Bearer {
+        let used = self.used();
+        Bearer { token: self.id, site: self.site, scope: self.scope, expires_ms: self.expires, used }
+    }
+}
+
+impl From<UsedRow> for TokenRow {
+    fn from(row: UsedRow) -> Self {
+        let UsedRow { id, hash, name, site, scope, created, user, version, deleted, expires, .. } = row;
+        Self { id, hash, name, site, scope, created, user, version, deleted, expires }
+    }
 }
 
 impl From<&TokenRow> for Token {
@@ -104,20 +173,27 @@ impl From<&TokenRow> for Token {
             scope: row.scope,
             created_ms: row.created,
             user: row.user,
+            expires_ms: (row.expires < NO_END_MS).then_some(row.expires),
+            used: None,
         }
     }
 }
 
-async fn rows(db: &Db) -> Result<Vec<TokenRow>, Error> {
-    db.query(include_str!("tokens.sql")).fetch_all().await
+/// Tokens that are neither removed nor expired.
+async fn rows(db: &Db) -> Result<Vec<UsedRow>, Error> {
+    db.query(include_str!("tokens.sql")).param("now", now_ms()).fetch_all().await
 }
 
-/// All tokens, oldest first.
+/// All tokens in force, oldest first.
 ///
 /// # Errors
 /// When ClickHouse cannot be queried.
 pub async fn tokens(db: &Db) -> Result<Vec<Token>, AccountError> {
-    Ok(rows(db).await?.iter().map(Token::from).collect())
+    let token = |row: UsedRow| {
+        let used = row.used();
+        Token { used, ..Token::from(&TokenRow::from(row)) }
+    };
+    Ok(rows(db).await?.into_iter().map(token).collect())
 }
 
 fn check_name(name: &str) -> Result<(), AccountError> {
@@ -125,19 +201,16 @@ fn check_name(name: &str) -> Result<(), AccountError> {
     if allowed { Ok(()) } else { Err(AccountError::TokenName) }
 }
 
-/// Makes a token for a site (0: for all sites). `user` is who makes it; 0 stands for the command line.
+/// Makes a token. `user` is who makes it; 0 stands for the command line.
 ///
 /// # Errors
-/// When the name is not allowed, there are too many, or ClickHouse cannot be queried.
-pub async fn issue(
-    db: &Db,
-    user: UserId,
-    name: &str,
-    site: SiteId,
-    scope: Scope,
-) -> Result<IssuedToken, AccountError> {
-    let name = name.trim();
+/// When the name or the number of days is not allowed, there are too many, or ClickHouse cannot be queried.
+pub async fn issue(db: &Db, user: UserId, asked: NewToken<'_>) -> Result<IssuedToken, AccountError> {
+    let name = asked.name.trim();
     check_name(name)?;
+    if asked.days.is_some_and(|days| !(1..=TOKEN_DAYS_MAX).contains(&days)) {
+        return Err(AccountError::TokenDays);
+    }
     if rows(db).await?.len() >= TOKENS_MAX {
         return Err(AccountError::TooMany(TOKENS_MAX));
     }
@@ -146,12 +219,13 @@ pub async fn issue(
         id: TokenId::random()?,
         hash: secret_hash(&secret),
         name: name.to_owned(),
-        site,
-        scope,
+        site: asked.site,
+        scope: asked.scope,
         created: now_ms(),
         user,
         version: version(),
         deleted: 0,
+        expires: asked.days.map_or(NO_END_MS, |days| now_ms() + i64::from(days) * DAY_MS),
     };
     write(db, &row).await?;
     Ok(IssuedToken { token: Token::from(&row), secret })
@@ -163,7 +237,7 @@ pub async fn issue(
 /// When ClickHouse cannot be queried.
 pub async fn remove(db: &Db, id: TokenId) -> Result<bool, AccountError> {
     let Some(row) = rows(db).await?.into_iter().find(|t| t.id == id) else { return Ok(false) };
-    write(db, &TokenRow { version: version(), deleted: 1, ..row }).await?;
+    write(db, &TokenRow { version: version(), deleted: 1, ..row.into() }).await?;
     Ok(true)
 }
 
@@ -171,7 +245,7 @@ pub async fn remove(db: &Db, id: TokenId) -> Result<bool, AccountError> {
 pub(super) async fn remove_unowned(db: &Db, user: UserId, roles: &[Member]) -> Result<(), Error> {
     let own = rows(db).await?.into_iter().filter(|token| token.user == user);
     for row in own.filter(|token| role_of(roles, token.site) != Some(Role::Owner)) {
-        write(db, &TokenRow { version: version(), deleted: 1, ..row }).await?;
+        write(db, &TokenRow { version: version(), deleted: 1, ..row.into() }).await?;
     }
     Ok(())
 }
@@ -181,8 +255,7 @@ pub(super) async fn remove_unowned(db: &Db, user: UserId, roles: &[Member]) -> R
 /// # Errors
 /// When ClickHouse cannot be queried.
 pub async fn credentials(db: &Db) -> Result<Vec<([u8; 32], Bearer)>, AccountError> {
-    let bearer = |row: &TokenRow| (row.hash, Bearer { token: row.id, site: row.site, scope: row.scope });
-    Ok(rows(db).await?.iter().map(bearer).collect())
+    Ok(rows(db).await?.iter().map(|row| (row.hash, row.bearer())).collect())
 }
 
 /// What a request with this token may do, if the token is valid.
@@ -190,12 +263,28 @@ pub async fn credentials(db: &Db) -> Result<Vec<([u8; 32], Bearer)>, AccountErro
 /// # Errors
 /// When ClickHouse cannot be queried.
 pub async fn bearer(db: &Db, secret: &str) -> Result<Option<Bearer>, AccountError> {
-    let found: Option<TokenRow> = db
+    let found: Option<UsedRow> = db
         .query(include_str!("token_by_hash.sql"))
+        .param("now", now_ms())
         .param("hash", const_hex::encode(secret_hash(secret)))
         .fetch_optional()
         .await?;
-    Ok(found.map(|row| Bearer { token: row.id, site: row.site, scope: row.scope }))
+    Ok(found.map(|row| row.bearer()))
+}
+
+/// Remembers the day on which a token was used, and nothing of what for.
+///
+/// # Errors
+/// When ClickHouse cannot be queried.
+pub async fn note_use(db: &Db, id: TokenId, day: Day) -> Result<(), AccountError> {
+    #[derive(Row, Serialize)]
+    struct DayRow {
+        id: TokenId,
+        day: u16,
+    }
+    let mut insert = db.client().insert::<DayRow>("token_days").await?;
+    insert.write(&DayRow { id, day: day.0 }).await?;
+    Ok(insert.end().await?)
 }
 
 async fn write(db: &Db, row: &TokenRow) -> Result<(), Error> {
