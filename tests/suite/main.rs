@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)] // The harness finds what `make setup` fetched as the program does.
 
 mod accounts;
+mod acme;
 mod archive;
 mod backup;
 mod behaviour;
@@ -47,6 +48,7 @@ mod settled;
 mod sharing;
 mod shipping;
 mod supervision;
+mod tls;
 mod trust;
 mod two_step;
 mod viewers;
