@@ -295,7 +295,9 @@ fn proof(host: &str, digest: &[u8]) -> Result<CertifiedKey, AcmeError> {
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
     let certificate = params.self_signed(&key)?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    Ok(CertifiedKey::from_der(vec![certificate.der().clone()], key, &provider())?)
+    // Not checked against each other: that refuses the extension, which must be critical.
+    let key = provider().key_provider.load_private_key(key)?;
+    Ok(CertifiedKey::new(vec![certificate.der().clone()], key))
 }
 
 /// Why an order did not become ready: what the authority says of its challenges, or else `error`.

@@ -47,7 +47,7 @@ const HANDSHAKE: u8 = 22;
 const HTTP_PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 /// What a client that speaks plain HTTP gets.
 const PLAIN_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n\
-    content-length: 36\r\nconnection: close\r\n\r\nThis port speaks TLS: use https://.\r\n";
+    content-length: 37\r\nconnection: close\r\n\r\nThis port speaks TLS: use https://.\r\n";
 /// How much of such a client's request is read, so that it reads the answer before the connection ends.
 const PLAIN_BYTES_MAX: usize = 64 * 1024;
 
