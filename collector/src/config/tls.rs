@@ -254,3 +254,61 @@ fn is_host_name(host: &str) -> bool {
     let is_number = |label: &str| label.bytes().all(|b| b.is_ascii_digit());
     host.len() <= 253 && host.split('.').all(fits) && !host.rsplit('.').next().is_some_and(is_number)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    #[test]
+    fn mistake_in_tls_names_the_key_and_what_is_allowed() {
+        for (text, parts) in [
+            ("[tls]\ncertificate = \"c.pem\"", vec!["tls.key", "set together"]),
+            (
+                "[tls]\nhttp_listen = \"0.0.0.0:80\"",
+                vec!["tls.http_listen", "tls.certificate", "tls.acme.hosts"],
+            ),
+            ("[tls]\nhttp_listen = \"80\"", vec!["http_listen", "\"80\", but", "\"127.0.0.1:8787\""]),
+            (
+                "[tls]\ncertificate = \"c\"\nkey = \"k\"\nhttp_listen = \"0.0.0.0:8787\"",
+                vec!["tls.http_listen", "another port"],
+            ),
+            ("[tls]\nhsts = \"17521h\"", vec!["tls.hsts", "\"0s\" to \"17520h\""]),
+            ("[tls]\nhandshake_timeout = \"999ms\"", vec!["tls.handshake_timeout", "\"1s\" to \"1h\""]),
+            ("[tls]\nhandshakes_max = 0", vec!["tls.handshakes_max", "1 to 1000000"]),
+            ("[tls]\nreload_interval = \"99ms\"", vec!["tls.reload_interval", "\"100ms\" to \"1h\""]),
+            ("[tls.acme]\nhosts = [\"a.example\"]", vec!["tls.acme.accept_terms", "must be true"]),
+            ("[tls.acme]\nhosts = [\"*.example.org\"]", vec!["tls.acme.hosts", "stats.example.org"]),
+            ("[tls.acme]\nhosts = [\"../../a\"]", vec!["tls.acme.hosts", "stats.example.org"]),
+            ("[tls.acme]\nhosts = [\"192.0.2.1\"]", vec!["tls.acme.hosts", "stats.example.org"]),
+            ("[tls.acme]\ndirectory = \"http://a\"", vec!["tls.acme.directory", "https://"]),
+            ("[tls.acme]\nchallenge = \"dns-01\"", vec!["challenge", "http-01", "tls-alpn-01"]),
+            ("[tls.acme]\nchallenge = \"http-01\"", vec!["tls.acme.challenge", "tls.http_listen"]),
+            ("[tls.acme]\nretry = \"999ms\"", vec!["tls.acme.retry", "\"1s\" to \"24h\""]),
+            ("[tls.acme]\ncontact = \"me\"", vec!["tls.acme.contact", "admin@example.org"]),
+        ] {
+            let message = Config::parse(text, "sotto.toml".as_ref()).unwrap_err().to_string();
+            for part in parts {
+                assert!(message.contains(part), "{text:?}: {message:?} lacks {part:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn files_and_hosts_at_the_limit_are_accepted_and_one_more_is_refused() {
+        let accepted = |text: &str| Config::parse(text, "sotto.toml".as_ref()).is_ok();
+        for (count, ok) in [(super::CERTIFICATES_MAX, true), (super::CERTIFICATES_MAX + 1, false)] {
+            let pairs = vec!["{ certificate = \"c\", key = \"k\" }"; count].join(", ");
+            assert_eq!(accepted(&format!("[tls]\nmore = [{pairs}]")), ok, "{count} files");
+        }
+        for (count, ok) in [(super::ACME_HOSTS_MAX, true), (super::ACME_HOSTS_MAX + 1, false)] {
+            let hosts = vec!["\"a.example\""; count].join(", ");
+            let text = format!("[tls.acme]\naccept_terms = true\nhosts = [{hosts}]");
+            assert_eq!(accepted(&text), ok, "{count} hosts");
+        }
+        for (length, ok) in [(63, true), (64, false)] {
+            let text =
+                format!("[tls.acme]\naccept_terms = true\nhosts = [\"{}.example\"]", "a".repeat(length));
+            assert_eq!(accepted(&text), ok, "a label of {length}");
+        }
+    }
+}

@@ -207,11 +207,7 @@ impl Admin {
         let (aside, damage) = (self.state.spools.set_aside(), self.state.spools.damage());
         let deduplicates = self.state.metrics.deduplication_flaws.load().as_deref().is_none_or(Vec::is_empty);
         let (others, connected) = self.peers.as_ref().map_or((0, 0), |peers| peers.count());
-        let now_s = self.state.clock.now_ms() / 1000;
-        let certificates = self.tls.as_ref().map(|tls| &tls.certificates);
-        let faults = certificates.map_or(0, |own| own.faults(now_s).len());
-        let expires = certificates.and_then(|own| own.expire_in_s(now_s)).unwrap_or_default();
-        vec![
+        let mut gauges = vec![
             gauge("sotto_spool_bytes", "Bytes of all segments.", self.state.spools.disk_bytes() as f64),
             gauge(
                 "sotto_spool_bytes_max",
@@ -272,12 +268,27 @@ impl Admin {
                 "How long ago the oldest GeoIP file in use was made.",
                 self.geoip_age_s() as f64,
             ),
-            gauge("sotto_certificate_faults", "What is wrong with certificates.", faults as f64),
-            gauge(
-                "sotto_certificate_expires_seconds",
-                "Seconds until the first certificate expires; 0 without any.",
-                expires as f64,
-            ),
+        ];
+        gauges.extend(self.certificate_gauges());
+        gauges
+    }
+
+    fn certificate_gauges(&self) -> [Gauge; 2] {
+        let now_s = self.state.clock.now_ms() / 1000;
+        let certificates = self.tls.as_ref().map(|tls| &tls.certificates);
+        let faults = certificates.map_or(0, |own| own.faults(now_s).len());
+        let expires = certificates.and_then(|own| own.expire_in_s(now_s)).unwrap_or_default();
+        [
+            Gauge {
+                name: "sotto_certificate_faults",
+                help: "What is wrong with certificates.",
+                value: faults as f64,
+            },
+            Gauge {
+                name: "sotto_certificate_expires_seconds",
+                help: "Seconds until the first certificate expires; 0 without any.",
+                value: expires as f64,
+            },
         ]
     }
 
