@@ -99,6 +99,11 @@ $(MAIL_SERVER)/.sotto: tests/mail/requirements.txt
 	    --only-binary :all: --platform any --target $(MAIL_SERVER) --requirement $<
 	@touch $@
 
+# A real ACME authority, which Go checks against its log of checksums.
+ACME_AUTHORITY := tests/acme/.bin
+$(ACME_AUTHORITY)/pebble:
+	@GOBIN=$(CURDIR)/$(ACME_AUTHORITY) GOFLAGS=-mod=mod go install github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.3
+
 .PHONY: test-unit test-doc test-faults test-suite
 test-unit: assets
 	$(CARGO_TEST) --lib --bins --examples
@@ -109,7 +114,7 @@ test-doc: assets
 test-faults: program
 	$(CARGO_TEST) --test faults
 
-test-suite: program $(MAIL_SERVER)/.sotto
+test-suite: program $(MAIL_SERVER)/.sotto $(ACME_AUTHORITY)/pebble
 	$(CARGO_TEST) --test suite
 
 .PHONY: test-dates test-dates-few
@@ -150,7 +155,7 @@ test-clients: program node_modules/.sotto-test $(PYTHON_CLIENTS)/.sotto
 .PHONY: clean
 clean: ## Remove what was built; fetched files stay in the cache
 	cargo clean
-	rm -rf node_modules collector/tracker/dist dashboard/web/dist $(PYTHON_CLIENTS) $(MAIL_SERVER)
+	rm -rf node_modules collector/tracker/dist dashboard/web/dist $(PYTHON_CLIENTS) $(MAIL_SERVER) $(ACME_AUTHORITY)
 
 # Measurements: quote only what these print.
 .PHONY: bench
@@ -178,6 +183,11 @@ bench-reports: ready ## Every report and page on sites of 0.2 to 50 million even
 bench-commands: ready ## Time and peak memory of every command on a site of 10 million events (about 15 minutes)
 	cargo build --release --locked --quiet --package sotto-tests --bin load
 	target/release/load commands
+
+.PHONY: bench-tls
+bench-tls: ready ## Hits per second over TLS, with HTTP/1.1 and HTTP/2, beside plain ones
+	cargo build --release --locked --quiet --package sotto-tests --bin load
+	target/release/load tls
 
 # `make soak MINUTES=60` for longer.
 MINUTES ?= 10

@@ -25,10 +25,12 @@ mod peers;
 mod quoted;
 mod shards;
 pub mod sites;
+mod tls;
 
 pub use mail::{Mail, MailTls};
 pub use paths::Paths;
 pub use peers::{OTHERS_MAX, Peers};
+pub use tls::{Acme, CertificateFiles, ChallengeKind, Tls, acme_directory, acme_file};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -42,7 +44,7 @@ pub struct Config {
     /// The address for health and metrics; keep it private. Default: "127.0.0.1:8788".
     #[serde(deserialize_with = "address")]
     pub admin_listen: SocketAddr,
-    /// The URL at which browsers reach Sotto, for the script tag. Default: "http://" and `listen`.
+    /// The URL at which browsers reach Sotto, for the script tag. Default: "http://" or "https://" and `listen`.
     pub public_url: Option<String>,
     /// File of 32 random bytes that encrypts two-step sign-in secrets; machines with dashboards must share
     /// it. Default: "account-key" in `data`, created at the first start; a file named here is never created.
@@ -53,6 +55,8 @@ pub struct Config {
     pub geoip: GeoIp,
     /// Limits of the public listener.
     pub server: Server,
+    /// HTTPS without a proxy.
+    pub tls: Tls,
     /// Where hits become durable.
     pub spool: Spool,
     /// How hits get into ClickHouse.
@@ -239,6 +243,7 @@ impl Default for Config {
             clickhouse: ClickHouse::default(),
             geoip: GeoIp::default(),
             server: Server::default(),
+            tls: Tls::default(),
             spool: Spool::default(),
             ship: Ship::default(),
             archive: Archive::default(),
@@ -389,6 +394,7 @@ impl Config {
         let checks = [
             self.check_addresses(),
             self.check_server(),
+            self.tls.check([self.listen.port(), self.admin_listen.port()]),
             self.check_storage(),
             self.clickhouse.check_shards(),
             self.peers.check(),
@@ -534,8 +540,26 @@ impl Config {
     pub fn public_url(&self) -> String {
         match &self.public_url {
             Some(url) => url.trim_end_matches('/').to_owned(),
+            None if self.tls.is_on() => format!("https://{}", self.listen),
             None => format!("http://{}", self.listen),
         }
+    }
+
+    /// Host names, in small letters, that are sent on to HTTPS besides those of certificates.
+    pub fn https_hosts(&self) -> Vec<String> {
+        let own = self.public_url.as_deref().and_then(|url| url::Url::parse(url).ok());
+        let own = own.as_ref().and_then(url::Url::host_str).map(str::to_ascii_lowercase);
+        self.tls.acme.hosts.iter().cloned().chain(own).collect()
+    }
+
+    /// The port of HTTPS as browsers see it: that of `public_url`, because something in between may lead from it to `listen`.
+    pub fn https_port(&self) -> u16 {
+        let Some(own) = &self.public_url else { return self.listen.port() };
+        url::Url::parse(own)
+            .ok()
+            .filter(|url| url.scheme() == "https")
+            .and_then(|url| url.port())
+            .unwrap_or(443)
     }
 }
 
@@ -632,6 +656,9 @@ mod tests {
             "[clickhouse]\nshards = [[\"http://a1\", \"http://a2\"]]",
             "[clickhouse]\ncluster = \"stats\"\nshards = [[\"http://a\"], [\"http://b\"]]",
             "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"",
+            "[tls]\nhsts = \"17520h\"\nhandshake_timeout = \"1s\"\nhandshakes_max = 1\nreload_interval = \"100ms\"",
+            "[tls]\ncertificate = \"c\"\nkey = \"k\"\nhttp_listen = \"0.0.0.0:80\"\n[tls.acme]\nretry = \"1s\"",
+            "[tls.acme]\nhosts = [\"a.example\"]\naccept_terms = true\nchallenge = \"tls-alpn-01\"",
             "listen = \"192.0.2.1:8788\"",
             "public_url = \"http://a\"\n[mail]\nserver = \"[::1]\"\ntls = \"none\"\nfrom = \"a@b.org\"",
             "public_url = \"http://a\"\n[mail]\nserver = \"localhost\"\ntls = \"none\"\nfrom = \"a@b.org\"",

@@ -3,9 +3,10 @@
 //! The road, in order: [`http`] accepts and guards, the program dispatches (`sotto/src/serve/routes.rs`), [`ingest`]
 //! decodes and keeps by the rules in [`config`], [`visitor`] finds the address and derives the key, [`pipeline`] decides and reduces, [`spool`] makes the
 //! hit durable (only then is it acknowledged), [`ship`] inserts it into ClickHouse. Beside it run
-//! [`background`], [`archive`] and [`peers`]; [`rights`] serves visitors' requests. All of them share one
+//! [`background`], [`archive`], [`acme`] and [`peers`]; [`rights`] serves visitors' requests. All of them share one
 //! [`state`] and are watched by [`supervise`].
 
+pub mod acme;
 pub mod archive;
 pub mod background;
 pub mod config;

@@ -68,6 +68,18 @@ pub struct Metrics {
     pub mails_failed: AtomicU64,
     /// Rounds of letters that were broken off.
     pub mail_rounds_failed: AtomicU64,
+    /// TLS handshakes that succeeded.
+    pub tls_handshakes: AtomicU64,
+    /// TLS handshakes that failed, or took too long.
+    pub tls_handshakes_failed: AtomicU64,
+    /// Connections closed because too many handshakes were under way.
+    pub tls_handshakes_refused: AtomicU64,
+    /// Certificate files that could not be used.
+    pub certificate_failures: AtomicU64,
+    /// Certificates that an ACME authority issued.
+    pub acme_certificates: AtomicU64,
+    /// Failed attempts to get one.
+    pub acme_failures: AtomicU64,
 }
 
 /// Bucket bounds of the ship histogram, in seconds: from a small batch to the longest insert.
@@ -147,6 +159,12 @@ impl Default for Metrics {
             mails_sent: AtomicU64::new(0),
             mails_failed: AtomicU64::new(0),
             mail_rounds_failed: AtomicU64::new(0),
+            tls_handshakes: AtomicU64::new(0),
+            tls_handshakes_failed: AtomicU64::new(0),
+            tls_handshakes_refused: AtomicU64::new(0),
+            certificate_failures: AtomicU64::new(0),
+            acme_certificates: AtomicU64::new(0),
+            acme_failures: AtomicU64::new(0),
         }
     }
 }
@@ -248,6 +266,38 @@ pub fn render(metrics: &Arc<Metrics>, board: &Arc<Board>, gauges: Vec<Gauge>) ->
     out
 }
 
+/// The same of TLS.
+fn tls_counters(metrics: &Metrics) -> [(&'static str, &'static str, &AtomicU64); 6] {
+    [
+        ("sotto_tls_handshakes", "TLS handshakes that succeeded.", &metrics.tls_handshakes),
+        (
+            "sotto_tls_handshakes_failed",
+            "TLS handshakes that failed or took too long, also of clients that speak no TLS.",
+            &metrics.tls_handshakes_failed,
+        ),
+        (
+            "sotto_tls_handshakes_refused",
+            "Connections closed because too many handshakes were under way.",
+            &metrics.tls_handshakes_refused,
+        ),
+        (
+            "sotto_certificate_failures",
+            "Certificate files that could not be used; the certificates of before stay in use.",
+            &metrics.certificate_failures,
+        ),
+        (
+            "sotto_acme_certificates",
+            "Certificates that an ACME authority issued.",
+            &metrics.acme_certificates,
+        ),
+        (
+            "sotto_acme_failures",
+            "Failed attempts to get one; each is followed by another.",
+            &metrics.acme_failures,
+        ),
+    ]
+}
+
 #[derive(Debug)]
 struct Snapshot {
     metrics: Arc<Metrics>,
@@ -335,7 +385,7 @@ impl Collector for Snapshot {
             let labels = [("task", part.name())];
             ConstCounter::new(self.board.ends(part)).encode(ended.encode_family(&labels)?)?;
         }
-        for (name, help, value) in counters(metrics) {
+        for (name, help, value) in counters(metrics).into_iter().chain(tls_counters(metrics)) {
             let counter = ConstCounter::new(value.load(Ordering::Relaxed));
             counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
         }

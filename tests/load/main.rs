@@ -13,6 +13,7 @@ mod compare;
 mod process;
 mod reports;
 mod soak;
+mod tls;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,13 +30,14 @@ fn main() -> ExitCode {
             days: days.parse().expect("a number of days"),
         }),
         ["soak", minutes] => return soak::run(minutes.parse().expect("minutes")),
+        ["tls"] => tls::run(),
         ["profile", seconds] => compare::profile(seconds.parse().expect("seconds"), None),
         ["profile", seconds, rate] => {
             compare::profile(seconds.parse().expect("seconds"), Some(rate.parse().expect("hits per second")));
         }
         _ => {
             eprintln!(
-                "load compare [--quick] | load reports [EVENTS] | load site EVENTS DAYS | load commands [EVENTS] | load soak MINUTES | load profile SECONDS [RATE] | load bare ADDRESS"
+                "load compare [--quick] | load reports [EVENTS] | load site EVENTS DAYS | load commands [EVENTS] | load soak MINUTES | load profile SECONDS [RATE] | load tls | load bare ADDRESS"
             );
             return ExitCode::from(2);
         }

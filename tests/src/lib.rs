@@ -30,6 +30,7 @@ mod noon;
 mod proxy;
 mod road;
 mod site;
+pub mod wire;
 
 pub use browser::{Chromium, PERSON};
 pub use held::{keyring_works, keys};
@@ -38,6 +39,7 @@ pub use noon::{Noon, UTC};
 pub use proxy::Proxy;
 pub use road::Road;
 pub use site::Pages;
+pub use wire::Speech;
 
 /// How long a test waits for something that should happen at once; allows for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -128,6 +130,8 @@ pub fn try_request(
         .max_redirects(0)
         .timeout_global(Some(PATIENCE))
         .allow_non_standard_methods(true)
+        // Servers on this machine, with certificates that tests made; who presents which is looked at elsewhere.
+        .tls_config(ureq::tls::TlsConfig::builder().disable_verification(true).build())
         .build()
         .into();
     let mut builder = ureq::http::Request::builder().method(method).uri(url);
@@ -196,6 +200,11 @@ impl Sotto {
         );
         let data = Arc::new(tempfile::tempdir().unwrap());
         Self::start_in("serve", data, &format!("{here}{SHIP_AT_ONCE}{config}"))
+    }
+
+    /// Starts Sotto on an empty directory with this configuration alone.
+    pub fn start_with_all(config: &str) -> Self {
+        Self::start_in("serve", Arc::new(tempfile::tempdir().unwrap()), config)
     }
 
     fn start_in(part: &'static str, data: Arc<tempfile::TempDir>, config: &str) -> Self {

@@ -13,15 +13,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use crate::load_hits::seq_of;
+use crate::{
+    load_hits::Template,
+    wire::{Speech, Wire},
+};
 use hdrhistogram::Histogram;
 use sotto_schema::id::ViewId;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
-
-use crate::load_hits::Template;
-pub use crate::load_hits::seq_of;
 
 /// What to send, where, and how fast.
 #[derive(Debug, Clone)]
@@ -50,6 +48,7 @@ pub struct Load {
 pub struct Target {
     address: Arc<Mutex<SocketAddr>>,
     acknowledged: Arc<AtomicU64>,
+    speech: Speech,
 }
 
 impl Target {
@@ -58,7 +57,17 @@ impl Target {
     /// # Panics
     /// When it is no such URL.
     pub fn new(url: &str) -> Self {
-        Self { address: Arc::new(Mutex::new(address(url))), acknowledged: Arc::default() }
+        Self {
+            address: Arc::new(Mutex::new(address(url))),
+            acknowledged: Arc::default(),
+            speech: Speech::default(),
+        }
+    }
+
+    /// The same, spoken to like this.
+    #[must_use]
+    pub fn speaking(self, speech: Speech) -> Self {
+        Self { speech, ..self }
     }
 
     /// Sends all further hits to another server.
@@ -80,7 +89,7 @@ impl Target {
 }
 
 fn address(url: &str) -> SocketAddr {
-    url.trim_start_matches("http://").parse().expect("an address")
+    url.trim_start_matches("http://").trim_start_matches("https://").parse().expect("an address")
 }
 
 /// The page view that is sent with the hit with this number.
@@ -170,7 +179,7 @@ fn run_thread(
         for index in (thread..load.connections).step_by(load.threads) {
             let mut connection = Connection::new(load, index);
             // Opened before the clock starts; a refused one is retried when it is needed.
-            connection.stream = connect(load.target.address()).await.ok();
+            connection.stream = Wire::open(load.target.address(), &load.target.speech).await.ok();
             connections.push(connection);
         }
         ready.wait();
@@ -191,7 +200,7 @@ fn run_thread(
 }
 
 struct Connection {
-    stream: Option<TcpStream>,
+    stream: Option<Wire>,
     templates: Vec<Template>,
     index: usize,
     sent: Sent,
@@ -226,7 +235,8 @@ impl Connection {
                 return self.sent;
             }
             if self.stream.is_none() {
-                let Ok(stream) = connect(load.target.address()).await else {
+                let opened = Wire::open(load.target.address(), &load.target.speech).await;
+                let Ok(stream) = opened else {
                     if !load.reconnect {
                         return self.sent;
                     }
@@ -260,33 +270,10 @@ impl Connection {
         let count = self.templates.len();
         let bytes = self.templates[number as usize % count].numbered(number);
         let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        stream.write_all(bytes).await?;
-        let mut filled = 0;
-        loop {
-            let read = stream.read(&mut self.buffer[filled..]).await?;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            filled += read;
-            // Neither server sends a body with 204; other responses are short, and their connection is not
-            // reused.
-            if self.buffer[..filled].ends_with(b"\r\n\r\n") {
-                break;
-            }
-            if !self.buffer.starts_with(b"HTTP/1.1 204") || filled == self.buffer.len() {
-                break;
-            }
-        }
-        let status = std::str::from_utf8(&self.buffer[9..12]).ok().and_then(|s| s.parse().ok());
-        if status != Some(204) {
+        let (status, usable) = stream.send(bytes, &mut self.buffer).await?;
+        if !usable {
             self.stream = None;
         }
-        status.ok_or_else(|| io::ErrorKind::InvalidData.into())
+        Ok(status)
     }
-}
-
-async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }

@@ -189,7 +189,7 @@ fn only_main_and_its_post_know_the_dashboard() {
 
 /// The rooms of the collector, and which others each may import. Read from the top: nothing imports upwards, so there
 /// are no circles. Who dispatches requests to them is the program (`collector/sotto/src/serve`), above all of them.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("background", &["archive", "config", "ingest", "metrics", "spool", "state", "supervise", "visitor"]),
     (
         "state",
@@ -206,6 +206,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
             "visitor",
         ],
     ),
+    ("acme", &["config", "http", "metrics"]),
     ("rights", &["config", "http", "ingest", "pipeline", "visitor"]),
     ("ingest", &["config", "http", "metrics", "peers", "pipeline", "spool", "visitor"]),
     ("peers", &["config", "metrics", "supervise", "visitor"]),

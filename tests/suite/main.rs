@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)] // The harness finds what `make setup` fetched as the program does.
 
 mod accounts;
+mod acme;
 mod archive;
 mod backup;
 mod behaviour;
@@ -49,6 +50,7 @@ mod sharing;
 mod shipping;
 mod sites;
 mod supervision;
+mod tls;
 mod trust;
 mod two_step;
 mod viewers;

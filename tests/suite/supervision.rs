@@ -25,6 +25,8 @@ const RESTARTED: [Part; 10] = [
 /// Those that only a collector has which has peers, and whose ClickHouse is another's and away.
 const RESTARTED_IN_COLLECT: [Part; 4] =
     [Part::PeerListener, Part::PeerLink, Part::ClusterWatch, Part::Migrations];
+/// Those that only a program has which speaks TLS itself.
+const RESTARTED_WITH_TLS: [Part; 3] = [Part::Redirect, Part::Certificates, Part::Acme];
 /// Those that end the program.
 const FATAL: [Part; 3] = [Part::Spool, Part::Shipper, Part::ClickHouse];
 
@@ -84,7 +86,8 @@ fn shows_while_down_and_comes_back(sotto: &Sotto, part: Part) {
 
 #[test]
 fn every_part_has_its_place_in_these_tests() {
-    let tested = RESTARTED.iter().chain(&RESTARTED_IN_COLLECT).chain(&FATAL).chain([&Part::Dashboard]);
+    let tested = RESTARTED.iter().chain(&RESTARTED_IN_COLLECT).chain(&RESTARTED_WITH_TLS);
+    let tested = tested.chain(&FATAL).chain([&Part::Dashboard]);
     let tested: BTreeSet<_> = tested.map(|part| part.name()).collect();
     assert_eq!(tested, Part::ALL.iter().map(|part| part.name()).collect());
 }
@@ -129,6 +132,22 @@ fn part_of_collect_that_is_killed_from_inside_is_counted_shown_and_restarted() {
         shows_while_down_and_comes_back(&sotto, part);
         assert!(ends(&sotto, part.name()) > 0, "{}", part.name());
     }
+    sotto.stop();
+}
+
+#[test]
+fn part_of_tls_that_is_killed_from_inside_is_counted_shown_and_restarted() {
+    let [http, away] = [free_port(), free_port()];
+    let mut sotto = Sotto::start_with(&format!(
+        "[tls]\nhttp_listen = \"127.0.0.1:{http}\"\n[tls.acme]\nhosts = [\"a.example\"]\naccept_terms = true\n\
+         directory = \"https://127.0.0.1:{away}/\"\n"
+    ));
+    for part in RESTARTED_WITH_TLS {
+        shows_while_down_and_comes_back(&sotto, part);
+        assert!(ends(&sotto, part.name()) > 0, "{}", part.name());
+    }
+    let url = format!("http://127.0.0.1:{http}/");
+    assert_eq!(request("GET", &url, &[("host", "a.example")], b"").status, 308);
     sotto.stop();
 }
 

@@ -8,6 +8,7 @@ use sotto_collector::{
     http::{
         server,
         stack::{self, Answer, HttpService},
+        tls::Tls,
     },
     peers::{self, Peers},
     rights::Rights,
@@ -31,6 +32,7 @@ pub mod mail;
 mod routes;
 mod set_up;
 mod signals;
+mod tls;
 
 use admin::Admin;
 use dashboard::{DashboardParts, MakeDashboard};
@@ -114,15 +116,19 @@ async fn start(
     let [workers, jobs, rest] = [(); 3].map(|()| Supervisor::new(state.board.clone(), Backoff::default()));
     database.watch(&state.board, &rest);
     let peers = meet_peers(&state, &rest).await?;
+    let tls = tls::open(&state.config, state.metrics.clone())?;
     let setup_token = match dashboard {
         Some(_) => set_up::token(&state.config, &state.databases).await?,
         None => None,
     };
     let fallback = fallback(&state, dashboard, setup_token.clone(), workers.stopping().clone());
     let service = public_service(&state, peers.clone(), fallback)?;
-    start_workers(&state, listeners.public, &service, &workers)?;
-    let admin = Admin { state: state.clone(), peers: peers.clone() }.service();
-    listeners::keep_serving(Part::Admin, listeners.admin, admin, &state.config, &rest);
+    start_workers(&state, listeners.public, &service, tls.as_ref(), &workers)?;
+    if let Some(tls) = &tls {
+        tls::start(&state.config, tls, listeners.redirect, state.metrics.clone(), &workers)?;
+    }
+    let admin = Admin { state: state.clone(), peers: peers.clone(), tls }.service();
+    listeners::keep_serving(Part::Admin, listeners.admin, admin, (&state.config.server).into(), &rest);
     let shippers = start_shippers(&state, readers, &rest);
     background::start(&state, &jobs);
     if let Some(send) = send {
@@ -194,6 +200,7 @@ fn start_workers(
     state: &State,
     listener: std::net::TcpListener,
     service: &impl Answer,
+    tls: Option<&Tls>,
     supervisor: &Supervisor,
 ) -> Result<(), Failure> {
     let config = &state.config;
@@ -202,12 +209,12 @@ fn start_workers(
     let listeners = listeners.map_err(|e| taken("listen", config.listen, &e))?;
     let count = listeners.len();
     for (n, listener) in listeners.into_iter().enumerate() {
-        let (service, limits) = (service.clone(), (&config.server).into());
+        let (service, terms) = (service.clone(), tls::terms(config, tls));
         let (stop, board) = (supervisor.stopping().clone(), state.board.clone());
         supervisor.thread(Part::Worker, format!("worker-{n}"), move || {
             let killed = board.killed(Part::Worker);
             own_processor(n, count);
-            server::run_worker(listener.try_clone()?, service.clone(), limits, stop.clone(), killed)
+            server::run_worker(listener.try_clone()?, service.clone(), terms.clone(), stop.clone(), killed)
         })?;
     }
     Ok(())

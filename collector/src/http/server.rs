@@ -12,15 +12,13 @@ use std::{
     time::Duration,
 };
 
-use hyper::{Request, body::Incoming, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config,
-    http::stack::{Answer, Response},
+    http::{connection::Requests, stack::Answer, tls::Tls},
     supervise::prompt,
     visitor::client_ip::Peer,
 };
@@ -48,6 +46,22 @@ impl From<&config::Server> for Limits {
             header_timeout: config.header_timeout.unsigned_abs(),
             drain_timeout: config.drain_timeout.unsigned_abs(),
         }
+    }
+}
+
+/// What a worker needs to know of its connections.
+#[derive(Clone)]
+pub struct Terms {
+    /// Limits.
+    pub limits: Limits,
+    /// What encrypts; plain without.
+    pub tls: Option<Tls>,
+}
+
+impl From<&config::Server> for Terms {
+    /// Plain connections.
+    fn from(config: &config::Server) -> Self {
+        Self { limits: config.into(), tls: None }
     }
 }
 
@@ -98,7 +112,7 @@ pub fn share(reserved: std::net::TcpListener, count: usize) -> io::Result<Vec<st
 pub fn run_worker<A: Answer>(
     listener: std::net::TcpListener,
     service: A,
-    limits: Limits,
+    terms: Terms,
     stop: CancellationToken,
     killed: impl Future<Output = Infallible>,
 ) -> io::Result<()> {
@@ -106,14 +120,15 @@ pub fn run_worker<A: Answer>(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         tokio::select! {
-            () = serve(TcpListener::from_std(listener)?, service, limits, stop) => Ok(()),
+            () = serve(TcpListener::from_std(listener)?, service, terms, stop) => Ok(()),
             never = killed => match never {},
         }
     })
 }
 
 /// Serves connections until `stop`, then drains.
-pub async fn serve<A: Answer>(listener: TcpListener, service: A, limits: Limits, stop: CancellationToken) {
+pub async fn serve<A: Answer>(listener: TcpListener, service: A, terms: Terms, stop: CancellationToken) {
+    let Terms { limits, tls } = terms;
     let connections = TaskTracker::new();
     let places = Arc::new(Semaphore::new(limits.connections_max));
     // Shared: cloning a service with boxed parts per request costs as much as parsing the hit.
@@ -140,10 +155,14 @@ pub async fn serve<A: Answer>(listener: TcpListener, service: A, limits: Limits,
             tracing::debug!(%error, "a connection ended before it began");
             continue;
         }
-        let (service, stop) = (service.clone(), stop.clone());
-        let peer = Peer::new(peer.ip());
+        let requests = Requests {
+            service: service.clone(),
+            peer: Peer::new(peer.ip()),
+            hsts: tls.as_ref().map(|tls| tls.hsts.clone()),
+        };
+        let (tls, stop) = (tls.clone(), stop.clone());
         connections.spawn(async move {
-            connection(stream, peer, service, limits, stop).await;
+            connection(stream, requests, tls, limits, stop).await;
             drop(place);
         });
     }
@@ -163,32 +182,23 @@ pub async fn serve<A: Answer>(listener: TcpListener, service: A, limits: Limits,
 
 async fn connection<A: Answer>(
     stream: tokio::net::TcpStream,
-    peer: Peer,
-    service: Arc<A>,
+    requests: Requests<A>,
+    tls: Option<Tls>,
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        let service = service.clone();
-        async move { Ok::<Response, Infallible>(service.answer(request).await) }
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+    let timeout = limits.header_timeout;
+    let Some(tls) = tls else { return requests.serve_http1(stream, timeout, stop).await };
+    let accepted = tokio::select! {
+        () = stop.cancelled() => return,
+        accepted = tls.accept(stream) => accepted,
     };
-    if let Err(error) = ended {
-        // Clients disconnect and send garbage all the time; hyper has responded where that was possible.
-        tracing::trace!(%error, "a connection ended with an error");
+    match accepted {
+        Some(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+            requests.serve_http2(stream, timeout, stop).await;
+        }
+        Some(stream) => requests.serve_http1(stream, timeout, stop).await,
+        None => {}
     }
 }
 
@@ -216,10 +226,10 @@ mod tests {
         let service =
             stack::boxed(tower::service_fn(async |_| Ok(stack::text(http::StatusCode::OK, "here\n"))));
         let stop = CancellationToken::new();
-        let limits = (&config::Server::default()).into();
+        let terms: Terms = (&config::Server::default()).into();
         for listener in share(reserved, 3).unwrap() {
             let listener = TcpListener::from_std(listener).unwrap();
-            tokio::spawn(serve(listener, service.clone(), limits, stop.clone()));
+            tokio::spawn(serve(listener, service.clone(), terms.clone(), stop.clone()));
         }
         let answers = tokio::task::spawn_blocking(move || {
             let read = |mut stream: std::net::TcpStream| {

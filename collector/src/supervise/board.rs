@@ -26,6 +26,12 @@ pub enum Part {
     Admin,
     /// The public listener of a dashboard alone. Restarted on its socket, like the private one.
     Dashboard,
+    /// The listener that sends browsers on to HTTPS. Restarted on its socket: it keeps nothing between two requests.
+    Redirect,
+    /// Reads certificates that have changed. Restarted: those in use are kept outside of it.
+    Certificates,
+    /// Asks for certificates before they expire. Restarted: what was issued is on disk.
+    Acme,
     /// Reads the rules of sites. Restarted, like all jobs: each turn begins with what is stored.
     Rules,
     /// Looks after salts, visits and files. Restarted.
@@ -57,12 +63,15 @@ pub enum Part {
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Worker,
         Self::Spool,
         Self::Shipper,
         Self::Admin,
         Self::Dashboard,
+        Self::Redirect,
+        Self::Certificates,
+        Self::Acme,
         Self::Rules,
         Self::Upkeep,
         Self::Storing,
@@ -96,6 +105,9 @@ impl Part {
             Self::Shipper => "shipper",
             Self::Admin => "admin",
             Self::Dashboard => "dashboard",
+            Self::Redirect => "redirect",
+            Self::Certificates => "certificates",
+            Self::Acme => "acme",
             Self::Rules => "rules",
             Self::Upkeep => "upkeep",
             Self::Storing => "storing",

@@ -208,7 +208,7 @@ async fn connection_that_waits_while_a_worker_is_down_is_answered() {
     let listener = server::listen_alone(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
     let service = stack::boxed(tower::service_fn(async |_| Ok(stack::text(http::StatusCode::OK, "here\n"))));
-    let limits = (&crate::config::Server::default()).into();
+    let terms: server::Terms = (&crate::config::Server::default()).into();
     let stop = supervisor.stopping().clone();
     let waiting = Arc::new(Mutex::new(None));
     let (connect, mut is_first) = (waiting.clone(), true);
@@ -222,7 +222,7 @@ async fn connection_that_waits_while_a_worker_is_down_is_answered() {
         server::run_worker(
             listener.try_clone()?,
             service.clone(),
-            limits,
+            terms.clone(),
             stop.clone(),
             std::future::pending(),
         )

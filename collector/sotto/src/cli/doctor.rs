@@ -9,7 +9,8 @@ use std::{
 };
 
 use sotto_collector::{
-    config::Config,
+    config::{CertificateFiles, Config, acme_file},
+    http::tls::{Certificate, others_may_read},
     peers,
     spool::{self, sharded},
     state,
@@ -19,6 +20,7 @@ use sotto_collector::{
     },
 };
 use sotto_geoip::GeoIp;
+use sotto_schema::clock::now_ms;
 use sotto_store::{account::ACCOUNT_KEY_BYTES, backup::sealed, sites};
 
 use super::output::Listing;
@@ -39,6 +41,8 @@ pub struct DoctorArgs {
 
 /// Free disk space below which hits will soon be refused.
 const FREE_BYTES_MIN: u64 = 1 << 30;
+/// Days of a certificate below which a renewal has failed: whoever renews does it earlier.
+const EXPIRY_DAYS_MIN: i64 = 7;
 
 struct Check {
     what: &'static str,
@@ -60,10 +64,12 @@ pub async fn run(
     checks.extend([account_key(config), backup_key(config), waiting(config)]);
     checks.extend(peers(config));
     checks.extend(mail.map(|answer| mail_server(config, answer)));
+    checks.extend(certificates(config));
     if !is_in_use(config) {
         checks.push(port("public address", config.listen));
         checks.push(port("private address", config.admin_listen));
         checks.extend(config.peers.listen.map(|address| port("address for peers", address)));
+        checks.extend(config.tls.http_listen.map(|address| port("address for plain HTTP", address)));
     }
     checks.push(database(config, paths).await);
     let mut listing = Listing::new(&["check", "result", "found", "remedy"]);
@@ -179,6 +185,47 @@ fn peers(config: &Config) -> Option<Check> {
         ),
         remedy: "put the same key file on every collector, readable by its owner alone",
     })
+}
+
+/// The files that the configuration names, and those of ACME.
+fn certificates(config: &Config) -> Vec<Check> {
+    let named = config.tls.files().into_iter().map(|files| {
+        let found = certificate(&files);
+        Check {
+            what: "certificate",
+            ok: found.is_ok(),
+            found: found.unwrap_or_else(|why| why),
+            remedy: "renew it, or correct [tls]; a running Sotto reads files that change and keeps the certificate of before meanwhile",
+        }
+    });
+    let own = config.tls.acme.hosts.iter().map(|host| {
+        let file = acme_file(&config.data, host);
+        let found = if file.exists() {
+            certificate(&CertificateFiles { certificate: file.clone(), key: file })
+        } else {
+            Err(format!("{host}: none yet"))
+        };
+        Check {
+            what: "ACME certificate",
+            ok: found.is_ok(),
+            found: found.unwrap_or_else(|why| why),
+            remedy: "`certificates` in /readyz of a running Sotto, and its log, say what the authority answers; the name must lead to this machine",
+        }
+    });
+    named.chain(own).collect()
+}
+
+fn certificate(files: &CertificateFiles) -> Result<String, String> {
+    let read = Certificate::read(files).map_err(|error| error.to_string())?;
+    let names = read.names.join(", ");
+    let days = (read.expires_s - now_ms() / 1000).div_euclid(24 * 60 * 60);
+    if days < EXPIRY_DAYS_MIN {
+        return Err(format!("{names}: expires in {days} days"));
+    }
+    if others_may_read(&files.key) {
+        return Err(format!("{}: others may read it: chmod 600", files.key.display()));
+    }
+    Ok(format!("{names}: expires in {days} days"))
 }
 
 fn ram(config: &Config, paths: &Paths) -> Check {

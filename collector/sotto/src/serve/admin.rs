@@ -13,13 +13,17 @@ use http::{HeaderValue, StatusCode, header};
 use hyper::{Request, body::Incoming};
 use serde::Serialize;
 use sotto_collector::{
-    http::stack::{self, HttpService, Response},
+    http::{
+        stack::{self, HttpService, Response},
+        tls::Tls,
+    },
     metrics::{self, Gauge},
     peers::Peers,
     spool::Damage,
     state::State,
     supervise::{Board, Part},
 };
+use sotto_schema::clock::now_ms;
 use sotto_store::db::Db;
 
 /// Serves health and metrics.
@@ -28,6 +32,8 @@ pub struct Admin {
     pub state: Arc<State>,
     /// The other collectors, if there are any.
     pub peers: Option<Arc<Peers>>,
+    /// HTTPS, if `listen` speaks it.
+    pub tls: Option<Tls>,
 }
 
 /// Timeout of the ClickHouse ping.
@@ -50,27 +56,44 @@ struct Readiness {
     tasks: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     peers: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificates: Option<String>,
 }
 
 /// The same for a dashboard without a collector: `/healthz`, and `/readyz`, which is 200 while ClickHouse answers.
-pub fn dashboard_health(db: Db, board: Arc<Board>) -> HttpService {
+pub fn dashboard_health(db: Db, board: Arc<Board>, tls: Option<Tls>) -> HttpService {
     stack::boxed(tower::service_fn(move |request: Request<Incoming>| {
-        let (db, board) = (db.clone(), board.clone());
+        let (db, board, tls) = (db.clone(), board.clone(), tls.clone());
         async move {
             let answer = match request.uri().path() {
                 "/healthz" => stack::text(StatusCode::OK, "ok\n"),
                 "/readyz" if !answers(&db).await => {
                     stack::text(StatusCode::SERVICE_UNAVAILABLE, "ClickHouse is away\n")
                 }
-                "/readyz" => match board.down().collect::<Vec<_>>()[..] {
-                    [] => stack::text(StatusCode::OK, "ok\n"),
-                    ref down => stack::text(StatusCode::OK, format!("tasks: {}\n", tasks(down))),
-                },
+                "/readyz" => stack::text(StatusCode::OK, degraded(&board, tls.as_ref())),
                 _ => other(&request, &board),
             };
             Ok::<_, Infallible>(answer)
         }
     }))
+}
+
+/// What is degraded of a dashboard alone, in words.
+fn degraded(board: &Board, tls: Option<&Tls>) -> String {
+    let down: Vec<Part> = board.down().collect();
+    let tasks = (!down.is_empty()).then(|| format!("tasks: {}\n", tasks(&down)));
+    let certificates = tls.map(certificates).filter(|told| told != "ok");
+    let certificates = certificates.map(|told| format!("certificates: {told}\n"));
+    if tasks.is_none() && certificates.is_none() {
+        return "ok\n".into();
+    }
+    tasks.into_iter().chain(certificates).collect()
+}
+
+/// What is wrong with certificates, in words.
+fn certificates(tls: &Tls) -> String {
+    let faults = tls.certificates.faults(now_ms() / 1000);
+    if faults.is_empty() { "ok".into() } else { faults.join("; ") }
 }
 
 /// Whether ClickHouse answers in time.
@@ -166,6 +189,7 @@ impl Admin {
                 true => "apart; visitors may count twice",
                 false => "ok",
             }),
+            certificates: self.tls.as_ref().map(certificates),
             geoip: if self.state.geo.load().status().is_empty() {
                 "missing; hits have no place"
             } else {
@@ -183,7 +207,7 @@ impl Admin {
         let (aside, damage) = (self.state.spools.set_aside(), self.state.spools.damage());
         let deduplicates = self.state.metrics.deduplication_flaws.load().as_deref().is_none_or(Vec::is_empty);
         let (others, connected) = self.peers.as_ref().map_or((0, 0), |peers| peers.count());
-        vec![
+        let mut gauges = vec![
             gauge("sotto_spool_bytes", "Bytes of all segments.", self.state.spools.disk_bytes() as f64),
             gauge(
                 "sotto_spool_bytes_max",
@@ -244,6 +268,27 @@ impl Admin {
                 "How long ago the oldest GeoIP file in use was made.",
                 self.geoip_age_s() as f64,
             ),
+        ];
+        gauges.extend(self.certificate_gauges());
+        gauges
+    }
+
+    fn certificate_gauges(&self) -> [Gauge; 2] {
+        let now_s = self.state.clock.now_ms() / 1000;
+        let certificates = self.tls.as_ref().map(|tls| &tls.certificates);
+        let faults = certificates.map_or(0, |own| own.faults(now_s).len());
+        let expires = certificates.and_then(|own| own.expire_in_s(now_s)).unwrap_or_default();
+        [
+            Gauge {
+                name: "sotto_certificate_faults",
+                help: "What is wrong with certificates.",
+                value: faults as f64,
+            },
+            Gauge {
+                name: "sotto_certificate_expires_seconds",
+                help: "Seconds until the first certificate expires; 0 without any.",
+                value: expires as f64,
+            },
         ]
     }
 
@@ -310,7 +355,7 @@ mod tests {
         let stop = CancellationToken::new();
         tokio::spawn(server::serve(
             tokio::net::TcpListener::from_std(listener).unwrap(),
-            dashboard_health(db, Arc::default()),
+            dashboard_health(db, Arc::default(), None),
             (&config::Server::default()).into(),
             stop.clone(),
         ));

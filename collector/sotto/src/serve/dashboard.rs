@@ -24,6 +24,7 @@ use super::{
     listeners::{self, Listeners},
     mail, routes, set_up,
     signals::StopSignals,
+    tls,
 };
 use crate::{account_key, databases, failure::Failure};
 
@@ -94,12 +95,17 @@ pub async fn run(config: Config, paths: Paths, front: Front<'_>) -> Result<(), F
     };
     let dashboard = routes::without_address((front.dashboard)(parts), config.server.trusted_proxies.clone())?;
     let service = stack::around(dashboard, (&config.server).into(), Arc::default());
-    listeners::keep_serving(Part::Dashboard, listeners.public, service, &config, &supervisor);
+    let tls = tls::open(&config, Arc::default())?;
+    let terms = tls::terms(&config, tls.as_ref());
+    listeners::keep_serving(Part::Dashboard, listeners.public, service, terms, &supervisor);
+    if let Some(tls) = &tls {
+        tls::start(&config, tls, listeners.redirect, Arc::default(), &supervisor)?;
+    }
     if let Some(send) = (front.mail)(&config, databases.clone())? {
         mail::start(send, Arc::default(), &supervisor);
     }
-    let health = admin::dashboard_health(databases.writer, board);
-    listeners::keep_serving(Part::Admin, listeners.admin, health, &config, &supervisor);
+    let health = admin::dashboard_health(databases.writer, board, tls);
+    listeners::keep_serving(Part::Admin, listeners.admin, health, (&config.server).into(), &supervisor);
     let signals = StopSignals::listen()?;
     set_up::announce(&config, "dashboard", setup_token.as_deref());
     signals.come().await;

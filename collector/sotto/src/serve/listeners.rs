@@ -4,7 +4,10 @@ use std::net::TcpListener;
 
 use sotto_collector::{
     config::Config,
-    http::{server, stack::Answer},
+    http::{
+        server::{self, Terms},
+        stack::Answer,
+    },
     supervise::{Part, Supervisor},
 };
 
@@ -16,6 +19,8 @@ pub struct Listeners {
     pub public: TcpListener,
     /// Health and metrics.
     pub admin: TcpListener,
+    /// Plain HTTP beside HTTPS.
+    pub redirect: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -24,8 +29,12 @@ impl Listeners {
         let public = server::listen_alone(config.listen).map_err(|e| taken("listen", config.listen, &e))?;
         let admin = server::listen_alone(config.admin_listen)
             .map_err(|e| taken("admin_listen", config.admin_listen, &e))?;
+        let http = config.tls.http_listen;
+        let redirect = http
+            .map(|http| server::listen_alone(http).map_err(|e| taken("tls.http_listen", http, &e)))
+            .transpose()?;
         let config = Config { listen: public.local_addr()?, admin_listen: admin.local_addr()?, ..config };
-        Ok((config, Self { public, admin }))
+        Ok((config, Self { public, admin, redirect }))
     }
 }
 
@@ -41,15 +50,16 @@ pub fn keep_serving(
     part: Part,
     listener: TcpListener,
     service: impl Answer,
-    config: &Config,
+    terms: Terms,
     supervisor: &Supervisor,
 ) {
-    let (limits, stop) = ((&config.server).into(), supervisor.stopping().clone());
+    let stop = supervisor.stopping().clone();
     supervisor.keep(part, move || {
         let (listener, service, stop) = (listener.try_clone(), service.clone(), stop.clone());
+        let terms = terms.clone();
         async move {
             match listener.and_then(tokio::net::TcpListener::from_std) {
-                Ok(listener) => server::serve(listener, service, limits, stop).await,
+                Ok(listener) => server::serve(listener, service, terms, stop).await,
                 Err(error) => tracing::error!(%error, task = part.name(), "cannot listen on this address"),
             }
         }
