@@ -38,9 +38,9 @@ mod tests {
     fn processors(number: usize, count: usize) -> Vec<usize> {
         let thread = std::thread::spawn(move || {
             own_processor(number, count);
-            sched_getaffinity(None).unwrap()
+            sched_getaffinity(None).expect("a thread knows where it may run")
         });
-        let set = thread.join().unwrap();
+        let set = thread.join().expect("it does not panic");
         (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect()
     }
 

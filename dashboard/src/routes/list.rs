@@ -290,9 +290,10 @@ pub(super) async fn show(
             format!("{} – {}", skipped + 1, skipped + rows.len())
         },
         rows,
-        map: match by {
-            Dimension::Country => map::countries(&table.rows, state.sort, &view, base),
-            _ => Vec::new(),
+        map: if by == Dimension::Country {
+            map::countries(&table.rows, state.sort, &view, base)
+        } else {
+            Vec::new()
         },
         hidden: form_urlencoded::parse(view.query().as_bytes()).into_owned().collect(),
         back: view.link(base),
