@@ -96,7 +96,7 @@ test('hours_of_the_week_add_up_to_the_pageviews_of_the_period', async () => {
   await page.getByRole('link', { name: 'Hours' }).click()
   await page.waitForURL(/\/hours/)
   await page.getByRole('link', { name: 'Pageviews' }).click()
-  await page.waitForURL(/metric=pageviews/)
+  await page.waitForURL(/m=pageviews/)
   const figures = await page.locator('.heat td').allInnerTexts()
   assert.equal(figures.length, 7 * 24)
   const told = await page.locator('.heat td[title]').evaluateAll((cells) => cells.map((cell) => parseInt(cell.title.split(': ')[1])))

@@ -66,14 +66,14 @@ mod tests {
             counts: Counts { visitors, ..Counts::default() },
         };
         let view = View::parse("p=7d", date(2026, 3, 31));
-        let rows = [row("DE", 1_000), row("AT", 40), row("", 7), row("(rest)", 9)];
+        let rows = [row("DE", 1_000), row("AT", 30), row("", 7), row("(rest)", 9)];
         let drawn = countries(&rows, Metric::Visitors, &view, "/s/a");
         let titles: Vec<_> =
             drawn.iter().filter(|c| c.shade > 0).map(|c| (c.shade, &*c.title, &*c.link)).collect();
         assert_eq!(
             titles,
             [
-                (1, "Austria: 40 visitors", "/s/a?p=7d&f=country:is:AT"),
+                (1, "Austria: 30 visitors", "/s/a?p=7d&f=country:is:AT"),
                 (5, "Germany: 1,000 visitors", "/s/a?p=7d&f=country:is:DE"),
             ]
         );
