@@ -2,8 +2,8 @@
 //!
 //! Linux puts a thread that wakes beside the one that woke it, and while a thread of ClickHouse fills another processor, nobody
 //! moves it there for up to a tenth of a second, however little priority ClickHouse has: all that acknowledges hits then
-//! shares one processor (measured with `perf sched`; at 12,000 hits a second on two processors the 99th percentile fell from 12 to 8 ms).
-//! With a processor each, a worker is at home beside ClickHouse and goes before it.
+//! shares one processor (measured with `perf sched`; at 12,000 hits a second on two processors the 99th percentile fell from
+//! 12 to 8 ms). With a processor each, a worker is at home beside ClickHouse and goes before it.
 //!
 //! It knows nothing of what the threads do.
 
