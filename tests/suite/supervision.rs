@@ -200,3 +200,38 @@ fn code_that_kills_tasks_is_in_debug_builds_only() {
         }
     }
 }
+
+/// The processors that each thread of a name may use, as Linux lists them (proc(5), status).
+#[cfg(target_os = "linux")]
+fn processors(pid: rustix::process::Pid, name: &str) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).unwrap();
+    let status = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("status")).ok());
+    let field = |status: &str, name: &str| {
+        let value = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        value.trim().to_owned()
+    };
+    let of_name = status.filter(|status| field(status, "Name:").starts_with(name));
+    of_name.map(|status| field(&status, "Cpus_allowed_list:")).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn workers_have_a_processor_each_and_what_they_are_beside_may_use_all() {
+    let sotto = Sotto::start();
+    let own = BTreeSet::from_iter(processors(sotto.pid(), "worker-"));
+    let here = std::fs::read_to_string("/proc/self/status").unwrap();
+    let all = here.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap().trim();
+    let count = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(processors(sotto.pid(), "worker-").len(), count);
+    // A limit of time instead of processors (cgroups) leaves more of them than workers.
+    let allowed = rustix::thread::sched_getaffinity(None).unwrap().count();
+    if count > 1 && usize::try_from(allowed) == Ok(count) {
+        assert_eq!(own.len(), count, "no two on one: {own:?}");
+        assert!(own.iter().all(|one| one.parse::<usize>().is_ok()), "{own:?}");
+    }
+    // Threads inherit the processors of those that start them.
+    for name in ["spool", "dashboard", "sotto"] {
+        let others = processors(sotto.pid(), name);
+        assert!(!others.is_empty() && others.iter().all(|list| list == all), "{name}: {others:?}");
+    }
+}
