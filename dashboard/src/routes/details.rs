@@ -8,11 +8,13 @@ use axum::{
     response::Response,
 };
 use futures_util::future::try_join_all;
-use url::form_urlencoded;
 
-use super::overview::{
-    Groups, Subject,
-    header::{self, Beside, Header},
+use super::{
+    overview::{
+        Groups, Subject,
+        header::{self, Beside, Header},
+    },
+    period::file,
 };
 use crate::{
     App,
@@ -309,17 +311,10 @@ const fn name(details: Details) -> &'static str {
 }
 
 /// Link to the report as CSV.
-fn file(key: &str, details: Details, query: &Query) -> String {
-    let mut out = form_urlencoded::Serializer::new(String::new());
-    out.append_pair("from", &query.range.from.to_string()).append_pair("to", &query.range.to.to_string());
-    if let Details::Vitals(Some(by)) = details {
-        out.append_pair("by", by.name());
-    }
-    for equation in query.filters.equations() {
-        out.append_pair("filter", &equation);
-    }
-    out.append_pair("format", "csv");
-    format!("/api/v1/sites/{key}/details/{}?{}", name(details), out.finish())
+fn file_of(key: &str, details: Details, query: &Query) -> String {
+    let by = if let Details::Vitals(Some(by)) = details { Some(("by", by.name())) } else { None };
+    let by: Vec<_> = by.into_iter().collect();
+    file(key, &format!("details/{}", name(details)), query, &by)
 }
 
 /// Title, what is said of no rows, and what the figures are.
@@ -393,7 +388,7 @@ fn section(asked: &Subject<'_>, page: Page, details: Details, rows: &[Told]) -> 
         rows: rows.iter().map(row).collect(),
         empty,
         note,
-        file: file(&asked.site.key, details, &asked.query),
+        file: file_of(&asked.site.key, details, &asked.query),
     }
 }
 

@@ -23,6 +23,7 @@ use super::{
         Groups, Subject,
         header::{self, Header},
     },
+    period,
     steps::{LEFT_HERE, PlaceRow, bar, change, help, row, without_visits},
 };
 use crate::{
@@ -209,16 +210,6 @@ fn last(reached: &Reached) -> u64 {
     reached.steps.last().map_or(0, |counts| counts.visits)
 }
 
-/// Link to a report of funnels as CSV.
-fn file_link(key: &str, below: &str, query: &Query) -> String {
-    let mut out = url::form_urlencoded::Serializer::new(String::new());
-    out.append_pair("from", &query.range.from.to_string()).append_pair("to", &query.range.to.to_string());
-    for equation in query.filters.equations() {
-        out.append_pair("filter", &equation);
-    }
-    format!("/api/v1/sites/{key}/funnels{below}?{}", out.append_pair("format", "csv").finish())
-}
-
 /// A failure that is nobody's mistake on these pages.
 fn unreachable(error: FunnelError) -> PageError {
     if let FunnelError::Database(error) = error {
@@ -264,7 +255,7 @@ async fn page(
         may_edit: asked.may_edit,
         groups: Groups::of(&asked, false),
         without_visits: without_visits(&origin),
-        file: file_link(&site.key, "", &asked.query),
+        file: period::file(&site.key, "funnels", &asked.query, &[]),
         steps: typed.fields(),
         name: typed.name,
         strict: typed.strict,
@@ -360,7 +351,7 @@ pub(super) async fn show(
         may_edit: asked.may_edit,
         groups: Groups::of(&asked, false),
         without_visits: without_visits(&origin),
-        file: file_link(&key, &format!("/{id}"), &asked.query),
+        file: period::file(&key, &format!("funnels/{id}"), &asked.query, &[]),
         header: header::build(&asked),
         id,
         key,

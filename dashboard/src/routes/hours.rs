@@ -7,11 +7,13 @@ use axum::{
     extract::{RawQuery, State},
     response::Response,
 };
-use url::form_urlencoded;
 
-use super::overview::{
-    Groups, Subject,
-    header::{self, Beside, Header},
+use super::{
+    overview::{
+        Groups, Subject,
+        header::{self, Beside, Header},
+    },
+    period::file,
 };
 use crate::{
     App,
@@ -20,7 +22,7 @@ use crate::{
     range::now_in,
     reading::Reading,
     report::{
-        Metric, Query, Sources,
+        Metric, Sources,
         week::{Cell, DAYS, WEEKDAYS, Week, week},
     },
 };
@@ -84,15 +86,6 @@ fn hours(week: &Week, metric: Metric) -> (Vec<Hour>, Option<String>) {
     (week.hours.iter().enumerate().map(row).collect(), busiest)
 }
 
-fn file(key: &str, query: &Query) -> String {
-    let mut out = form_urlencoded::Serializer::new(String::new());
-    out.append_pair("from", &query.range.from.to_string()).append_pair("to", &query.range.to.to_string());
-    for equation in query.filters.equations() {
-        out.append_pair("filter", &equation);
-    }
-    format!("/api/v1/sites/{key}/hours?{}", out.append_pair("format", "csv").finish())
-}
-
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     theme: Theme,
@@ -118,7 +111,7 @@ pub(super) async fn show(
         weekdays: WEEKDAYS,
         hours,
         busiest,
-        file: file(&reading.site.key, &asked.query),
+        file: file(&reading.site.key, "hours", &asked.query, &[]),
         groups: Groups::of(&asked, week.withheld),
         archived: week.archived,
         shell: reading.shell(format!("Hours of {}", reading.site.name), theme, view.look),

@@ -15,6 +15,7 @@ use super::{
         Groups, Subject,
         header::{self, Header},
     },
+    period::file,
     steps::{ENTERED, LEFT_HERE, PlaceRow, bar, change, help, row, without_visits},
 };
 use crate::{
@@ -145,17 +146,6 @@ fn journeys(
     }
 }
 
-/// Link to the paths as CSV.
-fn file_link(key: &str, query: &Query, page: &str) -> String {
-    let mut out = url::form_urlencoded::Serializer::new(String::new());
-    out.append_pair("from", &query.range.from.to_string()).append_pair("to", &query.range.to.to_string());
-    out.append_pair("page", page);
-    for equation in query.filters.equations() {
-        out.append_pair("filter", &equation);
-    }
-    format!("/api/v1/sites/{key}/paths?{}", out.append_pair("format", "csv").finish())
-}
-
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     theme: Theme,
@@ -206,7 +196,7 @@ pub(super) async fn show(
             table(("After", LEFT_HERE), &found.after, then(|paths| &paths.after), &found.page, &link),
         ],
         journeys: rows,
-        file: file_link(&site.key, &asked.query, about.as_deref().unwrap_or_default()),
+        file: file(&site.key, "paths", &asked.query, &[("page", about.as_deref().unwrap_or_default())]),
         about: about.unwrap_or_default(),
         error,
         steps_max: STEPS_MAX,

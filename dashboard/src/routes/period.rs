@@ -3,7 +3,19 @@
 use jiff::civil::Date;
 use url::form_urlencoded;
 
-use crate::range::{Period, Range, RangeError};
+use crate::{
+    range::{Period, Range, RangeError},
+    report::Query,
+};
+
+/// The address of a report as a file of CSV; `own` is what it asks besides days and filters.
+pub(super) fn file(key: &str, report: &str, query: &Query, own: &[(&str, &str)]) -> String {
+    let mut out = form_urlencoded::Serializer::new(String::new());
+    out.append_pair("from", &query.range.from.to_string()).append_pair("to", &query.range.to.to_string());
+    out.extend_pairs(own);
+    out.extend_pairs(query.filters.equations().map(|equation| ("filter", equation)));
+    format!("/api/v1/sites/{key}/{report}?{}", out.append_pair("format", "csv").finish())
+}
 
 /// A link that may be the current choice.
 pub(super) struct Choice {
