@@ -51,6 +51,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/sites/{key}/overview", get(overview))
         .route("/api/v1/sites/{key}/details/{report}", get(details::show))
         .route("/api/v1/sites/{key}/hours", get(hours::show))
+        .route("/api/v1/sites/{key}/not-found", get(steps::show_not_found))
         .route("/api/v1/sites/{key}/paths", get(steps::show_paths))
         .route("/api/v1/sites/{key}/funnels", get(steps::list_funnels))
         .route("/api/v1/sites/{key}/funnels/{id}", get(steps::show_funnel))

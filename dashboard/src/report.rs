@@ -33,6 +33,7 @@ pub mod groups;
 pub mod health;
 pub mod live_visitors;
 mod metric;
+pub mod not_found;
 pub mod outcomes;
 pub mod paths;
 mod pattern;

@@ -26,6 +26,7 @@ mod install;
 mod invitation;
 mod list;
 mod mail;
+mod not_found;
 mod overview;
 mod own_password;
 mod paths;
@@ -91,6 +92,7 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/s/{key}/goals", get(goals::show).post(goals::add))
         .route("/s/{key}/goals/remove", post(goals::remove))
         .route("/s/{key}/hours", get(hours::show))
+        .route("/s/{key}/not-found", get(not_found::show))
         .route("/s/{key}/paths", get(paths::show))
         .route("/s/{key}/funnels", get(funnels::list).post(funnels::add))
         .route("/s/{key}/funnels/remove", post(funnels::remove))

@@ -80,3 +80,21 @@ test('what_was_done_on_a_page_is_on_the_pages_about_it', async () => {
     await owner.getByRole('heading', { level: 1, name }).waitFor()
   }
 })
+
+test('broken_link_that_a_visitor_follows_is_on_the_page_about_missing_pages', async () => {
+  const tag = `<script defer src="${sotto.url}/s.auto.js" data-site="${key}" data-consent="5"></script>`
+  site.page('/menu', { tag, body: '<h1>Menu</h1><a href="/gone">Old menu</a>' })
+  site.page('/gone', { tag, body: '<meta name="sotto:status" content="404"><h1>Not here</h1>' })
+  const visitor = await (await browser.newContext({ userAgent: PERSON })).newPage()
+  await visitor.goto(site.origin.replace('127.0.0.1', HOST) + '/menu')
+  await until('the script', () => visitor.evaluate(() => Boolean(window.sotto?.send)))
+  await visitor.click('a')
+  await sotto.rows(key, 'page and event', (rows) => ['pageview', 'custom'].every((kind) => rows.some((row) => row.path == '/gone' && row.kind == kind)))
+
+  assert.equal((await owner.goto(`${sotto.url}/s/${key}/not-found`)).status(), 200)
+  assert.deepEqual(await row('/gone'), ['1', '1', '100%'])
+  assert.deepEqual(await row('From /menu'), ['1', '1', '100%'])
+  await check(owner, 'not found')
+  await owner.getByRole('link', { name: '/menu' }).click()
+  await owner.getByRole('heading', { level: 1, name: 'Paths' }).waitFor()
+})

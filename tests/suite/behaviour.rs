@@ -11,6 +11,7 @@ use sotto_dashboard::{
     report::{
         Counts, Dimension, Query, Source, Sources,
         funnels::{self, Reached},
+        not_found::{self, From, NotFound},
         paths::{self, JOURNEY_STEPS, Onward, Paths, Place},
     },
 };
@@ -184,6 +185,52 @@ fn text_of_paths(paths: &Paths) -> BTreeMap<Vec<String>, [u64; 3]> {
     all
 }
 
+/// The source of a visit: that of its first page view.
+fn source(visit: &Visit<'_>) -> &'static str {
+    let first = visit.hits.iter().find(|hit| KINDS[hit.kind] == "pageview");
+    first.map_or("", |hit| ["", "Google", "Bing", "Google"][usize::from(hit.field)])
+}
+
+/// On which pages an event was sent, and where from, as [`text_of_origins`] writes it.
+fn origins_by(visits: &[Visit<'_>], event: &str) -> BTreeMap<Vec<String>, [u64; 3]> {
+    let mut tally = Tally::default();
+    for visit in visits {
+        let source = "source".to_owned() + source(visit);
+        let (mut pages, mut did) = (Vec::new(), Vec::new());
+        for step in visit.steps() {
+            match step {
+                Did::Saw(page) => pages.push(page),
+                Did::Sent(name) if name == event => {
+                    let page: String = pages.last().cloned().unwrap_or_default();
+                    let before = pages.len().checked_sub(2).map_or(source.clone(), |n| pages[n].clone());
+                    did.extend([vec![], vec![page.clone()], vec![page, before]]);
+                }
+                Did::Sent(_) => {}
+            }
+        }
+        tally.add(visit, did);
+    }
+    tally.of().into_iter().map(|(what, [_, visits, times])| (what, [0, visits, times])).collect()
+}
+
+fn text_of_origins(found: &NotFound) -> BTreeMap<Vec<String>, [u64; 3]> {
+    let mut all = BTreeMap::new();
+    if found.all.visits > 0 {
+        all.insert(vec![], said(&found.all));
+    }
+    for missing in &found.pages {
+        all.insert(vec![missing.page.clone()], said(&missing.counts));
+        for (from, counts) in &missing.from {
+            let from = match from {
+                From::Page(page) => page.clone(),
+                From::Source(source) => format!("source{source}"),
+            };
+            all.insert(vec![missing.page.clone(), from], said(counts));
+        }
+    }
+    all
+}
+
 /// The steps of the funnels that are tried: on visits of few pages, so that some are reached in each way.
 fn funnels_tried() -> Vec<Funnel> {
     let page = |pattern: &str| Step { kind: Kind::Page, pattern: pattern.into() };
@@ -270,6 +317,12 @@ async fn around(db: &Db, query: &Query, page: &str) -> Paths {
     paths::around(&db, &sources, query, page).await.unwrap()
 }
 
+async fn origins(db: &Db, query: &Query, event: &str) -> NotFound {
+    let db = anew(db);
+    let sources = Sources::of(&db, &query.scope, query.range).await.unwrap();
+    not_found::pages(&db, &sources, query, event).await.unwrap()
+}
+
 async fn reached(db: &Db, query: &Query, funnels: &[Funnel]) -> Vec<Reached> {
     let db = anew(db);
     let sources = Sources::of(&db, &query.scope, query.range).await.unwrap();
@@ -334,6 +387,11 @@ fn paths_and_funnels_of_random_days_are_those_counted_from_the_hits_wherever_the
                         let about = (settled_days, filter, page);
                         prop_assert_eq!(found, paths_by(&visits, page), "paths: {:?}", about);
                     }
+                    for event in ["Sign up", "outbound"] {
+                        let found = text_of_origins(&origins(&db, &query, event).await);
+                        let about = (settled_days, filter, event);
+                        prop_assert_eq!(found, origins_by(&visits, event), "origins: {:?}", about);
+                    }
                     let found = reached(&db, &query, &tried).await;
                     for (found, funnel) in found.iter().zip(&tried) {
                         let about = (settled_days, filter, funnel);
@@ -345,6 +403,9 @@ fn paths_and_funnels_of_random_days_are_those_counted_from_the_hits_wherever_the
             let ask = |source| question(site, any.clone(), source);
             let [auto, raw] = [ask(Source::Auto), ask(Source::Raw)];
             prop_assert_eq!(around(&db, &auto, "/1").await, around(&db, &raw, "/1").await, "{:?}", any);
+            let [from_auto, from_raw] =
+                [origins(&db, &auto, "Order").await, origins(&db, &raw, "Order").await];
+            prop_assert_eq!(from_auto, from_raw, "{:?}", any);
             prop_assert_eq!(reached(&db, &auto, &tried).await, reached(&db, &raw, &tried).await, "{:?}", any);
             Ok(())
         })

@@ -1,4 +1,4 @@
-//! The pages of paths and funnels, their files and their answers in the API: what they say, to whom, and who may change them.
+//! The pages of paths, funnels and missing pages, their files and their answers in the API: what they say, to whom, and who may change them.
 
 use serde_json::Value;
 use sotto_store::{
@@ -326,4 +326,73 @@ fn funnels_go_with_their_site() {
     let who = [("x-clickhouse-user", user.as_str()), ("x-clickhouse-key", password.as_str())];
     let left = request("POST", &url, &who, b"SELECT count() FROM funnels FINAL WHERE deleted = 0");
     assert_eq!(left.text().trim(), "1", "that of the other site");
+}
+
+const NOT_FOUND: &str = r#""name":"404","interactive":false"#;
+
+/// Pages and where visitors came from to them, as text.
+fn missing(found: &Value) -> Vec<String> {
+    let figures = |row: &Value| format!("{} {}", row["visits"], row["times"]);
+    let mut all = Vec::new();
+    for page in found["pages"].as_array().unwrap() {
+        all.push(format!("{} {}", page["page"].as_str().unwrap(), figures(page)));
+        for from in page["from"].as_array().unwrap() {
+            let place = from["page"].as_str().map(str::to_owned);
+            let place = place.unwrap_or_else(|| format!("({})", from["source"].as_str().unwrap()));
+            all.push(format!("  {place} {}", figures(from)));
+        }
+    }
+    all
+}
+
+#[test]
+fn page_that_was_not_found_is_listed_with_the_page_that_links_to_it() {
+    let (sotto, key, day) = world();
+    let mut rows = Vec::new();
+    // Five visits follow a broken link, one of them twice; one comes from elsewhere, one is counted anonymously. Where they
+    // began does not matter to those who follow it.
+    for visitor in 11..=15_u64 {
+        let source = if visitor == 12 { r#""source":"Google""# } else { "" };
+        rows.push((700, "pageview", "/prices", visitor, visitor, source));
+        rows.push((701, "pageview", "/old", visitor, visitor, ""));
+        rows.push((702, "custom", "/old", visitor, visitor, NOT_FOUND));
+    }
+    rows.push((703, "pageview", "/prices", 11, 11, ""));
+    rows.push((704, "custom", "/prices", 11, 11, SIGN_UP));
+    rows.push((705, "pageview", "/old", 11, 11, ""));
+    rows.push((706, "custom", "/old", 11, 11, NOT_FOUND));
+    rows.push((700, "pageview", "/old", 16, 16, r#""source":"Google""#));
+    rows.push((701, "custom", "/old", 16, 16, NOT_FOUND));
+    rows.push((702, "pageview", "/older", 16, 16, ""));
+    rows.push((703, "custom", "/older", 16, 16, NOT_FOUND));
+    rows.push((700, "pageview", "/old", 0, 0, ""));
+    rows.push((701, "custom", "/old", 0, 0, NOT_FOUND));
+    store(&sotto, &key, &day, &rows);
+    let editor = sign_in(&sotto, "editor@example.org", &["--role", "editor", "--site", &key]);
+    let found = ask(&sotto, &key, "not-found", &day, &editor);
+    assert_eq!((&found["visits"], &found["times"]), (&6.into(), &8.into()));
+    let all = ["/old 6 7", "  /prices 5 6", "  (Google) 1 1", "/older 1 1", "  /old 1 1"];
+    assert_eq!(missing(&found), all);
+    let filtered = ask(&sotto, &key, "not-found?filter=source%3DGoogle", &day, &editor);
+    let from_google = ["/old 2 2", "  (Google) 1 1", "  /prices 1 1", "/older 1 1", "  /old 1 1"];
+    assert_eq!(missing(&filtered), from_google);
+    let file = get(&sotto, &format!("/api/v1/sites/{key}/not-found?from={day}&to={day}&format=csv"), &editor);
+    let lines =
+        "page,from_page,from_source,visits,times\r\n/old,,,6,7\r\n/old,/prices,,5,6\r\n/old,,Google,1,1\r\n";
+    assert_eq!(file.text(), format!("{lines}/older,,,1,1\r\n/older,/old,,1,1\r\n"));
+    let page = format!("/s/{key}/not-found?p=custom&from={day}&to={day}&cmp=none");
+    let page = get(&sotto, &page, &editor).text();
+    for words in [">/old<", ">/prices<", ">Google<", "paths?p=custom"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    // Viewers see groups.
+    let viewer = sign_in(&sotto, "viewer@example.org", &["--role", "viewer", "--site", &key]);
+    let seen = ask(&sotto, &key, "not-found", &day, &viewer);
+    assert_eq!(missing(&seen), ["/old 5 5", "  /prices 5 5"]);
+    let one = ask(&sotto, &key, "not-found?filter=source%3DGoogle", &day, &viewer);
+    let nobody = ask(&sotto, &key, "not-found?filter=source%3DBing", &day, &viewer);
+    assert_eq!(one["groups"]["withheld"], true);
+    for field in ["visits", "times", "pages", "groups"] {
+        assert_eq!(one[field], nobody[field], "{field}: nobody and one are the same to see");
+    }
 }

@@ -1,4 +1,4 @@
-//! Paths and funnels as JSON and CSV.
+//! Paths, funnels and pages that were not found, as JSON and CSV.
 
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ use crate::{
         Counts, Dimension, List, Metric, Query, Sources,
         funnels::{Reached, reached},
         lists,
+        not_found::{self, EVENT, From, NotFound},
         paths::{self, Onward, Paths, Place, label},
     },
 };
@@ -112,6 +113,70 @@ pub(super) async fn show_paths(
         "before": found.before.iter().map(with_views).collect::<Vec<_>>(),
         "after": found.after.iter().map(with_views).collect::<Vec<_>>(),
         "journeys": found.journeys.iter().map(journey).collect::<Vec<_>>(),
+        "groups": groups(query.detail, found.withheld),
+    }))
+    .into_response())
+}
+
+/// A page of the site, or the source of visits that began, with its figures; the other one is `null`.
+fn origin((from, counts): &(From, Counts)) -> Value {
+    let (page, source) = match from {
+        From::Page(page) => (Some(page), None),
+        From::Source(source) => (None, Some(source)),
+    };
+    json!({"page": page, "source": source, "visits": counts.visits, "times": counts.pageviews})
+}
+
+/// Rows of a file: one for each page, and one for each place from where visitors came to it.
+fn not_found_file(found: &NotFound) -> String {
+    let mut rows = Vec::new();
+    for missing in &found.pages {
+        let mut row = |from: [&str; 2], counts: &Counts| {
+            let figures = [counts.visits, counts.pageviews].map(|n| n.to_string());
+            let names = [missing.page.as_str(), from[0], from[1]].map(str::to_owned);
+            rows.push(names.into_iter().chain(figures).collect::<Vec<_>>());
+        };
+        row(["", ""], &missing.counts);
+        for (from, counts) in &missing.from {
+            match from {
+                From::Page(page) => row([page, ""], counts),
+                From::Source(source) if source.is_empty() => row(["", OUTSIDE[0]], counts),
+                From::Source(source) => row(["", source], counts),
+            }
+        }
+    }
+    lines(&["page", "from_page", "from_source", "visits", "times"], &rows)
+}
+
+pub(super) async fn show_not_found(
+    State(app): State<Arc<App>>,
+    reader: Reader,
+    Path(key): Path<String>,
+    RawQuery(asked): RawQuery,
+) -> Result<Response, Refusal> {
+    let db = &app.reports;
+    let site = site_of(&app, &reader, &key).await?;
+    let _turn = app.gate.enter(reader.number()).await?;
+    let asked = asked.unwrap_or_default();
+    let query = Query { detail: reader.detail(site.id), ..question(&app, &asked, &site).await? };
+    let sources = Sources::of(db, &query.scope, query.range).await?;
+    let found = not_found::pages(db, &sources, &query, EVENT).await?;
+    if wants_csv(&asked) {
+        return Ok(attachment(&site, "not-found", &query, not_found_file(&found)));
+    }
+    let page = |missing: &not_found::Missing| {
+        json!({
+            "page": missing.page,
+            "visits": missing.counts.visits,
+            "times": missing.counts.pageviews,
+            "from": missing.from.iter().map(origin).collect::<Vec<_>>(),
+        })
+    };
+    Ok(Json(json!({
+        "query": about(&site, &query),
+        "visits": found.all.visits,
+        "times": found.all.pageviews,
+        "pages": found.pages.iter().map(page).collect::<Vec<_>>(),
         "groups": groups(query.detail, found.withheld),
     }))
     .into_response())

@@ -18,7 +18,7 @@ use super::{
     groups::keep_groups_by,
     paths::Place,
     pattern::like,
-    steps::{Asked, visitors},
+    steps::{Asked, COLUMNS, visitors},
 };
 
 /// The most places to which visits went after a step.
@@ -61,7 +61,7 @@ pub async fn reached(
     let parameters =
         sought.iter().enumerate().map(|(n, step)| (format!("step_{n}"), expression(step))).collect();
     let text = |visits: &str| text(funnels, &sought, places, visits);
-    let asked = Asked { query, text: &text, parameters, limit: PLACES_MAX };
+    let asked = Asked { query, columns: &COLUMNS, text: &text, parameters, limit: PLACES_MAX };
     for mut row in asked.run(db, sources).await? {
         let of = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let Some(reached) = all.get_mut(of(row.part / PARTS)) else { continue };

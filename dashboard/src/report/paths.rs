@@ -12,7 +12,7 @@ use sotto_store::settled::{MORE_STEPS, STEPS_MAX};
 use super::{
     Answer, Counts, Detail, Query, ReportError, Reports, Sources,
     groups::{is_group, keep_groups_by},
-    steps::{Asked, visitors},
+    steps::{Asked, COLUMNS, visitors},
 };
 
 /// The longest path of a page that is asked for, in characters. The collector keeps no longer one.
@@ -115,7 +115,9 @@ pub async fn around(
 ) -> Result<Paths, ReportError> {
     let parameters = vec![("page".to_owned(), page.to_owned())];
     let text = |visits: &str| text(visits, query.detail);
-    let rows = Asked { query, text: &text, parameters, limit: PATHS_MAX }.run(db, sources).await?;
+    let rows = Asked { query, columns: &COLUMNS, text: &text, parameters, limit: PATHS_MAX }
+        .run(db, sources)
+        .await?;
     let mut paths = Paths::default();
     let mut journeys: HashMap<Vec<String>, Vec<(String, Counts)>> = HashMap::new();
     for mut row in rows {

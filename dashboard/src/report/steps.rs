@@ -17,7 +17,7 @@ use super::{
 
 /// The most rows that are read of a part of the days, to be added to others.
 const PART_ROWS_MAX: u64 = 1_000_000;
-/// The columns of visits that are read.
+/// The columns of visits that are read for steps alone.
 pub(super) const COLUMNS: [&str; 2] = ["alone", "steps"];
 /// How many visitors stand behind the rows for which a condition holds, one for each visit.
 pub(super) fn visitors(condition: &str) -> String {
@@ -30,7 +30,9 @@ pub(super) fn visitors(condition: &str) -> String {
 pub(super) struct Asked<'a> {
     /// Period and filters.
     pub(super) query: &'a Query,
-    /// The text for visits, in brackets, which has the columns [`COLUMNS`], `day` and `visitor`. Its rows are those of
+    /// The columns of visits that are read, besides `day` and `visitor`.
+    pub(super) columns: &'a [&'a str],
+    /// The text for visits, in brackets, which has these columns. Its rows are those of
     /// [`Stepped`]; it takes the parameter `limit`, the most rows of a part.
     pub(super) text: &'a (dyn Fn(&str) -> String + Sync),
     /// Names and values of its other parameters.
@@ -66,7 +68,7 @@ impl Asked<'_> {
         let conditions = Conditions::of(self.query);
         let chosen =
             Chosen { conditions: &conditions, raw: !plan.raw.is_empty(), settled: !plan.settled.is_empty() };
-        let text = (self.text)(&chosen.visits(&COLUMNS));
+        let text = (self.text)(&chosen.visits(self.columns));
         let mut asked = asked(db, self.query, plan, &conditions, &text).param("limit", limit);
         for (name, value) in &self.parameters {
             asked = asked.param(name, value);

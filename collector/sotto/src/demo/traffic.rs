@@ -283,7 +283,8 @@ impl World {
         let views = 1 + weighted(random, [54, 20, 12, 7, 4, 2, 1].into_iter());
         for view in 0..views {
             let id = random_view(random);
-            let path = PAGES[page].0;
+            let missing = random.u8(0..100) < 2;
+            let path = if missing { MISSING[usize::from(view == 0)] } else { PAGES[page].0 };
             let query = if view == 0 { query } else { "" };
             let url = format!("https://demo.example{path}{}{query}", if query.is_empty() { "" } else { "?" });
             let mut hit = json!({ "k": "p", "i": id, "q": 0, "u": url, "w": browser.1 });
@@ -294,7 +295,10 @@ impl World {
             let read = 2_000 + random.u32(0..PAGES[page].3 * 2_000);
             visit.time_ms += i64::from(read);
             let mut seq = 1;
-            if random.u8(0..100) < 9 {
+            if missing {
+                visit.send(json!({ "k": "x", "i": id, "q": seq, "n": "404", "p": { "path": path } }));
+                seq += 1;
+            } else if random.u8(0..100) < 9 {
                 visit.send(event(random, path, &id, seq));
                 seq += 1;
             }
@@ -342,6 +346,9 @@ fn event(random: &mut fastrand::Rng, path: &str, view: &str, seq: u32) -> Value 
     }
     hit
 }
+
+/// Pages that are not there: one that another page links to, and one that another site links to.
+const MISSING: [&str; 2] = ["/rooms/attic", "/offers/easter"];
 
 /// Elements that are clicked, and how likely each is.
 const ELEMENTS: [(&str, u32); 7] = [

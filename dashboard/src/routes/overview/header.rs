@@ -27,7 +27,7 @@ pub(in crate::routes) struct Beside {
 }
 
 /// The pages on what visitors do, by their place below the overview.
-const BEHAVIOUR: [(&str, &str); 8] = [
+const BEHAVIOUR: [(&str, &str); 9] = [
     ("/goals", "Goals"),
     ("/funnels", "Funnels"),
     ("/paths", "Paths"),
@@ -36,6 +36,7 @@ const BEHAVIOUR: [(&str, &str); 8] = [
     ("/clicks", "Clicks"),
     ("/vitals", "Speed"),
     ("/hours", "Hours"),
+    ("/not-found", "Not found"),
 ];
 
 fn behaviour(asked: &Subject<'_>) -> Vec<Beside> {
