@@ -10,7 +10,7 @@ use axum::{
     extract::{Path, RawQuery, State},
     http::header,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{delete, get},
 };
 use serde_json::{Value, json};
 use sotto_schema::site::Site;
@@ -26,6 +26,7 @@ use crate::{
     },
 };
 
+mod annotations;
 mod consent;
 mod details;
 mod hours;
@@ -50,6 +51,8 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/sites/{key}/report", get(report))
         .route("/api/v1/sites/{key}/overview", get(overview))
         .route("/api/v1/sites/{key}/details/{report}", get(details::show))
+        .route("/api/v1/sites/{key}/annotations", get(annotations::list).post(annotations::add))
+        .route("/api/v1/sites/{key}/annotations/{id}", delete(annotations::remove))
         .route("/api/v1/sites/{key}/hours", get(hours::show))
         .route("/api/v1/sites/{key}/not-found", get(steps::show_not_found))
         .route("/api/v1/sites/{key}/paths", get(steps::show_paths))

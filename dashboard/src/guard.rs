@@ -37,6 +37,9 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
+/// Where programs ask.
+const API: &str = "/api/";
+
 /// Where programs ask questions.
 pub(crate) const QUESTIONS: &str = "/api/v2/query";
 
@@ -97,12 +100,15 @@ fn embedded_policy(Embedders(hosts): &Embedders) -> Option<HeaderValue> {
 
 /// Rejects changes that another site's page triggered. The link that ends mail is asked by mail servers, which are no browsers:
 /// its secret is all that it needs, and no cookie counts there. Questions of programs are looked at where they are answered: those that
-/// a browser sends with its cookie have to come from our own pages as well.
+/// a browser sends with its cookie have to come from our own pages as well. Where a token comes with a request to the API, no cookie counts
+/// either ([`crate::api`]), and no page of another site can send one.
 pub(crate) async fn own_pages_only(request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let ends_mail = request.uri().path().starts_with(UNSUBSCRIBE);
     let is_question = request.uri().path() == QUESTIONS;
-    if reads || ends_mail || is_question || from_own_page(request.headers()) {
+    let is_of_program =
+        request.uri().path().starts_with(API) && request.headers().contains_key(header::AUTHORIZATION);
+    if reads || ends_mail || is_question || is_of_program || from_own_page(request.headers()) {
         next.run(request).await
     } else {
         PageError::ForeignForm.into_response()

@@ -12,6 +12,7 @@ use axum::{
 use crate::{App, assets, auth::SignedIn};
 
 mod account;
+mod annotations;
 mod badge;
 mod columns;
 mod consent;
@@ -26,6 +27,7 @@ mod install;
 mod invitation;
 mod list;
 mod mail;
+mod marks;
 mod not_found;
 mod overview;
 mod own_password;
@@ -91,6 +93,8 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/s/{key}/segments/remove", post(segments::remove))
         .route("/s/{key}/goals", get(goals::show).post(goals::add))
         .route("/s/{key}/goals/remove", post(goals::remove))
+        .route("/s/{key}/annotations", get(annotations::show).post(annotations::add))
+        .route("/s/{key}/annotations/remove", post(annotations::remove))
         .route("/s/{key}/hours", get(hours::show))
         .route("/s/{key}/not-found", get(not_found::show))
         .route("/s/{key}/paths", get(paths::show))

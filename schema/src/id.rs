@@ -85,8 +85,10 @@ ids! {
     FunnelId
     /// Filters that are kept under a name.
     SegmentId
+    /// What somebody wrote at a day of a site's charts.
+    AnnotationId
 }
-row_ids! { SiteId UserId TokenId GoalId FunnelId SegmentId }
+row_ids! { SiteId UserId TokenId GoalId FunnelId SegmentId AnnotationId }
 
 #[cfg(test)]
 mod tests {

@@ -1,3 +1,13 @@
+CREATE TABLE annotations (`id` UInt64,
+    `site` UInt64,
+    `day` Date,
+    `minute` Int16,
+    `text` String,
+    `created` DateTime64(3, 'UTC'),
+    `version` UInt64,
+    `deleted` UInt8)
+ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (site, id) SETTINGS index_granularity = 8192;
+
 CREATE TABLE archive (`site` UInt64,
     `period` Enum8('day' = 1, 'month' = 2),
     `day` Date,

@@ -98,3 +98,19 @@ test('broken_link_that_a_visitor_follows_is_on_the_page_about_missing_pages', as
   await owner.getByRole('link', { name: '/menu' }).click()
   await owner.getByRole('heading', { level: 1, name: 'Paths' }).waitFor()
 })
+
+test('annotation_is_read_on_the_chart_with_the_keyboard', async () => {
+  const page = `${sotto.url}/s/${key}`
+  await owner.goto(`${page}/annotations`)
+  await check(owner, 'annotations without any')
+  await owner.fill('[name=text]', 'Menu is new')
+  await Promise.all([owner.waitForURL(/annotations/), owner.click('main form .button')])
+  await owner.getByText('Menu is new').waitFor()
+  await check(owner, 'annotations')
+  await owner.goto(page)
+  await owner.locator('.plot').focus()
+  await owner.keyboard.press('End')
+  assert.match(await owner.locator('.graph .live').textContent(), /so far\s+Menu is new: \d/)
+  assert.match(await owner.locator('.tip').textContent(), /Menu is new/)
+  await check(owner, 'overview with an annotation')
+})

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod acme;
+mod annotations;
 mod archive;
 mod backup;
 mod behaviour;

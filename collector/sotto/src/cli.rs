@@ -15,6 +15,7 @@ use crate::{
 };
 
 pub mod accounts;
+pub mod annotation;
 pub mod archive;
 pub mod backup;
 pub mod data;
@@ -82,6 +83,9 @@ pub enum Command {
     /// Ways through a site on which visits are followed
     #[command(subcommand)]
     Funnel(funnel::FunnelCommand),
+    /// What stands at the days of a site's charts
+    #[command(subcommand)]
+    Annotation(annotation::AnnotationCommand),
     /// A report as a table or JSON
     Report(ReportArgs),
     /// The permanent anonymous archive: seal days, verify it
@@ -229,6 +233,9 @@ pub async fn dispatch(
         }
         Command::Funnel(command) => {
             with_databases(&config, &paths, async |db| funnel::run(command, &db).await).await
+        }
+        Command::Annotation(command) => {
+            with_databases(&config, &paths, async |db| annotation::run(command, &db).await).await
         }
         Command::Archive(command) => {
             with_databases(&config, &paths, async |db| archive::run(command, &db).await).await

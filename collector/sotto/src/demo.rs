@@ -28,6 +28,7 @@ use sotto_collector::{
 use sotto_schema::{clock::Clock, id::SiteId, outcome::Outcome, policy::Preset, site::Site};
 use sotto_store::{
     account::{self, Role},
+    annotation::{self, Moment},
     db::{Databases, Db},
     funnel::{self, Step},
     goal::Kind,
@@ -63,6 +64,9 @@ const FUNNELS: [DemoFunnel; 2] = [
     ("Booking", false, &[(Kind::Page, "/rooms*"), (Kind::Page, "/booking"), (Kind::Event, "Booking")]),
     ("From the blog to a room", true, &[(Kind::Page, "/blog/*"), (Kind::Page, "/rooms*")]),
 ];
+
+/// Annotations of the demo site: how many days ago, and what they say.
+const ANNOTATIONS: [(usize, &str); 2] = [(19, "New pictures of the rooms"), (52, "Autumn campaign begins")];
 
 /// `sotto demo`
 #[derive(Debug, clap::Args)]
@@ -107,6 +111,11 @@ async fn prepare(
             let step = |(kind, pattern): &(Kind, &str)| Step { kind: *kind, pattern: (*pattern).to_owned() };
             let steps: Vec<Step> = steps.iter().map(step).collect();
             funnel::add(db, site.id, name, strict, &steps).await?;
+        }
+        for (age, text) in ANNOTATIONS {
+            if let Some(day) = plan.days.iter().rev().nth(age) {
+                annotation::add(db, site.id, Moment { day: day.date, time: None }, text).await?;
+            }
         }
         // Last, so that an interrupted fill starts over.
         sites::save(db, &site).await?;

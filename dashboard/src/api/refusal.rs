@@ -30,6 +30,12 @@ impl Refusal {
         (self.status, self.code, format!("{}: {}", self.message, self.hint))
     }
 
+    /// What was sent cannot be taken, and what could be.
+    pub(super) fn unprocessable(message: String, hint: &'static str) -> Self {
+        let refusal = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unprocessable", "", hint);
+        Self { message: message.into(), ..refusal }
+    }
+
     pub(super) const NOT_FOUND: Self = Self::new(
         StatusCode::NOT_FOUND,
         "not_found",

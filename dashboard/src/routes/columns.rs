@@ -1,6 +1,11 @@
 //! Stacked columns over time, and the same data as a table.
 
-use super::overview::graph::{long_label, short_label, unit};
+use sotto_store::annotation::Annotation;
+
+use super::{
+    marks::{self, Note},
+    overview::graph::{long_label, short_label, unit},
+};
 use crate::{
     chart::{self, Stacks, Tick},
     figures::{compact, grouped},
@@ -23,6 +28,8 @@ pub(super) struct ColumnRow {
     pub(super) label: String,
     pub(super) figures: Vec<String>,
     pub(super) incomplete: bool,
+    /// What is written there.
+    pub(super) notes: Vec<String>,
 }
 
 pub(super) struct Columns {
@@ -33,26 +40,35 @@ pub(super) struct Columns {
     pub(super) stacks: Stacks,
     pub(super) x: Vec<Tick>,
     pub(super) rows: Vec<ColumnRow>,
+    /// Where annotations stand, in per cent.
+    pub(super) marks: Vec<String>,
+    /// The annotations.
+    pub(super) notes: Vec<Note>,
 }
 
 /// Draws stacked columns.
 pub(super) fn draw(
     title: &'static str,
     parts: &[Part],
-    range: Range,
-    now: &str,
+    (range, now): (Range, &str),
     points: &[(&str, Vec<u64>)],
+    annotations: &[Annotation],
 ) -> Columns {
     let interval = range.interval();
+    let written = marks::at_points(annotations, points.iter().map(|(at, _)| *at), interval);
+    let marked = written.iter().enumerate().filter(|(_, texts)| !texts.is_empty());
+    let marks = marked.map(|(i, _)| chart::middle_percent(i, points.len())).collect();
     let figures: Vec<&[u64]> = points.iter().map(|(_, figures)| figures.as_slice()).collect();
     let present = present(now, interval);
     let rows = points
         .iter()
-        .take_while(|(at, _)| *at <= present)
-        .map(|(at, figures)| ColumnRow {
+        .zip(written)
+        .take_while(|((at, _), _)| *at <= present)
+        .map(|((at, figures), notes)| ColumnRow {
             label: long_label(at, interval),
             figures: figures.iter().map(|n| grouped(*n)).collect(),
             incomplete: *at == present,
+            notes,
         })
         .collect();
     let x = chart::spread(points.len(), LABELS)
@@ -69,6 +85,8 @@ pub(super) fn draw(
         stacks: chart::stacks(&figures, compact),
         x,
         rows,
+        marks,
+        notes: marks::notes(annotations),
     }
 }
 
@@ -92,7 +110,7 @@ mod tests {
         let range = Range { from: date(2026, 3, 1), to: date(2026, 3, 3) };
         let points = [("2026-03-01", vec![1_000]), ("2026-03-02", vec![2]), ("2026-03-03", vec![0])];
         let part = Part { class: "full", label: "All" };
-        let columns = draw("Hits", &[part], range, "2026-03-02 13:00", &points);
+        let columns = draw("Hits", &[part], (range, "2026-03-02 13:00"), &points, &[]);
         let rows: Vec<_> =
             columns.rows.iter().map(|r| (r.label.as_str(), r.figures.join(" "), r.incomplete)).collect();
         assert_eq!(

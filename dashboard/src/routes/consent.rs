@@ -8,6 +8,7 @@ use axum::{
     response::Response,
 };
 use jiff::Zoned;
+use sotto_store::annotation::Annotation;
 
 mod returning;
 mod unmapped_consent;
@@ -15,6 +16,7 @@ mod unmapped_consent;
 use super::{
     columns::{self, Columns, Part},
     install::clock,
+    marks,
     period::{self, Head},
 };
 use crate::{
@@ -218,11 +220,11 @@ fn receipt(decision: &Decision, time_zone: &str) -> Receipt {
     }
 }
 
-fn by_time(decisions: &Decisions, header: &Head, now: &Zoned) -> Columns {
+fn by_time(decisions: &Decisions, header: &Head, now: &Zoned, annotations: &[Annotation]) -> Columns {
     let points: Vec<_> =
         decisions.points.iter().map(|(at, d)| (at.as_str(), vec![d.everything, d.some, d.nothing])).collect();
     let clock = now.strftime("%Y-%m-%d %H:00").to_string();
-    columns::draw("Decisions", &[EVERYTHING, SOME, NOTHING], header.range, &clock, &points)
+    columns::draw("Decisions", &[EVERYTHING, SOME, NOTHING], (header.range, &clock), &points, annotations)
 }
 
 pub(super) async fn show(
@@ -254,12 +256,14 @@ pub(super) async fn show(
             None => Ok(Vec::new()),
         }
     };
-    let (decisions, counts, found, unmapped, returning) = tokio::try_join!(
+    let annotations = async { Ok(marks::of_reader(db, &reading, header.range).await?) };
+    let (decisions, counts, found, unmapped, returning, annotations) = tokio::try_join!(
         decisions::run(db, &scope, header.range),
         consent::run(db, &question),
         looked_up,
         unmapped_report::run(db, &scope, header.range),
-        returning_report::run(db, &scope, header.range)
+        returning_report::run(db, &scope, header.range),
+        annotations
     )?;
     let found = found.iter().map(|d| receipt(d, &site.time_zone)).collect();
     Ok(reading.answer(html(&ConsentPage {
@@ -267,7 +271,7 @@ pub(super) async fn show(
         decided: decided(decisions.total),
         categories: categories(decisions.total),
         sources: sources(&decisions),
-        columns: by_time(&decisions, &header, &now),
+        columns: by_time(&decisions, &header, &now, &annotations),
         decided_gpc: share(decisions.total.gpc, decisions.total.all()),
         pageviews: counts.pageviews(),
         counted: counted(&counts),

@@ -10,6 +10,7 @@ use axum::{
 use jiff::Zoned;
 use sotto_schema::site::Site;
 
+use super::marks;
 use crate::{
     App,
     filter::Filters,
@@ -265,7 +266,8 @@ pub(super) async fn show(
         // Of all visitors, so not for who may see some.
         if reading.is_member() { Ok(live_visitors::run(db, site.id, now.timestamp()).await?) } else { Ok(0) }
     };
-    let (mut read, live) = tokio::try_join!(read(&asked), live)?;
+    let annotations = async { Ok(marks::of_reader(db, &reading, asked.query.range).await?) };
+    let (mut read, live, annotations) = tokio::try_join!(read(&asked), live, annotations)?;
     let nothing = read.now.totals.pageviews == 0 && reading.is_member();
     let empty = nothing && first_hit::run(db, site.id).await?.is_none();
     let totals = (read.now.totals, read.before.as_ref().map(|before| before.totals));
@@ -275,7 +277,7 @@ pub(super) async fn show(
     Ok(reading.answer(html(&OverviewPage {
         header: header::build(&asked),
         metrics: header::keys(&asked, totals),
-        graph: graph::build(&asked, &mut read),
+        graph: graph::build(&asked, &mut read, &annotations),
         strip: strip::build(&consent, site),
         panels: panels.into_iter().map(|p| p.with_total(totals.0)).collect(),
         empty,

@@ -9,7 +9,10 @@ use axum::{
 };
 use jiff::Zoned;
 use sotto_schema::id::SiteId;
-use sotto_store::account::Role;
+use sotto_store::{
+    account::Role,
+    annotation::{self, Annotation},
+};
 
 use super::{
     columns::{self, Columns, Part},
@@ -150,11 +153,11 @@ fn rows(outcomes: &Outcomes) -> (Vec<OutcomeRow>, Vec<KnownOutcome>) {
     )
 }
 
-fn by_time(outcomes: &Outcomes, header: &Head, now: &Zoned) -> Columns {
+fn by_time(outcomes: &Outcomes, header: &Head, now: &Zoned, annotations: &[Annotation]) -> Columns {
     let parts = OutcomeKind::ALL.map(|kind| Part { class: class(kind), label: kind.label() });
     let points: Vec<_> = outcomes.points.iter().map(|p| (p.at.as_str(), p.hits.to_vec())).collect();
     let clock = now.strftime("%Y-%m-%d %H:00").to_string();
-    columns::draw("Hits", &parts, header.range, &clock, &points)
+    columns::draw("Hits", &parts, (header.range, &clock), &points, annotations)
 }
 
 fn moment(ms: i64, time_zone: &str) -> Option<String> {
@@ -180,10 +183,13 @@ pub(super) async fn show(
         let nowhere = Scope { site: SiteId::NONE, time_zone: site.time_zone.clone() };
         if owner { outcomes::run(db, &nowhere, header.range).await.map(|o| Some(o.hits())) } else { Ok(None) }
     };
-    let (outcomes, health, unknown) = tokio::try_join!(
+    let annotations =
+        async { Ok(annotation::between(db, site.id, [header.range.from, header.range.to]).await?) };
+    let (outcomes, health, unknown, annotations) = tokio::try_join!(
         outcomes::run(db, &scope, header.range),
         health::run(db, site.id, now.timestamp()),
-        unknown
+        unknown,
+        annotations
     )?;
     let (rows, others) = rows(&outcomes);
     Ok(html(&QualityPage {
@@ -192,7 +198,7 @@ pub(super) async fn show(
         hits: grouped(outcomes.hits()),
         rows,
         others,
-        columns: by_time(&outcomes, &header, &now),
+        columns: by_time(&outcomes, &header, &now, &annotations),
         last: moment(health.last_kept, &site.time_zone),
         last_hour: moment(health.last_hour, &site.time_zone),
         unknown: unknown.map(grouped),

@@ -178,6 +178,7 @@ fn columns(minutes: &[Minute], now: &Zoned) -> Columns {
         label: clock(n),
         figures: vec![grouped(minute.pageviews)],
         incomplete: false,
+        notes: Vec::new(),
     };
     Columns {
         title: "Pageviews by minute",
@@ -189,6 +190,8 @@ fn columns(minutes: &[Minute], now: &Zoned) -> Columns {
             .map(|n| Tick { at: chart::middle_percent(n, minutes.len()), label: clock(n) })
             .collect(),
         rows: minutes.iter().enumerate().map(row).collect(),
+        marks: Vec::new(),
+        notes: Vec::new(),
     }
 }
 

@@ -77,6 +77,10 @@ pub enum Action {
     SegmentRename,
     /// They were removed.
     SegmentRemove,
+    /// An annotation was written.
+    AnnotationAdd,
+    /// An annotation was removed.
+    AnnotationRemove,
     /// Events were erased on request.
     Erase,
     /// Events were imported from a file.
@@ -124,6 +128,8 @@ impl Action {
             Self::SegmentAdd => "segment_add",
             Self::SegmentRename => "segment_rename",
             Self::SegmentRemove => "segment_remove",
+            Self::AnnotationAdd => "annotation_add",
+            Self::AnnotationRemove => "annotation_remove",
             Self::Erase => "erase",
             Self::Import => "import",
             Self::Retention => "retention",

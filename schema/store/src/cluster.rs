@@ -63,6 +63,7 @@ pub const HOME_TABLES: &[&str] = &[
     "goals",
     "funnels",
     "segments",
+    "annotations",
     "audit_log",
     "salt_ledger",
     "used_codes",

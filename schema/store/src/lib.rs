@@ -1,10 +1,11 @@
 //! The ClickHouse in which Sotto keeps what [`sotto_schema`] allows: how it is reached or started, its tables
-//! and migrations, and everything stored besides events: accounts, sites, goals, funnels, segments, the audit log, the ledger of
+//! and migrations, and everything stored besides events: accounts, sites, goals, funnels, segments, annotations, the audit log, the ledger of
 //! salts.
 //!
 //! It knows no HTTP request of a visitor and no address.
 
 pub mod account;
+pub mod annotation;
 pub mod audit;
 pub mod backup;
 pub mod cluster;

@@ -36,13 +36,14 @@ const REMOVED_AGE_US: u64 = 3_600_000_000;
 const BY_MONTH: [(&str, &str); 3] =
     [("consent_receipts", "consent_receipts"), ("outcomes", "outcomes"), ("audit_log", "audit_log")];
 /// Tables of which only the newest version of a row is needed.
-const VERSIONED: [&str; 11] = [
+const VERSIONED: [&str; 12] = [
     "users",
     "members",
     "tokens",
     "goals",
     "funnels",
     "segments",
+    "annotations",
     "sites",
     "invitations",
     "shared_links",

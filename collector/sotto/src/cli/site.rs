@@ -8,6 +8,7 @@ use sotto_schema::{
     site::{Site, SiteError, normalise_hostname},
 };
 use sotto_store::{
+    annotation,
     audit::{self, Action},
     db::{Databases, Db},
     funnel, releases, segment, sharing, sites, subscription,
@@ -210,6 +211,7 @@ pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -
             // First, so that what was cut can be done again.
             funnel::remove_all(db, site.id).await?;
             segment::remove_of_site(db, site.id).await?;
+            annotation::remove_of_site(db, site.id).await?;
             sites::remove(db, &site).await?;
             sharing::remove_site(db, site.id).await?;
             subscription::remove_site(db, site.id).await?;

@@ -348,7 +348,7 @@ fn event(random: &mut fastrand::Rng, path: &str, view: &str, seq: u32) -> Value 
 }
 
 /// Pages that are not there: one that another page links to, and one that another site links to.
-const MISSING: [&str; 2] = ["/rooms/attic", "/offers/easter"];
+const MISSING: [&str; 2] = ["/rooms/tower", "/offers/easter"];
 
 /// Elements that are clicked, and how likely each is.
 const ELEMENTS: [(&str, u32); 7] = [

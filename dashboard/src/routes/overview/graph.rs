@@ -2,7 +2,12 @@
 
 use jiff::civil::{Date, DateTime};
 
-use super::{Read, Subject, before_label, points};
+use sotto_store::annotation::Annotation;
+
+use super::{
+    super::marks::{self, Note},
+    Read, Subject, before_label, points,
+};
 use crate::{
     chart::{self, Line, Plot, Tick},
     figures::{exact, figure},
@@ -23,6 +28,12 @@ pub(super) struct Graph {
     pub(super) incomplete: bool,
     /// A summary for screen readers.
     pub(super) summary: String,
+    /// Where annotations stand, in per cent.
+    pub(super) marks: Vec<String>,
+    /// The annotations.
+    pub(super) notes: Vec<Note>,
+    /// The page of annotations, for members.
+    pub(super) annotate: Option<String>,
 }
 
 /// A row of the graph's table. `x` and `y` are the point's position, in per cent.
@@ -33,14 +44,16 @@ pub(super) struct GraphRow {
     pub(super) x: String,
     pub(super) y: String,
     pub(super) incomplete: bool,
+    /// What is written there.
+    pub(super) notes: Vec<String>,
 }
 
-pub(super) fn build(asked: &Subject<'_>, read: &mut Read) -> Graph {
+pub(super) fn build(asked: &Subject<'_>, read: &mut Read, annotations: &[Annotation]) -> Graph {
     let [now, before] = points(asked, read);
-    draw(asked, &now, &before)
+    draw(asked, &now, &before, annotations)
 }
 
-fn draw(asked: &Subject<'_>, now: &[Point], before: &[Point]) -> Graph {
+fn draw(asked: &Subject<'_>, now: &[Point], before: &[Point], annotations: &[Annotation]) -> Graph {
     let (metric, interval) = (asked.view.metric, asked.query.range.interval());
     let reached = reached(asked, now, interval);
     let values: Vec<_> = now.iter().take(reached).map(|p| metric.of(&p.counts)).collect();
@@ -50,11 +63,15 @@ fn draw(asked: &Subject<'_>, now: &[Point], before: &[Point]) -> Graph {
     let whole = matches!(metric, Metric::Visitors | Metric::Visits | Metric::Pageviews | Metric::Events);
     let line = Line { now: &values, before: &earlier, points: now.len(), incomplete };
     let plot = chart::plot(&line, whole, |v| figure(metric, Some(v)));
+    let written = marks::at_points(annotations, now.iter().map(|point| point.at.as_str()), interval);
+    let marked = written.iter().enumerate().filter(|(_, texts)| !texts.is_empty());
+    let marks = marked.map(|(i, _)| chart::x_percent(i, now.len())).collect();
     let rows = now
         .iter()
+        .zip(written)
         .enumerate()
         .take(reached)
-        .map(|(i, point)| {
+        .map(|(i, (point, notes))| {
             let value = metric.of(&point.counts);
             GraphRow {
                 label: long_label(&point.at, interval),
@@ -63,6 +80,7 @@ fn draw(asked: &Subject<'_>, now: &[Point], before: &[Point]) -> Graph {
                 x: chart::x_percent(i, now.len()),
                 y: format!("{:.2}", 100.0 * (1.0 - value.unwrap_or(0.0) / plot.top)),
                 incomplete: incomplete && i + 1 == reached,
+                notes,
             }
         })
         .collect();
@@ -79,6 +97,9 @@ fn draw(asked: &Subject<'_>, now: &[Point], before: &[Point]) -> Graph {
         before: asked.before.as_ref().map(|q| before_label(asked.view.period, q.range)),
         incomplete,
         summary: format!("{} by {}, {}", name, unit(interval), asked.query.range.label()),
+        marks,
+        notes: marks::notes(annotations),
+        annotate: asked.member.then(|| format!("{}/annotations", asked.base)),
     }
 }
 

@@ -10,4 +10,5 @@ SELECT toInt64(assumeNotNull(
     + (SELECT count() FROM goals) - (SELECT count() FROM goals FINAL)
     + (SELECT count() FROM funnels) - (SELECT count() FROM funnels FINAL)
     + (SELECT count() FROM segments) - (SELECT count() FROM segments FINAL)
+    + (SELECT count() FROM annotations) - (SELECT count() FROM annotations FINAL)
     + (SELECT count() FROM sites) - (SELECT count() FROM sites FINAL)))
