@@ -24,7 +24,7 @@ pub const QUEUE_BYTES_MAX: usize = 32 << 20;
 /// Maximum bytes per write: bounds the writer's buffer.
 const COMMIT_BYTES_MAX: usize = 4 << 20;
 /// Minimum time between the starts of two writes.
-const COMMIT_GAP: Duration = Duration::from_millis(3);
+const COMMIT_GAP: Duration = Duration::from_millis(2);
 
 pub(super) type Answer = oneshot::Receiver<mailbox::Outcome>;
 
