@@ -359,7 +359,8 @@ fn lock_of_a_program_that_died_is_taken_over_and_not_before() {
     nodes.runtime.block_on(migrate::migrate(&db)).unwrap();
     // The holder lives as long as its runtime does.
     let holder = Runtime::new().unwrap();
-    let held = holder.block_on(Lock::take(&db, lease)).unwrap();
+    // And its connections do, so it shares none.
+    let held = holder.block_on(Lock::take(&nodes.nodes[0].db(), lease)).unwrap();
     let other = db.clone();
     let waiting = nodes.runtime.spawn(async move { Lock::take(&other, lease).await });
     let until = Instant::now() + 2 * lease;
