@@ -36,6 +36,7 @@ mod metric;
 pub mod not_found;
 pub mod outcomes;
 pub mod paths;
+mod patient;
 mod pattern;
 pub mod realtime;
 pub mod receipts;

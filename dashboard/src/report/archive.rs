@@ -12,7 +12,7 @@ use serde::Deserialize;
 use sotto_schema::{archived, day::Day};
 use sotto_store::{db::Db, releases::Period};
 
-use super::{Counts, Dimension, List, Query, ReportError, Sources};
+use super::{Counts, Dimension, List, Query, ReportError, Sources, patient::Patient as _};
 use crate::range::Range;
 
 /// The value of the row for everything that has no value of its own in the archive.
@@ -216,8 +216,8 @@ async fn rows(
     };
     // By day, the days of a whole month are shown from their own releases, and the rest of the month beside them.
     let days = if by_day { &chosen.days } else { &chosen.single };
-    let cells = read(include_str!("archive/read.sql"), days).param("by_day", by_day).fetch_all::<Cell>();
-    let noise = read(include_str!("archive/noise.sql"), &chosen.single).fetch_all::<Noise>();
+    let cells = read(include_str!("archive/read.sql"), days).param("by_day", by_day).rows::<Cell>();
+    let noise = read(include_str!("archive/noise.sql"), &chosen.single).rows::<Noise>();
     let (cells, noise) = tokio::try_join!(cells, noise)?;
     let margin = margin(&noise, by);
     let mut totals: BTreeMap<String, Counts> = BTreeMap::new();

@@ -9,6 +9,7 @@ use sotto_store::db::Db;
 
 use super::{
     ROWS_MAX, ReportError, Scope,
+    patient::Patient as _,
     series::{labels, slot},
 };
 use crate::range::{Interval, Range};
@@ -101,7 +102,7 @@ pub async fn run(db: &Db, scope: &Scope, range: Range) -> Result<Decisions, Repo
             .param("to", range.to.to_string())
             .param("hourly", interval == Interval::Hour)
             .param("limit", limit)
-            .fetch_all()
+            .rows()
             .await?;
         Ok(rows.into_iter().map(DecidedRow::split).collect())
     };

@@ -15,6 +15,7 @@ use super::{
     conditions::Conditions,
     counted::{Counted, Question, Told},
     groups::GROUP_MIN,
+    patient::Patient as _,
     scan::{Chosen, asked},
     sources::Plan,
 };
@@ -504,7 +505,7 @@ async fn ask(
     let chosen = more.iter().fold(chosen, |asked, (name, values)| asked.param(name, values));
     let parameters = conditions.parameters([]).into_iter().chain(more).collect();
     let question = Question::new(query, plan, text, parameters);
-    let count = async { Ok(Counted { told: chosen.fetch_all().await?, ..Counted::default() }) };
+    let count = async { Ok(Counted { told: chosen.rows().await?, ..Counted::default() }) };
     Ok(db.answer(question, count).await?.told.clone())
 }
 

@@ -17,6 +17,7 @@ use super::{
     Counts, Query, ReportError, Reports, Sources,
     conditions::Conditions,
     counted::{Counted, Question},
+    patient::Patient as _,
     pattern::like,
     scan::{Chosen, asked},
     sources::Plan,
@@ -63,7 +64,7 @@ async fn of_plan(
     let chosen = asked(db, query, plan, &conditions, &text);
     let chosen = sought.iter().fold(chosen, |asked, (name, expression)| asked.param(name, expression));
     let question = Question::new(query, plan, text, conditions.parameters(sought));
-    let count = async { Ok(Counted { goals: chosen.fetch_all().await?, ..Counted::default() }) };
+    let count = async { Ok(Counted { goals: chosen.rows().await?, ..Counted::default() }) };
     match (db.answer(question, count).await, plan.halves()) {
         (Ok(counted), _) => {
             let mut counts = vec![Counts::default(); goals.len()];

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use sotto_schema::id::SiteId;
 use sotto_store::db::Db;
 
-use super::ReportError;
+use super::{ReportError, patient::Patient as _};
 
 /// With this many hits, some should have a public address.
 pub const PRIVATE_HITS_MIN: u64 = 20;
@@ -87,7 +87,7 @@ impl Health {
 /// When ClickHouse cannot be asked.
 pub async fn run(db: &Db, site: SiteId, now: Timestamp) -> Result<Health, ReportError> {
     let query = db.of_site(site).query(include_str!("health.sql")).param("site", site);
-    Ok(query.param("now", now.as_millisecond()).fetch_one().await?)
+    Ok(query.param("now", now.as_millisecond()).row().await?)
 }
 
 #[cfg(test)]

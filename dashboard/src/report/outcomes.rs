@@ -8,6 +8,7 @@ use sotto_store::db::Db;
 
 use super::{
     ReportError, Scope,
+    patient::Patient as _,
     series::{labels, slot},
 };
 use crate::range::{Interval, Range};
@@ -206,7 +207,7 @@ pub async fn run(db: &Db, scope: &Scope, range: Range) -> Result<Outcomes, Repor
         .param("from", range.from.to_string())
         .param("to", range.to.to_string())
         .param("hourly", interval == Interval::Hour)
-        .fetch_all()
+        .rows()
         .await?;
     Ok(count(range, interval, &rows))
 }

@@ -19,7 +19,7 @@ use sotto_store::goal::Goal;
 
 use super::{
     Counts, Detail, Dimension, List, Metric, Query, ReportError, Reports, Rows, Scope, Source, Sources,
-    goals, groups::is_group, lists,
+    goals, groups::is_group, lists, patient::Patient as _,
 };
 use crate::{filter::Filters, range::Range};
 
@@ -155,7 +155,7 @@ async fn minutes(db: &Reports, query: &Query) -> Result<Vec<Minute>, Error> {
         .param("days", &days[..])
         .param("since", query.since_ms)
         .param("until", query.until_ms)
-        .fetch_all::<Minute>()
+        .rows::<Minute>()
         .await?;
     let mut minutes = vec![Minute::default(); MINUTES];
     for minute in found {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use sotto_schema::{id::SiteId, policy::Category};
 use sotto_store::db::Db;
 
-use super::ReportError;
+use super::{ReportError, patient::Patient as _};
 
 /// The longest receipt number.
 pub const RECEIPT_CHARS_MAX: usize = 64;
@@ -52,7 +52,7 @@ pub async fn run(db: &Db, site: SiteId, number: &str) -> Result<Vec<Decision>, R
         .param("site", site)
         .param("receipt", number)
         .param("limit", DECISIONS_MAX)
-        .fetch_all()
+        .rows()
         .await?;
     Ok(found)
 }

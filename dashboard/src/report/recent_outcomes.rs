@@ -6,7 +6,7 @@ use serde::Deserialize;
 use sotto_schema::id::SiteId;
 use sotto_store::db::Db;
 
-use super::ReportError;
+use super::{ReportError, patient::Patient as _};
 
 /// How many hits ended in one outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
@@ -25,5 +25,5 @@ pub struct RecentOutcome {
 /// When ClickHouse cannot be asked.
 pub async fn run(db: &Db, site: SiteId, now: Timestamp) -> Result<Vec<RecentOutcome>, ReportError> {
     let query = db.of_site(site).query(include_str!("recent_outcomes.sql")).param("site", site);
-    Ok(query.param("now", now.as_millisecond()).fetch_all().await?)
+    Ok(query.param("now", now.as_millisecond()).rows().await?)
 }

@@ -5,7 +5,7 @@ use clickhouse::Row;
 use serde::Deserialize;
 use sotto_store::db::Db;
 
-use super::{ReportError, Scope};
+use super::{ReportError, Scope, patient::Patient as _};
 use crate::range::Range;
 
 /// How old the number that a browser keeps can be, in days (13 months; the script replaces it then). A visitor is
@@ -68,7 +68,7 @@ pub async fn run(db: &Db, scope: &Scope, range: Range) -> Result<Returning, Repo
         .param("from", range.from.to_string())
         .param("to", range.to.to_string())
         .param("oldest", NUMBER_DAYS_MAX)
-        .fetch_one()
+        .row()
         .await?;
     Ok(found)
 }

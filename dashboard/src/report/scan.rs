@@ -20,6 +20,7 @@ use super::{
     Consent, Counts, List, Metric, Query, ROWS_MAX, ReportError, Reports, Rows,
     conditions::{Conditions, SETTLED, VISIT_OF_DAY},
     counted::{Counted, Figures, Question},
+    patient::Patient as _,
     sources::Plan,
 };
 
@@ -187,8 +188,7 @@ impl Scan<'_> {
             let asked = asked(db, self.query, plan, conditions, &text).param("limit", limit);
             let parameters = conditions.parameters([("limit".to_owned(), limit.to_string())]);
             let question = Question::new(self.query, plan, text, parameters);
-            let count =
-                async { Ok(Counted { rows: asked.fetch_all::<Figures>().await?, ..Counted::default() }) };
+            let count = async { Ok(Counted { rows: asked.rows::<Figures>().await?, ..Counted::default() }) };
             db.answer(question, count).await
         });
         try_join_all(read).await

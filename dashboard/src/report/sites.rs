@@ -14,7 +14,7 @@ use sotto_store::{
     settled::{self, Days},
 };
 
-use super::Consent;
+use super::{Consent, patient::Patient as _};
 use crate::range::now_in;
 
 /// How many days are shown, today included.
@@ -148,13 +148,13 @@ async fn of_shard(shard: &Db, sites: &[Site]) -> Result<Vec<(SiteId, Summary)>, 
         .param("sites", &ids)
         .param("from", from.to_string())
         .param("to", last.to_string())
-        .fetch_all::<Cell>();
+        .rows::<Cell>();
     let raw_days: Vec<String> = raw.iter().map(ToString::to_string).collect();
     let raw = shard
         .query(include_str!("sites_raw.sql"))
         .param("sites", &ids)
         .param("days", &raw_days)
-        .fetch_all::<RawDay>();
+        .rows::<RawDay>();
     let (cells, raw) = tokio::try_join!(cells, raw)?;
     for cell in &cells {
         if let Some(of) = building.get_mut(&cell.site) {

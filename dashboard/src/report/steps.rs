@@ -11,6 +11,7 @@ use super::{
     Counts, Query, ReportError, Reports, Sources,
     conditions::Conditions,
     counted::{Counted, Question, Stepped},
+    patient::Patient as _,
     scan::{Chosen, asked},
     sources::Plan,
 };
@@ -76,7 +77,7 @@ impl Asked<'_> {
         let more = [("limit".to_owned(), limit.to_string())];
         let parameters = conditions.parameters(self.parameters.iter().cloned().chain(more));
         let question = Question::new(self.query, plan, text, parameters);
-        let count = async { Ok(Counted { steps: asked.fetch_all().await?, ..Counted::default() }) };
+        let count = async { Ok(Counted { steps: asked.rows().await?, ..Counted::default() }) };
         match (db.answer(question, count).await, plan.halves()) {
             (Ok(counted), _) => Ok(counted.steps.clone()),
             (Err(error), Some([earlier, later]))

@@ -4,7 +4,7 @@ use clickhouse::Row;
 use serde::Deserialize;
 use sotto_store::db::Db;
 
-use super::{ReportError, Scope};
+use super::{ReportError, Scope, patient::Patient as _};
 use crate::range::Range;
 
 /// How many categories are listed; their ids come from outside, so there could be any number.
@@ -35,7 +35,7 @@ pub async fn run(db: &Db, scope: &Scope, range: Range) -> Result<Vec<Unmapped>, 
         .param("from", range.from.to_string())
         .param("to", range.to.to_string())
         .param("limit", CATEGORIES_MAX)
-        .fetch_all()
+        .rows()
         .await?;
     Ok(found)
 }
