@@ -68,6 +68,12 @@ pub struct Metrics {
     pub mails_failed: AtomicU64,
     /// Rounds of letters that were broken off.
     pub mail_rounds_failed: AtomicU64,
+    /// Messages that the servers of webhooks accepted.
+    pub webhooks_sent: AtomicU64,
+    /// Messages that they did not accept, or that could not be put together.
+    pub webhooks_failed: AtomicU64,
+    /// Rounds of messages that were broken off.
+    pub webhook_rounds_failed: AtomicU64,
     /// TLS handshakes that succeeded.
     pub tls_handshakes: AtomicU64,
     /// TLS handshakes that failed, or took too long.
@@ -159,6 +165,9 @@ impl Default for Metrics {
             mails_sent: AtomicU64::new(0),
             mails_failed: AtomicU64::new(0),
             mail_rounds_failed: AtomicU64::new(0),
+            webhooks_sent: AtomicU64::new(0),
+            webhooks_failed: AtomicU64::new(0),
+            webhook_rounds_failed: AtomicU64::new(0),
             tls_handshakes: AtomicU64::new(0),
             tls_handshakes_failed: AtomicU64::new(0),
             tls_handshakes_refused: AtomicU64::new(0),
@@ -306,7 +315,7 @@ struct Snapshot {
 }
 
 /// The plain counters: name, help and value.
-fn counters(metrics: &Metrics) -> [(&'static str, &'static str, &AtomicU64); 15] {
+fn counters(metrics: &Metrics) -> [(&'static str, &'static str, &AtomicU64); 18] {
     [
         (
             "sotto_hits_without_outcome",
@@ -362,6 +371,17 @@ fn counters(metrics: &Metrics) -> [(&'static str, &'static str, &AtomicU64); 15]
             "sotto_mail_rounds_failed",
             "Rounds of letters that were broken off because the mail server or the database was away.",
             &metrics.mail_rounds_failed,
+        ),
+        ("sotto_webhooks_sent", "Messages that the servers of webhooks accepted.", &metrics.webhooks_sent),
+        (
+            "sotto_webhooks_failed",
+            "Messages that the servers of webhooks did not accept, this time or for good, or that could not be made.",
+            &metrics.webhooks_failed,
+        ),
+        (
+            "sotto_webhook_rounds_failed",
+            "Rounds of messages that were broken off because the database was away.",
+            &metrics.webhook_rounds_failed,
         ),
     ]
 }

@@ -23,6 +23,7 @@ mod figures;
 pub mod filter;
 mod gate;
 mod guard;
+pub mod hook;
 mod labels;
 mod languages;
 pub mod mail;

@@ -24,7 +24,7 @@ use sotto_store::{
 
 use crate::{range::Range, report::Reports};
 
-mod alert;
+pub(crate) mod alert;
 pub(crate) mod letter;
 mod picture;
 mod post;

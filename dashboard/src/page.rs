@@ -8,7 +8,7 @@ use axum::{
 };
 use sotto_store::account::AccountError;
 use sotto_store::error_code::ErrorCode;
-use sotto_store::{annotation::AnnotationError, goal::GoalError};
+use sotto_store::{annotation::AnnotationError, goal::GoalError, hook::HookError};
 
 use crate::{assets, gate::Busy, report::ReportError};
 
@@ -194,6 +194,16 @@ impl From<GoalError> for PageError {
             return error.into();
         }
         tracing::error!(error = &error as &dyn std::error::Error, "goals cannot be read or changed");
+        Self::Broken
+    }
+}
+
+impl From<HookError> for PageError {
+    fn from(error: HookError) -> Self {
+        if let HookError::Database(error) = error {
+            return error.into();
+        }
+        tracing::error!(error = &error as &dyn std::error::Error, "webhooks cannot be changed");
         Self::Broken
     }
 }

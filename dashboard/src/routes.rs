@@ -49,6 +49,7 @@ mod trust;
 mod two_step;
 mod unmeasured;
 mod unsubscribe;
+mod webhooks;
 mod withheld;
 
 pub(crate) use badge::Badges;
@@ -111,11 +112,7 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/s/{key}/sharing", get(sharing::show).post(sharing::make))
         .route("/s/{key}/sharing/withdraw", post(sharing::withdraw))
         .route("/s/{key}/sharing/public", post(sharing::set_public))
-        .route("/s/{key}/mail", get(mail::show).post(mail::choose))
-        .route("/s/{key}/mail/add", post(mail::add))
-        .route("/s/{key}/mail/remove", post(mail::remove))
-        .route("/s/{key}/mail/preview", get(mail::show_letter))
-        .route("/unsubscribe/{secret}", get(unsubscribe::show).post(unsubscribe::end))
+        .merge(told())
         .route("/s/{key}/{details}", get(details::show))
         .route("/s/{key}/{details}/{by}", get(details::show_by))
         .route("/shared/{secret}", get(overview::show).post(shared::unlock))
@@ -130,6 +127,19 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/trust/{key}", get(trust::show))
         .route("/assets/{file}", get(assets::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+}
+
+/// Who is told of a site without looking.
+fn told() -> Router<Arc<App>> {
+    Router::new()
+        .route("/s/{key}/mail", get(mail::show).post(mail::choose))
+        .route("/s/{key}/mail/add", post(mail::add))
+        .route("/s/{key}/mail/remove", post(mail::remove))
+        .route("/s/{key}/mail/preview", get(mail::show_letter))
+        .route("/s/{key}/webhooks", get(webhooks::show).post(webhooks::add))
+        .route("/s/{key}/webhooks/remove", post(webhooks::remove))
+        .route("/s/{key}/webhooks/test", post(webhooks::test))
+        .route("/unsubscribe/{secret}", get(unsubscribe::show).post(unsubscribe::end))
 }
 
 /// Opens the only site, or the list of sites.

@@ -87,8 +87,10 @@ ids! {
     SegmentId
     /// What somebody wrote at a day of a site's charts.
     AnnotationId
+    /// A webhook of a site.
+    HookId
 }
-row_ids! { SiteId UserId TokenId GoalId FunnelId SegmentId AnnotationId }
+row_ids! { SiteId UserId TokenId GoalId FunnelId SegmentId AnnotationId HookId }
 
 #[cfg(test)]
 mod tests {

@@ -141,6 +141,29 @@ CREATE TABLE goals (`id` UInt64,
     `deleted` UInt8)
 ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (site, id) SETTINGS index_granularity = 8192;
 
+CREATE TABLE hook_deliveries (`site` UInt64,
+    `hook` UInt64,
+    `kind` LowCardinality(String),
+    `period` String,
+    `attempt` UInt8,
+    `state` LowCardinality(String),
+    `code` UInt16,
+    `time` DateTime64(3, 'UTC'),
+    `version` UInt64)
+ENGINE = ReplacingMergeTree(version) ORDER BY (site, hook, kind, period, attempt) TTL toDateTime(time) + toIntervalMonth(13) SETTINGS index_granularity = 8192;
+
+CREATE TABLE hooks (`site` UInt64,
+    `id` UInt64,
+    `host` String,
+    `kinds` Array(String),
+    `format` LowCardinality(String),
+    `sealed` String,
+    `made_by` UInt64,
+    `created` DateTime64(3, 'UTC'),
+    `version` UInt64,
+    `deleted` UInt8)
+ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (site, id) SETTINGS index_granularity = 8192;
+
 CREATE TABLE invitations (`id` FixedString(32),
     `email` String,
     `sites` Array(UInt64),

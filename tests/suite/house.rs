@@ -179,12 +179,22 @@ fn circles(imports: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
 }
 
 #[test]
-fn only_main_and_its_post_know_the_dashboard() {
-    let homes = ["collector/sotto/src/main.rs", "collector/sotto/src/post.rs"];
+fn only_main_and_what_it_sends_know_the_dashboard() {
+    let homes =
+        ["collector/sotto/src/main.rs", "collector/sotto/src/post.rs", "collector/sotto/src/webhooks.rs"];
     assert_none(
         "sotto_dashboard outside the program's crate",
         &offences("collector", &["sotto_dashboard"], &homes),
     );
+}
+
+#[test]
+fn reports_wait_for_the_memory_that_others_use() {
+    let asked = [".fetch_all(", ".fetch_all::<", ".fetch_one(", ".fetch_one::<"];
+    let homes = ["dashboard/src/report/patient.rs"];
+    let found = offences("dashboard", &asked, &homes);
+    let found: Vec<_> = found.into_iter().filter(|place| place.starts_with("dashboard/src/report")).collect();
+    assert_none("queries of reports that do not wait", &found);
 }
 
 /// The rooms of the collector, and which others each may import. Read from the top: nothing imports upwards, so there
@@ -280,8 +290,14 @@ fn spool_knows_nothing_of_http_or_clickhouse() {
 
 #[test]
 fn address_occurs_only_in_its_homes() {
-    let homes =
-        ["client_ip", "collector/src/http/server.rs", "collector/src/config.rs", "/benches/", "/fuzz/"];
+    let homes = [
+        "client_ip",
+        "collector/src/http/server.rs",
+        "collector/src/config.rs",
+        "hook/address.rs",
+        "/benches/",
+        "/fuzz/",
+    ];
     for part in ["collector", "schema", "dashboard"] {
         assert_none(
             "an address",

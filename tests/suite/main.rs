@@ -55,3 +55,4 @@ mod tls;
 mod trust;
 mod two_step;
 mod viewers;
+mod webhooks;

@@ -111,6 +111,9 @@ pub enum Command {
     /// Reports and alerts by mail
     #[command(subcommand)]
     Mail(mail::MailCommand),
+    /// Servers that are told of goals and alerts
+    #[command(subcommand)]
+    Webhook(crate::webhooks::WebhookCommand),
     /// Hits waiting for ClickHouse
     #[command(subcommand)]
     Spool(spool::SpoolCommand),
@@ -263,6 +266,7 @@ pub async fn dispatch(
         | Command::Report(_)
         | Command::Share(_)
         | Command::Mail(_)
+        | Command::Webhook(_)
         | Command::Doctor(_) => Err(Failure::usage("main runs these commands itself")),
     }
 }

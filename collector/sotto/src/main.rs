@@ -6,7 +6,9 @@ use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use sotto_collector::{
+    config::Config,
     http::script::{Facts, Scripts},
+    supervise::Part,
     visitor::salts::keeper,
 };
 use sotto_store::{db::Databases, engine};
@@ -19,6 +21,7 @@ mod environment;
 mod failure;
 mod post;
 mod serve;
+mod webhooks;
 
 use cli::{
     Args, Command,
@@ -26,6 +29,7 @@ use cli::{
 };
 use environment::Environment;
 use failure::{Exit, Failure, complain};
+use serve::rounds::Sender;
 use sotto_dashboard::{
     filter::{Filter, Filters, goals},
     report,
@@ -108,6 +112,12 @@ fn run(args: Args, environment: Environment) -> Result<(), Failure> {
                 })
                 .await
             }
+            Command::Webhook(command) => {
+                databases::with_databases(&config, &paths, async |databases| {
+                    webhooks::run(command, &databases, &config).await
+                })
+                .await
+            }
             Command::Doctor(args) => {
                 let mail = post::check(&config).await;
                 cli::doctor::run(args, &config, &paths, mail).await
@@ -118,7 +128,15 @@ fn run(args: Args, environment: Environment) -> Result<(), Failure> {
 }
 
 /// What the server needs of the dashboard.
-const FRONT: serve::Front<'static> = serve::Front { dashboard: &dashboard, mail: &post::make };
+const FRONT: serve::Front<'static> = serve::Front { dashboard: &dashboard, rounds: &rounds };
+
+/// What is sent in rounds: mail, where a mail server is configured, and webhooks, where there is an account key to open them.
+fn rounds(config: &Config, databases: &Databases) -> Result<Vec<Sender>, Failure> {
+    let mail = post::make(config, databases.clone())?.map(|send| Sender { part: Part::Mail, send });
+    let hooks = account_key::open(config).map(|key| webhooks::messenger(config, databases.clone(), key));
+    let hooks = hooks.map(|messenger| Sender { part: Part::Webhooks, send: webhooks::send(messenger) });
+    Ok(mail.into_iter().chain(hooks).collect())
+}
 
 /// The filters of a shared link, as addresses have them.
 fn fixed_filters(typed: &[String]) -> Result<Vec<String>, Failure> {

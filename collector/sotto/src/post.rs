@@ -9,7 +9,7 @@ use sotto_store::db::Databases;
 
 use crate::{
     failure::Failure,
-    serve::mail::{GoOn, SendDue, Sent},
+    serve::rounds::{GoOn, SendDue, Sent},
 };
 
 /// What sends mail, if a mail server is configured.

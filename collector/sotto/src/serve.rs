@@ -28,7 +28,7 @@ mod apart;
 pub mod dashboard;
 mod database;
 mod listeners;
-pub mod mail;
+pub mod rounds;
 mod routes;
 mod set_up;
 mod signals;
@@ -38,7 +38,7 @@ use admin::Admin;
 use dashboard::{DashboardParts, MakeDashboard};
 use database::Database;
 use listeners::{Listeners, taken};
-use mail::{MakeMail, SendDue};
+use rounds::{MakeRounds, Sender};
 use routes::Routes;
 use signals::StopSignals;
 
@@ -52,8 +52,8 @@ const REST_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Front<'a> {
     /// The dashboard.
     pub dashboard: MakeDashboard<'a>,
-    /// What sends mail, if a mail server is configured.
-    pub mail: MakeMail<'a>,
+    /// What sends mail and webhooks.
+    pub rounds: MakeRounds<'a>,
 }
 
 /// Everything that runs, for an orderly shutdown.
@@ -78,12 +78,12 @@ pub async fn run(config: Config, paths: Paths, front: Option<Front<'_>>) -> Resu
     let stop = StopSignals::listen()?;
     let (state, readers) = State::open(config, &paths, database.databases(), Clock::System, Lifetime::Day)?;
     let board = state.board.clone();
-    let send = match front {
-        Some(front) => (front.mail)(&state.config, state.databases.clone())?,
-        None => None,
+    let senders = match front {
+        Some(front) => (front.rounds)(&state.config, &state.databases)?,
+        None => Vec::new(),
     };
     let dashboard = front.map(|front| front.dashboard);
-    let running = start(state, readers, database, listeners, (dashboard, send)).await?;
+    let running = start(state, readers, database, listeners, (dashboard, senders)).await?;
     let ended = tokio::select! {
         () = stop.come() => Ok(()),
         part = board.failed() => Err(PartEnded(part).into()),
@@ -108,7 +108,7 @@ async fn start(
     readers: Vec<spool::Reader>,
     database: Database,
     listeners: Listeners,
-    (dashboard, send): (Option<MakeDashboard<'_>>, Option<SendDue>),
+    (dashboard, senders): (Option<MakeDashboard<'_>>, Vec<Sender>),
 ) -> Result<Running, Failure> {
     recovery::recover(&state, &readers).await;
     rules::read(&state).await;
@@ -131,9 +131,7 @@ async fn start(
     listeners::keep_serving(Part::Admin, listeners.admin, admin, (&state.config.server).into(), &rest);
     let shippers = start_shippers(&state, readers, &rest);
     background::start(&state, &jobs);
-    if let Some(send) = send {
-        mail::start(send, state.metrics.clone(), &jobs);
-    }
+    rounds::start(senders, &state.metrics, &jobs);
     let part = if dashboard.is_some() { "dashboard" } else { "collector" };
     set_up::announce(&state.config, part, setup_token.as_deref());
     Ok(Running { state, database, workers, jobs, rest, shippers, peers })

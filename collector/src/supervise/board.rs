@@ -48,6 +48,8 @@ pub enum Part {
     Ageing,
     /// Sends mail. Restarted: which letters were begun is stored.
     Mail,
+    /// Tells webhooks. Restarted: which messages were begun is stored.
+    Webhooks,
     /// Answers calls of other collectors. Restarted on its socket: they call again.
     PeerListener,
     /// Calls another collector. Restarted: the full state is sent again on connecting.
@@ -63,7 +65,7 @@ pub enum Part {
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Worker,
         Self::Spool,
         Self::Shipper,
@@ -80,6 +82,7 @@ impl Part {
         Self::Settling,
         Self::Ageing,
         Self::Mail,
+        Self::Webhooks,
         Self::PeerListener,
         Self::PeerLink,
         Self::ClickHouse,
@@ -116,6 +119,7 @@ impl Part {
             Self::Settling => "settling",
             Self::Ageing => "ageing",
             Self::Mail => "mail",
+            Self::Webhooks => "webhooks",
             Self::PeerListener => "peer_listener",
             Self::PeerLink => "peer_link",
             Self::ClickHouse => "clickhouse",

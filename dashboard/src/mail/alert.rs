@@ -55,24 +55,24 @@ const HOUR_MS: i64 = 3_600_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Alert {
     /// What letters about it are filed under: its kind and day.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// In a few words.
-    pub(super) title: String,
+    pub(crate) title: String,
     /// In a sentence or two.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// The day that it is about.
-    pub(super) day: Date,
+    pub(crate) day: Date,
     /// Since when it can be told, in milliseconds since 1970-01-01 UTC.
-    pub(super) since_ms: i64,
+    pub(crate) since_ms: i64,
 }
 
 /// What was found on sites in the hour in which they were looked at last.
 #[derive(Default)]
-pub(super) struct Watch(Mutex<HashMap<SiteId, (i64, Vec<Alert>)>>);
+pub(crate) struct Watch(Mutex<HashMap<SiteId, (i64, Vec<Alert>)>>);
 
 impl Watch {
     /// What is unusual on a site now: looked up once an hour. What cannot be looked up is not told, this time.
-    pub(super) async fn look(&self, db: &Db, site: &Site, now: &Zoned) -> Vec<Alert> {
+    pub(crate) async fn look(&self, db: &Db, site: &Site, now: &Zoned) -> Vec<Alert> {
         let now = now.saturating_sub(ARRIVAL);
         let hour = now.timestamp().as_millisecond().div_euclid(HOUR_MS);
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&site.id).cloned();

@@ -11,7 +11,7 @@ use crate::range::{Period as Days, Range};
 /// The hour of the site's day at which reports go out.
 pub(crate) const HOUR: i8 = 8;
 /// How late a report may still be sent, in milliseconds: two days. Later, it is left out.
-pub(super) const LATE_MS: i64 = 48 * 60 * MINUTE_MS;
+pub(crate) const LATE_MS: i64 = 48 * 60 * MINUTE_MS;
 /// Pauses after attempts that the mail server deferred, in milliseconds; after the last there is no other.
 const PAUSES_MS: [i64; 5] =
     [5 * MINUTE_MS, 30 * MINUTE_MS, 120 * MINUTE_MS, 360 * MINUTE_MS, 720 * MINUTE_MS];
@@ -62,13 +62,13 @@ pub(crate) fn last_due(kind: Kind, now: &Zoned) -> Option<Period> {
 
 impl Period {
     /// What the letters about it are filed under.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.range.from.to_string()
     }
 
     /// Whether a letter about it is sent to somebody who subscribed at a moment (both in milliseconds since 1970-01-01 UTC):
     /// not about what was due before, and not too late.
-    pub(super) const fn is_due(&self, subscribed_ms: i64, now_ms: i64) -> bool {
+    pub(crate) const fn is_due(&self, subscribed_ms: i64, now_ms: i64) -> bool {
         subscribed_ms <= self.due_ms && now_ms - self.due_ms < LATE_MS
     }
 }
@@ -76,9 +76,26 @@ impl Period {
 /// The number of the next attempt to send a letter, if there is to be one now.
 pub(super) fn next_attempt(last: Option<&Attempt>, now_ms: i64) -> Option<u8> {
     let Some(last) = last else { return Some(1) };
-    let pause = PAUSES_MS.get(usize::from(last.number).checked_sub(1)?)?;
-    (last.state == State::Deferred && now_ms.saturating_sub(last.time_ms) >= *pause)
-        .then_some(last.number + 1)
+    if last.state == State::Deferred { following(last.number, last.time_ms, now_ms) } else { None }
+}
+
+/// The number of the attempt that follows another, once its pause is over.
+pub(crate) fn following(number: u8, time_ms: i64, now_ms: i64) -> Option<u8> {
+    let pause = PAUSES_MS.get(usize::from(number).checked_sub(1)?)?;
+    (now_ms.saturating_sub(time_ms) >= *pause).then_some(number + 1)
+}
+
+/// The day that was over last, told on the morning after it.
+pub(crate) fn day_over(now: &Zoned) -> Option<Period> {
+    let today = now.date();
+    let due = |day: Date| {
+        let at = day.to_datetime(time(HOUR, 0, 0, 0)).to_zoned(now.time_zone().clone());
+        Some((day, at.ok()?.timestamp().as_millisecond()))
+    };
+    let reached = due(today).filter(|(_, ms)| *ms <= now.timestamp().as_millisecond());
+    let (morning, due_ms) = reached.or_else(|| due(today.saturating_sub(1.day())))?;
+    let range = Range::day(morning.saturating_sub(1.day()));
+    Some(Period { range, before: Days::Custom(range).previous(morning), due_ms })
 }
 
 /// Whether an attempt is followed by another.
@@ -128,6 +145,21 @@ mod tests {
         }
         let december = last_due(Kind::Monthly, &at("2027-01-01T08:00:00[UTC]")).unwrap();
         assert_eq!(december.before, Range { from: date(2026, 11, 1), to: date(2026, 11, 30) });
+    }
+
+    #[test]
+    fn day_is_told_on_the_morning_after_it_by_the_sites_clock() {
+        for (now, day) in [
+            ("2026-11-30T07:59:59[Europe/Berlin]", date(2026, 11, 28)),
+            ("2026-11-30T08:00:00[Europe/Berlin]", date(2026, 11, 29)),
+            ("2026-11-30T23:59:59[Europe/Berlin]", date(2026, 11, 29)),
+            ("2026-12-01T00:00:00[Europe/Berlin]", date(2026, 11, 29)),
+            // The clock is changed at two in the morning.
+            ("2026-10-25T08:00:00[Europe/Berlin]", date(2026, 10, 24)),
+            ("2026-10-25T07:59:59[Europe/Berlin]", date(2026, 10, 23)),
+        ] {
+            assert_eq!(day_over(&at(now)).unwrap().range, Range::day(day), "{now}");
+        }
     }
 
     #[test]

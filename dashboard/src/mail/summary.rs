@@ -190,7 +190,7 @@ fn day_line(day: Date, visitors: u64, most: u64) -> DayLine {
 
 /// A value as a line of a letter holds it: in one line, without what turns or hides letters, and not too long. What is
 /// counted is sent by visitors, who may write anything there.
-pub(super) fn plain(value: &str) -> String {
+pub(crate) fn plain(value: &str) -> String {
     let hidden = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
     let broken = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     let shown = value.chars().filter(|c| !hidden(*c)).map(|c| if broken(c) { ' ' } else { c });

@@ -28,6 +28,7 @@ pub use invitation::{
     INVITATION_DAYS, INVITATIONS_MAX, Invitation, accept, invitation, invitations, invite, may_invite,
     withdraw,
 };
+pub(crate) use key::Purpose;
 pub use key::{ACCOUNT_KEY_BYTES, AccountKey, KeyError};
 pub use member::{Member, Role, change_role, grant, members, revoke, role_of, roles_of_sign_in};
 pub use password::{Hasher, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};

@@ -59,6 +59,10 @@ pub enum Action {
     MailAdd,
     /// Somebody gets no such mail any more.
     MailRemove,
+    /// A webhook was added.
+    HookAdd,
+    /// A webhook was removed.
+    HookRemove,
     /// A token was made.
     TokenAdd,
     /// A token was removed.
@@ -119,6 +123,8 @@ impl Action {
             Self::PublicOff => "public_off",
             Self::MailAdd => "mail_add",
             Self::MailRemove => "mail_remove",
+            Self::HookAdd => "hook_add",
+            Self::HookRemove => "hook_remove",
             Self::TokenAdd => "token_add",
             Self::TokenRemove => "token_remove",
             Self::GoalAdd => "goal_add",

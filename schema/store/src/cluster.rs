@@ -73,6 +73,8 @@ pub const HOME_TABLES: &[&str] = &[
     "public_sites",
     "subscriptions",
     "mail_deliveries",
+    "hooks",
+    "hook_deliveries",
 ];
 /// Suffix of the database from which reports read.
 const ALL_SUFFIX: &str = "_all";

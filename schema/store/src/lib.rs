@@ -15,6 +15,7 @@ pub mod engine;
 pub mod error_code;
 pub mod funnel;
 pub mod goal;
+pub mod hook;
 pub mod ledger;
 pub mod migrate;
 pub mod private_file;

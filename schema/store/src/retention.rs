@@ -36,7 +36,7 @@ const REMOVED_AGE_US: u64 = 3_600_000_000;
 const BY_MONTH: [(&str, &str); 3] =
     [("consent_receipts", "consent_receipts"), ("outcomes", "outcomes"), ("audit_log", "audit_log")];
 /// Tables of which only the newest version of a row is needed.
-const VERSIONED: [&str; 12] = [
+const VERSIONED: [&str; 13] = [
     "users",
     "members",
     "tokens",
@@ -49,6 +49,7 @@ const VERSIONED: [&str; 12] = [
     "shared_links",
     "public_sites",
     "subscriptions",
+    "hooks",
 ];
 
 /// Which days are archived, so that their raw events may be removed.

@@ -92,7 +92,8 @@ pub enum State {
 impl State {
     const ALL: [Self; 4] = [Self::Begun, Self::Deferred, Self::Refused, Self::Sent];
 
-    const fn name(self) -> &'static str {
+    /// The name as stored.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Begun => "begun",
             Self::Deferred => "deferred",
@@ -102,7 +103,7 @@ impl State {
     }
 
     /// What is stored and not known is as if it had been begun: it is not tried again.
-    fn from_name(name: &str) -> Self {
+    pub(crate) fn from_name(name: &str) -> Self {
         Self::ALL.into_iter().find(|state| state.name() == name).unwrap_or(Self::Begun)
     }
 }

@@ -10,7 +10,7 @@ use sotto_schema::clock::now;
 use super::output::say;
 use crate::{
     failure::Failure,
-    serve::mail::{SendDue, Sent},
+    serve::rounds::{SendDue, Sent},
 };
 
 /// What to do about mail.

@@ -11,7 +11,7 @@ use sotto_store::{
     annotation,
     audit::{self, Action},
     db::{Databases, Db},
-    funnel, releases, segment, sharing, sites, subscription,
+    funnel, hook, releases, segment, sharing, sites, subscription,
 };
 
 use super::output::{Listing, note, say, time};
@@ -215,6 +215,7 @@ pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -
             sites::remove(db, &site).await?;
             sharing::remove_site(db, site.id).await?;
             subscription::remove_site(db, site.id).await?;
+            hook::remove_site(db, site.id).await?;
             releases::remove(db, site.id).await?;
             audit::append(db, UserId::NONE, Action::SiteRemove, site.id, &site.name).await?;
             say!("{} removed", site.name)?;

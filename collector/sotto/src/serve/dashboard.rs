@@ -22,7 +22,7 @@ use super::{
     apart::apart,
     database::watch_cluster,
     listeners::{self, Listeners},
-    mail, routes, set_up,
+    rounds, routes, set_up,
     signals::StopSignals,
     tls,
 };
@@ -101,9 +101,7 @@ pub async fn run(config: Config, paths: Paths, front: Front<'_>) -> Result<(), F
     if let Some(tls) = &tls {
         tls::start(&config, tls, listeners.redirect, Arc::default(), &supervisor)?;
     }
-    if let Some(send) = (front.mail)(&config, databases.clone())? {
-        mail::start(send, Arc::default(), &supervisor);
-    }
+    rounds::start((front.rounds)(&config, &databases)?, &Arc::default(), &supervisor);
     let health = admin::dashboard_health(databases.writer, board, tls);
     listeners::keep_serving(Part::Admin, listeners.admin, health, (&config.server).into(), &supervisor);
     let signals = StopSignals::listen()?;

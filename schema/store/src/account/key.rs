@@ -2,6 +2,8 @@
 //! Sotto has to read (secrets of two-step sign-in), so that a copy of the database or of a backup does not
 //! reveal them.
 //!
+//! Webhooks are sealed with it too (`hook`).
+//!
 //! Sealed with XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03), whose 24-byte nonces may be random. Purpose
 //! and user are authenticated data, so a sealed text cannot be reused for another user or purpose.
 
@@ -38,13 +40,15 @@ pub enum KeyError {
 
 /// What a sealed text is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     /// Secret and recovery codes of a user with two-step sign-in.
     Secret,
     /// A secret that was shown but not yet confirmed.
     Enrolment,
     /// Proof that the password was right a moment ago.
     Ticket,
+    /// Address and secret of a webhook; its number stands for the user.
+    Hook,
 }
 
 impl Purpose {
@@ -53,6 +57,7 @@ impl Purpose {
             Self::Secret => "secret",
             Self::Enrolment => "enrolment",
             Self::Ticket => "ticket",
+            Self::Hook => "hook",
         }
     }
 
@@ -106,7 +111,7 @@ impl AccountKey {
         *hasher.finalize().as_bytes()
     }
 
-    pub(super) fn seal(&self, purpose: Purpose, user: UserId, text: &[u8]) -> Result<String, KeyError> {
+    pub(crate) fn seal(&self, purpose: Purpose, user: UserId, text: &[u8]) -> Result<String, KeyError> {
         let mut nonce = [0u8; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|_| KeyError::Sealing)?;
         let aad = purpose.bound_to(user);
@@ -115,7 +120,7 @@ impl AccountKey {
         Ok(Base64UrlUnpadded::encode_string(&[&self.name()[..], &nonce, &sealed].concat()))
     }
 
-    pub(super) fn open(
+    pub(crate) fn open(
         &self,
         purpose: Purpose,
         user: UserId,
