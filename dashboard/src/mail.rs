@@ -326,12 +326,12 @@ impl Office {
 
     fn links(&self, due: &Due, secret: &str) -> Links {
         let about = [&self.public_url, "/s/", &due.site.key].concat();
-        let range = match &due.what {
-            What::Report(period) => period.range,
-            What::Alert(alert) => Range::day(alert.day),
+        let (range, page) = match &due.what {
+            What::Report(period) => (period.range, ""),
+            What::Alert(alert) => (Range::day(alert.day), alert.page),
         };
         Links {
-            reports: letter::reports_of(&about, range),
+            reports: letter::reports_of(&[&about, page].concat(), range),
             settings: format!("{about}/mail"),
             unsubscribe: [&self.public_url, UNSUBSCRIBE, secret].concat(),
         }

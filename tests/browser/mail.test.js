@@ -61,3 +61,22 @@ test('letter_is_accessible_and_its_styles_are_let_in', async () => {
   await owner.setContent(html)
   await check(owner, 'mail-letter')
 })
+
+test('webhook_is_added_tried_and_removed_on_accessible_pages', async () => {
+  await owner.goto(`${sotto.url}/s/${key}/mail`)
+  await owner.getByRole('link', { name: 'webhooks' }).click()
+  await check(owner, 'webhooks-empty')
+  await owner.getByLabel('Address').fill('https://10.0.0.1/')
+  await owner.getByRole('button', { name: 'Add the webhook' }).click()
+  await owner.getByText('the address is not a public one').waitFor()
+  // Nobody listens there.
+  await owner.getByLabel('Address').fill('http://127.0.0.1:1025/in')
+  await owner.getByRole('button', { name: 'Add the webhook' }).click()
+  await owner.getByText(/^whsec_/).waitFor()
+  await check(owner, 'webhooks-added')
+  await owner.getByRole('button', { name: 'Send a test message to 127.0.0.1' }).click()
+  await owner.getByText('127.0.0.1 did not accept the test message: it cannot be reached.').waitFor()
+  assert.equal(await owner.getByText(/^whsec_/).count(), 0)
+  await owner.getByRole('button', { name: 'Remove the webhook to 127.0.0.1' }).click()
+  await owner.getByText('None yet.').waitFor()
+})

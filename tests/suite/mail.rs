@@ -652,3 +652,51 @@ fn silent_site_and_many_visitors_are_told_once_a_day() {
     assert!(letter.text().contains("nothing was counted"), "{}", letter.text());
     assert!(one_click(&sotto, &letter.unsubscribe()).text().contains("no alerts of a.example"));
 }
+
+#[test]
+fn morning_tells_of_pages_that_were_not_found_of_refusal_and_of_slow_pages() {
+    let server = Server::start(&json!({}));
+    let sotto = server.sotto(NO_TLS);
+    let key = sotto.add_site("a.example", &UTC);
+    let viewer = member(&sotto, &key, "ann@example.org", "viewer");
+    choose(&sotto, &key, &viewer, "alerts=yes");
+    let tomorrow = sotto_schema::clock::now().to_zoned(TimeZone::UTC).date().saturating_add(1.day());
+    let day = |age: i32, granted: u8, lcp_ms: u32| {
+        let views: Vec<String> = (1..=100).map(|n| format!(r#""view":"{n}","lcp_ms":{lcp_ms}"#)).collect();
+        let decision = format!(r#""granted":{granted}"#);
+        let mut rows: Vec<_> =
+            (1..).zip(&views).map(|(n, view)| (601, "vitals", "/", n, n, view.as_str())).collect();
+        rows.extend((0..50).map(|_| (602, "consent", "/", 0, 0, decision.as_str())));
+        // What was not found before is not new.
+        for (minute, path) in
+            [(603, "/old"), (605, "/gone")].into_iter().filter(|(_, path)| age == 0 || *path == "/old")
+        {
+            for who in 1..=6 {
+                rows.push((minute, "pageview", path, who, who, ""));
+                rows.push((minute + 1, "custom", path, who, who, r#""name":"404","interactive":false"#));
+            }
+        }
+        store(&sotto, &key, &tomorrow.saturating_sub(age.days()).to_string(), &rows);
+    };
+    (1..=20).for_each(|age| day(age, 15, 2_000));
+    day(0, 1, 9_000);
+    let after = tomorrow.saturating_add(1.day());
+    let at = |hour: i8, minute: i8| after.at(hour, minute, 0, 0).to_zoned(TimeZone::UTC).unwrap().timestamp();
+    assert_eq!(run(&sotto, at(7, 50)), (0, 0));
+    let told = run(&sotto, at(8, 10));
+    assert_eq!(told, (3, 0), "{:?}", server.letters());
+    assert_eq!(run(&sotto, at(9, 10)), (0, 0), "once");
+    let letters: Vec<String> = server.wait_for(3).iter().map(|letter| letter.text()).collect();
+    for (text, page) in [
+        ("came in the four weeks before: /gone (5 visits).", "/not-found?"),
+        (
+            "0 % of 50 decisions agreed to analytics. In the four weeks before, it was usually 100 %.",
+            "/consent?",
+        ),
+        ("Largest Contentful Paint of 9.0 s (usually 2.0 s)", "/vitals?"),
+    ] {
+        let found =
+            letters.iter().filter(|letter| letter.replace('\n', " ").contains(text) && letter.contains(page));
+        assert_eq!(found.count(), 1, "{text}: {letters:?}");
+    }
+}

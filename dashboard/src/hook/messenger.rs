@@ -267,7 +267,10 @@ impl Messenger {
                 let told = Told::Goals(*day, goals.map_or(&[], Vec::as_slice));
                 (told, reports_of(&format!("{about}/goals"), Range::day(*day)))
             }
-            What::Alert(alert) => (Told::Alert(alert), reports_of(&about, Range::day(alert.day))),
+            What::Alert(alert) => {
+                let page = [&about, alert.page].concat();
+                (Told::Alert(alert), reports_of(&page, Range::day(alert.day)))
+            }
         };
         let body = message::body(due.hook.format, &due.site, told, &url);
         let answer = self.carry(&due.hook, message::id(&due.id), body).await;

@@ -6,6 +6,9 @@
 //! | fewer visitors | yesterday had less than a third of the median of the same day of the week, four times, which is [`VISITORS_MIN`] or more |
 //! | silence | nothing was counted for 24 hours where a day usually has [`VISITS_MIN`] visits |
 //! | a goal | a group reached it today, and none in the four weeks before |
+//! | pages not found | a group came to one yesterday, and none in the four weeks before |
+//! | fewer who agree | of 50 or more decisions of yesterday, less than half of the usual share agreed to analytics |
+//! | a slow site | a quarter of yesterday's page views had a poor core web vital, and usually they have not |
 //!
 //! An hour is looked at once it is over, and what is older than [`FRESH_MS`] is news no more.
 
@@ -35,6 +38,8 @@ use crate::{
     },
 };
 
+mod morning;
+
 /// How many times the usual is unusual.
 const TIMES: u64 = 3;
 /// The fewest visitors of an hour that are many, and of a day that can be missed.
@@ -60,6 +65,8 @@ pub(crate) struct Alert {
     pub(crate) title: String,
     /// In a sentence or two.
     pub(crate) text: String,
+    /// The page that says more, below the site's.
+    pub(crate) page: &'static str,
     /// The day that it is about.
     pub(crate) day: Date,
     /// Since when it can be told, in milliseconds since 1970-01-01 UTC.
@@ -107,6 +114,9 @@ async fn read(db: &Reports, site: &Site, now: &Zoned) -> Result<Vec<Alert>, Summ
     let mut answer = lists(db, &sources, &query, &[hours], false).await?;
     let hours = answer.lists.pop().map_or_else(Vec::new, |(rows, _)| rows);
     let mut alerts = unusual(&Seen::of(&hours, &answer.days), now);
+    if let Some(morning) = Morning::of(now) {
+        alerts.extend(morning::read(db, &sources, &query, morning).await?);
+    }
     let goals = goal::all(db, site.id).await?;
     if !goals.is_empty() {
         let of = |range| Query { range, ..query.clone() };
@@ -191,19 +201,35 @@ fn spike(seen: &Seen, now: &Zoned) -> Option<Alert> {
                 counted(visitors, "visitor"),
                 grouped(usual)
             ),
+            page: "",
             day,
             since_ms: start.timestamp().as_millisecond() + HOUR_MS,
         })
     })
 }
 
+/// The time at which a day is told that is over.
+#[derive(Debug, Clone, Copy)]
+struct Morning {
+    /// The day.
+    day: Date,
+    /// When it can be told, in milliseconds since 1970-01-01 UTC.
+    since_ms: i64,
+}
+
+impl Morning {
+    fn of(now: &Zoned) -> Option<Self> {
+        let today = now.date();
+        let due = today.to_datetime(jiff::civil::time(schedule::HOUR, 0, 0, 0));
+        let since_ms = due.to_zoned(now.time_zone().clone()).ok()?.timestamp().as_millisecond();
+        let age = now.timestamp().as_millisecond() - since_ms;
+        (0..FRESH_MS).contains(&age).then(|| Self { day: today.saturating_sub(1.day()), since_ms })
+    }
+}
+
 fn drop_of_yesterday(seen: &Seen, now: &Zoned) -> Option<Alert> {
-    let today = now.date();
-    let due = today.to_datetime(jiff::civil::time(schedule::HOUR, 0, 0, 0)).to_zoned(now.time_zone().clone());
-    let since_ms = due.ok()?.timestamp().as_millisecond();
-    let age = now.timestamp().as_millisecond() - since_ms;
-    let day = today.saturating_sub(1.day());
-    if !(0..FRESH_MS).contains(&age) || seen.usual_days(day).is_empty() {
+    let Morning { day, since_ms } = Morning::of(now)?;
+    if seen.usual_days(day).is_empty() {
         return None;
     }
     let weeks = (1..=4).map(|weeks| seen.day(day.saturating_sub((7 * weeks).days())).visitors);
@@ -219,6 +245,7 @@ fn drop_of_yesterday(seen: &Seen, now: &Zoned) -> Option<Alert> {
             counted(visitors, "visitor"),
             grouped(usual)
         ),
+        page: "",
         day,
         since_ms,
     })
@@ -239,6 +266,7 @@ fn silence(seen: &Seen, now: &Zoned) -> Option<Alert> {
             day.strftime("%A, %-d %B"),
             counted(usual, "visit")
         ),
+        page: "",
         day: *day,
         since_ms,
     })
@@ -257,6 +285,7 @@ fn first_reached(goals: &[Goal], today: &[Counts], before: &[Counts], now: &Zone
                 counted(visits, "visit"),
                 day.strftime("%A, %-d %B")
             ),
+            page: "/goals",
             day,
             since_ms: now.timestamp().as_millisecond(),
         })

@@ -121,7 +121,7 @@ const fn about(kind: Kind) -> &'static str {
         Kind::Weekly => "on Mondays at 8:00, of the week before",
         Kind::Monthly => "on the first of a month at 8:00, of the month before",
         Kind::Alerts => {
-            "many or few visitors, nothing counted for a day, a goal that is reached for the first time in four weeks; each at most once a day"
+            "many or few visitors, nothing counted for a day, a goal that is reached or a page that is not found for the first time in four weeks, fewer visitors who agree, slow pages; each at most once a day"
         }
     }
 }
