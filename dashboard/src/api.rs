@@ -30,6 +30,7 @@ mod annotations;
 mod consent;
 mod details;
 mod hours;
+mod manage;
 mod quality;
 mod query;
 mod reader;
@@ -47,7 +48,7 @@ use write::number;
 
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/api/v1/sites", get(sites))
+        .merge(manage::routes())
         .route("/api/v1/sites/{key}/report", get(report))
         .route("/api/v1/sites/{key}/overview", get(overview))
         .route("/api/v1/sites/{key}/details/{report}", get(details::show))
@@ -78,21 +79,6 @@ async fn site_of(app: &App, reader: &Reader, key: &str) -> Result<Site, Refusal>
 
 fn scope(site: &Site) -> Scope {
     Scope { site: site.id, time_zone: site.time_zone.clone() }
-}
-
-async fn sites(State(app): State<Arc<App>>, reader: Reader) -> Result<Json<Value>, Refusal> {
-    let sites = readable(&app, &reader).await?;
-    let one = |s: &Site| {
-        json!({
-            "key": s.key,
-            "name": s.name,
-            "hostnames": s.hostnames,
-            "time_zone": s.time_zone,
-            "policy": s.preset.name(),
-            "retention_days": s.retention_days,
-        })
-    };
-    Ok(Json(json!({"sites": sites.iter().map(one).collect::<Vec<_>>()})))
 }
 
 /// Parses a query string: `from`, `to`, `metrics`, `by`, `limit`, `source`, and `filter` as often as needed.

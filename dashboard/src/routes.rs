@@ -56,6 +56,7 @@ pub(crate) use badge::Badges;
 pub(crate) use install::seen;
 pub(crate) use quality::words;
 pub(crate) use realtime::Watchers;
+pub(crate) use sites::{store, store_changed};
 pub(crate) use trust::Trust;
 
 /// The largest form, in bytes.

@@ -16,7 +16,7 @@ fn post(sotto: &Sotto, path: &str, cookie: &str, form: &str, site: &str) -> Answ
     request("POST", &format!("{}{path}", sotto.url), &headers, form.as_bytes())
 }
 
-fn api(sotto: &Sotto, method: &str, path: &str, token: &str, body: &Value) -> Answer {
+pub(crate) fn api(sotto: &Sotto, method: &str, path: &str, token: &str, body: &Value) -> Answer {
     let bearer = format!("Bearer {token}");
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
     let body = if body.is_null() { String::new() } else { body.to_string() };
@@ -24,7 +24,7 @@ fn api(sotto: &Sotto, method: &str, path: &str, token: &str, body: &Value) -> An
 }
 
 /// A token of a site.
-fn token(sotto: &Sotto, key: &str, scope: &str) -> String {
+pub(crate) fn token(sotto: &Sotto, key: &str, scope: &str) -> String {
     let made = sotto.run(&["token", "add", "ci", "--site", key, "--scope", scope, "--json"]);
     let made: Value = serde_json::from_str(&made).unwrap();
     made.as_array().map_or(&made, |rows| &rows[0])["token"].as_str().unwrap().to_owned()

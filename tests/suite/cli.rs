@@ -257,3 +257,45 @@ fn hits_that_wait_are_shipped_by_hand_while_no_sotto_runs() {
     assert_eq!(own.report(&key, &["--metrics", "pageviews"])[0]["pageviews"], 1);
     assert_eq!(own.run(&["spool", "replay"]), "0 hits shipped\n");
 }
+
+#[test]
+fn removed_site_leaves_nothing_that_people_made_for_it_and_others_keep_theirs() {
+    let sotto = Sotto::start();
+    let keys = ["a.example", "b.example"].map(|host| sotto.add_site(host, &[]));
+    for key in &keys {
+        let email = format!("{key}@example.org");
+        crate::accounts::add_user(&sotto, &email, &["--role", "editor", "--site", key]);
+        for command in [
+            &["goal", "add", key, "Sign up", "--event", "Signup"][..],
+            &["funnel", "add", key, "Order", "--step", "/a", "--step", "/b"],
+            &["annotation", "add", key, "Fair"],
+            &["share", "add", key, "client"],
+            &["token", "add", "ci", "--site", key],
+            &["webhook", "add", key, "https://hooks.example.org/"],
+        ] {
+            sotto.run(command);
+        }
+        let site = ["(SELECT id FROM sites FINAL WHERE key = '", key, "')"].concat();
+        for insert in [
+            "subscriptions (site, user, kind) SELECT SITE, 7, 'weekly'",
+            "segments (site, id, name) SELECT SITE, 7, 'Phones'",
+            "public_sites (site) SELECT SITE",
+        ] {
+            sotto.ask_clickhouse(&["INSERT INTO ", &insert.replace("SITE", &site)].concat());
+        }
+    }
+    let left = || -> Vec<String> {
+        let tables = sotto.ask_clickhouse(
+            "SELECT table FROM system.columns WHERE database = currentDatabase() AND name IN ('site', 'deleted') GROUP BY table HAVING count() = 2 ORDER BY table",
+        );
+        let count = |table: &str| {
+            sotto.ask_clickhouse(&format!("SELECT uniqExact(site) FROM {table} FINAL WHERE deleted = 0"))
+        };
+        tables.lines().map(|table| format!("{table} {}", count(table).trim())).collect()
+    };
+    let both = left();
+    assert!(both.len() >= 10 && both.iter().all(|count| count.ends_with(" 2")), "{both:?}");
+    sotto.run(&["site", "remove", &keys[0]]);
+    let one = left();
+    assert!(one.iter().all(|count| count.ends_with(" 1")), "{one:?}");
+}

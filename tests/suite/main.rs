@@ -30,6 +30,7 @@ mod imports;
 mod lookups;
 mod lost_answers;
 mod mail;
+mod management;
 mod memory;
 mod metrics;
 mod naming;

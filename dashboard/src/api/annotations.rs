@@ -52,7 +52,7 @@ async fn writable(app: &App, reader: &Reader, key: &str) -> Result<(Site, UserId
     let site = site_of(app, reader, key).await?;
     let (may_write, user) = match reader {
         Reader::Person(signed_in) => (signed_in.role(site.id) >= Some(Role::Editor), signed_in.user.id),
-        Reader::Program(bearer) => (bearer.scope == Scope::Write, UserId::NONE),
+        Reader::Program(bearer) => (bearer.scope >= Scope::Write, UserId::NONE),
     };
     if may_write { Ok((site, user)) } else { Err(PageError::Forbidden.into()) }
 }

@@ -155,6 +155,7 @@ async fn token_rows(app: &App, signed_in: &SignedIn) -> Result<Vec<TokenRow>, Pa
         scope: match token.scope {
             Scope::Read => "reads reports",
             Scope::Write => "reads reports and sends hits",
+            Scope::Manage => "reads reports, sends hits and changes sites, goals and links",
         },
         made: dates::day(token.created_ms),
         ends: token.expires_ms.map(dates::day),

@@ -14,10 +14,7 @@ use sotto_schema::{
     policy::Preset,
     site::{RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Site, SiteError, normalise_hostname},
 };
-use sotto_store::{
-    account::Role,
-    audit::{self, Action},
-};
+use sotto_store::account::Role;
 
 use super::{
     policy_choice::{Choice, choices},
@@ -154,7 +151,6 @@ pub(super) async fn submit(
     Path(key): Path<String>,
     Form(form): Form<SettingsForm>,
 ) -> Result<Response, PageError> {
-    let db = &app.settings.databases.writer;
     let (site, all) = signed_in.site(&key, Role::Editor)?;
     let changed = match form.apply(&site) {
         Ok(changed) => changed,
@@ -170,11 +166,7 @@ pub(super) async fn submit(
             ));
         }
     };
-    if changed != site {
-        sotto_store::sites::save(db, &changed).await?;
-        audit::append(db, signed_in.user.id, Action::SiteChange, site.id, &site.changes(&changed)).await?;
-        (app.settings.sites_changed)();
-    }
+    sites::store_changed(&app, signed_in.user.id, &site, &changed).await?;
     Ok(Redirect::to(&format!("/s/{key}/settings?saved=yes")).into_response())
 }
 

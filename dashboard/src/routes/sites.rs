@@ -359,10 +359,27 @@ pub(super) async fn add(
 }
 
 /// Stores a new site and tells the collector.
-pub(super) async fn store(app: &App, actor: UserId, site: &Site) -> Result<(), PageError> {
+pub(crate) async fn store(app: &App, actor: UserId, site: &Site) -> Result<(), PageError> {
     let db = &app.settings.databases.writer;
     sites::save(db, site).await?;
     audit::append(db, actor, Action::SiteAdd, site.id, &site.name).await?;
+    (app.settings.sites_changed)();
+    Ok(())
+}
+
+/// Stores a site that was changed, if it was, and tells the collector.
+pub(crate) async fn store_changed(
+    app: &App,
+    actor: UserId,
+    before: &Site,
+    site: &Site,
+) -> Result<(), PageError> {
+    if before == site {
+        return Ok(());
+    }
+    let db = &app.settings.databases.writer;
+    sites::save(db, site).await?;
+    audit::append(db, actor, Action::SiteChange, site.id, &before.changes(site)).await?;
     (app.settings.sites_changed)();
     Ok(())
 }

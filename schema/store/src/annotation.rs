@@ -200,14 +200,6 @@ pub async fn remove(db: &Db, site: SiteId, id: AnnotationId) -> Result<bool, Ann
     Ok(true)
 }
 
-/// Removes all annotations of a site that is removed.
-///
-/// # Errors
-/// When ClickHouse cannot be queried.
-pub async fn remove_of_site(db: &Db, site: SiteId) -> Result<(), Error> {
-    write(db, rows(db, site, EVER).await?.into_iter().map(AnnotationRow::removed)).await
-}
-
 async fn write(db: &Db, rows: impl IntoIterator<Item = AnnotationRow>) -> Result<(), Error> {
     let mut insert = db.client().insert::<AnnotationRow>("annotations").await?;
     for row in rows {

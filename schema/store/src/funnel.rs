@@ -168,18 +168,6 @@ pub async fn remove(db: &Db, site: SiteId, id: FunnelId) -> Result<bool, FunnelE
     Ok(true)
 }
 
-/// Removes the funnels of a site that is removed.
-///
-/// # Errors
-/// When ClickHouse cannot be queried.
-pub async fn remove_all(db: &Db, site: SiteId) -> Result<(), Error> {
-    let mut rows = rows(db, site).await?;
-    for row in &mut rows {
-        (row.version, row.deleted) = (version(), 1);
-    }
-    write(db, &rows.iter().collect::<Vec<_>>()).await
-}
-
 async fn write(db: &Db, rows: &[&FunnelRow]) -> Result<(), Error> {
     let mut insert = db.client().insert::<FunnelRow>("funnels").await?;
     for row in rows {

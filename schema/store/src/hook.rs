@@ -262,17 +262,6 @@ pub async fn remove(db: &Db, site: SiteId, id: HookId) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Removes all webhooks of a site that is removed.
-///
-/// # Errors
-/// When ClickHouse cannot be queried.
-pub async fn remove_site(db: &Db, site: SiteId) -> Result<(), Error> {
-    for known in all(db, site).await? {
-        write(db, &known, 1).await?;
-    }
-    Ok(())
-}
-
 async fn write(db: &Db, hook: &Hook, deleted: u8) -> Result<(), Error> {
     let mut insert = db.client().insert::<HookRow>("hooks").await?;
     let row = HookRow {

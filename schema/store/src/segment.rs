@@ -182,14 +182,6 @@ pub async fn remove(db: &Db, segment: &Segment) -> Result<(), SegmentError> {
     Ok(write(db, [SegmentRow::from(segment).removed()]).await?)
 }
 
-/// Removes the segments of a site that is removed, of all people.
-///
-/// # Errors
-/// When ClickHouse cannot be queried.
-pub async fn remove_of_site(db: &Db, site: SiteId) -> Result<(), Error> {
-    write(db, rows(db, site, UserId::NONE).await?.into_iter().map(SegmentRow::removed)).await
-}
-
 /// Removes what somebody who is removed kept for themselves.
 ///
 /// # Errors

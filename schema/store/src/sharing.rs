@@ -308,20 +308,6 @@ pub async fn withdraw(db: &Db, site: SiteId, id: [u8; 32]) -> Result<Option<Shar
     Ok(Some(link))
 }
 
-/// Takes back all that a site that is removed had shared.
-///
-/// # Errors
-/// When ClickHouse cannot be queried.
-pub async fn remove_site(db: &Db, site: SiteId) -> Result<(), SharingError> {
-    for link in links(db, site).await? {
-        mark_removed(db, &link).await?;
-    }
-    if public_sites(db).await?.contains(&site) {
-        set_public(db, site, false).await?;
-    }
-    Ok(())
-}
-
 /// Notes that a link was used on a day.
 ///
 /// # Errors

@@ -191,14 +191,6 @@ pub async fn remove(db: &Db, (site, user, kind): (SiteId, UserId, Kind)) -> Resu
     Ok(true)
 }
 
-/// Ends all subscriptions to a site that is removed.
-///
-/// # Errors
-/// When ClickHouse cannot be queried.
-pub async fn remove_site(db: &Db, site: SiteId) -> Result<(), Error> {
-    remove_where(db, |known| known.site == site).await
-}
-
 /// Ends all subscriptions of a user who is removed.
 ///
 /// # Errors

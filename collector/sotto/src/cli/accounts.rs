@@ -147,6 +147,8 @@ pub enum ScopeName {
     Read,
     /// May also send events on behalf of visitors
     Write,
+    /// May also change sites, goals and shared links
+    Manage,
 }
 
 /// Writes into the audit log what was done on the command line. People are numbers there: what it says stays.
@@ -265,6 +267,7 @@ pub async fn token(command: TokenCommand, databases: &Databases) -> Result<(), F
             let scope = match scope {
                 ScopeName::Read => Scope::Read,
                 ScopeName::Write => Scope::Write,
+                ScopeName::Manage => Scope::Manage,
             };
             let asked = NewToken { name: &name, site, scope, days };
             let issued = account::issue(db, UserId::NONE, asked).await.map_err(of_account)?;

@@ -8,10 +8,9 @@ use sotto_schema::{
     site::{Site, SiteError, normalise_hostname},
 };
 use sotto_store::{
-    annotation,
     audit::{self, Action},
     db::{Databases, Db},
-    funnel, hook, releases, segment, sharing, sites, subscription,
+    releases, sites,
 };
 
 use super::output::{Listing, note, say, time};
@@ -209,13 +208,8 @@ pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -
         SiteCommand::Remove { site } => {
             let site = find(db, &site).await?;
             // First, so that what was cut can be done again.
-            funnel::remove_all(db, site.id).await?;
-            segment::remove_of_site(db, site.id).await?;
-            annotation::remove_of_site(db, site.id).await?;
+            sites::remove_belongings(db, site.id).await?;
             sites::remove(db, &site).await?;
-            sharing::remove_site(db, site.id).await?;
-            subscription::remove_site(db, site.id).await?;
-            hook::remove_site(db, site.id).await?;
             releases::remove(db, site.id).await?;
             audit::append(db, UserId::NONE, Action::SiteRemove, site.id, &site.name).await?;
             say!("{} removed", site.name)?;

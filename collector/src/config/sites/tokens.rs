@@ -49,7 +49,7 @@ pub fn name_of(secret: &str) -> String {
 
 /// Whether a token is good for `site` and may send on behalf of visitors.
 pub fn may_write(bearer: Option<Bearer>, site: SiteId) -> bool {
-    covers(bearer, site) && bearer.is_some_and(|b| b.scope == Scope::Write)
+    covers(bearer, site) && bearer.is_some_and(|b| b.scope >= Scope::Write)
 }
 
 /// Whether a token is good for `site`.

@@ -32,17 +32,20 @@ pub enum Scope {
     Read = 1,
     /// Also send events on behalf of visitors.
     Write = 2,
+    /// Also change sites, goals and shared links.
+    Manage = 3,
 }
 
 impl Scope {
     /// All scopes, smallest first.
-    pub const ALL: [Self; 2] = [Self::Read, Self::Write];
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Manage];
 
     /// The name as typed and stored.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Read => "read",
             Self::Write => "write",
+            Self::Manage => "manage",
         }
     }
 
