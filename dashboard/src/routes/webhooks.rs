@@ -85,6 +85,14 @@ pub(super) struct HookForm {
     format: String,
 }
 
+impl HookForm {
+    /// What is offered: it is told everything.
+    fn new() -> Self {
+        let on = || Some("on".to_owned());
+        Self { goals: on(), alerts: on(), ..Self::default() }
+    }
+}
+
 /// The webhook that is meant.
 #[derive(Debug, Deserialize)]
 pub(super) struct OneForm {
@@ -161,9 +169,7 @@ pub(super) async fn show(
     Path(key): Path<String>,
 ) -> Result<Response, PageError> {
     let found = signed_in.site(&key, Role::Owner)?;
-    let form =
-        HookForm { goals: Some("on".to_owned()), alerts: Some("on".to_owned()), ..HookForm::default() };
-    page((&app, theme, &signed_in), found, (form, Said::default())).await
+    page((&app, theme, &signed_in), found, (HookForm::new(), Said::default())).await
 }
 
 /// Adds what was typed; what is wrong with it is told in words.
@@ -211,8 +217,8 @@ pub(super) async fn add(
 ) -> Result<Response, PageError> {
     let (site, all) = signed_in.site(&key, Role::Owner)?;
     let (form, said) = match added(&app, &signed_in, &site, &form).await? {
-        Ok(made) => (HookForm::default(), Said { made: Some(made), ..Said::default() }),
-        Err(error) => (form, Said { error, ..Said::default() }),
+        Ok(made) => (HookForm::new(), Said { made: Some(made), ..Said::default() }),
+        Err(error) => (form, Said { error: format!("Please check: {error}."), ..Said::default() }),
     };
     page((&app, theme, &signed_in), (site, all), (form, said)).await
 }
@@ -264,7 +270,7 @@ pub(super) async fn test(
             ..Said::default()
         }
     };
-    page((&app, theme, &signed_in), (site, all), (HookForm::default(), said)).await
+    page((&app, theme, &signed_in), (site, all), (HookForm::new(), said)).await
 }
 
 #[cfg(test)]
