@@ -29,6 +29,9 @@ pub struct Site {
     pub key: String,
     /// Name people gave it.
     pub name: String,
+    /// The client whose site it is, as a folder of the list of sites; empty: none.
+    #[serde(default)]
+    pub client: String,
     /// Host names whose pages belong to it; sub-domains included.
     pub hostnames: Vec<String>,
     /// IANA time zone in which its days begin.
@@ -58,6 +61,9 @@ pub enum SiteError {
     /// See the message.
     #[error("the name must have 1 to {NAME_CHARS_MAX} characters")]
     Name,
+    /// See the message.
+    #[error("the name of a client has at most {NAME_CHARS_MAX} characters, without line breaks")]
+    Client,
     /// See the message.
     #[error("{0:?} is no host name; write it like example.org, without https:// and without a path")]
     Hostname(String),
@@ -123,6 +129,7 @@ impl Site {
             id: SiteId::random().expect("the operating system has randomness"),
             key: random_key().expect("the operating system has randomness"),
             name: name.trim().to_owned(),
+            client: String::new(),
             hostnames: names,
             time_zone: time_zone.to_owned(),
             preset,
@@ -142,6 +149,9 @@ impl Site {
     pub fn validate(&self) -> Result<(), SiteError> {
         if !(1..=NAME_CHARS_MAX).contains(&self.name.chars().count()) {
             return Err(SiteError::Name);
+        }
+        if self.client.chars().count() > NAME_CHARS_MAX || self.client.chars().any(char::is_control) {
+            return Err(SiteError::Client);
         }
         if !(1..=HOSTNAMES_MAX).contains(&self.hostnames.len()) {
             return Err(SiteError::Hostnames);
@@ -163,6 +173,7 @@ impl Site {
         let days = if after.retention_days == 1 { "day" } else { "days" };
         let parts = [
             (self.name != after.name, format!("name {:?}", after.name)),
+            (self.client != after.client, format!("client {:?}", after.client)),
             (self.hostnames != after.hostnames, format!("host names {}", after.hostnames.join(" "))),
             (self.time_zone != after.time_zone, format!("time zone {}", after.time_zone)),
             (
@@ -243,6 +254,9 @@ mod tests {
         assert_eq!(with(&|s| s.name = "ä".repeat(NAME_CHARS_MAX)), Ok(()));
         assert_eq!(with(&|s| s.name = "ä".repeat(NAME_CHARS_MAX + 1)), Err(SiteError::Name));
         assert_eq!(with(&|s| s.name = String::new()), Err(SiteError::Name));
+        assert_eq!(with(&|s| s.client = "ä".repeat(NAME_CHARS_MAX)), Ok(()));
+        assert_eq!(with(&|s| s.client = "ä".repeat(NAME_CHARS_MAX + 1)), Err(SiteError::Client));
+        assert_eq!(with(&|s| s.client = "a\nb".into()), Err(SiteError::Client));
         assert_eq!(with(&|s| s.hostnames = vec!["a".into(); HOSTNAMES_MAX]), Ok(()));
         assert_eq!(with(&|s| s.hostnames = vec!["a".into(); HOSTNAMES_MAX + 1]), Err(SiteError::Hostnames));
         assert_eq!(with(&|s| s.retention_days = RETENTION_DAYS_MAX), Ok(()));

@@ -443,6 +443,7 @@ ENGINE = ReplacingMergeTree(version, deleted) ORDER BY id TTL toDateTime(expires
 CREATE TABLE sites (`id` UInt64,
     `key` String,
     `name` String,
+    `client` String,
     `hostnames` Array(String),
     `time_zone` LowCardinality(String),
     `preset` LowCardinality(String),

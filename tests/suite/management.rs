@@ -33,13 +33,19 @@ fn site_is_added_and_changed_by_who_manages_and_its_hits_are_kept() {
     let key = added.json()["key"].as_str().unwrap().to_owned();
     assert_eq!(
         added.json(),
-        json!({"key": key, "name": "www.Shop.example", "hostnames": ["shop.example"], "time_zone": "Europe/Berlin", "policy": "strict", "retention_days": 31})
+        json!({"key": key, "name": "www.Shop.example", "client": "", "hostnames": ["shop.example"], "time_zone": "Europe/Berlin", "policy": "strict", "retention_days": 31})
     );
     let hit = format!(r#"{{"v":1,"s":"{key}","k":"p","i":"view","q":0,"u":"https://shop.example/"}}"#);
     assert_eq!(sotto.hit(&hit, &[]), 204);
     sotto.wait_for_pageviews(&key, 1);
     let path = format!("/{key}");
-    let changed = sites(&sotto, "PATCH", &path, &all, &json!({"name": "Shop", "retention_days": 90}));
+    let changed = sites(
+        &sotto,
+        "PATCH",
+        &path,
+        &all,
+        &json!({"name": "Shop", "client": "Shop Ltd", "retention_days": 90}),
+    );
     assert_eq!(changed.status, 200, "{}", changed.text());
     let shown = sites(&sotto, "GET", &path, &all, &Value::Null).json();
     assert_eq!(shown, changed.json());
@@ -49,6 +55,7 @@ fn site_is_added_and_changed_by_who_manages_and_its_hits_are_kept() {
         (&json!("strict"), &json!(["shop.example"])),
         "as it was"
     );
+    assert_eq!(shown["client"], "Shop Ltd");
     // One token of the site, one that may only write, and people.
     let [own, write] = ["manage", "write"].map(|scope| token(&sotto, &key, scope));
     assert_eq!(sites(&sotto, "PATCH", &path, &own, &json!({"name": "Own"})).status, 200);

@@ -87,3 +87,56 @@ fn list_of_sites_has_the_figures_of_their_own_reports_and_says_which_are_silent(
         "as much as is looked at"
     );
 }
+
+#[test]
+fn sites_are_in_the_folders_of_their_clients() {
+    let sotto = Sotto::start();
+    let keys =
+        ["one.example", "two.example", "three.example", "four.example"].map(|host| sotto.add_site(host, &[]));
+    let [one, two, three, four] = &keys;
+    let day = Noon::now().day(1).to_string();
+    for (key, visitors) in [(one, 1..=3_u64), (two, 1..=4), (three, 1..=6), (four, 1..=7)] {
+        let rows: Vec<_> = visitors.map(|who| (60, "pageview", "/", who, who, "")).collect();
+        store(&sotto, key, &day, &rows);
+    }
+    let owner = sign_in(&sotto, "owner@example.org", &["--role", "owner"]);
+    let plain = get(&sotto, "/sites", &owner).text();
+    assert!(!plain.contains("rowgroup"), "no folders where there are no clients");
+    sotto.run(&["site", "edit", one, "--client", "Zebra <b>"]);
+    sotto.run(&["site", "edit", two, "--client", "hotels"]);
+    let form =
+        "name=Three&client=+hotels+&hostnames=three.example&time_zone=UTC&preset=cnil&retention_days=90";
+    assert_eq!(crate::accounts::submit(&sotto, &format!("/s/{three}/settings"), &owner, form).status, 303);
+    let page = get(&sotto, "/sites?sort=visitors", &owner).text();
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}: {page}"));
+    let row_of = |key: &str| at(&format!("href=\"/s/{key}\">"));
+    let order = [
+        at(">hotels</a>"),
+        row_of(three),
+        row_of(two),
+        at(">Zebra &#60;b&#62;</a>"),
+        row_of(one),
+        at("Without a client"),
+        row_of(four),
+    ];
+    assert!(order.is_sorted(), "{order:?}");
+    let folder = &page[at(">hotels</a>")..row_of(three)];
+    assert_eq!(folder.matches("<td>10</td>").count(), 2, "visitors and pageviews of both: {folder}");
+    let of_client = get(&sotto, "/sites?client=hotels", &owner).text();
+    assert!(of_client.contains(&format!("/s/{two}\">")) && of_client.contains(&format!("/s/{three}\">")));
+    assert!(!of_client.contains(&format!("/s/{one}\">")) && !of_client.contains("rowgroup"));
+    let found = get(&sotto, "/sites?q=ZEBRA", &owner).text();
+    assert!(found.contains(&format!("/s/{one}\">")) && !found.contains(&format!("/s/{two}\">")));
+    assert!(get(&sotto, &format!("/s/{four}/settings"), &owner).text().contains("<option value=\"hotels\">"));
+    // Who sees one site sees no client of others.
+    let viewer = sign_in(&sotto, "editor@example.org", &["--role", "editor", "--site", four]);
+    for path in ["/sites".to_owned(), format!("/s/{four}/settings")] {
+        let shown = get(&sotto, &path, &viewer).text();
+        assert!(!shown.contains("hotels") && !shown.contains("Zebra"), "{path}");
+    }
+    sotto.run(&["site", "edit", one, "--client", ""]);
+    let listed: Value = serde_json::from_str(&sotto.run(&["site", "list", "--json"])).unwrap();
+    let clients: Vec<_> =
+        listed.as_array().unwrap().iter().map(|site| site["client"].as_str().unwrap()).collect();
+    assert_eq!(clients.iter().filter(|client| client.is_empty()).count(), 2, "{listed}");
+}

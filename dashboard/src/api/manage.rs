@@ -57,12 +57,13 @@ async fn managed(app: &App, reader: &Reader, key: &str) -> Result<(Site, UserId)
     if may_manage { Ok((site, user)) } else { Err(PageError::Forbidden.into()) }
 }
 
-const SITE: &str = r#"{"hostnames": ["shop.example"], "name": "Shop", "time_zone": "Europe/Berlin", "policy": "cnil", "retention_days": 90}"#;
+const SITE: &str = r#"{"hostnames": ["shop.example"], "name": "Shop", "client": "Shop Ltd", "time_zone": "Europe/Berlin", "policy": "cnil", "retention_days": 90}"#;
 
 fn site(site: &Site) -> Value {
     json!({
         "key": site.key,
         "name": site.name,
+        "client": site.client,
         "hostnames": site.hostnames,
         "time_zone": site.time_zone,
         "policy": site.preset.name(),
@@ -76,6 +77,7 @@ fn site(site: &Site) -> Value {
 struct SiteTyped {
     hostnames: Option<Vec<String>>,
     name: Option<String>,
+    client: Option<String>,
     time_zone: Option<String>,
     policy: Option<String>,
     retention_days: Option<u16>,
@@ -101,6 +103,7 @@ impl SiteTyped {
         let preset = self.preset()?.unwrap_or_default();
         let mut site = Site::new(name, &hosts, time_zone, preset).map_err(|error| not_allowed(&error))?;
         site.retention_days = self.retention_days.unwrap_or(site.retention_days);
+        site.client = self.client.as_deref().unwrap_or_default().trim().to_owned();
         site.validate().map_err(|error| not_allowed(&error))?;
         Ok(site)
     }
@@ -116,6 +119,7 @@ impl SiteTyped {
             (site.preset, site.policy) = (preset, preset.policy());
         }
         site.name = self.name.as_ref().map_or(site.name, |name| name.trim().to_owned());
+        site.client = self.client.as_ref().map_or(site.client, |client| client.trim().to_owned());
         site.time_zone = self.time_zone.clone().unwrap_or(site.time_zone);
         site.retention_days = self.retention_days.unwrap_or(site.retention_days);
         site.validate().map_err(|error| not_allowed(&error))?;

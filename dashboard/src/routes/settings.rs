@@ -1,6 +1,6 @@
 //! A site's settings: what it is called, which pages belong to it, and how its visitors are counted.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use askama::Template;
 use axum::{
@@ -32,6 +32,8 @@ struct SettingsPage {
     shell: Shell,
     key: String,
     form: SettingsForm,
+    /// Clients of the sites that the reader sees.
+    clients: BTreeSet<String>,
     zones: Vec<Zone>,
     choices: Vec<Choice>,
     /// Whether the policy was changed by hand and fits no answer.
@@ -52,6 +54,8 @@ pub(super) struct Notice {
 #[derive(Deserialize)]
 pub(super) struct SettingsForm {
     name: String,
+    #[serde(default)]
+    client: String,
     /// One host name per line.
     hostnames: String,
     time_zone: String,
@@ -63,6 +67,7 @@ impl SettingsForm {
     fn of(site: &Site) -> Self {
         Self {
             name: site.name.clone(),
+            client: site.client.clone(),
             hostnames: site.hostnames.join("\n"),
             time_zone: site.time_zone.clone(),
             preset: site.preset.name().to_owned(),
@@ -82,6 +87,7 @@ impl SettingsForm {
         let preset = Preset::from_name(&self.preset).unwrap_or(site.preset);
         let changed = Site {
             name: self.name.trim().to_owned(),
+            client: self.client.trim().to_owned(),
             hostnames,
             time_zone: self.time_zone.clone(),
             preset,
@@ -116,6 +122,7 @@ fn page(
         key: site.key.clone(),
         zones: zones(&form.time_zone),
         choices: choices(preset),
+        clients: sites::clients(all),
         own_policy: site.policy != site.preset.policy(),
         days_min: RETENTION_DAYS_MIN,
         days_max: RETENTION_DAYS_MAX,

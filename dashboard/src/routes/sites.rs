@@ -1,6 +1,9 @@
 //! The list of sites, and adding one.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use askama::Template;
 use axum::{
@@ -82,6 +85,9 @@ pub(super) struct Asked {
     q: String,
     #[serde(default)]
     sort: String,
+    /// The client whose sites are listed; empty: all.
+    #[serde(default)]
+    client: String,
 }
 
 struct Column {
@@ -93,6 +99,7 @@ struct Column {
 
 struct Listed {
     key: String,
+    client: String,
     name: String,
     hostnames: String,
     /// Points of the line of visitors by day, in a space of 120 by 24; empty where there are none.
@@ -108,11 +115,34 @@ struct Listed {
     size: [f64; 2],
 }
 
+/// Sites of a client, or those without one.
+struct Folder {
+    client: String,
+    /// The list of this client alone.
+    link: String,
+    sites: Vec<Listed>,
+    /// Visitors and pageviews of all of them.
+    total: [String; 2],
+}
+
+/// The clients of sites.
+pub(super) fn clients(sites: &[Site]) -> BTreeSet<String> {
+    sites.iter().map(|site| &site.client).filter(|client| !client.is_empty()).cloned().collect()
+}
+
 #[derive(Template)]
 #[template(path = "sites.html")]
 struct SitesPage {
     shell: Shell,
-    sites: Vec<Listed>,
+    /// By client, those without one last; one folder where there are no clients.
+    folders: Vec<Folder>,
+    /// Whether clients are named above their sites.
+    named: bool,
+    /// The client whose sites are listed; empty: all.
+    client: String,
+    /// The list of all clients.
+    everything: String,
+    listed: usize,
     columns: Vec<Column>,
     search: String,
     sort: String,
@@ -167,6 +197,7 @@ fn listed(site: &Site, summary: Option<&Summary>, away: bool) -> Listed {
     let consent = summary.map(|of| of.consent).filter(|of| of.pageviews() > 0);
     Listed {
         key: site.key.clone(),
+        client: site.client.clone(),
         name: site.name.clone(),
         hostnames: site.hostnames.join(", "),
         // Today is not over: it would always seem to fall.
@@ -209,7 +240,8 @@ pub(super) async fn list(
     let sought = search.to_lowercase();
     let is_sought = |site: &&Site| {
         let has = |text: &String| text.to_lowercase().contains(&sought);
-        has(&site.name) || site.hostnames.iter().any(has)
+        let of_client = asked.client.is_empty() || site.client == asked.client;
+        of_client && (has(&site.name) || has(&site.client) || site.hostnames.iter().any(has))
     };
     let found: Vec<&Site> = sites.iter().filter(is_sought).collect();
     let change = |site: &&Site| {
@@ -224,16 +256,28 @@ pub(super) async fn list(
     let of_found = || found.iter().filter_map(|site| summaries.get(&site.id));
     let visitors: u64 = of_found().flat_map(|of| &of.visitors).sum();
     let pageviews: u64 = of_found().map(|of| of.pageviews).sum();
-    let column = |(by, name, label, help)| {
+    let address = |sort: &str, client: &str| {
         let mut link = form_urlencoded::Serializer::new(String::new());
-        link.append_pair("sort", name);
-        if !search.is_empty() {
-            link.append_pair("q", &search);
+        for (name, value) in [("sort", sort), ("q", &search), ("client", client)] {
+            if !value.is_empty() {
+                link.append_pair(name, value);
+            }
         }
-        Column { label, help, link: format!("/sites?{}", link.finish()), current: by == sort }
+        format!("/sites?{}", link.finish())
     };
+    let column = |(by, name, label, help)| Column {
+        label,
+        help,
+        link: address(name, &asked.client),
+        current: by == sort,
+    };
+    let listed = rows.len();
+    let folders = folders(rows, |client| address(&asked.sort, client));
     Ok(html(&SitesPage {
-        sites: rows,
+        named: asked.client.is_empty() && folders.iter().any(|folder| !folder.client.is_empty()),
+        folders,
+        everything: address(&asked.sort, ""),
+        listed,
         columns: Sort::ALL.map(column).into(),
         all: sites.len(),
         total: [visitors, pageviews].map(figures::grouped),
@@ -241,8 +285,24 @@ pub(super) async fn list(
         away,
         may_add: signed_in.role(SiteId::NONE) == Some(Role::Owner),
         shell: Shell { title: "Sites".into(), theme, who: Some(signed_in.who()), sites: links(&sites, None) },
+        client: asked.client,
         search,
     }))
+}
+
+/// Sites in the folders of their clients, by name, those without one last.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // They were whole.
+fn folders(sites: Vec<Listed>, link: impl Fn(&str) -> String) -> Vec<Folder> {
+    let mut by_client: BTreeMap<(bool, String, String), Vec<Listed>> = BTreeMap::new();
+    for site in sites {
+        let client = site.client.clone();
+        by_client.entry((client.is_empty(), client.to_lowercase(), client)).or_default().push(site);
+    }
+    let folder = |((_, _, client), sites): ((bool, String, String), Vec<Listed>)| {
+        let sum = |n: usize| figures::grouped(sites.iter().map(|site| site.size[n] as u64).sum());
+        Folder { link: link(&client), total: [sum(0), sum(1)], client, sites }
+    };
+    by_client.into_iter().map(folder).collect()
 }
 
 #[derive(Deserialize)]

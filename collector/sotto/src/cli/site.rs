@@ -27,6 +27,9 @@ pub enum SiteCommand {
         /// Name; default: the first host name
         #[arg(long)]
         name: Option<String>,
+        /// The client whose site it is: a folder of the list of sites
+        #[arg(long, default_value = "")]
+        client: String,
         /// IANA time zone in which its days begin
         #[arg(long, default_value = "UTC")]
         time_zone: String,
@@ -45,13 +48,16 @@ pub enum SiteCommand {
     },
     /// Change a site; what is not given stays as it is
     #[command(group(clap::ArgGroup::new("change").required(true).multiple(true)
-        .args(["name", "hostname", "time_zone", "policy", "retention_days"])))]
+        .args(["name", "client", "hostname", "time_zone", "policy", "retention_days"])))]
     Edit {
         /// Key, name or host name
         site: String,
         /// Another name
         #[arg(long)]
         name: Option<String>,
+        /// The client whose site it is; empty: none
+        #[arg(long)]
+        client: Option<String>,
         /// Host name, like example.org, in place of all it has; may be given several times
         #[arg(long)]
         hostname: Vec<String>,
@@ -145,12 +151,21 @@ async fn tell_shared_hosts(db: &Db, site: &Site) -> Result<(), Failure> {
 }
 
 fn listing(sites: &[Site]) -> Listing {
-    let mut listing =
-        Listing::new(&["key", "name", "hostnames", "time_zone", "policy", "retention_days", "created"]);
+    let mut listing = Listing::new(&[
+        "key",
+        "name",
+        "client",
+        "hostnames",
+        "time_zone",
+        "policy",
+        "retention_days",
+        "created",
+    ]);
     for site in sites {
         listing.row(vec![
             site.key.as_str().into(),
             site.name.as_str().into(),
+            site.client.as_str().into(),
             site.hostnames.clone().into(),
             site.time_zone.as_str().into(),
             site.preset.name().into(),
@@ -165,19 +180,29 @@ fn listing(sites: &[Site]) -> Listing {
 pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -> Result<(), Failure> {
     let db = &databases.writer;
     match command {
-        SiteCommand::Add { hostnames, name, time_zone, policy, retention_days, archive_epsilon, json } => {
+        SiteCommand::Add {
+            hostnames,
+            name,
+            client,
+            time_zone,
+            policy,
+            retention_days,
+            archive_epsilon,
+            json,
+        } => {
             let name = name.unwrap_or_else(|| hostnames[0].clone());
             let hostnames: Vec<&str> = hostnames.iter().map(String::as_str).collect();
             let mut site = Site::new(&name, &hostnames, &time_zone, policy.into()).map_err(not_allowed)?;
             site.retention_days = retention_days;
             site.archive_epsilon = archive_epsilon;
+            client.trim().clone_into(&mut site.client);
             site.validate().map_err(not_allowed)?;
             tell_shared_hosts(db, &site).await?;
             sites::save(db, &site).await?;
             audit::append(db, UserId::NONE, Action::SiteAdd, site.id, &site.name).await?;
             listing(&[site]).print(json)?;
         }
-        SiteCommand::Edit { site, name, hostname, time_zone, policy, retention_days, json } => {
+        SiteCommand::Edit { site, name, client, hostname, time_zone, policy, retention_days, json } => {
             let before = find(db, &site).await?;
             let mut site = before.clone();
             if !hostname.is_empty() {
@@ -188,6 +213,7 @@ pub async fn run(command: SiteCommand, databases: &Databases, config: &Config) -
                 (site.preset, site.policy) = (preset, preset.policy());
             }
             site.name = name.map_or(site.name, |name| name.trim().to_owned());
+            site.client = client.map_or(site.client, |client| client.trim().to_owned());
             site.time_zone = time_zone.unwrap_or(site.time_zone);
             site.retention_days = retention_days.unwrap_or(site.retention_days);
             site.validate().map_err(not_allowed)?;
