@@ -10,7 +10,7 @@ use sotto_tests::{Answer, Sotto, free_port, request, wait_for, workspace};
 use crate::peers::external;
 
 /// Parts of `sotto serve` that are restarted.
-const RESTARTED: [Part; 10] = [
+const RESTARTED: [Part; 11] = [
     Part::Worker,
     Part::Admin,
     Part::Rules,
@@ -21,6 +21,7 @@ const RESTARTED: [Part; 10] = [
     Part::Settling,
     Part::Ageing,
     Part::Mail,
+    Part::Webhooks,
 ];
 /// Those that only a collector has which has peers, and whose ClickHouse is another's and away.
 const RESTARTED_IN_COLLECT: [Part; 4] =
