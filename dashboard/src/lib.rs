@@ -119,6 +119,8 @@ pub(crate) struct App {
     pub(crate) moments: report::realtime::Moments,
     /// Who watches what happens.
     pub(crate) watchers: routes::Watchers,
+    /// Bounds how many test messages are under way to webhooks.
+    pub(crate) hook_tests: tokio::sync::Semaphore,
     /// Held while the owner is created, so that a link opened twice makes one owner.
     pub(crate) setup: tokio::sync::Mutex<()>,
     /// Held while roles, people and invitations are changed and links are made, so that a link used twice at once makes one account, and two
@@ -144,6 +146,7 @@ pub fn router(settings: Settings) -> Router {
         trust: routes::Trust::default(),
         moments: report::realtime::Moments::default(),
         watchers: routes::Watchers::default(),
+        hook_tests: tokio::sync::Semaphore::new(hook::TESTS_MAX),
         setup: tokio::sync::Mutex::new(()),
         people: tokio::sync::Mutex::new(()),
     });

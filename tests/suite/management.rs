@@ -104,6 +104,16 @@ fn what_is_not_allowed_of_a_site_is_refused_and_changes_nothing() {
             assert!(!answer.json()["error"]["hint"].as_str().unwrap().is_empty());
         }
     }
+    // Up to 64 KiB are read.
+    let sized = |bytes: usize| {
+        let empty = json!({"name": ""}).to_string().len();
+        json!({"name": "a".repeat(bytes - empty)})
+    };
+    for (bytes, expected) in [(64 << 10, 422), ((64 << 10) + 1, 413)] {
+        let answer = sites(&sotto, "PATCH", &format!("/{key}"), &all, &sized(bytes));
+        assert_eq!(answer.status, expected, "{bytes}: {}", answer.text());
+        assert!(answer.json()["error"]["code"].is_string());
+    }
     assert_eq!(sites(&sotto, "GET", &format!("/{key}"), &all, &Value::Null).json(), before);
     assert_eq!(sites(&sotto, "GET", "", &all, &Value::Null).json()["sites"].as_array().unwrap().len(), 1);
     assert_eq!(sotto.panics(), 0);

@@ -305,3 +305,25 @@ fn running_program_tells_alerts_by_itself() {
     let metrics = || request("GET", &format!("{}/metrics", sotto.admin), &[], b"").text();
     wait_for("the count", || metrics().contains("sotto_webhooks_sent_total 1\n").then_some(()));
 }
+
+#[test]
+fn tests_of_a_server_that_is_silent_are_bounded_and_take_no_turns_of_reports() {
+    // Connections are taken by the system and answered by nobody.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &UTC);
+    let owner = sign_in(&sotto, "owner@example.org", &["--role", "owner", "--site", &key]);
+    let (id, _) = add(&sotto, &key, &format!("http://{}/", silent.local_addr().unwrap()), &[]);
+    let test = || submit(&sotto, &format!("/s/{key}/webhooks/test"), &owner, &format!("id={id}")).status;
+    let mut statuses: Vec<u16> = std::thread::scope(|scope| {
+        // One more than may be under way.
+        let tests: Vec<_> = (0..5).map(|_| scope.spawn(test)).collect();
+        for _ in 0..3 {
+            assert_eq!(get(&sotto, &format!("/s/{key}"), &owner).status, 200);
+        }
+        tests.into_iter().map(|test| test.join().unwrap()).collect()
+    });
+    statuses.sort_unstable();
+    assert_eq!(statuses, [422, 422, 422, 422, 503]);
+    assert_eq!(test(), 422, "the places are free again");
+}

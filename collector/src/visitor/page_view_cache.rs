@@ -1,7 +1,8 @@
 //! Which page each page view was of, so that what happens on it (reading time, interactions, vitals) is
 //! stored with its page: the script sends the page only once.
 //!
-//! **Promises.** Bounded: the least used page views are forgotten; their later hits are stored without a page.
+//! **Promises.** Bounded: the least used page views are forgotten; their later hits are stored without a page. So is
+//! a hit that comes before the pageview it belongs to, as one may on another connection.
 //!
 //! **Crash.** Rebuilt from the last half hour of ClickHouse and the spool, with the visits.
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{Path, State},
+    extract::{DefaultBodyLimit, Path, State, rejection::BytesRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{delete, get},
@@ -32,6 +32,12 @@ use crate::{
     routes::{store, store_changed},
 };
 
+/// The longest body, in bytes.
+const BODY_BYTES_MAX: usize = 64 << 10;
+
+/// A body, unless it is too long.
+type Body = Result<Bytes, BytesRejection>;
+
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/v1/sites", get(list).post(add))
@@ -40,11 +46,14 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/sites/{key}/goals/{id}", delete(remove_goal))
         .route("/api/v1/sites/{key}/links", get(list_links).post(add_link))
         .route("/api/v1/sites/{key}/links/{id}", delete(withdraw_link))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }
 
 /// What was sent, or what is wrong with it and what it could be.
-fn read<T: DeserializeOwned>(body: &[u8], hint: &'static str) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|error| Refusal::unprocessable(error.to_string(), hint))
+fn read<T: DeserializeOwned>(body: Body, hint: &'static str) -> Result<T, Refusal> {
+    let body =
+        body.map_err(|_| Refusal::too_long(format!("a body has at most {BODY_BYTES_MAX} bytes"), hint))?;
+    serde_json::from_slice(&body).map_err(|error| Refusal::unprocessable(error.to_string(), hint))
 }
 
 /// The site and who changes it, if they may.
@@ -140,13 +149,13 @@ async fn show(
     Ok(Json(site(&site_of(&app, &reader, &key).await?)))
 }
 
-async fn add(State(app): State<Arc<App>>, reader: Reader, body: Bytes) -> Result<Response, Refusal> {
+async fn add(State(app): State<Arc<App>>, reader: Reader, body: Body) -> Result<Response, Refusal> {
     let user = match &reader {
         Reader::Person(signed_in) if reader.owns_all() => signed_in.user.id,
         Reader::Program(bearer) if reader.owns_all() && bearer.scope >= Scope::Manage => UserId::NONE,
         Reader::Person(_) | Reader::Program(_) => return Err(PageError::Forbidden.into()),
     };
-    let added = read::<SiteTyped>(&body, SITE)?.new_site()?;
+    let added = read::<SiteTyped>(body, SITE)?.new_site()?;
     store(&app, user, &added).await?;
     Ok((StatusCode::CREATED, Json(site(&added))).into_response())
 }
@@ -155,10 +164,10 @@ async fn change(
     State(app): State<Arc<App>>,
     reader: Reader,
     Path(key): Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<Json<Value>, Refusal> {
     let (before, user) = managed(&app, &reader, &key).await?;
-    let after = read::<SiteTyped>(&body, SITE)?.changed(&before)?;
+    let after = read::<SiteTyped>(body, SITE)?.changed(&before)?;
     store_changed(&app, user, &before, &after).await?;
     Ok(Json(site(&after)))
 }
@@ -204,10 +213,10 @@ async fn add_goal(
     State(app): State<Arc<App>>,
     reader: Reader,
     Path(key): Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, Refusal> {
     let (site, user) = managed(&app, &reader, &key).await?;
-    let typed: GoalTyped = read(&body, GOAL)?;
+    let typed: GoalTyped = read(body, GOAL)?;
     let kind = Kind::from_name(&typed.kind)
         .ok_or_else(|| Refusal::unprocessable(format!("there is no kind {:?}", typed.kind), GOAL))?;
     let name = typed.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
@@ -310,10 +319,10 @@ async fn add_link(
     State(app): State<Arc<App>>,
     reader: Reader,
     Path(key): Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, Refusal> {
     let (site, user) = managed(&app, &reader, &key).await?;
-    let new = read::<LinkTyped>(&body, LINK)?.new_link()?;
+    let new = read::<LinkTyped>(body, LINK)?.new_link()?;
     let db = &app.settings.databases.writer;
     let _alone = app.people.lock().await;
     let (made, secret) = sharing::make(db, &app.hasher, site.id, &new).await.map_err(of_sharing)?;

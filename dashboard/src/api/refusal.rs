@@ -36,6 +36,12 @@ impl Refusal {
         Self { message: message.into(), ..refusal }
     }
 
+    /// What was sent is too long.
+    pub(super) fn too_long(message: String, hint: &'static str) -> Self {
+        let refusal = Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", "", hint);
+        Self { message: message.into(), ..refusal }
+    }
+
     pub(super) const NOT_FOUND: Self = Self::new(
         StatusCode::NOT_FOUND,
         "not_found",

@@ -1,7 +1,8 @@
 //! Who is told what, and when: rounds that send what is due.
 //!
 //! A message is noted before it is sent. One that was not accepted for now, or that was cut by the end of the program, is sent
-//! again under the same id, after growing pauses and at most six times: a server may hear it twice, and knows it by its id.
+//! again under the same id, after growing pauses and at most six times, as long as it is news: of goals until the next
+//! morning, of an alert as long as `alert` tells it. A server may hear it twice, and knows it by its id.
 //! Of several programs one sends at a time.
 
 use std::collections::{BTreeMap, BTreeSet};

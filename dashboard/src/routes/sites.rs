@@ -17,7 +17,7 @@ use serde::Deserialize;
 use sotto_schema::{
     id::{SiteId, UserId},
     policy::Preset,
-    site::{Site, SiteError},
+    site::{NAME_CHARS_MAX, Site, SiteError},
 };
 use sotto_store::{
     account::Role,
@@ -236,11 +236,12 @@ pub(super) async fn list(
     let _turn = app.gate.enter(signed_in.user.id.0).await?;
     let sites = signed_in.sites();
     let (summaries, away) = summaries(&app.settings.databases.reader, &sites).await;
+    let client: String = asked.client.trim().chars().take(NAME_CHARS_MAX).collect();
     let search: String = asked.q.trim().chars().take(SEARCH_CHARS_MAX).collect();
     let sought = search.to_lowercase();
     let is_sought = |site: &&Site| {
         let has = |text: &String| text.to_lowercase().contains(&sought);
-        let of_client = asked.client.is_empty() || site.client == asked.client;
+        let of_client = client.is_empty() || site.client == client;
         of_client && (has(&site.name) || has(&site.client) || site.hostnames.iter().any(has))
     };
     let found: Vec<&Site> = sites.iter().filter(is_sought).collect();
@@ -265,16 +266,12 @@ pub(super) async fn list(
         }
         format!("/sites?{}", link.finish())
     };
-    let column = |(by, name, label, help)| Column {
-        label,
-        help,
-        link: address(name, &asked.client),
-        current: by == sort,
-    };
+    let column =
+        |(by, name, label, help)| Column { label, help, link: address(name, &client), current: by == sort };
     let listed = rows.len();
     let folders = folders(rows, |client| address(&asked.sort, client));
     Ok(html(&SitesPage {
-        named: asked.client.is_empty() && folders.iter().any(|folder| !folder.client.is_empty()),
+        named: client.is_empty() && folders.iter().any(|folder| !folder.client.is_empty()),
         folders,
         everything: address(&asked.sort, ""),
         listed,
@@ -285,7 +282,7 @@ pub(super) async fn list(
         away,
         may_add: signed_in.role(SiteId::NONE) == Some(Role::Owner),
         shell: Shell { title: "Sites".into(), theme, who: Some(signed_in.who()), sites: links(&sites, None) },
-        client: asked.client,
+        client,
         search,
     }))
 }

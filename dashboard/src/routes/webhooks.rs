@@ -216,6 +216,8 @@ pub(super) async fn add(
     Form(form): Form<HookForm>,
 ) -> Result<Response, PageError> {
     let (site, all) = signed_in.site(&key, Role::Owner)?;
+    // So that no two at once are one more than there may be.
+    let _alone = app.people.lock().await;
     let (form, said) = match added(&app, &signed_in, &site, &form).await? {
         Ok(made) => (HookForm::new(), Said { made: Some(made), ..Said::default() }),
         Err(error) => (form, Said { error: format!("Please check: {error}."), ..Said::default() }),
@@ -257,8 +259,8 @@ pub(super) async fn test(
     let Some(account_key) = app.settings.account_key.clone() else { return Err(PageError::NotFound) };
     let settings = &app.settings;
     let messenger = Messenger::new(settings.databases.clone(), settings.public_url.clone(), account_key);
-    // A server that is slow to answer keeps the reader's turn, so that nobody has many of them wait.
-    let _turn = app.gate.enter(signed_in.user.id.0).await?;
+    // A server that is slow to answer keeps none of the turns of reports.
+    let _turn = app.hook_tests.try_acquire().map_err(|_| PageError::Busy)?;
     let answer = messenger.test(&hook, &site).await;
     let code =
         if answer.code == 0 { String::new() } else { format!(" It answered with status {}.", answer.code) };
