@@ -14,7 +14,7 @@
 //! none yet. With a token of the site in `Authorization`, `POST /e` reports each hit's outcome in
 //! `X-Sotto-Outcome`. It reaches no server: what it needs is in memory, and what it keeps goes to the spool. Only a hit of
 //! a site that is not known here waits, until the sites have been read again
-//! ([`crate::config::sites::lookups`]).
+//! ([`crate::config::sites::lookups`]), and one that came before its pageview, for a moment ([`early`]).
 
 use std::sync::Arc;
 
@@ -40,11 +40,13 @@ use crate::{
 };
 
 pub mod dropin;
+pub mod early;
 pub mod held;
 mod native;
 pub mod road;
 pub mod unmapped_consent;
 
+use early::EarlyHits;
 use unmapped_consent::Unmapped;
 
 /// State shared by all requests.
@@ -83,6 +85,8 @@ pub struct Collector {
     pub objections: Arc<Objections>,
     /// Looks up a site that a hit names and nobody knows here: it may have been added a moment ago.
     pub lookups: Arc<Lookups>,
+    /// Hits that came before their pageview.
+    pub early_hits: EarlyHits,
     /// The other collectors, if there are any.
     pub peers: Option<Arc<Peers>>,
 }

@@ -54,6 +54,10 @@ pub struct Metrics {
     pub sites_read: AtomicU64,
     /// Requests answered 503 because nobody could say whether their site exists.
     pub sites_undecided: AtomicU64,
+    /// Requests that waited for the pageview that they belong to, and it came.
+    pub pageviews_awaited: AtomicU64,
+    /// Requests that waited for it in vain.
+    pub pageviews_missed: AtomicU64,
     /// Hits taken while another collector was unreachable.
     pub hits_partitioned: AtomicU64,
     /// Salts made while another collector could not be asked.
@@ -158,6 +162,8 @@ impl Default for Metrics {
             panics: AtomicU64::new(0),
             sites_read: AtomicU64::new(0),
             sites_undecided: AtomicU64::new(0),
+            pageviews_awaited: AtomicU64::new(0),
+            pageviews_missed: AtomicU64::new(0),
             hits_partitioned: AtomicU64::new(0),
             salts_alone: AtomicU64::new(0),
             salts_replaced: AtomicU64::new(0),
@@ -314,8 +320,36 @@ struct Snapshot {
     gauges: Vec<Gauge>,
 }
 
+/// The same of mail and webhooks.
+fn message_counters(metrics: &Metrics) -> [(&'static str, &'static str, &AtomicU64); 6] {
+    [
+        ("sotto_mails_sent", "Letters that the mail server accepted.", &metrics.mails_sent),
+        (
+            "sotto_mails_failed",
+            "Letters that the mail server did not accept, this time or for good, or that could not be made.",
+            &metrics.mails_failed,
+        ),
+        (
+            "sotto_mail_rounds_failed",
+            "Rounds of letters that were broken off because the mail server or the database was away.",
+            &metrics.mail_rounds_failed,
+        ),
+        ("sotto_webhooks_sent", "Messages that the servers of webhooks accepted.", &metrics.webhooks_sent),
+        (
+            "sotto_webhooks_failed",
+            "Messages that the servers of webhooks did not accept, this time or for good, or that could not be made.",
+            &metrics.webhooks_failed,
+        ),
+        (
+            "sotto_webhook_rounds_failed",
+            "Rounds of messages that were broken off because the database was away.",
+            &metrics.webhook_rounds_failed,
+        ),
+    ]
+}
+
 /// The plain counters: name, help and value.
-fn counters(metrics: &Metrics) -> [(&'static str, &'static str, &AtomicU64); 18] {
+fn counters(metrics: &Metrics) -> [(&'static str, &'static str, &AtomicU64); 14] {
     [
         (
             "sotto_hits_without_outcome",
@@ -342,6 +376,16 @@ fn counters(metrics: &Metrics) -> [(&'static str, &'static str, &AtomicU64); 18]
             &metrics.sites_undecided,
         ),
         (
+            "sotto_pageviews_awaited",
+            "Requests that came before the pageview they belong to and waited until it was there.",
+            &metrics.pageviews_awaited,
+        ),
+        (
+            "sotto_pageviews_missed",
+            "Requests that waited for their pageview in vain; their hits are stored without a page.",
+            &metrics.pageviews_missed,
+        ),
+        (
             "sotto_hits_partitioned",
             "Hits taken while another collector was out of reach; their visitors may count twice.",
             &metrics.hits_partitioned,
@@ -360,28 +404,6 @@ fn counters(metrics: &Metrics) -> [(&'static str, &'static str, &AtomicU64); 18]
             "sotto_peer_notes_lost",
             "Visits and page views of which another collector was not told.",
             &metrics.peer_notes_lost,
-        ),
-        ("sotto_mails_sent", "Letters that the mail server accepted.", &metrics.mails_sent),
-        (
-            "sotto_mails_failed",
-            "Letters that the mail server did not accept, this time or for good, or that could not be made.",
-            &metrics.mails_failed,
-        ),
-        (
-            "sotto_mail_rounds_failed",
-            "Rounds of letters that were broken off because the mail server or the database was away.",
-            &metrics.mail_rounds_failed,
-        ),
-        ("sotto_webhooks_sent", "Messages that the servers of webhooks accepted.", &metrics.webhooks_sent),
-        (
-            "sotto_webhooks_failed",
-            "Messages that the servers of webhooks did not accept, this time or for good, or that could not be made.",
-            &metrics.webhooks_failed,
-        ),
-        (
-            "sotto_webhook_rounds_failed",
-            "Rounds of messages that were broken off because the database was away.",
-            &metrics.webhook_rounds_failed,
         ),
     ]
 }
@@ -405,7 +427,9 @@ impl Collector for Snapshot {
             let labels = [("task", part.name())];
             ConstCounter::new(self.board.ends(part)).encode(ended.encode_family(&labels)?)?;
         }
-        for (name, help, value) in counters(metrics).into_iter().chain(tls_counters(metrics)) {
+        let all_counters =
+            counters(metrics).into_iter().chain(message_counters(metrics)).chain(tls_counters(metrics));
+        for (name, help, value) in all_counters {
             let counter = ConstCounter::new(value.load(Ordering::Relaxed));
             counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
         }

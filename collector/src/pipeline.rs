@@ -82,7 +82,7 @@ pub fn process(
     if let Some(reason) = bot.or_else(|| bots::of_network(network, headers)) {
         return Err(reason);
     }
-    let gate = Gate::open(&hit, headers, at)?;
+    let gate = Gate::open(&hit, headers, at.rules)?;
 
     let mut event = Event {
         site: at.rules.site.id,
@@ -170,8 +170,8 @@ struct Gate {
 }
 
 impl Gate {
-    fn open(hit: &Hit, headers: &Headers<'_>, at: &HitContext<'_>) -> Result<Self, DropReason> {
-        let policy = &at.rules.site.policy;
+    fn open(hit: &Hit, headers: &Headers<'_>, rules: &Rules) -> Result<Self, DropReason> {
+        let policy = &rules.site.policy;
         let said = hit.consent.map_or(Consent::UNDECIDED, Consent::decided);
         let consent = policy.with_gpc(said, headers.gpc);
         let allowed = policy.allowed(consent);
@@ -271,6 +271,15 @@ fn take_page_of_view(event: &mut Event, view: ViewId, before: Option<VisitorKey>
         event.hostname.clone_from(&page.hostname);
         event.path.clone_from(&page.path);
     }
+}
+
+/// Whether this hit is stored with the page of its page view, which it does not name itself.
+pub fn needs_page_of_view(hit: &Hit, headers: &Headers<'_>, rules: &Rules) -> bool {
+    hit.kind != Kind::Pageview
+        && hit.view.is_some()
+        && hit.url.is_empty()
+        && bots::of_hit(hit).is_none()
+        && Gate::open(hit, headers, rules).is_ok_and(|gate| gate.allowed.contains(Field::View))
 }
 
 /// What the site says about an interaction.

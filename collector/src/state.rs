@@ -21,7 +21,7 @@ use crate::{
         sites::{lookups::Lookups, rules::RuleBook, self_exclusion::Excluder, tokens::TokenBook},
     },
     http::script::{MissingScript, Scripts},
-    ingest::{Collector, unmapped_consent::Unmapped},
+    ingest::{Collector, early::EarlyHits, unmapped_consent::Unmapped},
     metrics::Metrics,
     peers::{LocalState, Peers},
     pipeline::device::Classifier,
@@ -188,6 +188,7 @@ impl State {
             excluder: self.excluder.clone(),
             objections: self.objections.clone(),
             lookups: self.lookups.clone(),
+            early_hits: EarlyHits::default(),
             peers,
         }
     }

@@ -86,13 +86,18 @@ test('broken_link_that_a_visitor_follows_is_on_the_page_about_missing_pages', as
   site.page('/menu', { tag, body: '<h1>Menu</h1><a href="/gone">Old menu</a>' })
   site.page('/gone', { tag, body: '<meta name="sotto:status" content="404"><h1>Not here</h1>' })
   const visitor = await (await browser.newContext({ userAgent: PERSON })).newPage()
-  // One after the other: on a busy machine an event can overtake the view of its page on another connection, and is then
-  // stored without it.
-  let sent = Promise.resolve()
-  await visitor.route('**/e', (route) => {
-    const send = async () => route.fulfill({ response: await route.fetch() })
+  // The event overtakes the view of its page, as it can on another connection.
+  let overtake
+  const overtaken = new Promise((resolve) => { overtake = resolve })
+  await visitor.route('**/e', async (route) => {
+    const hits = [route.request().postDataJSON()].flat()
+    const of = (kind) => hits.some((hit) => hit.k == kind)
+    const waits = of('p') && hits.some((hit) => hit.u?.endsWith('/gone'))
+    if (waits) await overtaken
     // What is sent by a page that is left has nobody to be answered.
-    sent = sent.then(send).catch(() => {})
+    const answer = route.fetch().then((response) => route.fulfill({ response })).catch(() => {})
+    if (of('x')) overtake()
+    await answer
   })
   await visitor.goto(site.origin.replace('127.0.0.1', HOST) + '/menu')
   await until('the script', () => visitor.evaluate(() => Boolean(window.sotto?.send)))

@@ -19,6 +19,7 @@ mod consent;
 mod dates;
 mod details;
 mod durability;
+mod early;
 mod end_to_end;
 mod engine;
 mod fields;

@@ -245,6 +245,7 @@ impl Collector {
         headers: &HeaderMap,
         peer: &Peer,
     ) -> Result<Vec<Ended>, Unkept> {
+        self.wait_for_pageviews(&hits, headers).await;
         self.agree_on_salts(&hits).await;
         let mut admitted = self.admit(hits, headers, *peer);
         match self.spools.append(std::mem::take(&mut admitted.appends)).await {
@@ -326,7 +327,7 @@ impl Collector {
         self.rules.get(site).or_else(by_host)
     }
 
-    fn site_of(&self, Submission { hit, site_name, .. }: &Submission) -> Option<Arc<Rules>> {
+    pub(super) fn site_of(&self, Submission { hit, site_name, .. }: &Submission) -> Option<Arc<Rules>> {
         match site_name {
             SiteName::Key => self.named(&hit.site),
             SiteName::KeyOrHost => {

@@ -1,8 +1,8 @@
 //! Which page each page view was of, so that what happens on it (reading time, interactions, vitals) is
 //! stored with its page: the script sends the page only once.
 //!
-//! **Promises.** Bounded: the least used page views are forgotten; their later hits are stored without a page. So is
-//! a hit that comes before the pageview it belongs to, as one may on another connection.
+//! **Promises.** Bounded: the least used page views are forgotten; their later hits are stored without a page. A hit
+//! that comes before its pageview waits a moment for it ([`crate::ingest::early`]).
 //!
 //! **Crash.** Rebuilt from the last half hour of ClickHouse and the spool, with the visits.
 
