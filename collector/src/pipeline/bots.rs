@@ -44,6 +44,7 @@ pub(super) fn of_headers(
         || has_bot_word(ua)
         || has_spider_word(ua)
         || has_crawler_form(ua)
+        || has_no_engine(ua)
         || CRAWLERS.is_match(ua);
     (crawler || !browser_like).then_some(DropReason::BotUserAgent)
 }
@@ -76,6 +77,13 @@ fn is_contradictory(ua: &str, platform: &str) -> bool {
         "Android" => ua.contains("Windows NT") || ua.contains("Macintosh") || ua.contains("iPhone"),
         _ => false,
     }
+}
+
+/// Whether the user agent begins as browsers' do and names no engine, as all browsers since 1998 do; or names somebody
+/// else where Chrome and Safari end (`KHTML, like Gecko; Google Search Console`).
+fn has_no_engine(ua: &str) -> bool {
+    let named = || ENGINES.iter().any(|engine| ua.contains(engine));
+    (ua.starts_with("Mozilla/5.0") && !named()) || ua.contains("like Gecko; ")
 }
 
 /// Whether `bot` ends a word or part of one. Cubot makes phones.
@@ -119,6 +127,30 @@ const HOST_ENDS: [&str; 6] = [".com", ".net", ".org", ".co", ".io", ".de"];
 
 /// Prefixes of browsers' user agents.
 const BROWSER_PREFIXES: [&str; 7] = ["Mozilla/", "Opera/", "Dalvik/", "UCWEB", "Nokia", "SAMSUNG", "Roku/"];
+
+/// What browsers that say `Mozilla/5.0` name: their engine, or as old phones do, their maker.
+const ENGINES: [&str; 20] = [
+    "ebKit",
+    "ebkit",
+    "Gecko",
+    "gecko",
+    "Trident",
+    "MSIE",
+    "Opera",
+    "Presto",
+    "KHTML",
+    "NetFront",
+    "Obigo",
+    "UP.Browser",
+    "Symbian",
+    "Servo",
+    "SAMSUNG",
+    "Browser/",
+    "Android",
+    "Safari/",
+    "Firefox/",
+    "iPad",
+];
 
 static BOT: LazyLock<AhoCorasick> = LazyLock::new(|| list(&["bot"]));
 static SPIDER: LazyLock<AhoCorasick> = LazyLock::new(|| list(&["spider"]));

@@ -14,6 +14,7 @@
 
 mod browser;
 mod class;
+mod model;
 mod system;
 
 use std::hash::{BuildHasher, Hash, Hasher};

@@ -49,7 +49,7 @@ pub(super) const CRAWLERS: &[&str] = &[
     "rss reader", "feedburner", "webmon", "healthcheck", "health check", "uptime", "urlpreview", "uripreview",
     "link preview", "linkpreview", "site analyzer", "security scan", "vulnerab", "prerender", "rendertron", "monitor",
     "scanner", "contentscan", "researchscan", "scraping", "-agent", " agent", "httpagent", "inspector", "auditor",
-    "sitemap", "webcapture", "imageproxy", "watcher/", "verify/", "subscribers", "translationserver", "mailto:",
+    "sitemap", "webcapture", "imageproxy", "watcher/", "verify/", "checker", "diagnostics", "prospecting", "reaver", "subscribers", "translationserver", "mailto:",
     // Search engines and networks.
     "mediapartners-google", "adsbot", "apis-google", "google-read-aloud", "googleother", "google-inspectiontool",
     "google-site-verification", "google-safety", "googleproducer", "google favicon", "google web preview",

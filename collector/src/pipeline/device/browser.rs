@@ -39,8 +39,8 @@ fn by_token<'a>(ua: &'a str, system: &str) -> Option<Browser<'a>> {
         "FBAN/" => after(ua, "FBAV/").unwrap_or_default(),
         _ => version_behind(rest),
     };
-    // An Android WebView with the old version token: a page inside an unnamed app.
-    if name == "Chrome" && system == "Android" && ua.contains("Version/4.0") {
+    // An Android WebView with the old version token, which Chrome never had: a page inside an unnamed app.
+    if name == "Chrome" && system == "Android" && ua.contains("Version/") {
         return Some(Browser { name: "Android WebView", version, in_app: true });
     }
     let version = if token == "; wv)" { after(ua, "Chrome/").unwrap_or_default() } else { version };
@@ -68,7 +68,7 @@ fn by_engine<'a>(ua: &'a str, system: &str, fallback: Option<&WootheeResult<'a>>
         "iOS" if webkit || ua.contains("Mobile/") => {
             Browser { name: "iOS WebView", version: "", in_app: true }
         }
-        "Android" if webkit && !version.is_empty() => {
+        "Android" if ua.contains("ebKit") || ua.contains("ebkit") => {
             // Its version is the system's; the token stayed at 4.0.
             Browser { name: "Android Browser", version: "", in_app: false }
         }
@@ -174,7 +174,7 @@ const TABLE: &[(&str, &str, Within, u8)] = &[
     ("Puffin/", "Puffin", Own, 82), ("Maxthon/", "Maxthon", Own, 81), ("Sleipnir/", "Sleipnir", Own, 81),
     ("Iron/", "Iron", Own, 81), ("Epiphany/", "Epiphany", Own, 81), ("Konqueror/", "Konqueror", Own, 81),
     ("Falkon/", "Falkon", Own, 81), ("QtWebEngine/", "QtWebEngine", Own, 70), ("Electron/", "Electron", Own, 70),
-    ("Phoenix/", "Phoenix", Own, 81), ("AlohaBrowser/", "Aloha", Own, 82), ("Quark/", "Quark", Own, 82),
+    ("Phoenix/", "Phoenix", Own, 81), ("PHX/", "Phoenix", Own, 82), ("AlohaBrowser/", "Aloha", Own, 82), ("Quark/", "Quark", Own, 82),
     ("Kiwi ", "Kiwi", Own, 81), ("Cromite", "Cromite", Own, 81), ("Mint Browser/", "Mint", Own, 82),
     ("OculusBrowser/", "Meta Quest Browser", Own, 82), ("Focus/", "Firefox", Own, 60), ("Klar/", "Firefox", Own, 60),
     ("Sailfish", "Sailfish", Own, 60), ("Ladybird/", "Ladybird", Own, 81), ("Arc/", "Arc", Own, 81),

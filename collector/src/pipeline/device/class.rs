@@ -6,11 +6,36 @@ use aho_corasick::AhoCorasick;
 use sotto_schema::event::Device;
 use woothee::parser::WootheeResult;
 
+use super::model;
 use crate::pipeline::hints::Hints;
+
+/// Systems whose user agents name the model.
+const ANDROIDS: [&str; 2] = ["Android", "HarmonyOS"];
+
+/// What Apple's own client names on computers; on phones and tablets it names no processor.
+const MAC_PROCESSORS: [&str; 3] = ["(x86_64)", "(i386)", "(Power%20Macintosh)"];
+
+/// What only phones say that are older than smartphones, or whose browser hides the system.
+#[rustfmt::skip]
+const PHONE_TOKENS: [&str; 23] = [
+    "UCWEB/", "MIDP", "CLDC", "UP.Browser", "MAUI", "Nokia", "NOKIA", "SonyEricsson", "Bada/", "PalmOS", "dv(iPh", "IEMobile", "wds ", "WPDesktop",
+    "Windows CE", "Symb", "J2ME", "Opera Mini", "Obigo", "NetFront", "WAP-Browser", "; ARM; Lumia", "bada/",
+];
 
 /// The class of the device of a user agent and its hints.
 pub(super) fn of(ua: &str, hints: &Hints<'_>, system: &str, fallback: Option<&WootheeResult<'_>>) -> Device {
     let told = by_token(ua, system).unwrap_or_else(|| by_category(fallback));
+    let told = if matches!(told, Device::Mobile | Device::Tablet) && ANDROIDS.contains(&system) {
+        model::class(ua, told).unwrap_or(told)
+    } else if ua.contains("CFNetwork/") && MAC_PROCESSORS.iter().any(|token| ua.contains(token)) {
+        Device::Desktop
+    } else if matches!(told, Device::Desktop | Device::Unknown)
+        && PHONE_TOKENS.iter().any(|token| ua.contains(token))
+    {
+        Device::Mobile
+    } else {
+        told
+    };
     match hints.mobile {
         Some(true) if told != Device::Tablet && told != Device::Wearable => Device::Mobile,
         Some(false) if told == Device::Mobile && system == "Android" => Device::Tablet,
@@ -26,7 +51,9 @@ fn by_token(ua: &str, system: &str) -> Option<Device> {
         "watchOS" => return Some(Device::Wearable),
         "iOS" if has("iPad") => return Some(Device::Tablet),
         _ if WEARABLE.iter().any(|t| has(t)) => return Some(Device::Wearable),
+        _ if is_fire_tablet(ua) && has("Silk") => return Some(Device::Tablet),
         _ if CAR.iter().any(|t| has(t)) => return Some(Device::Car),
+        _ if TV_SYSTEMS.iter().any(|t| has(t)) => return Some(Device::Tv),
         _ if TV_MODELS.iter().any(|t| has(t)) => return Some(Device::Tv),
         _ if !has("Mobile Safari") && TV.is_match(ua) => return Some(Device::Tv),
         _ => {}
@@ -100,8 +127,11 @@ const TABLET_MODELS: &[&str] = &[
     "Xperia Tablet", "; SGP", "inoiPad", "HiPad", "Galaxy Tab", "ThinkPad Tablet", "Iconia", "; A3-A", "; B3-A", "; P00", "; P01", "; P02",
 ];
 
-const WEARABLE: [&str; 5] = ["Quest", "OculusBrowser", "Apple Watch", "Wear OS", "; SM-R"];
+const WEARABLE: [&str; 4] = ["OculusBrowser", "Apple Watch", "Wear OS", "; SM-R"];
 const CAR: [&str; 5] = ["QtCarBrowser", "Tesla/", "Android Automotive", "Polestar", "CarPlay"];
+
+/// Systems of television sets and displays that say `Linux` and nothing else.
+const TV_SYSTEMS: [&str; 6] = ["(Linux mips", "(Linux sh4", "HBBTV", "BrightSign", "stbapp", "TiVo"];
 
 /// Models of television sets, boxes and sticks whose apps send `Mobile Safari`.
 #[rustfmt::skip]

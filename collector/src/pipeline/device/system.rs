@@ -85,6 +85,7 @@ const TOKENS: [(&str, &str); 40] = [
     ("VIDAA", "VIDAA"),
     ("Roku", "Roku"),
     ("Android", "Android"),
+    ("; Adr ", "Android"),
     ("PlayStation", "PlayStation"),
     ("PLAYSTATION", "PlayStation"),
     ("BlackBerry", "BlackBerry"),
@@ -97,7 +98,6 @@ const TOKENS: [(&str, &str); 40] = [
     ("Fuchsia", "Fuchsia"),
     ("Ubuntu", "Linux"),
     ("Linux", "Linux"),
-    ("Adr ", "Android"),
     ("Series40", "Symbian"),
     ("X11", "Linux"),
 ];
@@ -142,7 +142,10 @@ fn android(ua: &str, hints: &Hints<'_>) -> CompactString {
     if ua.contains("Android 10; K)") {
         return CompactString::default();
     }
-    after(ua, "Android").map(|rest| major(rest.trim_start_matches([' ', '-', '/']))).unwrap_or_default()
+    after(ua, "Android")
+        .or_else(|| after(ua, "; Adr"))
+        .map(|rest| major(rest.trim_start_matches([' ', '-', '/'])))
+        .unwrap_or_default()
 }
 
 /// Every browser freezes the version at 10.15 (Safari at 10_15_7, Firefox at 10.15).

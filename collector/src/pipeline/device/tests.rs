@@ -53,6 +53,12 @@ const ROWS: &[Row] = &[
     ("Mozilla/5.0 (Linux; Android 12; Acme Stable) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile Safari/537.36", "Chrome", "120", "Android", "12", Device::Mobile),
     ("Mozilla/5.0 (Linux; Android 12; SM-F956B) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36", "Chrome", "120", "Android", "12", Device::Mobile),
     ("Mozilla/5.0 (Linux; Android 12; Acme Shell 40) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36", "Chrome", "120", "Android", "12", Device::Tv),
+    ("Mozilla/5.0 (Linux; Android 9; H43F8000Q Build/PPR1; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/104.0.0.0 Mobile Safari/537.36", "Android WebView", "104", "Android", "9", Device::Tv),
+    ("Mozilla/5.0 (Linux; Android 9; MyPad 2 Build/PPR1; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/104.0.0.0 Mobile Safari/537.36", "Android WebView", "104", "Android", "9", Device::Tablet),
+    ("Mozilla/5.0 (Linux; U; en-gb; KFSOWI Build/JDQ39) AppleWebKit/535.19 (KHTML, like Gecko) Silk/3.12 Safari/535.19 Silk-Accelerated=true", "Silk", "3", "Linux", "", Device::Tablet),
+    ("Opera/9.80 (Linux mips; ) Presto/2.12.407 Version/12.51 MB95/3.3.6.X (ACME, wireless)", "Opera", "12", "Linux", "", Device::Tv),
+    ("UCWEB/2.0 (Linux; U; Adr 4.0.4; zh-CN; K-Touch E806) U2/1.0.0 UCBrowser/9.6.0.378 U2/1.0.0 Mobile", "UC Browser", "9", "Android", "4", Device::Mobile),
+    ("Mozilla/5.0 (Linux; Android 4.3; en-us; Acme Build/JLS36C) AppleWebKit/537.36 (KHTML, like Gecko) Version/1.5 Chrome/28.0.1500.94 Mobile Safari/537.36", "Android WebView", "28", "Android", "4", Device::Mobile),
     // Systems that woothee takes for others.
     ("Mozilla/5.0 (Phone; OpenHarmony 5.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/114.0.0.0 Safari/537.36 ArkWeb/4.1.6.1 Mobile HuaweiBrowser/5.0.3.302", "Huawei Browser", "5", "HarmonyOS", "5", Device::Mobile),
     ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.1 Mobile/15E148 Safari/604.1", "Safari", "26", "iOS", "26", Device::Mobile),
