@@ -136,6 +136,13 @@ $(PYTHON_CLIENTS)/.sotto: tests/clients/requirements.txt
 	    --only-binary :all: --platform any --target $(PYTHON_CLIENTS) --requirement $<
 	@touch $@
 
+SCHEMATHESIS := tests/clients/.schemathesis
+$(SCHEMATHESIS)/.sotto: tests/clients/schemathesis.txt
+	@rm -rf $(SCHEMATHESIS)
+	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps --require-hashes \
+	    --only-binary :all: --target $(SCHEMATHESIS) --requirement $<
+	@touch $@
+
 .PHONY: check-tracker test-tracker check-web test-browser test-clients
 check-tracker: assets
 	npm run --silent check --workspace collector/tracker
@@ -149,13 +156,13 @@ check-web: assets
 test-browser: program node_modules/.sotto-test
 	npm run --silent test --workspace tests/browser
 
-test-clients: program node_modules/.sotto-test $(PYTHON_CLIENTS)/.sotto
+test-clients: program node_modules/.sotto-test $(PYTHON_CLIENTS)/.sotto $(SCHEMATHESIS)/.sotto
 	npm run --silent test --workspace tests/clients
 
 .PHONY: clean
 clean: ## Remove what was built; fetched files stay in the cache
 	cargo clean
-	rm -rf node_modules collector/tracker/dist dashboard/web/dist $(PYTHON_CLIENTS) $(MAIL_SERVER) $(ACME_AUTHORITY)
+	rm -rf node_modules collector/tracker/dist dashboard/web/dist $(PYTHON_CLIENTS) $(SCHEMATHESIS) $(MAIL_SERVER) $(ACME_AUTHORITY)
 
 # Measurements: quote only what these print.
 .PHONY: bench

@@ -9,6 +9,7 @@ use axum::{
     Json, Router,
     extract::{Path, RawQuery, State},
     http::header,
+    middleware::from_fn,
     response::{IntoResponse, Response},
     routing::{delete, get},
 };
@@ -26,11 +27,13 @@ use crate::{
     },
 };
 
+mod allowance;
 mod annotations;
 mod consent;
 mod details;
 mod hours;
 mod manage;
+mod openapi;
 mod quality;
 mod query;
 mod reader;
@@ -39,11 +42,11 @@ mod refusal;
 mod steps;
 mod write;
 
-pub(crate) use query::Allowance;
+pub(crate) use allowance::Allowance;
 pub use write::{csv, groups, origin, table};
 
 use reader::Reader;
-use refusal::Refusal;
+pub(crate) use refusal::Refusal;
 use write::number;
 
 pub(crate) fn routes() -> Router<Arc<App>> {
@@ -61,10 +64,13 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/sites/{key}/funnels/{id}", get(steps::show_funnel))
         .route("/api/v1/sites/{key}/quality", get(quality::show))
         .route("/api/v1/sites/{key}/consent", get(consent::show))
-        .route("/api/v1/sites/{key}/first-hit", get(first))
-        .route("/api/v1/sites/{key}/now", get(now))
         .route("/api/v1/sites/{key}/realtime", get(realtime::show))
         .merge(query::routes())
+        .layer(from_fn(allowance::tell))
+        .route("/api/v1/openapi.json", get(async || Json(openapi::document())))
+        // Our own pages ask for these again and again: they are not counted.
+        .route("/api/v1/sites/{key}/first-hit", get(first))
+        .route("/api/v1/sites/{key}/now", get(now))
         .route("/api/{*rest}", get(async || Refusal::NOT_FOUND))
 }
 

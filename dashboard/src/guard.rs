@@ -10,6 +10,7 @@ use axum::{
 use sotto_schema::origin::is_from_own_page;
 
 use crate::{
+    api::Refusal,
     mail::UNSUBSCRIBE,
     page::{Embedders, LetterInside, PageError, SecretForm, ShowsLetter},
 };
@@ -106,10 +107,15 @@ pub(crate) async fn own_pages_only(request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let ends_mail = request.uri().path().starts_with(UNSUBSCRIBE);
     let is_question = request.uri().path() == QUESTIONS;
-    let is_of_program =
-        request.uri().path().starts_with(API) && request.headers().contains_key(header::AUTHORIZATION);
+    let is_of_api = request.uri().path().starts_with(API);
+    let has_token = request.headers().contains_key(header::AUTHORIZATION);
+    let has_cookie = request.headers().contains_key(header::COOKIE);
+    // Without a cookie, it is refused where it is answered, as a request of nobody.
+    let is_of_program = is_of_api && (has_token || !has_cookie);
     if reads || ends_mail || is_question || is_of_program || from_own_page(request.headers()) {
         next.run(request).await
+    } else if is_of_api {
+        Refusal::from(PageError::ForeignForm).into_response()
     } else {
         PageError::ForeignForm.into_response()
     }

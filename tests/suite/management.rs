@@ -207,3 +207,40 @@ fn link_is_made_listed_without_its_secret_and_withdrawn_by_who_manages() {
     assert_eq!(api(&sotto, "DELETE", &one, &manage, &Value::Null).status, 404);
     wait_for("the link to be gone", || (open() == 404).then_some(()));
 }
+
+#[test]
+fn answers_say_how_many_requests_are_left() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &UTC);
+    let read = token(&sotto, &key, "read");
+    let left = |path: &str| {
+        let answer = api(&sotto, "GET", path, &read, &Value::Null);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        let number = |name: &str| Some(answer.header(name)?.parse::<u64>().unwrap());
+        assert!(number("ratelimit-limit").is_none_or(|limit| limit == 3_000));
+        assert!(number("ratelimit-reset").is_none_or(|seconds| (1..=3_600).contains(&seconds)));
+        number("ratelimit-remaining")
+    };
+    let first = left(&key).unwrap();
+    // Our own pages ask for these again and again.
+    assert_eq!([left(&format!("{key}/now")), left(&format!("{key}/first-hit"))], [None, None]);
+    assert!(left(&format!("{key}/report")).unwrap() < first);
+}
+
+#[test]
+fn change_without_a_token_or_from_a_page_of_another_site_is_refused_as_json() {
+    let sotto = Sotto::start();
+    let key = sotto.add_site("a.example", &UTC);
+    let owner = sign_in(&sotto, "owner@example.org", &["--role", "owner"]);
+    let url = format!("{}/api/v1/sites/{key}/goals", sotto.url);
+    let foreign = [("cookie", owner.as_str()), ("sec-fetch-site", "cross-site")];
+    let nobody = [("sec-fetch-site", "cross-site")];
+    for (headers, status, code) in
+        [(&nobody[..], 401, "unauthorized"), (&[], 401, "unauthorized"), (&foreign, 403, "forbidden")]
+    {
+        let answer = request("POST", &url, headers, br#"{"kind":"event","pattern":"a"}"#);
+        assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (status, Some(code)));
+    }
+    let own = [("cookie", owner.as_str()), ("sec-fetch-site", "same-origin")];
+    assert_eq!(request("POST", &url, &own, br#"{"kind":"event","pattern":"a"}"#).status, 201);
+}

@@ -5,21 +5,18 @@
 //! reads nothing of it, and viewers see groups. What is like at Plausible and what is not: `docs/api.md`. Proof:
 //! `tests/suite/query.rs`.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use serde_json::{Map, Value, json};
-use sotto_schema::{
-    site::Site,
-    throttle::{Limit, Throttle},
-};
+use sotto_schema::site::Site;
 
 use super::{groups, origin, readable, reader::Reader, refusal::Refusal, write::rounded};
 use crate::{
@@ -35,7 +32,7 @@ mod dates;
 mod exact;
 mod filters;
 mod names;
-mod openapi;
+pub(super) mod openapi;
 mod pattern;
 mod problem;
 mod rows;
@@ -49,22 +46,6 @@ use rows::{Found, Line, Reading};
 
 /// The longest question, in bytes.
 const BODY_BYTES_MAX: usize = 64 << 10;
-/// How many questions a token, or a person, may ask.
-const ASKED_MAX: Limit = Limit {
-    most: NonZeroU32::new(3_000).expect("not zero"),
-    window: Duration::from_secs(60 * 60),
-    keys_max: 10_000,
-};
-
-/// Counts questions.
-pub(crate) struct Allowance(Throttle<(bool, u64)>);
-
-impl Default for Allowance {
-    fn default() -> Self {
-        Self(Throttle::new(ASKED_MAX))
-    }
-}
-
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route(QUESTIONS, post(show).fallback(only_post))
@@ -92,34 +73,11 @@ async fn show(
     if matches!(reader, Reader::Person(_)) && !from_own_page(&headers) {
         return Problem::from(PageError::ForeignForm).into_response();
     }
-    let counted = app.allowance.0.count(&reader.key());
-    let mut response = match (counted, body) {
-        (Err(wait), _) => Problem::too_many(wait).into_response(),
-        (Ok(_), Err(_)) => Problem::long(BODY_BYTES_MAX).into_response(),
-        (Ok(_), Ok(body)) => match answer(&app, &reader, &body).await {
-            Ok(answer) => (StatusCode::OK, Json(answer)).into_response(),
-            Err(problem) => problem.into_response(),
-        },
-    };
-    let (left, reset) = match counted {
-        Ok(left) => (left, refills_in(left)),
-        Err(wait) => (0, wait.as_secs() + 1),
-    };
-    let headers = response.headers_mut();
-    for (name, value) in [
-        ("ratelimit-limit", u64::from(ASKED_MAX.most.get())),
-        ("ratelimit-remaining", u64::from(left)),
-        ("ratelimit-reset", reset),
-    ] {
-        headers.insert(HeaderName::from_static(name), value.into());
+    let Ok(body) = body else { return Problem::long(BODY_BYTES_MAX).into_response() };
+    match answer(&app, &reader, &body).await {
+        Ok(answer) => (StatusCode::OK, Json(answer)).into_response(),
+        Err(problem) => problem.into_response(),
     }
-    response
-}
-
-/// In how many seconds all questions may be asked again.
-fn refills_in(left: u32) -> u64 {
-    let asked = ASKED_MAX.most.get().saturating_sub(left);
-    (ASKED_MAX.window / ASKED_MAX.most.get() * asked).as_secs() + 1
 }
 
 /// The site of that key, or the only one with that host name.

@@ -9,7 +9,7 @@ use axum::{
 use sotto_schema::{day::Day, id::SiteId};
 use sotto_store::account::{self, Role};
 
-use super::refusal::Refusal;
+use super::{allowance::Told, refusal::Refusal};
 use crate::{
     App,
     auth::{self, SignedIn},
@@ -84,17 +84,25 @@ impl FromRequestParts<Arc<App>> for Reader {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
-        let db = &app.settings.databases.writer;
-        if parts.headers.contains_key(header::AUTHORIZATION) {
-            let secret = bearer_secret(&parts.headers).ok_or(Refusal::UNAUTHORIZED)?;
-            let bearer = account::bearer(db, secret).await.map_err(PageError::from)?;
-            let bearer = bearer.ok_or(Refusal::UNAUTHORIZED)?;
-            note_use(app, &bearer).await?;
-            return Ok(Self::Program(bearer));
+        let reader = authenticate(parts, app).await?;
+        if let Some(told) = parts.extensions.get::<Told>() {
+            app.allowance.count(&reader.key(), told)?;
         }
-        let signed_in = auth::signed_in(app, &parts.headers).await?;
-        signed_in.map(Self::Person).ok_or(Refusal::UNAUTHORIZED)
+        Ok(reader)
     }
+}
+
+async fn authenticate(parts: &Parts, app: &App) -> Result<Reader, Refusal> {
+    let db = &app.settings.databases.writer;
+    if parts.headers.contains_key(header::AUTHORIZATION) {
+        let secret = bearer_secret(&parts.headers).ok_or(Refusal::UNAUTHORIZED)?;
+        let bearer = account::bearer(db, secret).await.map_err(PageError::from)?;
+        let bearer = bearer.ok_or(Refusal::UNAUTHORIZED)?;
+        note_use(app, &bearer).await?;
+        return Ok(Reader::Program(bearer));
+    }
+    let signed_in = auth::signed_in(app, &parts.headers).await?;
+    signed_in.map(Reader::Person).ok_or(Refusal::UNAUTHORIZED)
 }
 
 #[cfg(test)]

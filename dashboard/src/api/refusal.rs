@@ -1,15 +1,15 @@
 //! API errors: `{"error": {"code", "message", "hint"}}` with a matching status.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
 
-use crate::{gate::Busy, page::PageError, report::ReportError};
+use crate::{auth::throttle::retry_after, gate::Busy, page::PageError, report::ReportError};
 
 /// Why a request is refused.
 #[derive(Debug)]
@@ -18,11 +18,12 @@ pub(crate) struct Refusal {
     code: &'static str,
     message: Cow<'static, str>,
     hint: &'static str,
+    wait: Option<Duration>,
 }
 
 impl Refusal {
     const fn new(status: StatusCode, code: &'static str, message: &'static str, hint: &'static str) -> Self {
-        Self { status, code, message: Cow::Borrowed(message), hint }
+        Self { status, code, message: Cow::Borrowed(message), hint, wait: None }
     }
 
     /// Status, code, and what happened and can be done about it.
@@ -42,6 +43,22 @@ impl Refusal {
         Self { message: message.into(), ..refusal }
     }
 
+    /// Too many requests of this reader.
+    pub(super) fn too_many(wait: Duration) -> Self {
+        let refusal = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            "you asked more often than is allowed",
+            "RateLimit-Reset says in how many seconds you may again",
+        );
+        Self { wait: Some(wait), ..refusal }
+    }
+
+    /// How long to wait before the next request.
+    pub(super) const fn wait(&self) -> Option<Duration> {
+        self.wait
+    }
+
     pub(super) const NOT_FOUND: Self = Self::new(
         StatusCode::NOT_FOUND,
         "not_found",
@@ -59,7 +76,15 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let body = json!({"error": {"code": self.code, "message": self.message, "hint": self.hint}});
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, Json(body)).into_response();
+        if let Some(wait) = self.wait {
+            response.headers_mut().insert(header::RETRY_AFTER, retry_after(wait).into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110, 11.6.1.
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }
 

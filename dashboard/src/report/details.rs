@@ -214,6 +214,10 @@ impl Details {
         }
     }
 
+    /// The names of the reports, as in an address.
+    pub const NAMES: [&str; 7] =
+        ["vitals", "events", "revenue", "props", "clicked-pages", "clicks", "reading"];
+
     /// The report of that name, as in an address; web vitals have what they are listed `by` besides.
     pub fn from_name(name: &str, by: Option<Dimension>) -> Option<Self> {
         Some(match name {

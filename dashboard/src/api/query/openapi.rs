@@ -1,6 +1,6 @@
 //! The description of version 2 of the API (OpenAPI 3.1), made from the names that questions are read by.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     asked::PARTS,
@@ -34,17 +34,18 @@ pub(super) fn document() -> Value {
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             "schemas": schemas(),
-            "headers": headers(),
+            "headers": number_headers(),
         },
     })
 }
 
 fn responses() -> Value {
-    let headers = json!({
-        "RateLimit-Limit": {"$ref": "#/components/headers/Limit"},
-        "RateLimit-Remaining": {"$ref": "#/components/headers/Remaining"},
-        "RateLimit-Reset": {"$ref": "#/components/headers/Reset"},
-    });
+    let headers: Map<String, Value> = NUMBER_HEADERS
+        .iter()
+        .map(|(name, component)| {
+            ((*name).to_owned(), json!({"$ref": format!("#/components/headers/{component}")}))
+        })
+        .collect();
     let mut all = json!({"200": {
         "description": "The answer",
         "headers": headers,
@@ -68,11 +69,16 @@ fn responses() -> Value {
     all
 }
 
-fn headers() -> Value {
+/// Headers that say how many requests are left, and what describes each.
+pub(in crate::api) const NUMBER_HEADERS: [(&str, &str); 3] =
+    [("RateLimit-Limit", "Limit"), ("RateLimit-Remaining", "Remaining"), ("RateLimit-Reset", "Reset")];
+
+/// What describes them.
+pub(in crate::api) fn number_headers() -> Value {
     let number =
         |description: &str| json!({"description": description, "schema": {"type": "integer", "minimum": 0}});
     json!({
-        "Limit": number("How many questions there are in all"),
+        "Limit": number("How many requests there are in all"),
         "Remaining": number("How many are left at once"),
         "Reset": number("In how many seconds there are all again; after 429, one"),
     })

@@ -56,14 +56,6 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
     }
 
-    /// Too many questions of this reader.
-    pub(super) fn too_many(wait: Duration) -> Self {
-        let detail =
-            "you asked more often than is allowed; RateLimit-Reset says in how many seconds you may again";
-        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail.into());
-        Self { wait: Some(wait), ..problem }
-    }
-
     /// With what would be understood.
     pub(super) fn allowing<T: Into<String>>(self, allowed: impl IntoIterator<Item = T>) -> Self {
         Self { allowed: allowed.into_iter().map(Into::into).collect(), ..self }
@@ -102,8 +94,9 @@ impl IntoResponse for Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
+        let wait = refusal.wait();
         let (status, code, detail) = refusal.parts();
-        Self::new(status, code, detail)
+        Self { wait, ..Self::new(status, code, detail) }
     }
 }
 
