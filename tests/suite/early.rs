@@ -55,6 +55,7 @@ fn events_that_overtake_their_pageviews_are_stored_with_their_pages() {
 fn only_hits_that_would_be_stored_with_the_page_of_a_missing_view_wait_for_it() {
     let sotto = Sotto::start();
     let key = sotto.add_site("a.example", &["--policy", "cookieless"]);
+    let strict = sotto.add_site("strict.example", &["--policy", "strict"]);
     assert_eq!(waited(&sotto), (0, 0));
     let hit = |more: Value| {
         let mut hit = json!({"v": 1, "s": key, "k": "x", "n": "A", "q": 1, "c": 15});
@@ -72,6 +73,13 @@ fn only_hits_that_would_be_stored_with_the_page_of_a_missing_view_wait_for_it() 
         ("a site that does not exist", hit(json!({"i": "h", "s": "AAAAAAAAAAAA"})), false),
         ("a pageview", hit(json!({"i": "j", "k": "p", "q": 0, "u": "https://a.example/"})), false),
         ("an event of that view", hit(json!({"i": "j"})), false),
+        (
+            "a pageview before the visitor agrees",
+            hit(json!({"s": strict, "i": "m", "k": "p", "q": 0, "c": null, "u": "https://strict.example/"})),
+            false,
+        ),
+        ("an event of that view after it", hit(json!({"s": strict, "i": "m"})), false),
+        ("an event of another view after it", hit(json!({"s": strict, "i": "n"})), true),
         (
             "an event and its pageview in one request",
             format!(

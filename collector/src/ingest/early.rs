@@ -8,6 +8,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use http::HeaderMap;
+use quick_cache::sync::Cache;
 use sotto_schema::{
     event::Kind,
     id::{SiteId, ViewId},
@@ -32,24 +33,43 @@ pub const PATIENCE: Duration = Duration::from_millis(300);
 /// How often it looks whether the pageview has come.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// How many pageviews that are stored without their number are remembered.
+pub const ANONYMOUS_MAX: usize = 10_000;
+
 /// Places for requests that wait for a pageview.
 #[derive(Debug)]
-pub struct EarlyHits(Semaphore);
+pub struct EarlyHits {
+    waiting: Semaphore,
+    /// Pageviews that came and are not among [`PageViewCache`]: of visitors who had not agreed yet, or not kept. Who
+    /// agrees on that page sends hits that no page is to be waited for. In memory only, and without the page.
+    anonymous: Cache<(SiteId, ViewId), ()>,
+}
 
 impl Default for EarlyHits {
     fn default() -> Self {
-        Self(Semaphore::new(WAITING_MAX))
+        Self { waiting: Semaphore::new(WAITING_MAX), anonymous: Cache::new(ANONYMOUS_MAX) }
     }
 }
 
 impl EarlyHits {
+    /// A pageview came of which no page is remembered.
+    pub(super) fn note_anonymous(&self, site: SiteId, view: ViewId) {
+        if view.is_some() {
+            self.anonymous.insert((site, view), ());
+        }
+    }
+
+    fn has_come(&self, view: (SiteId, ViewId), views: &PageViewCache) -> bool {
+        views.page(view.0, view.1).is_some() || self.anonymous.get(&view).is_some()
+    }
+
     /// Waits for these pageviews; returns whether all of them came.
     async fn wait_for(&self, mut missing: Vec<(SiteId, ViewId)>, views: &PageViewCache) -> bool {
-        let Ok(_place) = self.0.try_acquire() else { return false };
+        let Ok(_place) = self.waiting.try_acquire() else { return false };
         let began = Instant::now();
         while !missing.is_empty() && began.elapsed() < PATIENCE {
             tokio::time::sleep(LOOK_EVERY).await;
-            missing.retain(|(site, view)| views.page(*site, *view).is_none());
+            missing.retain(|view| !self.has_come(*view, views));
         }
         missing.is_empty()
     }
@@ -83,7 +103,7 @@ impl Collector {
             let same = |other: &Submission| other.hit.kind == Kind::Pageview && other.hit.view == hit.view;
             hits.iter().flatten().any(same)
         };
-        let is_missing = self.views.page(view.0, view.1).is_none()
+        let is_missing = !self.early_hits.has_come(view, &self.views)
             && pipeline::needs_page_of_view(hit, &Headers::of(headers), &rules)
             && !comes_along();
         is_missing.then_some(view)
@@ -129,6 +149,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn pageview_of_a_visitor_who_had_not_agreed_is_not_waited_for() {
+        let (early, views) = (EarlyHits::default(), PageViewCache::default());
+        early.note_anonymous(VIEW.0, VIEW.1);
+        early.note_anonymous(SiteId(1), ViewId::NONE);
+        assert!(early.has_come(VIEW, &views) && early.wait_for(vec![VIEW], &views).await);
+        assert!(!early.has_come(OTHER, &views) && !early.has_come((SiteId(1), ViewId::NONE), &views));
+    }
+
+    #[tokio::test]
     async fn request_beyond_those_that_may_wait_is_judged_at_once() {
         let (early, views) = (EarlyHits::default(), PageViewCache::default());
         let is_judged_at_once = async || {
@@ -138,9 +167,9 @@ mod tests {
                 () = std::future::ready(()) => false,
             }
         };
-        let _others = early.0.try_acquire_many(u32::try_from(WAITING_MAX - 1).unwrap()).unwrap();
+        let _others = early.waiting.try_acquire_many(u32::try_from(WAITING_MAX - 1).unwrap()).unwrap();
         assert!(!is_judged_at_once().await, "the last place");
-        let _last = early.0.try_acquire().unwrap();
+        let _last = early.waiting.try_acquire().unwrap();
         assert!(is_judged_at_once().await, "no place");
     }
 }

@@ -9,7 +9,7 @@ use compact_str::CompactString;
 use http::HeaderMap;
 use sotto_schema::{
     day::Day,
-    event::Tier,
+    event::{Kind, Tier},
     id::{SiteId, TokenId},
     outcome::{DropReason, Outcome},
 };
@@ -349,7 +349,7 @@ impl Collector {
         salts: SaltsOfHit,
     ) -> Result<Kept, DropReason> {
         let site = rules.site.id;
-        let (numbered, view, seq) = (hit.numbered, hit.view, hit.seq);
+        let (kind, numbered, view, seq) = (hit.kind, hit.numbered, hit.view, hit.seq);
         let unmapped = hit.decision.as_deref().and_then(|decision| Report::of(decision, site, day));
         let context = HitContext {
             time_ms,
@@ -362,7 +362,11 @@ impl Collector {
             geo: &self.geo.load(),
             classifier: &self.classifier,
         };
-        let processed = pipeline::process(hit, headers, client, &context)?;
+        let processed = pipeline::process(hit, headers, client, &context);
+        if kind == Kind::Pageview && !processed.as_ref().is_ok_and(|kept| kept.event.view.is_some()) {
+            self.early_hits.note_anonymous(site, view);
+        }
+        let processed = processed?;
         // As it is stored, where it is: a restart knows no other number.
         let stored = processed.event.view;
         let view = if stored.is_some() { stored } else { view };

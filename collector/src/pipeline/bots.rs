@@ -128,8 +128,9 @@ const HOST_ENDS: [&str; 6] = [".com", ".net", ".org", ".co", ".io", ".de"];
 /// Prefixes of browsers' user agents.
 const BROWSER_PREFIXES: [&str; 7] = ["Mozilla/", "Opera/", "Dalvik/", "UCWEB", "Nokia", "SAMSUNG", "Roku/"];
 
-/// What browsers that say `Mozilla/5.0` name: their engine, or as old phones do, their maker.
-const ENGINES: [&str; 20] = [
+/// What browsers that say `Mozilla/5.0` name: their engine, or as old phones do, their maker. Umami's client for servers
+/// says it, too, and reports what people do.
+const ENGINES: [&str; 21] = [
     "ebKit",
     "ebkit",
     "Gecko",
@@ -150,6 +151,7 @@ const ENGINES: [&str; 20] = [
     "Safari/",
     "Firefox/",
     "iPad",
+    "Umami/",
 ];
 
 static BOT: LazyLock<AhoCorasick> = LazyLock::new(|| list(&["bot"]));

@@ -96,6 +96,7 @@ fn user_agent_names_its_rule() {
         ("Mozilla/5.0 (compatible; Example)", Some(BotUserAgent)),
         ("Mozilla/5.0 (Example/1.0)", Some(BotUserAgent)),
         ("Mozilla/5.0 example/1.2", Some(BotUserAgent)),
+        ("Mozilla/5.0 Umami/0.4.0", None),
         ("Mozilla/5.0 (Linux; Android 5.1; Acme 1 Build/LMY47I; wv)", None),
         (
             "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko; Example Console) Chrome/41.0.2272.118 Safari/537.36",
