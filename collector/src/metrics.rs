@@ -56,7 +56,7 @@ pub struct Metrics {
     pub sites_undecided: AtomicU64,
     /// Requests that waited for the pageview that they belong to, and it came.
     pub pageviews_awaited: AtomicU64,
-    /// Requests that waited for it in vain.
+    /// Requests that waited for it in vain, or found no place to wait.
     pub pageviews_missed: AtomicU64,
     /// Hits taken while another collector was unreachable.
     pub hits_partitioned: AtomicU64,
@@ -382,7 +382,7 @@ fn counters(metrics: &Metrics) -> [(&'static str, &'static str, &AtomicU64); 14]
         ),
         (
             "sotto_pageviews_missed",
-            "Requests that waited for their pageview in vain; their hits are stored without a page.",
+            "Requests whose pageview did not come in time, or that found no place to wait for it; their hits are stored without a page.",
             &metrics.pageviews_missed,
         ),
         (

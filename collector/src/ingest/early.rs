@@ -63,7 +63,7 @@ impl EarlyHits {
         views.page(view.0, view.1).is_some() || self.anonymous.get(&view).is_some()
     }
 
-    /// Waits for these pageviews; returns whether all of them came.
+    /// Waits for these pageviews; returns whether all of them came. Without a place, it does not wait.
     async fn wait_for(&self, mut missing: Vec<(SiteId, ViewId)>, views: &PageViewCache) -> bool {
         let Ok(_place) = self.waiting.try_acquire() else { return false };
         let began = Instant::now();
@@ -155,6 +155,15 @@ mod tests {
         early.note_anonymous(SiteId(1), ViewId::NONE);
         assert!(early.has_come(VIEW, &views) && early.wait_for(vec![VIEW], &views).await);
         assert!(!early.has_come(OTHER, &views) && !early.has_come((SiteId(1), ViewId::NONE), &views));
+    }
+
+    #[test]
+    fn remembered_anonymous_pageviews_never_exceed_their_bound() {
+        let early = EarlyHits::default();
+        for view in 1..=5 * ANONYMOUS_MAX as u64 {
+            early.note_anonymous(SiteId(1), ViewId(view));
+        }
+        assert!(early.anonymous.len() <= ANONYMOUS_MAX, "{}", early.anonymous.len());
     }
 
     #[tokio::test]
