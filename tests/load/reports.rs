@@ -26,6 +26,8 @@ const ZONE: &str = "Europe/Berlin";
 const TIMES: usize = 12;
 /// Hits of ten visits, on average, in `fill.sql`.
 const HITS_OF_TEN_VISITS: u64 = 44;
+/// Events that are made up by one query, about.
+const EVENTS_AT_ONCE: u64 = 40_000;
 const READERS: usize = 8;
 /// Goals of the site.
 const GOALS: [(&str, [&str; 2]); 3] = [
@@ -121,21 +123,27 @@ impl Place {
         let today = sotto_schema::clock::now().in_tz(ZONE).expect("a zone").date();
         let of_day = size.events / size.days.unsigned_abs() as u64;
         let (visits, anonymous) = (of_day * 9 / HITS_OF_TEN_VISITS, of_day / 10);
+        // What is inserted at once must fit into the memory that one query may take.
+        let parts = of_day.div_ceil(EVENTS_AT_ONCE);
         for day in size.first_day().series(1.day()).take_while(|day| *day <= today) {
             let (begin, seconds) = if day < today { (25_200, 51_840) } else { (0, so_far()) };
-            self.ask(
-                include_str!("reports/fill.sql"),
-                &[
-                    ("site", site.clone()),
-                    ("day", day.to_string()),
-                    ("visits", visits.to_string()),
-                    ("anonymous", anonymous.to_string()),
-                    ("begin", begin.to_string()),
-                    ("seconds", seconds.to_string()),
-                    ("tz", ZONE.to_owned()),
-                    ("kept", "760".to_owned()),
-                ],
-            );
+            for part in 0..parts {
+                self.ask(
+                    include_str!("reports/fill.sql"),
+                    &[
+                        ("site", site.clone()),
+                        ("day", day.to_string()),
+                        ("part", part.to_string()),
+                        ("parts", parts.to_string()),
+                        ("visits", visits.to_string()),
+                        ("anonymous", anonymous.to_string()),
+                        ("begin", begin.to_string()),
+                        ("seconds", seconds.to_string()),
+                        ("tz", ZONE.to_owned()),
+                        ("kept", "760".to_owned()),
+                    ],
+                );
+            }
         }
     }
 

@@ -6,13 +6,14 @@
 //! exit in data centres, so a hosting network counts only together with a sign that no person's browser gives
 //! (see [`of_network`]).
 //!
-//! Names are taken from what the crawlers' operators publish; Matomo's, isbot's and others' lists were not copied.
+//! Names are taken from what the crawlers' operators publish, and from `data/isbot.txt` what catches nobody's browser.
 
 mod names;
 
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
+use regex::bytes::{Regex, RegexBuilder};
 use sotto_geoip::NetworkKind;
 use sotto_schema::outcome::DropReason;
 
@@ -45,7 +46,8 @@ pub(super) fn of_headers(
         || has_spider_word(ua)
         || has_crawler_form(ua)
         || has_no_engine(ua)
-        || CRAWLERS.is_match(ua);
+        || CRAWLERS.is_match(ua)
+        || ISBOT.is_match(ua.as_bytes());
     (crawler || !browser_like).then_some(DropReason::BotUserAgent)
 }
 
@@ -159,10 +161,19 @@ static SPIDER: LazyLock<AhoCorasick> = LazyLock::new(|| list(&["spider"]));
 static AI: LazyLock<AhoCorasick> = LazyLock::new(|| list(names::AI));
 static AUTOMATED: LazyLock<AhoCorasick> = LazyLock::new(|| list(names::AUTOMATED));
 static CRAWLERS: LazyLock<AhoCorasick> = LazyLock::new(|| list(names::CRAWLERS));
+static ISBOT: LazyLock<Regex> = LazyLock::new(|| {
+    let lines = include_str!("../../data/isbot.txt").lines().filter(|line| !line.starts_with('#'));
+    one_of(&lines.collect::<Vec<_>>().join("|"))
+});
 
 #[expect(clippy::expect_used, reason = "the lists are constant and built by the tests")]
 fn list(names: &[&str]) -> AhoCorasick {
     AhoCorasick::builder().ascii_case_insensitive(true).build(names).expect("list of names")
+}
+
+#[expect(clippy::expect_used, reason = "the list is constant and built by the tests")]
+fn one_of(patterns: &str) -> Regex {
+    RegexBuilder::new(patterns).case_insensitive(true).unicode(false).build().expect("list of patterns")
 }
 
 #[cfg(test)]

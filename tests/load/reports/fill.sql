@@ -1,7 +1,7 @@
 -- Made-up traffic of one day of a site, for the bench of the reports: {visits} visits of about three hits each, and
 -- {anonymous} page views of visitors who are not measured, in {seconds} seconds from {begin} seconds after midnight. 2,000 pages in five sections, 60 sources, 30 countries and
 -- 4,000 cities, all with few common and many rare values; 1,000 sites that are linked to and 100 files. A quarter of the
--- visits sends web vitals once and the clicks of each page, on 40 elements.
+-- visits sends web vitals once and the clicks of each page, on 40 elements. Part {part} of {parts}.
 INSERT INTO events (site, day, expires, time, kind, tier, granted, refused, gpc, hostname, path, referrer_host, country, device, visitor, session, view, seq, source,
  referrer_path, region, city, asn, network, network_kind, browser, browser_version, os, os_version, screen, engaged_ms, scroll, name, interactive, props, language, channel, utm_source, utm_medium, utm_campaign,
  utm_content, utm_term, click_id, revenue, currency, lcp_ms, fcp_ms, inp_ms, ttfb_ms, cls_milli, click_path, click_at)
@@ -46,5 +46,6 @@ FROM
   if(h % 12 = 0, 1 + h % 25, 0) AS camp, h % 4 = 0 AND NOT anon AS granted_pref,
   hits - custom AS paged, if(granted_pref, 1 + paged DIV 2, 0) AS more
  FROM numbers({visits:UInt64} + {anonymous:UInt64})
+ WHERE number % {parts:UInt64} = {part:UInt64}
 )
 ARRAY JOIN range(hits + more) AS i

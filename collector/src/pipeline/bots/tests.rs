@@ -110,6 +110,14 @@ fn user_agent_names_its_rule() {
             "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/90.0.0.0 Safari/537.36 example.com",
             Some(BotUserAgent),
         ),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/90.0.0.0 Safari/537.36 NeustarWPM",
+            None,
+        ),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/90.0.0.0 Safari/537.36 Neustar WPM",
+            Some(BotUserAgent),
+        ),
         ("Opera/9.80 (J2ME/MIDP; Opera Mini/7.1.32052/191.273; U; en) Presto/2.8.119 Version/11.10", None),
     ] {
         assert_eq!(classify(ua), expected, "{ua}");
