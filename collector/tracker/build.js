@@ -21,7 +21,7 @@ export async function sources() {
   }
   // Adapters of other products' tags stand before the core.
   for (const file of (await readdir(join(here, 'src/speaks'))).sort()) if (file != 'tag.ts') parts['speaks-' + basename(file, '.ts')] = 'src/speaks/' + file
-  for (const file of await readdir(join(here, 'src/banner'))) if (file == 'index.ts') parts.banner = 'src/banner/index.ts'
+  for (const name of ['banner', 'overlay']) parts[name] = `src/${name}/index.ts`
   return parts
 }
 

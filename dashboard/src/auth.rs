@@ -8,7 +8,7 @@ use axum::{
 };
 use sotto_schema::{id::SiteId, site::Site};
 use sotto_store::{
-    account::{self, Member, Role, SIGN_IN_DAYS, User, role_of},
+    account::{self, AccountError, Member, Role, SIGN_IN_DAYS, SignIn, User, role_of},
     db::Databases,
     sites,
 };
@@ -27,8 +27,12 @@ pub(crate) const ALL_SITES: &str = "all";
 /// Somebody who is signed in.
 pub(crate) struct SignedIn {
     pub(crate) user: User,
-    /// The cookie's value.
+    /// The cookie's value; empty where a signed link takes its place.
     secret: String,
+    /// The hash of the cookie's value.
+    id: [u8; 32],
+    /// Signs links of this browser.
+    link_key: [u8; 32],
     roles: Vec<Member>,
     /// All sites, by name.
     sites: Vec<Site>,
@@ -63,6 +67,11 @@ impl SignedIn {
     /// The cookie's value of this browser.
     pub(crate) fn secret(&self) -> &str {
         &self.secret
+    }
+
+    /// The hash of the cookie's value, and what signs links of this browser.
+    pub(crate) const fn signs(&self) -> ([u8; 32], &[u8; 32]) {
+        (self.id, &self.link_key)
     }
 
     /// The site with that key, or all sites for [`ALL_SITES`], if they own it.
@@ -122,14 +131,29 @@ pub(crate) fn set_cookie(app: &App, value: Option<&str>) -> HeaderValue {
 /// Who sent a request, if its cookie is valid.
 pub(crate) async fn signed_in(app: &App, headers: &HeaderMap) -> Result<Option<SignedIn>, PageError> {
     let Some(secret) = sign_in_cookie(app, headers) else { return Ok(None) };
+    let id = account::secret_hash(&secret);
+    find(app, account::resume(&app.settings.databases.writer, &secret), id, secret.clone()).await
+}
+
+/// Who signed a link, if they are still signed in.
+pub(crate) async fn signed_in_by_id(app: &App, id: [u8; 32]) -> Result<Option<SignedIn>, PageError> {
+    find(app, account::signed_in(&app.settings.databases.writer, id), id, String::new()).await
+}
+
+async fn find(
+    app: &App,
+    sign_in: impl Future<Output = Result<Option<SignIn>, AccountError>>,
+    id: [u8; 32],
+    secret: String,
+) -> Result<Option<SignedIn>, PageError> {
     let Databases { writer, reader } = &app.settings.databases;
     // At once: every page needs all three.
     let (sign_in, roles, sites) = tokio::try_join!(
-        async { Ok(account::resume(writer, &secret).await?) },
-        async { Ok(account::roles_of_sign_in(writer, &secret).await?) },
+        async { Ok(sign_in.await?) },
+        async { Ok(account::roles_of_sign_in(writer, id).await?) },
         async { Ok::<_, PageError>(sites::all(reader).await?) },
     )?;
-    Ok(sign_in.map(|sign_in| SignedIn { user: sign_in.user, secret: secret.clone(), roles, sites }))
+    Ok(sign_in.map(|SignIn { user, id, link_key, .. }| SignedIn { user, secret, id, link_key, roles, sites }))
 }
 
 impl FromRequestParts<Arc<App>> for SignedIn {

@@ -117,6 +117,14 @@ impl Reading {
         }
     }
 
+    /// Their sign-in, and what signs links of it, if they have an account.
+    pub(crate) const fn signs(&self) -> Option<([u8; 32], &[u8; 32])> {
+        match &self.reader {
+            Reader::Member(member) => Some(member.signs()),
+            Reader::Link(_) | Reader::Anybody => None,
+        }
+    }
+
     /// Whether they may change the site.
     pub(crate) fn may_edit(&self) -> bool {
         match &self.reader {

@@ -29,6 +29,7 @@ mod list;
 mod mail;
 mod marks;
 mod not_found;
+mod overlay;
 mod overview;
 mod own_password;
 mod paths;
@@ -125,6 +126,7 @@ pub(crate) fn pages() -> Router<Arc<App>> {
         .route("/public/{public}/list/{by}", get(list::show))
         .route("/public/{public}/filter", get(filter::show))
         .route("/public/{public}/badge.svg", get(badge::show))
+        .route("/overlay/{link}", get(overlay::show))
         .route("/trust/{key}", get(trust::show))
         .route("/assets/{file}", get(assets::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::{Read as _, Seek as _},
     path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -28,7 +29,8 @@ struct Measured {
     seconds: f64,
     own_mb: f64,
     server_mb: f64,
-    ok: bool,
+    /// The last line of what it said when it failed.
+    failed: Option<String>,
 }
 
 /// Measures all commands on a site of so many events.
@@ -81,8 +83,8 @@ fn say(arguments: &[&str], measured: &Measured) {
     let words: Vec<&str> = arguments.iter().map(|word| word.rsplit('/').next().unwrap_or(word)).collect();
     let mut name = words.join(" ");
     name.truncate(44);
-    let Measured { seconds, own_mb, server_mb, ok } = measured;
-    let failed = if *ok { "" } else { "  FAILED" };
+    let Measured { seconds, own_mb, server_mb, failed } = measured;
+    let failed = failed.as_ref().map_or_else(String::new, |why| format!("  FAILED: {why}"));
     println!("{name:<44} {seconds:>8.1} {own_mb:>12.0} {server_mb:>14.0}{failed}");
 }
 
@@ -94,7 +96,9 @@ fn measure(mut command: Command, server: Option<Pid>) -> Measured {
             .expect("the peak is reset as root");
     }
     let began = Instant::now();
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program");
+    let mut said = tempfile::tempfile().expect("a file");
+    let stderr = said.try_clone().expect("the file");
+    let mut child = command.stdout(Stdio::null()).stderr(stderr).spawn().expect("the program");
     let (pid, mut own_mb, mut server_mb) = (Pid::from_child(&child), 0.0, 0.0);
     let status = loop {
         own_mb = f64::max(own_mb, memory_mb(pid, "VmHWM"));
@@ -105,5 +109,9 @@ fn measure(mut command: Command, server: Option<Pid>) -> Measured {
         }
         std::thread::park_timeout(LOOK);
     };
-    Measured { seconds: began.elapsed().as_secs_f64(), own_mb, server_mb, ok: status.success() }
+    let seconds = began.elapsed().as_secs_f64();
+    let mut words = String::new();
+    said.rewind().and_then(|()| said.read_to_string(&mut words)).expect("what it said");
+    let failed = (!status.success()).then(|| words.lines().last().unwrap_or_default().to_owned());
+    Measured { seconds, own_mb, server_mb, failed }
 }

@@ -36,6 +36,7 @@ mod memory;
 mod metrics;
 mod naming;
 mod order;
+mod overlay;
 mod peers;
 mod people;
 mod quality;

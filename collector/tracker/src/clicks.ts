@@ -3,7 +3,10 @@
 // A click is a structural path (at most 6 levels, nearest usable id), the position inside the element
 // and the position on the page. Never text, never values; never inputs, labels and other answers to a
 // question, nor anything inside [data-sotto-mask].
+//
+// The link of the report on clicks (`#sotto-overlay=…`) opens the click map over the page instead: overlay/index.ts.
 
+import { elementPath } from './element-path'
 import { beforeLeaving, module, savesData } from './module'
 import { Consent } from './sotto'
 
@@ -14,26 +17,20 @@ const BATCH = 20
 type Click = [path: string, x: number, y: number, pageX: number, pageY: number]
 
 module('_clicks', (sotto) => {
+  const { integrity, nonce, src } = document.currentScript as HTMLScriptElement
+  const figures = location.hash.split('#sotto-overlay=')[1]
+  // A tag with `integrity` trusts these bytes and not the server: nothing is fetched for it.
+  if (figures && !integrity) {
+    // The link is a secret of its reader: it is gone before the page's address is reported.
+    history.replaceState(history.state, '', '#')
+    const script = Object.assign(document.createElement('script'), { nonce, src: src.replace(/[^/]*$/, 's.overlay.js') })
+    script.dataset.figures = figures
+    document.head.append(script)
+    return
+  }
   if (savesData()) return
   let batch: Click[] = []
   const allowed = () => sotto.c! & Consent.Analytics
-
-  /** Ids with long digit runs are generated (or name a record): the position among siblings is used. */
-  function path(element: Element | null) {
-    const steps: string[] = []
-    while (element && element != document.body && steps.length < 6) {
-      if (/^[a-z](?!.*\d{3})[\w-]{0,39}$/i.test(element.id)) {
-        steps.unshift('#' + element.id)
-        break
-      }
-      let index = 1
-      let sibling: Element | null = element
-      while ((sibling = sibling.previousElementSibling)) if (sibling.localName == element.localName) index++
-      steps.unshift(element.localName.slice(0, 30) + (index > 1 ? ':' + index : ''))
-      element = element.parentElement
-    }
-    return steps.join('>').slice(0, 256)
-  }
 
   const perMille = (part: number, whole: number) => Math.max(0, Math.min(1000, ((part / whole) * 1000) | 0))
 
@@ -50,7 +47,7 @@ module('_clicks', (sotto) => {
     const x = event.detail ? event.clientX : box.x + box.width / 2
     const y = event.detail ? event.clientY : box.y + box.height / 2
     batch.push([
-      path(target),
+      elementPath(target),
       perMille(x - box.x, box.width),
       perMille(y - box.y, box.height),
       perMille(x + scrollX, document.documentElement.scrollWidth),

@@ -476,7 +476,7 @@ ORDER BY {order}
         let text = self.text(&rows, limit);
         match (ask(db, query, plan, [&conditions, &others], text.clone()).await, plan.halves()) {
             (Ok(rows), _) => Ok(rows),
-            (Err(error), halves) if ErrorCode::of(&error) == Some(ErrorCode::MEMORY_LIMIT) => {
+            (Err(error), halves) if ErrorCode::is_too_much(&error) => {
                 let Some([earlier, later]) = halves.filter(|_| self.adds_up()) else {
                     // The value of a quarter is told without all values in memory, and then not as exactly.
                     tracing::info!(

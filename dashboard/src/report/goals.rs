@@ -76,7 +76,7 @@ async fn of_plan(
             }
             Ok(counts)
         }
-        (Err(error), Some([earlier, later])) if ErrorCode::of(&error) == Some(ErrorCode::MEMORY_LIMIT) => {
+        (Err(error), Some([earlier, later])) if ErrorCode::is_too_much(&error) => {
             let earlier = Box::pin(of_plan(db, query, goals, &earlier)).await?;
             let later = Box::pin(of_plan(db, query, goals, &later)).await?;
             Ok(add(goals, vec![earlier, later]))

@@ -80,19 +80,16 @@ pub(super) fn asked(
 }
 
 impl Scan<'_> {
-    /// Rows of each list, unsorted where they are few, and pageviews by consent. Days that do not fit into memory
-    /// at once are read in halves: figures of days add up.
+    /// Rows of each list, unsorted where they are few, and pageviews by consent. Days that are too many
+    /// for one query are read in halves: figures of days add up.
     pub(super) async fn run(&self, db: &Reports, plan: &Plan) -> Result<(Vec<Rows>, Consent), ReportError> {
         if plan.is_empty() {
             return Ok((vec![Vec::new(); self.lists.len()], Consent::default()));
         }
         match self.ask(db, plan).await {
-            Err(ReportError::Database(error)) if ErrorCode::of(&error) == Some(ErrorCode::MEMORY_LIMIT) => {
+            Err(ReportError::Database(error)) if ErrorCode::is_too_much(&error) => {
                 let Some([earlier, later]) = plan.halves() else { return Err(error.into()) };
-                tracing::info!(
-                    days = plan.days(),
-                    "report read in halves: too large for the memory of a query"
-                );
+                tracing::info!(days = plan.days(), "report read in halves: too much for one query");
                 let whole = Self { whole: true, ..*self };
                 let (earlier, one) = Box::pin(whole.run(db, &earlier)).await?;
                 let (later, other) = Box::pin(whole.run(db, &later)).await?;

@@ -80,9 +80,7 @@ impl Asked<'_> {
         let count = async { Ok(Counted { steps: asked.rows().await?, ..Counted::default() }) };
         match (db.answer(question, count).await, plan.halves()) {
             (Ok(counted), _) => Ok(counted.steps.clone()),
-            (Err(error), Some([earlier, later]))
-                if ErrorCode::of(&error) == Some(ErrorCode::MEMORY_LIMIT) =>
-            {
+            (Err(error), Some([earlier, later])) if ErrorCode::is_too_much(&error) => {
                 // Which rows are the most frequent is known when all are there.
                 let earlier = Box::pin(self.of_plan(db, &earlier, PART_ROWS_MAX)).await?;
                 let later = Box::pin(self.of_plan(db, &later, PART_ROWS_MAX)).await?;

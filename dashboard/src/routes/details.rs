@@ -10,6 +10,7 @@ use axum::{
 use futures_util::future::try_join_all;
 
 use super::{
+    overlay,
     overview::{
         Groups, Subject,
         header::{self, Beside, Header},
@@ -60,6 +61,8 @@ struct Section {
     empty: &'static str,
     note: &'static str,
     file: String,
+    /// Opens the click map over the page itself.
+    overlay: Option<String>,
 }
 
 /// A part of a bar.
@@ -389,6 +392,7 @@ fn section(asked: &Subject<'_>, page: Page, details: Details, rows: &[Told]) -> 
         empty,
         note,
         file: file_of(&asked.site.key, details, &asked.query),
+        overlay: None,
     }
 }
 
@@ -413,7 +417,8 @@ async fn page(
             };
             vitals = rows.first().map(of).unwrap_or_default();
         } else {
-            sections.push(section(&asked, page, details, rows));
+            let overlay = (details == Details::Clicks).then(|| overlay::link(app, reading, &view)).flatten();
+            sections.push(Section { overlay, ..section(&asked, page, details, rows) });
         }
     }
     let nothing = read.iter().all(Vec::is_empty);

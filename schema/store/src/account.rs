@@ -33,7 +33,7 @@ pub use key::{ACCOUNT_KEY_BYTES, AccountKey, KeyError};
 pub use member::{Member, Role, change_role, grant, members, revoke, role_of, roles_of_sign_in};
 pub use password::{Hasher, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use sign_in::{
-    SIGN_IN_DAYS, Session, SignIn, begin, end, end_all, end_one, end_others, resume, sessions,
+    SIGN_IN_DAYS, Session, SignIn, begin, end, end_all, end_one, end_others, resume, sessions, signed_in,
 };
 pub use token::{
     Bearer, IssuedToken, NewToken, Scope, TOKEN_DAYS_MAX, TOKEN_NAME_CHARS_MAX, TOKENS_MAX, Token, bearer,

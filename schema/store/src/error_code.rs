@@ -18,12 +18,19 @@ impl ErrorCode {
     pub const NO_ELEMENTS_IN_CONFIG: Self = Self(139);
     /// `MEMORY_LIMIT_EXCEEDED`: of the query, of the user or of the server.
     pub const MEMORY_LIMIT: Self = Self(241);
+    /// `TIMEOUT_EXCEEDED`: the query took longer than its user may take.
+    pub const TIMEOUT: Self = Self(159);
     /// `NO_ZOOKEEPER`
     pub const NO_ZOOKEEPER: Self = Self(225);
 
     /// What says that the server has no room at the moment: `TIMEOUT_EXCEEDED`, `TOO_MANY_SIMULTANEOUS_QUERIES` and
     /// `MEMORY_LIMIT_EXCEEDED`.
-    pub const BUSY: [Self; 3] = [Self(159), Self(202), Self::MEMORY_LIMIT];
+    pub const BUSY: [Self; 3] = [Self::TIMEOUT, Self(202), Self::MEMORY_LIMIT];
+
+    /// Whether a query was too much at once, for memory or time: parts of it may be asked instead.
+    pub fn is_too_much(error: &Error) -> bool {
+        matches!(Self::of(error), Some(Self::MEMORY_LIMIT | Self::TIMEOUT))
+    }
 
     /// The code of `error`; `None` if it did not come from ClickHouse (the network, a proxy, an unreadable
     /// response).
@@ -93,6 +100,10 @@ mod tests {
         ] {
             let error = Error::BadResponse(text.into());
             assert_eq!(ErrorCode::of(&error), code.map(ErrorCode), "{text:?}");
+        }
+        for (code, too_much) in [(241, true), (159, true), (202, false), (60, false)] {
+            let error = Error::BadResponse(format!("Code: {code}. DB::Exception: it was refused."));
+            assert_eq!(ErrorCode::is_too_much(&error), too_much, "{code}");
         }
         assert_eq!(ErrorCode::of(&Error::TimedOut), None);
         assert_eq!(ErrorCode::of(&Error::Network("Code: 33".into())), None);

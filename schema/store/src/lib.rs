@@ -18,6 +18,7 @@ pub mod goal;
 pub mod hook;
 pub mod ledger;
 pub mod migrate;
+pub mod patience;
 pub mod private_file;
 pub mod releases;
 pub mod retention;

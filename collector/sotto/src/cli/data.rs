@@ -10,7 +10,6 @@ use std::{
 
 use bytes::Bytes;
 use clap::ValueEnum;
-use clickhouse::Row;
 use serde::Deserialize;
 use sotto_schema::{
     day::Day,
@@ -22,6 +21,8 @@ use sotto_store::{
     db::{Databases, Db, shard_of},
     sites,
 };
+
+mod pieces;
 
 use super::{output::say, progress::Progress, site::find};
 use crate::failure::Failure;
@@ -45,14 +46,6 @@ pub struct ExportArgs {
     /// Write to this file instead of standard output. If it exists, go on with the last day in it
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-}
-
-/// A day that has events.
-#[derive(Row, Deserialize)]
-struct DayOfEvents {
-    #[serde(rename = "number")]
-    day: Day,
-    events: u64,
 }
 
 /// `sotto import`
@@ -85,27 +78,22 @@ pub async fn print_lines(
 ) -> Result<(), Failure> {
     let query = databases.reader.of_site(site).query(sql).param("site", site);
     let query = query.param("visitor", visitor).param("returning", returning);
-    write_lines(query, &mut io::stdout().lock(), |_| ()).await?.map_err(|e| Failure::output(&e))
+    write_lines(query, &mut io::stdout().lock()).await?.map_err(|e| Failure::output(&e))
 }
 
-/// How many rows ClickHouse formats at a time: at its own default, they would take hundreds of megabytes.
-const EXPORT_BLOCK_ROWS: &str = "8192";
-
-/// Writes the rows of a query as JSON lines, as they come. `written` is told of each line.
+/// Writes the rows of a query as JSON lines, as they come. The inner error is that of `out`.
 async fn write_lines(
     query: clickhouse::query::Query,
     out: &mut impl Write,
-    mut written: impl FnMut(u64),
 ) -> Result<io::Result<()>, Failure> {
     let query = query
         .with_setting("output_format_json_escape_forward_slashes", "0")
-        .with_setting("max_block_size", EXPORT_BLOCK_ROWS);
+        .with_setting("max_block_size", pieces::BLOCK_ROWS);
     let mut cursor = query.fetch_bytes("JSONEachRow")?;
     while let Some(bytes) = cursor.next().await? {
         if let Err(error) = out.write_all(&bytes) {
             return Ok(Err(error));
         }
-        written(bytes.iter().filter(|byte| **byte == b'\n').count() as u64);
     }
     Ok(out.flush())
 }
@@ -155,7 +143,7 @@ fn day_of_line(line: &[u8], site: SiteId) -> Option<Day> {
     line.day.parse().ok().map(Day::of).filter(|_| is_ours)
 }
 
-/// Runs `sotto export`: day by day, in the order of the table, so that its memory does not depend on how much there is.
+/// Runs `sotto export`: in pieces, in the order of the table, so that its memory does not depend on how much there is.
 pub async fn export(args: ExportArgs, databases: &Databases) -> Result<(), Failure> {
     let site = find(&databases.reader, &args.site).await?;
     let day = |key: &str, text: &str| {
@@ -189,21 +177,20 @@ async fn export_days(
     out: &mut impl Write,
 ) -> Result<io::Result<()>, Failure> {
     let db = databases.reader.of_site(site);
-    let days = db.query(include_str!("data/days.sql")).param("site", site);
-    let days: Vec<DayOfEvents> = days.param("from", from.0).param("to", to.0).fetch_all().await?;
+    let days = pieces::days(&db, site, (from, to)).await?;
     let mut progress = Progress::new("events", days.iter().map(|day| day.events).sum());
     let mut done = 0;
-    for DayOfEvents { day, .. } in days {
-        let query = db.query(include_str!("data/export.sql")).param("site", site).param("day", day.0);
-        let written = write_lines(query, out, |lines| {
-            done += lines;
+    for day in days {
+        for piece in day.pieces() {
+            let lines = pieces::lines(&db, site, day.day, &piece).await?;
+            if let Err(error) = out.write_all(&lines) {
+                return Ok(Err(error));
+            }
+            done += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
             progress.show(done, Instant::now());
-        });
-        if let Err(error) = written.await? {
-            return Ok(Err(error));
         }
     }
-    Ok(Ok(()))
+    Ok(out.flush())
 }
 
 /// Runs `sotto import`. May be run again after a failure: events already stored are not duplicated.

@@ -8,7 +8,7 @@ use sotto_schema::{
     id::{SiteId, UserId},
 };
 
-use super::{AccountError, secret_hash, token};
+use super::{AccountError, token};
 use crate::db::Db;
 
 /// What a user may do. A higher role includes all lower ones.
@@ -77,13 +77,13 @@ pub async fn members(db: &Db) -> Result<Vec<Member>, AccountError> {
     Ok(rows.into_iter().map(Member::from).collect())
 }
 
-/// All roles of the user who is signed in with a cookie value; none if it has expired.
+/// All roles of the user of a sign-in, by its id; none if it has expired.
 ///
 /// # Errors
 /// When ClickHouse cannot be queried.
-pub async fn roles_of_sign_in(db: &Db, secret: &str) -> Result<Vec<Member>, AccountError> {
+pub async fn roles_of_sign_in(db: &Db, id: [u8; 32]) -> Result<Vec<Member>, AccountError> {
     let query = db.query(include_str!("roles_of_sign_in.sql"));
-    let query = query.param("id", const_hex::encode(secret_hash(secret))).param("now", now_ms());
+    let query = query.param("id", const_hex::encode(id)).param("now", now_ms());
     Ok(query.fetch_all::<MemberRow>().await?.into_iter().map(Member::from).collect())
 }
 

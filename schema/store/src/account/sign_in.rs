@@ -22,7 +22,14 @@ pub struct SignIn {
     pub user: User,
     /// Whether the cookie should be sent again because its lifetime was extended.
     pub extended: bool,
+    /// The hash of the cookie's value.
+    pub id: [u8; 32],
+    /// Signs links of this browser. Nobody knows it without the database: it ends with the sign-in, the user and their password.
+    pub link_key: [u8; 32],
 }
+
+/// Purpose of [`SignIn::link_key`].
+const LINK_CONTEXT: &str = "Sotto 2026-11 links of a signed-in browser";
 
 /// A session as its owner sees it. Where it is used from is not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +61,15 @@ struct FoundRow {
     email: String,
     name: String,
     joined: i64,
+    password: String,
+}
+
+impl FoundRow {
+    fn sign_in(self, extended: bool) -> SignIn {
+        let link_key = blake3::derive_key(LINK_CONTEXT, &[&self.id, self.password.as_bytes()].concat());
+        let user = User { id: self.user, email: self.email, name: self.name, created_ms: self.joined };
+        SignIn { user, extended, id: self.id, link_key }
+    }
 }
 
 /// Signs a user in. Returns the cookie's value, which is not stored.
@@ -75,12 +91,9 @@ pub async fn begin(db: &Db, user: UserId) -> Result<String, AccountError> {
     Ok(secret)
 }
 
-async fn find(db: &Db, secret: &str) -> Result<Option<FoundRow>, Error> {
-    db.query(include_str!("sign_in.sql"))
-        .param("id", const_hex::encode(secret_hash(secret)))
-        .param("now", now_ms())
-        .fetch_optional()
-        .await
+async fn find(db: &Db, id: [u8; 32]) -> Result<Option<FoundRow>, Error> {
+    let query = db.query(include_str!("sign_in.sql"));
+    query.param("id", const_hex::encode(id)).param("now", now_ms()).fetch_optional().await
 }
 
 /// The session of a cookie value, if it has not expired. Extends it, at most once a day.
@@ -88,7 +101,7 @@ async fn find(db: &Db, secret: &str) -> Result<Option<FoundRow>, Error> {
 /// # Errors
 /// When ClickHouse cannot be queried.
 pub async fn resume(db: &Db, secret: &str) -> Result<Option<SignIn>, AccountError> {
-    let Some(found) = find(db, secret).await? else { return Ok(None) };
+    let Some(found) = find(db, secret_hash(secret)).await? else { return Ok(None) };
     let now = now_ms();
     let extended = should_extend(found.expires, now);
     if extended {
@@ -102,8 +115,15 @@ pub async fn resume(db: &Db, secret: &str) -> Result<Option<SignIn>, AccountErro
         };
         write(db, &row).await?;
     }
-    let user = User { id: found.user, email: found.email, name: found.name, created_ms: found.joined };
-    Ok(Some(SignIn { user, extended }))
+    Ok(Some(found.sign_in(extended)))
+}
+
+/// The session with that id, if it has not expired; it is not extended. For links that carry a signature of it.
+///
+/// # Errors
+/// When ClickHouse cannot be queried.
+pub async fn signed_in(db: &Db, id: [u8; 32]) -> Result<Option<SignIn>, AccountError> {
+    Ok(find(db, id).await?.map(|found| found.sign_in(false)))
 }
 
 fn should_extend(expires_ms: i64, now_ms: i64) -> bool {
@@ -115,7 +135,7 @@ fn should_extend(expires_ms: i64, now_ms: i64) -> bool {
 /// # Errors
 /// When ClickHouse cannot be queried.
 pub async fn end(db: &Db, secret: &str) -> Result<(), AccountError> {
-    let Some(found) = find(db, secret).await? else { return Ok(()) };
+    let Some(found) = find(db, secret_hash(secret)).await? else { return Ok(()) };
     let row = SignInRow {
         id: found.id,
         user: found.user,
