@@ -179,10 +179,10 @@ async fn export_days(
     let db = databases.reader.of_site(site);
     let days = pieces::days(&db, site, (from, to)).await?;
     let mut progress = Progress::new("events", days.iter().map(|day| day.events).sum());
-    let mut done = 0;
+    let (mut done, mut lines) = (0, Vec::new());
     for day in days {
         for piece in day.pieces() {
-            let lines = pieces::lines(&db, site, day.day, &piece).await?;
+            pieces::read(&db, (site, day.day), &piece, &mut lines).await?;
             if let Err(error) = out.write_all(&lines) {
                 return Ok(Err(error));
             }
