@@ -4,6 +4,7 @@ use std::{
     fs,
     io::Read,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use age::secrecy::ExposeSecret;
@@ -193,5 +194,77 @@ fn backup_for_named_recipients_leaves_no_key_on_the_server() {
         let report = sotto.run(&["--data", &data, "report", &key, "--metrics", "pageviews", "--json"]);
         let report: Value = serde_json::from_str(&report).unwrap();
         assert_eq!(report[0]["pageviews"], 3);
+    }
+}
+
+/// The archive with another statement for one table, in place of its own.
+fn with_statement(archive: &[u8], statement: &dyn Fn(&str) -> String) -> Vec<u8> {
+    let mut files = Vec::new();
+    for entry in tar::Archive::new(archive).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().display().to_string();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        files.push((path, bytes));
+    }
+    let named = |name: &str| files.iter().position(|(path, _)| path == name).unwrap();
+    let (table, list) = (named("metadata/sotto/hooks.sql"), named(".backup"));
+    let changed = statement(std::str::from_utf8(&files[table].1).unwrap());
+    let sizes = [files[table].1.len(), changed.len()].map(|n| format!("hooks.sql</name><size>{n}<"));
+    let text = String::from_utf8(files[list].1.clone()).unwrap();
+    assert!(text.contains(&sizes[0]), "{text}");
+    files[list].1 = text.replace(&sizes[0], &sizes[1]).into_bytes();
+    files[table].1 = changed.into_bytes();
+    let mut out = tar::Builder::new(Vec::new());
+    for (path, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o600);
+        header.set_size(bytes.len() as u64);
+        out.append_data(&mut header, path, &bytes[..]).unwrap();
+    }
+    out.into_inner().unwrap()
+}
+
+#[test]
+fn backup_with_a_table_of_another_server_is_refused_and_changes_nothing() {
+    let (mut sotto, _) = with_visits("");
+    sotto.run(&["backup"]);
+    let key_file = sotto.data().join("backup-key.txt");
+    let plain = decrypted(&fs::read(only_backup(&sotto)).unwrap(), &key_file);
+    sotto.stop();
+    let own: age::x25519::Identity =
+        fs::read_to_string(&key_file).unwrap().lines().last().unwrap().parse().unwrap();
+    let columns = |statement: &str| statement.split(" ENGINE").next().unwrap().to_owned();
+    let elsewhere = |engine: &'static str| move |s: &str| format!("{} ENGINE = {engine}", columns(s));
+    let hostile: [(&str, &dyn Fn(&str) -> String); 4] = [
+        ("URL", &elsewhere("URL('http://127.0.0.1:9/', 'CSV')")),
+        ("MySQL", &elsewhere("MySQL('127.0.0.1:9', 'a', 'b', 'c', 'd')")),
+        ("File", &elsewhere("File('CSV')")),
+        ("itself", &|statement| statement.to_owned()),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    for (name, statement) in hostile {
+        let [archive, sealed, data] =
+            ["tar", "age", "data"].map(|end| dir.path().join(format!("{name}.{end}")));
+        fs::write(&archive, with_statement(&plain, statement)).unwrap();
+        sotto_store::backup::sealed::seal(&archive, &[own.to_public()], &sealed).unwrap();
+        let restored = Command::new(sotto_tests::program())
+            .arg("--data")
+            .arg(&data)
+            .arg("restore")
+            .arg(&sealed)
+            .arg("--identity")
+            .arg(&key_file)
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&restored.stderr);
+        if name == "itself" {
+            assert!(restored.status.success(), "an archive that was only packed anew: {said}");
+        } else {
+            assert_eq!(restored.status.code(), Some(1), "{name}: {said}");
+            assert!(said.contains("hooks.sql") && said.contains("none of Sotto's tables"), "{name}: {said}");
+            assert!(!data.join("clickhouse/store").exists(), "{name}");
+        }
     }
 }

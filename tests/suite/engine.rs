@@ -1,9 +1,10 @@
 //! The embedded ClickHouse, as its module promises it.
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{Shutdown, TcpStream},
     path::PathBuf,
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -164,6 +165,88 @@ fn killed_server_is_started_again_and_keeps_what_it_had() {
     });
 }
 
+/// Takes a port as soon as it is free, says so, answers all requests with success, and says how much it was told.
+const STRANGER: &str = r#"
+import socket, sys, threading
+print("ready", flush=True)
+while True:
+    try:
+        taken = socket.socket()
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", int(sys.argv[1])))
+        taken.listen(64)
+        break
+    except OSError:
+        taken.close()
+print("taken", flush=True)
+def answer(connection):
+    told = connection.recv(65536)
+    print("told", told, flush=True)
+    if told:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+while True:
+    connection, _ = taken.accept()
+    threading.Thread(target=answer, args=(connection,), daemon=True).start()
+"#;
+
+/// A program of another user, with whatever may start one.
+fn as_stranger() -> Command {
+    use std::os::unix::process::CommandExt;
+    /// `nobody`.
+    const NOBODY: u32 = 65_534;
+    if rustix::process::geteuid().is_root() {
+        let mut command = Command::new("python3");
+        command.uid(NOBODY).gid(NOBODY).current_dir("/");
+        command
+    } else {
+        let mut command = Command::new("sudo");
+        command.args(["-n", "-u", "nobody", "python3"]).current_dir("/");
+        command
+    }
+}
+
+/// A program that ends with its test.
+struct Stranger(std::process::Child);
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
+#[test]
+fn stranger_on_the_port_of_a_killed_server_is_told_nothing() {
+    let sotto = Sotto::start();
+    let site = sotto.add_site("a.example", &[]);
+    let hit =
+        |n: u32| format!(r#"{{"v":1,"s":"{site}","k":"p","i":"view{n}","q":0,"u":"https://a.example/"}}"#);
+    let (writer, reader) = endpoint(&sotto);
+    let port = writer.url.rsplit_once(':').unwrap().1.to_owned();
+    let stranger = as_stranger().args(["-c", STRANGER, &port]).stdout(Stdio::piped()).spawn();
+    let mut stranger = Stranger(stranger.expect("another user"));
+    let mut says = BufReader::new(stranger.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert_eq!(says.next().as_deref(), Some("ready"));
+    for pid in sotto.clickhouse_pids() {
+        kill_process(pid, Signal::KILL).unwrap();
+    }
+    assert_eq!(says.next().as_deref(), Some("taken"));
+    for n in 0..20 {
+        assert_eq!(sotto.hit(&hit(n), &[]), 204, "hits are taken while the server is away");
+    }
+    wait_for("the server to be back, with every hit", || {
+        let report = sotto.try_run(&["report", &site, "--metrics", "pageviews", "--json"], "");
+        (report.0 && report.1.contains(":20")).then_some(())
+    });
+    assert_ne!(endpoint(&sotto).0.url, writer.url, "the server had to take another port");
+    drop(stranger);
+    let told: Vec<String> = says.collect();
+    let secrets = [writer.password.as_str(), reader.password.as_str(), "INSERT", "a.example"];
+    let leaks = told.iter().any(|line| secrets.iter().any(|secret| line.contains(*secret)));
+    assert!(!leaks, "the stranger was told something: {told:?}");
+    assert!(!told.is_empty(), "nobody came to the stranger's port: the test shows nothing");
+}
+
 #[test]
 fn server_ends_with_its_parent_even_if_that_is_killed() {
     let mut sotto = Sotto::start();
@@ -178,7 +261,7 @@ fn missing_library_stops_the_start_and_names_the_remedy() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("sotto.toml");
     std::fs::write(&config, "[clickhouse]\nlibrary = \"/nowhere/libchdb.so\"\n").unwrap();
-    let output = std::process::Command::new(sotto_tests::program())
+    let output = Command::new(sotto_tests::program())
         .env("HOME", dir.path())
         .env_remove("SOTTO_CACHE")
         .env_remove("XDG_CACHE_HOME")

@@ -8,6 +8,8 @@ use clickhouse::{Client, Compression};
 use serde::{Deserialize, Serialize};
 use sotto_schema::id::SiteId;
 
+use crate::engine::own;
+
 /// Address and credentials of a ClickHouse server.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
@@ -28,8 +30,9 @@ impl fmt::Debug for Access {
 }
 
 impl Access {
-    fn client(&self) -> Client {
-        Client::default()
+    fn client(&self, answerer: Answerer) -> Client {
+        answerer
+            .client()
             .with_url(&self.url)
             .with_database(&self.database)
             .with_user(&self.user)
@@ -49,8 +52,26 @@ impl Access {
     }
 
     /// The same server without a selected database, to create one.
-    pub(crate) fn without_database(&self) -> Client {
-        Client::default().with_url(&self.url).with_user(&self.user).with_password(&self.password)
+    fn without_database(&self, answerer: Answerer) -> Client {
+        answerer.client().with_url(&self.url).with_user(&self.user).with_password(&self.password)
+    }
+}
+
+/// Who may answer at an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answerer {
+    /// Whoever does, as configured.
+    Anybody,
+    /// A program of our own user, as the embedded server is.
+    Ourselves,
+}
+
+impl Answerer {
+    fn client(self) -> Client {
+        match self {
+            Self::Anybody => Client::default(),
+            Self::Ourselves => own::client(),
+        }
     }
 }
 
@@ -72,6 +93,7 @@ struct Shared {
     replicas: Vec<Access>,
     /// Settings that go with every query.
     settings: &'static [(&'static str, &'static str)],
+    answerer: Answerer,
 }
 
 impl fmt::Debug for Db {
@@ -90,7 +112,12 @@ pub fn shard_of(site: SiteId, shards: usize) -> usize {
 impl Db {
     /// A lazy connection, opened by the first query.
     pub fn new(access: Access) -> Self {
-        Self::of_replicas(vec![access.clone()], access, &[])
+        Self::of_replicas(vec![access.clone()], access, &[], Answerer::Anybody)
+    }
+
+    /// The same to an embedded server: nothing is sent to another user's program that listens at its address.
+    pub(crate) fn embedded(access: Access) -> Self {
+        Self::of_replicas(vec![access.clone()], access, &[], Answerer::Ourselves)
     }
 
     /// A connection to the first of `replicas`, with settings for every query.
@@ -99,17 +126,18 @@ impl Db {
     /// When there is no replica.
     pub fn replicated(replicas: Vec<Access>, settings: &'static [(&'static str, &'static str)]) -> Self {
         let first = replicas[0].clone();
-        Self::of_replicas(replicas, first, settings)
+        Self::of_replicas(replicas, first, settings, Answerer::Anybody)
     }
 
     fn of_replicas(
         replicas: Vec<Access>,
         first: Access,
         settings: &'static [(&'static str, &'static str)],
+        answerer: Answerer,
     ) -> Self {
-        let client = client(&first, settings);
+        let client = client(&first, settings, answerer);
         let current = ArcSwap::from_pointee((first, client));
-        Self { shared: Arc::new(Shared { current, replicas, settings }), shards: Arc::default() }
+        Self { shared: Arc::new(Shared { current, replicas, settings, answerer }), shards: Arc::default() }
     }
 
     /// The same connection as the entry point to the shards of a cluster.
@@ -132,8 +160,10 @@ impl Db {
         if self.shared.replicas.len() < 2 {
             return vec![self.clone()];
         }
-        let settings = self.shared.settings;
-        self.shared.replicas.iter().map(|r| Self::of_replicas(vec![r.clone()], r.clone(), settings)).collect()
+        let Shared { settings, answerer, .. } = *self.shared;
+        let one =
+            |replica: &Access| Self::of_replicas(vec![replica.clone()], replica.clone(), settings, answerer);
+        self.shared.replicas.iter().map(one).collect()
     }
 
     /// The client, for one query. Do not keep it: the server may move.
@@ -148,7 +178,7 @@ impl Db {
 
     /// Moves this connection and all its clones to another address.
     pub fn redirect(&self, access: Access) {
-        let client = client(&access, self.shared.settings);
+        let client = client(&access, self.shared.settings, self.shared.answerer);
         self.shared.current.store(Arc::new((access, client)));
     }
 
@@ -184,7 +214,7 @@ impl Db {
 
     /// A client of the same server and user without a selected database, to create or restore one.
     pub fn without_database(&self) -> Client {
-        self.access().without_database()
+        self.access().without_database(self.shared.answerer)
     }
 
     /// Whether the server answers this user.
@@ -196,8 +226,8 @@ impl Db {
     }
 }
 
-fn client(access: &Access, settings: &[(&str, &str)]) -> Client {
-    settings.iter().fold(access.client(), |client, (name, value)| client.with_setting(*name, *value))
+fn client(access: &Access, settings: &[(&str, &str)], answerer: Answerer) -> Client {
+    settings.iter().fold(access.client(answerer), |client, (name, value)| client.with_setting(*name, *value))
 }
 
 /// The connections for writing and for reading.

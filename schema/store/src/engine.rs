@@ -8,8 +8,8 @@
 //! `rude_client_leaves_the_server_alive`).
 //!
 //! **Promises.** Started means that an authenticated query was answered. The server listens on 127.0.0.1
-//! only, with random passwords generated at each start and kept in a file that only the owner can read. If it
-//! exits, it is restarted with growing pauses. When this process ends, however it ends, the terminal closes
+//! only, with random passwords generated at each start and kept in a file that only the owner can read. Nothing is sent to another
+//! user's program that took its port ([`own`]). If it exits, it is restarted with growing pauses. When this process ends, however it ends, the terminal closes
 //! and the child stops by itself within seconds.
 //!
 //! **Refuses** to start when the library is missing, and names the command that fetches it.
@@ -44,6 +44,7 @@ use crate::{
 
 pub mod child;
 mod files;
+pub(crate) mod own;
 
 pub use files::Memory;
 
@@ -144,7 +145,8 @@ pub struct Embedded {
 pub async fn running(dir: &Path) -> Option<Databases> {
     let text = fs::read_to_string(dir.join("endpoint.json")).ok()?;
     let endpoint: Endpoint = serde_json::from_str(&text).ok()?;
-    let databases = Databases { writer: Db::new(endpoint.writer), reader: Db::new(endpoint.reader) };
+    let databases =
+        Databases { writer: Db::embedded(endpoint.writer), reader: Db::embedded(endpoint.reader) };
     databases.writer.ping().await.ok()?;
     Some(databases)
 }
@@ -182,8 +184,8 @@ impl Embedded {
         }
         server.announce(&settings, &passwords)?;
         let databases = Databases {
-            writer: Db::new(passwords.writer(server.port)),
-            reader: Db::new(passwords.reader(server.port)),
+            writer: Db::embedded(passwords.writer(server.port)),
+            reader: Db::embedded(passwords.reader(server.port)),
         };
         let stop = Arc::new(Notify::new());
         let (told, health) = watch::channel(Health::Up);
@@ -347,7 +349,7 @@ impl Server {
             .map_err(prepare)?;
         let terminal = File::from(master);
         drain(terminal.try_clone().map_err(prepare)?);
-        Ok(Self { child, terminal, port, db: Db::new(passwords.writer(port)), log })
+        Ok(Self { child, terminal, port, db: Db::embedded(passwords.writer(port)), log })
     }
 
     /// Restarts the child, on its previous port if that is still free.
@@ -369,12 +371,11 @@ impl Server {
     /// Waits until an authenticated query is answered.
     async fn ready(&mut self) -> Result<(), EngineError> {
         let deadline = Instant::now() + READY_TIMEOUT;
-        let access = self.db.access();
         loop {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(EngineError::Ended { status: status.to_string(), log: self.log.clone() });
             }
-            if access.without_database().query_raw("SELECT 1").fetch_one::<u8>().await.is_ok() {
+            if self.db.without_database().query_raw("SELECT 1").fetch_one::<u8>().await.is_ok() {
                 return Ok(());
             }
             if Instant::now() > deadline {

@@ -163,11 +163,9 @@ pub(crate) async fn run(
 
 /// The pending migrations of a server. Creates the database and the table of migrations if they are missing.
 pub(crate) async fn missing(db: &Db, count: usize) -> Result<Vec<Migration>, MigrateError> {
-    let access = db.access();
-    access
-        .without_database()
+    db.without_database()
         .query_raw("CREATE DATABASE IF NOT EXISTS {database:Identifier}")
-        .param("database", &access.database)
+        .param("database", &db.access().database)
         .execute()
         .await?;
     db.query(CREATE_LOG).execute().await?;

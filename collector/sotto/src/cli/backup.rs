@@ -22,6 +22,8 @@ use sotto_store::{
     migrate,
 };
 
+mod tables;
+
 use super::{output::say, progress::Progress};
 use crate::{
     databases::{engine_directory, engine_settings, external, lock, require, with_databases},
@@ -214,6 +216,7 @@ async fn fill(file: &Path, identity: &Path, dir: &Path, engine: &Embedded) -> Re
     let plain = Plain(dir.join("restore"));
     DirBuilder::new().mode(0o700).create(&plain.0)?;
     unpack(file, identity, &plain.0)?;
+    tables::check(&plain.0).map_err(|e| Failure::failed(format!("{}: {e}", file.display())))?;
     let db = engine.databases().writer;
     db.without_database().query_raw(include_str!("backup/restore.sql")).execute().await?;
     migrate::migrate(&db).await?;
@@ -274,12 +277,17 @@ mod tests {
 
     #[test]
     fn archive_is_unpacked_inside_its_directory_only() {
-        use tar::EntryType::{Directory, Regular, Symlink};
+        use tar::EntryType::{Block, Char, Directory, Fifo, GNUSparse, Link, Regular, Symlink};
         for (kind, path, ok) in [
             (Regular, "data/sotto/part/file.bin", true),
             (Regular, ".backup", true),
             (Directory, "data", true),
             (Symlink, "link", false),
+            (Link, "link", false),
+            (Char, "device", false),
+            (Block, "device", false),
+            (Fifo, "pipe", false),
+            (GNUSparse, "sparse", false),
             (Regular, "../outside", false),
             (Regular, "data/../../outside", false),
         ] {

@@ -66,6 +66,7 @@ impl Listing {
             Value::Null => String::new(),
             Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
         };
+        let text = |value: &Value| harmless(&text(value));
         let mut lines: Vec<Vec<String>> = vec![self.columns.iter().map(|c| (*c).to_owned()).collect()];
         lines.extend(self.rows.iter().map(|row| row.iter().map(text).collect()));
         let widths: Vec<usize> = (0..self.columns.len())
@@ -83,6 +84,16 @@ impl Listing {
         }
         out
     }
+}
+
+/// A text without what a terminal would take for a command, as an imported path or a name may have it, or for another direction
+/// of writing (Unicode TR 36, 2.8).
+fn harmless(text: &str) -> String {
+    let acts = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.replace(acts, "\u{fffd}")
 }
 
 /// Prints a remark that is not part of the output.
@@ -109,6 +120,17 @@ pub fn time(ms: i64) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_in_a_table_commands_no_terminal() {
+        let mut listing = Listing::new(&["name"]);
+        listing.row(vec!["a\u{1b}]0;title\u{7}b\nc\r\td\u{9b}31m\u{202e}e\u{7f}".into()]);
+        listing.row(vec![vec!["\u{1b}[2J", "café 東京"].into()]);
+        assert_eq!(
+            listing.table(),
+            "name\na\u{fffd}]0;title\u{fffd}b\u{fffd}c\u{fffd}\u{fffd}d\u{fffd}31m\u{fffd}e\u{fffd}\n\u{fffd}[2J, café 東京\n"
+        );
+    }
 
     #[test]
     fn listing_is_a_table_for_people_and_objects_for_programs() {
