@@ -10,7 +10,7 @@ import { createRequire } from "node:module";
 const OF_PEOPLE = [
   "(?:^|[^g])news(?!sapphire)", "(?<! channel/|google/)google(?!(?:wv|app|/google| pixel))", "(?<! cu)bots?(?:\\b|_)",
   "\\b\\w+/1\\.0;", "\\|", "browsex", "capture", "catch", "chromeframe", "discovery", "download", "grab", "proxy", "radar", "sogou",
-  "virtuoso",
+  "spider", "virtuoso",
 ];
 /** What looks around, which regular expressions of Rust cannot, in other words. */
 const PLAIN = { "(?<!cam)scan": "(?:^|[^m])scan", "(?<!lib)http": "(?:^|[^b])http", "java(?!;)": "java(?:[^;]|$)" };

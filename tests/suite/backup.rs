@@ -197,8 +197,11 @@ fn backup_for_named_recipients_leaves_no_key_on_the_server() {
     }
 }
 
+/// Makes another statement of a table's own.
+type Statement<'f> = &'f dyn Fn(&str) -> String;
+
 /// The archive with another statement for one table, in place of its own.
-fn with_statement(archive: &[u8], statement: &dyn Fn(&str) -> String) -> Vec<u8> {
+fn with_statement(archive: &[u8], statement: Statement<'_>) -> Vec<u8> {
     let mut files = Vec::new();
     for entry in tar::Archive::new(archive).entries().unwrap() {
         let mut entry = entry.unwrap();
@@ -236,7 +239,7 @@ fn backup_with_a_table_of_another_server_is_refused_and_changes_nothing() {
         fs::read_to_string(&key_file).unwrap().lines().last().unwrap().parse().unwrap();
     let columns = |statement: &str| statement.split(" ENGINE").next().unwrap().to_owned();
     let elsewhere = |engine: &'static str| move |s: &str| format!("{} ENGINE = {engine}", columns(s));
-    let hostile: [(&str, &dyn Fn(&str) -> String); 4] = [
+    let hostile: [(&str, Statement<'_>); 4] = [
         ("URL", &elsewhere("URL('http://127.0.0.1:9/', 'CSV')")),
         ("MySQL", &elsewhere("MySQL('127.0.0.1:9', 'a', 'b', 'c', 'd')")),
         ("File", &elsewhere("File('CSV')")),
