@@ -68,7 +68,9 @@ fn is_our_table(name: &str, statement: &str) -> bool {
         words.iter().enumerate().filter(|(_, w)| *w == word).map(|(n, _)| &words[n + 1..]).collect()
     };
     let is_plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    let begins = |with: &str| statement.starts_with(&format!("CREATE {with} sotto.{name} UUID '"));
+    let rest = statement.strip_prefix("CREATE ").unwrap_or_default();
+    let begins =
+        |with: &str| rest.strip_prefix(with).is_some_and(|r| r.starts_with(&format!(" sotto.{name} UUID '")));
     let is_commented = ["--", "/*", "#"].iter().any(|mark| unquoted(statement).contains(mark));
     if !is_plain || is_commented {
         return false;
