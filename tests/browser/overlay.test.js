@@ -120,8 +120,19 @@ test('link_is_in_no_stored_address', async () => {
   const sent = []
   reader.on('request', (request) => new URL(request.url()).pathname == '/e' && sent.push(request.postData()))
   await reader.goto(link)
-  const rows = await sotto.rows(key, 'the page', (rows) => rows.some((row) => row.path.startsWith('/routed')))
+  let rows = await sotto.rows(key, 'the page', (rows) => rows.some((row) => row.path.startsWith('/routed')))
   assert.ok(sent.length > 0)
+  // Links of a router, which changes the address itself, and of the browser.
+  await until('the figures', async () => (await reader.locator('sotto-overlay').count()) && /clicks on/.test(await status(reader)))
+  await reader.evaluate(() =>
+    document.querySelector('nav').addEventListener('click', (event) => {
+      event.preventDefault()
+      history.pushState({}, '', event.target.href)
+    }),
+  )
+  await reader.click('text=Other')
+  rows = await sotto.rows(key, 'the routed page', (rows) => rows.some((row) => row.path.startsWith('/other')))
+  assert.equal(new URL(reader.url()).pathname + new URL(reader.url()).hash, '/other')
   assert.doesNotMatch(sent.join(), /overlay/)
   assert.doesNotMatch(JSON.stringify(rows), /overlay/)
 })
@@ -150,7 +161,7 @@ test('answer_of_another_server_is_drawn_as_numbers_and_never_as_markup', async (
     route.fulfill({
       headers: { 'access-control-allow-origin': '*' },
       json: {
-        site: '<img src=x onerror=hacked=1>', days: '<b>now</b>', groups: false,
+        site: '<img src=x onerror=hacked=1>', days: '<b>now</b>', least: 0,
         clicks: [{ element: '#buy', clicks: '<img src=x onerror=hacked=1>', repeated: '<i>' }, { element: '*', clicks: 1, repeated: 0 }],
         reading: { measured: '<i>', reached: [] },
       },

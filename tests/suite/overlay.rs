@@ -75,13 +75,13 @@ fn link_tells_what_the_report_on_clicks_tells_its_reader() {
     assert_eq!(all["clicks"], serde_json::json!([row("#buy", 8, 0), row("#one", 3, 1)]));
     assert_eq!(all["reading"]["measured"], 8.0);
     assert_eq!(all["reading"]["reached"], serde_json::json!([8.0, 8.0, 0.0, 0.0]));
-    assert_eq!(all["groups"], false);
+    assert_eq!(all["least"], 0);
     assert_eq!(world.figures(&link, "xl")["clicks"], serde_json::json!([row("#one", 3, 1)]));
     // Of a viewer, who sees groups: the single visitor is not there, and what is there is rounded.
     let link = world.link(&viewer, "");
     let groups = world.figures(&link, "");
     assert_eq!(groups["clicks"], serde_json::json!([row("#buy", 10, 0)]));
-    assert_eq!(groups["groups"], true);
+    assert_eq!(groups["least"], 5);
     assert_eq!(world.figures(&link, "xl")["clicks"], serde_json::json!([]));
     // The filters of the report go with it.
     let link = world.link(&editor, "&f=screen:is:xl");

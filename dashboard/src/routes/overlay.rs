@@ -28,7 +28,7 @@ use crate::{
     page::PageError,
     range::now_in,
     reading::Reading,
-    report::{Detail, Dimension, Sources, Told, details::Details},
+    report::{Detail, Dimension, Sources, Told, details::Details, groups::GROUP_MIN},
     view::View,
 };
 
@@ -177,7 +177,7 @@ async fn figures(app: &App, text: &str, query: &str) -> Result<Option<Value>, Pa
     Ok(Some(json!({
         "site": reader.site.name,
         "days": subject.query.range.label(),
-        "groups": subject.query.detail == Detail::Groups,
+        "least": if subject.query.detail == Detail::Groups { GROUP_MIN } else { 0 },
         "clicks": clicks(&clicked),
         "reading": reading(&read),
     })))

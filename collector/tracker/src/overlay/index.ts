@@ -11,8 +11,8 @@ import { css } from './style'
 interface Figures {
   site: string
   days: string
-  /** Rows that stand for few visitors are left out. */
-  groups: boolean
+  /** Rows that stand for fewer visitors are left out. */
+  least: number
   clicks: { element: string; clicks: number; repeated: number }[]
   /** Visits with a measurement, and how many reached 25, 50, 75 and 100 per cent of the page. */
   reading?: { measured: number; reached: number[] }
@@ -44,7 +44,6 @@ module('_overlay', () => {
 
   const over = make('div', shadow, '', 'over')
   const panel = make('section', shadow)
-  panel.ariaLabel = 'Click map'
   make('h2', panel, 'Click map of this page')
   const status = make('p', panel)
   status.role = 'status'
@@ -72,12 +71,11 @@ module('_overlay', () => {
   function place() {
     for (const [mark, at] of drawn) {
       if (typeof at == 'number') {
-        const y = Math.min(at * document.documentElement.scrollHeight, document.documentElement.scrollHeight - 2) - scrollY
-        mark.style.transform = `translate(0,${y}px)`
+        mark.style.transform = `translate(0,${at * document.documentElement.scrollHeight - 2 - scrollY}px)`
         continue
       }
       const box = at.getBoundingClientRect()
-      mark.hidden = !box.width || !box.height || !at.isConnected
+      mark.hidden = !box.width || !box.height
       mark.classList.toggle('low', box.y < 20)
       mark.style.cssText = `transform:translate(${box.x}px,${box.y}px);width:${box.width}px;height:${box.height}px;--heat:${mark.dataset.heat}`
     }
@@ -88,8 +86,9 @@ module('_overlay', () => {
     drawn = []
     if (!figures) return
     const { clicks, reading: read } = figures
-    if (reading.checked && read)
+    if (reading.checked)
       DEPTHS.forEach((depth, n) => {
+        if (!read?.measured) return
         const line = make('div', over, '', 'line')
         make('b', line, `${share(read.reached[n], read.measured)} of ${number(read.measured)} visits came to ${depth}% of the page`)
         drawn.push([line, depth / 100])
@@ -103,12 +102,10 @@ module('_overlay', () => {
       const all = clicks.reduce((sum, row) => sum + row.clicks, 0)
       const most = Math.max(...clicks.map((row) => row.clicks))
       let lost = 0
-      let lostClicks = 0
       for (const { element, clicks: times, repeated } of clicks) {
         const place = places.get(element)
         if (!place) {
-          lost++
-          lostClicks += times
+          lost += times
           continue
         }
         const box = make('div', over, '', 'box')
@@ -119,11 +116,11 @@ module('_overlay', () => {
       }
       say(`${number(all)} clicks on ${number(clicks.length)} elements, ${figures.days}`)
       note.textContent =
-        (lost ? `${number(lost)} of them (${number(lostClicks)} clicks) are not on the page now. ` : '') +
-        (figures.groups ? 'Elements that fewer than five visitors clicked are left out. ' : '') +
+        (lost ? `${number(lost)} clicks were on elements that are not on the page now. ` : '') +
+        (figures.least ? `Elements that fewer than ${number(figures.least)} visitors clicked are left out. ` : '') +
         `Figures from ${new URL(source).host}.`
     }
-    if (reading.checked) say(read?.measured ? `How far ${number(read.measured)} visits came, ${figures.days}` : `Nothing was measured, ${figures.days}`)
+    if (reading.checked) say(read?.measured ? `${number(read.measured)} visits, ${figures.days}` : `Nothing was measured, ${figures.days}`)
     place()
   }
 
@@ -134,25 +131,30 @@ module('_overlay', () => {
     const turn = ++asked
     figures = undefined
     draw()
-    say('Asking for the figures …')
+    say('…')
     note.textContent = detail.textContent = ''
     try {
       const question = new URLSearchParams({ page: location.pathname, screen: width.value })
       const answer = await fetch(`${source}?${question}`, { credentials: 'omit', referrerPolicy: 'no-referrer' })
       const told = answer.ok && ((await answer.json()) as Figures)
       if (turn != asked) return
-      if (!told) return void say(answer.status == 404 ? 'This link has ended. Open a new one from the report on clicks.' : 'The figures cannot be had now. Try again in a moment.')
+      if (!told) return void say(answer.status == 404 ? 'This link has ended: open a new one.' : 'No figures now. Try again in a moment.')
       figures = told
       draw()
     } catch {
-      if (turn == asked) say('The figures cannot be fetched: Sotto cannot be reached, or a policy of this page (connect-src) forbids it.')
+      if (turn == asked) say('The figures cannot be fetched: Sotto cannot be reached, or connect-src of this page forbids it.')
     }
   }
 
-  /** Links within the site keep the click map open. */
-  const follow = (event: Event) => {
+  /**
+   * Links within the site keep the click map open, if the browser itself follows them: a router would show the link in the
+   * address, and a tag with `data-hash` would report it.
+   */
+  const follow = (event: MouseEvent) => {
     const target = (event.target as Element).closest?.<HTMLAnchorElement>('a[href]')
-    if (target?.origin == location.origin && !target.hash) target.hash = link
+    if (event.defaultPrevented || target?.origin != location.origin || target.hash || document.querySelector('script[data-hash]')) return
+    target.hash = link
+    setTimeout(() => (target.hash = ''))
   }
   /** What lies below others comes forward, and is told in full. */
   const point = ({ target }: Event) => {
@@ -162,28 +164,25 @@ module('_overlay', () => {
   }
   const keys = (event: KeyboardEvent) => event.key == 'Escape' && end()
   const frame = () => requestAnimationFrame(place)
-  const route = (event: Event) => (event as CustomEvent).detail === 1 && ask()
+  const route = (event: Event) => {
+    if ((event as CustomEvent).detail !== 1) return
+    if (location.hash == link) history.replaceState(history.state, '', '#')
+    ask()
+  }
 
+  const ended = new AbortController()
   function end() {
     host.remove()
     clearInterval(timer)
-    removeEventListener('scroll', frame, true)
-    removeEventListener('resize', frame)
-    removeEventListener('keydown', keys)
-    removeEventListener('click', follow, true)
-    removeEventListener('mouseover', point)
-    removeEventListener('sotto:flush', route)
+    ended.abort()
   }
 
   width.onchange = ask
   reading.onchange = draw
   close.onclick = end
-  addEventListener('scroll', frame, true)
-  addEventListener('resize', frame)
-  addEventListener('keydown', keys)
-  addEventListener('click', follow, true)
-  addEventListener('mouseover', point)
-  addEventListener('sotto:flush', route)
+  const listeners = { resize: frame, scroll: frame, keydown: keys, click: follow, mouseover: point, 'sotto:flush': route }
+  for (const [name, listener] of Object.entries(listeners))
+    addEventListener(name, listener as EventListener, { capture: name == 'scroll', signal: ended.signal })
   // What opens, closes and moves without a scroll.
   const timer = setInterval(frame, 500)
   document.documentElement.append(host)

@@ -11,9 +11,13 @@ const ENGINES: [&str; 3] = ["MERGETREE", "REPLACINGMERGETREE", "SUMMINGMERGETREE
 /// What our tables do not have: rows from elsewhere, files elsewhere, another user's rights.
 const FOREIGN: [&str; 9] =
     ["AS", "FROM", "JOIN", "DISK", "VOLUME", "STORAGE_POLICY", "DEFINER", "DICTIONARY", "REFRESH"];
-/// The same of views, which read from a table.
-const FOREIGN_TO_VIEWS: [&str; 8] =
-    ["ENGINE", "JOIN", "UNION", "POPULATE", "DEFINER", "DICTIONARY", "REFRESH", "SETTINGS"];
+/// Our only view: its name, where its rows go, and what they are.
+const VIEW: [&str; 3] = [
+    "consent_receipts_view",
+    "sotto.consent_receipts",
+    "site, receipt, time, granted, refused, gpc, notice_version, consent_source FROM sotto.events \
+     WHERE (kind = 'consent') AND (receipt != '')",
+];
 
 /// Looks at the statements of an unpacked backup.
 ///
@@ -55,41 +59,61 @@ pub fn check(dir: &Path) -> io::Result<()> {
 
 fn is_our_database(statement: &str) -> bool {
     let words = words(statement);
-    statement.starts_with("CREATE DATABASE sotto UUID '")
+    has_usual_quotes(statement)
+        && statement.starts_with("CREATE DATABASE sotto UUID '")
         && words.ends_with(&["ENGINE".into(), "ATOMIC".into()])
         && words.len() == 6
 }
 
 /// Whether a statement makes the table or view of that name, and of nothing but the server's own rows.
 fn is_our_table(name: &str, statement: &str) -> bool {
-    let words = words(statement);
-    let has = |foreign: &[&str]| words.iter().any(|word| foreign.contains(&word.as_str()));
-    let follow = |word: &str| -> Vec<&[String]> {
-        words.iter().enumerate().filter(|(_, w)| *w == word).map(|(n, _)| &words[n + 1..]).collect()
-    };
     let is_plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    let rest = statement.strip_prefix("CREATE ").unwrap_or_default();
-    let begins =
-        |with: &str| rest.strip_prefix(with).is_some_and(|r| r.starts_with(&format!(" sotto.{name} UUID '")));
-    let is_commented = ["--", "/*", "#"].iter().any(|mark| unquoted(statement).contains(mark));
-    if !is_plain || is_commented {
-        return false;
+    let rest = statement.strip_prefix("CREATE ").filter(|_| is_plain && has_usual_quotes(statement));
+    let begins = |with: &str| {
+        let rest = rest?.strip_prefix(with)?.strip_prefix(&format!(" sotto.{name} UUID '"))?;
+        rest.split_once('\'').map(|(_, behind)| behind)
+    };
+    if let Some(behind) = begins("TABLE") {
+        return is_of_own_rows(behind);
     }
-    if begins("TABLE") {
-        let engines = follow("ENGINE");
-        let known = |after: &[String]| after.first().is_some_and(|engine| ENGINES.contains(&engine.as_str()));
-        return engines.len() == 1 && engines.into_iter().all(known) && !has(&FOREIGN);
-    }
-    let own = |after: &[String]| after.first().is_some_and(|word| word == "SOTTO");
-    let from = follow("FROM");
-    begins("MATERIALIZED VIEW")
-        && follow("TO").into_iter().next().is_some_and(own)
-        && from.len() == 1
-        && from.into_iter().all(own)
-        && !has(&FOREIGN_TO_VIEWS)
+    begins("MATERIALIZED VIEW").is_some_and(|behind| is_our_view(name, behind))
 }
 
-/// The statement with blanks for what stands in quotes.
+/// Whether a table's columns and engine are of rows that the server keeps itself.
+fn is_of_own_rows(definition: &str) -> bool {
+    let words = words(definition);
+    let engines: Vec<_> = words.windows(2).filter(|pair| pair[0] == "ENGINE").map(|pair| &pair[1]).collect();
+    let plain = unquoted(definition);
+    // Settings are names and numbers: a value that is made by a function may be a disk.
+    let settings = plain.to_uppercase().find("SETTINGS").map_or("", |at| &definition[at..]);
+    matches!(engines[..], [engine] if ENGINES.contains(&engine.as_str()))
+        && words.iter().filter(|word| *word == "ENGINE").count() == 1
+        && !words.iter().any(|word| FOREIGN.contains(&word.as_str()))
+        && !settings.contains(['(', '`', '"', '\''])
+}
+
+/// Whether what stands behind a view's name makes our view.
+fn is_our_view(name: &str, definition: &str) -> bool {
+    let [own, to, select] = VIEW;
+    let bare = |text: &str| text.replace([' ', '`', '(', ')'], "");
+    let Some((head, rows)) = definition.split_once(" AS SELECT ") else { return false };
+    let columns = head.strip_prefix(" TO ").and_then(|head| head.strip_prefix(to));
+    let is_list = |columns: &str| columns.starts_with(" (") && columns.ends_with(')');
+    let options = ["ENGINE", "POPULATE", "DEFINER", "REFRESH", "SECURITY", "SETTINGS"];
+    name == own
+        && columns.is_some_and(is_list)
+        && !words(head).iter().any(|word| options.contains(&word.as_str()))
+        && bare(rows) == bare(select)
+}
+
+/// Whether nothing stands outside of quotes that would begin a comment or quote in another way (`$$`, typographic quotes), and
+/// so hide a part of the statement from us.
+fn has_usual_quotes(statement: &str) -> bool {
+    let plain = unquoted(statement);
+    plain.is_ascii() && !["--", "/*", "#", "$"].iter().any(|mark| plain.contains(mark))
+}
+
+/// The statement with blanks for the bytes that stand in quotes.
 fn unquoted(statement: &str) -> String {
     let mut quote = None;
     let mut escaped = false;
@@ -106,7 +130,7 @@ fn unquoted(statement: &str) -> String {
                 continue;
             }
         }
-        out.push(' ');
+        out.extend(std::iter::repeat_n(' ', c.len_utf8()));
     }
     out
 }
@@ -126,7 +150,6 @@ mod tests {
     fn statement_makes_a_table_of_the_servers_own_rows_or_is_refused() {
         let table =
             |rest: &str| format!("CREATE TABLE sotto.hooks UUID '0-1' (`id` UInt64, `from` String) {rest}");
-        let view = |rest: &str| format!("CREATE MATERIALIZED VIEW sotto.hooks UUID '0-1' {rest}");
         for (statement, ours) in [
             (table("ENGINE = MergeTree ORDER BY id SETTINGS index_granularity = 8192"), true),
             (table("ENGINE = ReplacingMergeTree(version, deleted) ORDER BY id TTL toDateTime(id)"), true),
@@ -148,17 +171,12 @@ mod tests {
             (table("/* ENGINE = MergeTree */ ENGINE = URL('x')"), false),
             (table("-- ENGINE = MergeTree\nENGINE = URL('x')"), false),
             (table(""), false),
-            (view("TO sotto.a (`id` UInt64) AS SELECT id FROM sotto.events WHERE kind = 'from'"), true),
-            (view("TO sotto.a (`id` UInt64) AS SELECT id FROM url('http://evil.example/')"), false),
-            (view("TO sotto.a (`id` UInt64) AS SELECT id FROM sotto.b JOIN url('x') USING id"), false),
-            (
-                view(
-                    "TO sotto.a (`id` UInt64) DEFINER = default SQL SECURITY DEFINER AS SELECT id FROM sotto.b",
-                ),
-                false,
-            ),
-            (view("(`id` UInt64) ENGINE = URL('x') AS SELECT id FROM sotto.events"), false),
-            (view("TO evil.a (`id` UInt64) AS SELECT id FROM sotto.events"), false),
+            (table("ENGINE = MergeTree ORDER BY id SETTINGS `disk` = `disk`(type = 'web')"), false),
+            (table("ENGINE = MergeTree ORDER BY id SETTINGS index_granularity = 1, x = 'y'"), false),
+            (table("COMMENT $$ ' $$ ENGINE = URL('x') COMMENT $$ ' $$ ENGINE = MergeTree"), false),
+            (table("COMMENT ‘ ' ’ ENGINE = URL(‘x’) COMMENT ‘ ' ’ ENGINE = MergeTree"), false),
+            (table("ENGINE = `URL`('x') ORDER BY MergeTree"), false),
+            (table("COMMENT 'ü ‘quoted’ $$ # --' ENGINE = MergeTree ORDER BY id SETTINGS a = 1"), true),
             (
                 "CREATE TABLE sotto.other UUID '0-1' (`id` UInt64) ENGINE = MergeTree ORDER BY id".into(),
                 false,
@@ -172,6 +190,10 @@ mod tests {
         }
         for (statement, ours) in [
             ("CREATE DATABASE sotto UUID '0-1' ENGINE = Atomic", true),
+            (
+                "CREATE DATABASE sotto UUID '0-1' COMMENT $$ ' $$ ENGINE = MySQL('x') COMMENT $$ '$$ ENGINE = Atomic",
+                false,
+            ),
             ("CREATE DATABASE sotto UUID '0-1' ENGINE = MySQL('evil.example', 'a', 'b', 'c')", false),
             ("CREATE DATABASE sotto UUID '0-1' ENGINE = Atomic COMMENT 'x' ENGINE = Atomic", false),
             ("CREATE DATABASE evil UUID '0-1' ENGINE = Atomic", false),
@@ -179,5 +201,44 @@ mod tests {
             assert_eq!(is_our_database(statement), ours, "{statement}");
         }
         assert!(!is_our_table("../hooks", "CREATE TABLE sotto.../hooks UUID '0-1' () ENGINE = MergeTree"));
+    }
+    #[test]
+    fn only_our_own_view_is_made() {
+        let select = "SELECT site, receipt, time, granted, refused, gpc, notice_version, consent_source";
+        let rows = "WHERE (kind = 'consent') AND (receipt != '')";
+        let view =
+            |rest: &str| ["CREATE MATERIALIZED VIEW sotto.consent_receipts_view UUID '0-1'", rest].concat();
+        let of = |from: &str| {
+            view(&[" TO sotto.consent_receipts (`site` UInt64) AS ", select, from, rows].concat())
+        };
+        for (statement, ours) in [
+            (of(" FROM sotto.events "), true),
+            (of(" FROM url('http://evil.example/') "), false),
+            (of(" FROM sotto.events, url('http://evil.example/') "), false),
+            (of(" FROM `url`('http://evil.example/') sotto "), false),
+            (of(" FROM sotto.users "), false),
+            (view(&[" TO evil.a (`site` UInt64) AS ", select, " FROM sotto.events ", rows].concat()), false),
+            (
+                view(
+                    &[" (`site` UInt64) ENGINE = URL('x') AS ", select, " FROM sotto.events ", rows].concat(),
+                ),
+                false,
+            ),
+            (
+                view(
+                    &[
+                        " TO sotto.consent_receipts (`site` UInt64) DEFINER = a SQL SECURITY DEFINER AS ",
+                        select,
+                        " FROM sotto.events ",
+                        rows,
+                    ]
+                    .concat(),
+                ),
+                false,
+            ),
+        ] {
+            assert_eq!(is_our_table("consent_receipts_view", &statement), ours, "{statement}");
+            assert!(!is_our_table("other_view", &statement.replace("consent_receipts_view", "other_view")));
+        }
     }
 }
